@@ -13,7 +13,7 @@ afterAll(() => stage.end());
 
 const NEVER = new Promise<'unanswered'>(() => undefined);
 
-test('replicas whose clocks jump by an hour, each at other times, keep both stores equal and in order', async () => {
+test('both stores stay equal and ordered while replicas’ clocks jump by an hour', async () => {
   const one = await stage.begin({ jumpsClock: true });
   const replicas = [await one.startProxy(), await one.startSecond()];
   const works = workOf(one.prefix);

@@ -84,7 +84,7 @@ const SESSION = {
   },
 } as const;
 
-test('after a comparison a delivered item shows the time that legacy gave it', async () => {
+test('after a comparison a delivered item shows legacy’s time', async () => {
   await deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 0 });
   await ask(deployment.endpoints['session-memory'], '{"action": "create_session", "session_id": "tom"}');
   const services = Object.entries({ ...SERVICES, ...SESSION });

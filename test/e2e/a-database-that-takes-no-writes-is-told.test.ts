@@ -38,7 +38,7 @@ async function readiness(): Promise<{ ready: boolean; parts: Record<string, { re
   return body;
 }
 
-test('writes are refused without effect, reads are answered, readiness says why, and all of it ends by itself', async () => {
+test('writes are refused, reads are answered, readiness gives the reason, and it heals', async () => {
   const session = freshSession();
   const say = (content: string) =>
     askOnce(deployment.endpoints['session-memory'], addInteraction(session, content));

@@ -87,7 +87,7 @@ beforeEach(async () => {
   await storedWithin(['first']);
 });
 
-test('what stands before it is delivered, what stands behind it waits, and a restart sends nothing again', async () => {
+test('earlier writes are delivered, later ones wait, and a restart sends nothing again', async () => {
   await eventually('one waits', async () => (await letter()).waiting_behind === 1);
   expect(await letter()).toMatchObject({ state: 'open', attempts: 1, sequence: 3, through: false });
   const other = freshSession();
@@ -106,7 +106,7 @@ test('what stands before it is delivered, what stands behind it waits, and a res
   expect(await stored()).toHaveLength(1);
 });
 
-test('it is shown without what it says', async () => {
+test('it is shown without its content', async () => {
   const { operation_id: id } = await letter();
   const text = await (await fetch(`${deployment.httpUrl}/v1/dead-letters/${id}`)).text();
   expect(text).not.toContain(SECRET);
@@ -119,7 +119,7 @@ test('it is shown without what it says', async () => {
   });
 });
 
-test('it is left out with a reason, the lane goes on without it, and that is audited', async () => {
+test('it is skipped with a reason, the lane continues, and that is audited', async () => {
   const { operation_id: id } = await letter();
   expect(await post(`${id}/skip`, { person: 'ann' })).toMatchObject({
     status: 400,
@@ -139,7 +139,7 @@ test('it is left out with a reason, the lane goes on without it, and that is aud
   });
 });
 
-test('it is sent again: refused once more it waits again, taken it lets the lane go on', async () => {
+test('it is redriven: refused again it waits, accepted the lane continues', async () => {
   const { operation_id: id } = await letter();
   expect(await post(`${id}/redrive`)).toMatchObject({ status: 200 });
   await eventually('refused again', async () => (await letters()).some(({ attempts }) => attempts === 2));
@@ -152,7 +152,7 @@ test('it is sent again: refused once more it waits again, taken it lets the lane
   expect(await letter('ended')).toMatchObject({ state: 'redriven', attempts: 2 });
 });
 
-test('its lane is copied instead: the copy lists what is refused, and the lane goes on', async () => {
+test('its lane is copied instead: the copy lists the refused item, the lane continues', async () => {
   const { operation_id: id } = await letter();
   expect(await post(`${id}/copy`)).toMatchObject({ status: 200, body: { state: 'copying' } });
   await storedWithin(['first', 'third']);

@@ -51,7 +51,7 @@ const JARVIS: Words = {
 test.each([
   ['session-memory', SESSION],
   ['jarvis-memory', JARVIS],
-] as const)('%s: what was cleared and is shown again by the orchestrator', async (service, words) => {
+] as const)('%s: a cleared item that the orchestrator shows again', async (service, words) => {
   const ask = async (request: object) => (await askOnce(deployment.endpoints[service], { ...request })).text;
   const held = async () => (await deployment.serviceStatus(service)).guard.held_by;
   for (const request of [...words.begin, words.say('a'), words.say('b')]) await ask(request);

@@ -14,7 +14,7 @@ afterAll(async () => {
   await deployment?.end();
 });
 
-test('although the journal did not take its record, and nobody writes to the lane again', async () => {
+test('a lost delivery record is written again without another write to the lane', async () => {
   const session = freshSession();
   const lane = `session-memory/${session}`;
   const progress = async () => {

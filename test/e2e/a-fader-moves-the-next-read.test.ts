@@ -41,7 +41,7 @@ afterAll(async () => {
 
 const readsBy = async () => (await desk.deployment.serviceStatus(SERVICE)).reads_by;
 
-test('a fader that is moved by keyboard changes the stage shown and the routing of the next read', async () => {
+test('a fader moved by keyboard changes the shown stage and the next read', async () => {
   const { page } = watched;
   await agent.ask(getContext(SESSION));
   expect(await readsBy()).toEqual({ legacy: 1, orchestrator: 0 });
@@ -81,7 +81,7 @@ test('the change is audited with its name and its reason', async () => {
   expect(await row.textContent()).toMatch(/ann.*session-memory.*compared for a week.*100/s);
 });
 
-test('what somebody else changed meanwhile is not overwritten', async () => {
+test('a flag that was changed meanwhile is not overwritten', async () => {
   const { page } = watched;
   await page.goto(`${desk.origin}/flags/crossfade.session-memory.shadow-read?share=40`);
   await desk.deployment.ask({ dualWrite: true, shadowRead: 60, readCutover: 100 });
@@ -91,7 +91,7 @@ test('what somebody else changed meanwhile is not overwritten', async () => {
   expect((await desk.deployment.serviceStatus(SERVICE)).flags['shadow-read']?.asked).toBe(60);
 });
 
-test('the command line lists the flags, sets one, and refuses what is no flag or no share', async () => {
+test('the command line lists and sets flags, and refuses unknown flags and shares', async () => {
   const at = ['--url', desk.deployment.httpUrl];
   const by = ['--person', 'ann', '--reason', 'by hand', ...at];
   const flag = `crossfade.${SERVICE}.read-cutover`;

@@ -83,7 +83,7 @@ async function rewriting<Result>(service: Service, work: () => Promise<Result>):
 }
 
 describe.each(SERVICES)('the file of %s', (service) => {
-  test('a backfill and a reconciliation that find it half-written now and then miss nothing of it', async () => {
+  test('a backfill and a reconciliation that find it half-written once miss nothing', async () => {
     const backfilled = await rewriting(service, () => run('backfill', service));
     expect(backfilled).toMatchObject({
       code: 0,
@@ -98,7 +98,7 @@ describe.each(SERVICES)('the file of %s', (service) => {
   test.each([
     ['half-written', (whole: Buffer) => whole.subarray(0, Math.floor(whole.length / 2))],
     ['empty', (whole: Buffer) => whole.subarray(0, 0)],
-  ])('while it stays %s, runs leave it out and say why, and nothing is forgotten', async (_name, cut) => {
+  ])('while it stays %s, runs leave it out with the reason, and forget nothing', async (_name, cut) => {
     const [whole, before] = [readFileSync(fileOf(service)), await stored()];
     writeFileSync(fileOf(service), cut(whole));
     for (const kind of ['backfill', 'reconcile'] as const)

@@ -13,7 +13,7 @@ afterAll(() => stage.end());
 /** Behind the first round's 25 writes: in the middle of what is spilled. */
 const KILLED_AT = { name: 'write:answered', count: 34 };
 
-test('a proxy that is killed while it spills starts without its journal, and replays all when that is back', async () => {
+test('a proxy killed while it spills starts without its journal, and replays all later', async () => {
   const target = Number(new URL(stage.postgres.url('journal')).port);
   const gate = await createTcpGate(target);
   const journalVia = (url: string): string => url.replace(`:${target}/`, `:${gate.port}/`);

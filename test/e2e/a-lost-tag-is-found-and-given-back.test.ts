@@ -57,7 +57,7 @@ async function askedSince(instant: string): Promise<Readonly<Record<string, numb
   return Object.fromEntries(rows.map(({ operation, count }) => [operation, count]));
 }
 
-test('what agents wrote is equal by digest, tags included, and is read item by item once', async () => {
+test('agents’ writes are equal by digest including tags, and are read once by item', async () => {
   // The first run also gives the items the times that legacy has given them.
   expect((await reconcile()).code).toBe(0);
   const [now] = await deployment.store<{ at: string }>('select now()::text as at');
@@ -72,7 +72,7 @@ test('what agents wrote is equal by digest, tags included, and is read item by i
   expect(asked['scan']).toBeUndefined();
 });
 
-test('an item that lost its tags is found, given them back, and equal again', async () => {
+test('an item that lost its tags is found, gets them back, and is equal again', async () => {
   const tags = async () =>
     deployment.store<{ tags: string }>(
       `select array_to_string(tags, ',') as tags from memory_entries where session_id = 'jarvis:ada' order by position`,

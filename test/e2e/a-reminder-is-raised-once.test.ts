@@ -45,7 +45,7 @@ function raisedByLegacy(): string[] {
 
 const reminders = () => tap.operations.filter(({ payload }) => JSON.stringify(payload).includes('remind me'));
 
-test('each reminder is raised once, by legacy: copies, deliveries and what is sent again raise nothing', async () => {
+test('legacy raises each reminder once; copies, deliveries and redrives raise none', async () => {
   const texts = Array.from({ length: BEFORE + DURING }, (_, index) => `remind me ${index}`);
   for (const text of texts.slice(0, BEFORE)) await remind(text);
   await deployment.ask({ dualWrite: true, shadowRead: 100, readCutover: 0 });

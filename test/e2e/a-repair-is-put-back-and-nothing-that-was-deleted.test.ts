@@ -54,7 +54,7 @@ const conditions = async (): Promise<Record<string, string>> => {
   return Object.fromEntries(rows.map(({ owner, condition }) => [owner, condition]));
 };
 
-test('what changed on the orchestrator is repaired, and agents go on', async () => {
+test('changes on the orchestrator are repaired, and agents continue', async () => {
   await deployment.store(
     `update memory_entries set content = jsonb_set(content, '{memory,content}', '"wrong"')
      where content -> 'memory' ->> 'content' = 'one'`,
@@ -67,7 +67,7 @@ test('what changed on the orchestrator is repaired, and agents go on', async () 
   await everythingDelivered(deployment);
 });
 
-test('what is no repair is not put back, and why is said', async () => {
+test('only a repair can be undone; other runs are refused with the reason', async () => {
   const reconciliation = run - 1;
   for (const [asked, said] of [
     [reconciliation, `run ${reconciliation} is not a repair`],
@@ -78,7 +78,7 @@ test('what is no repair is not put back, and why is said', async () => {
   }
 });
 
-test('while the orchestrator is away nothing is put back, and no lane waits for ever', async () => {
+test('while the orchestrator is away nothing is undone, and no lane waits for ever', async () => {
   await deployment.orchestratorPath.refuse();
   const { undone, left } = await undo();
   await deployment.orchestratorPath.pass();
@@ -88,7 +88,7 @@ test('while the orchestrator is away nothing is put back, and no lane waits for 
   );
 });
 
-test('what agents have deleted since does not come back; the other lanes are put back, once', async () => {
+test('an undo never restores what agents deleted since; other lanes are undone once', async () => {
   const both = await Promise.all([undo(), undo()]);
   expect(both.map(({ undone }) => undone).reduce((sum, one) => sum + one)).toBe(2);
   for (const { left } of both)

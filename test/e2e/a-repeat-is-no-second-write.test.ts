@@ -81,7 +81,7 @@ async function isEqual(session: string): Promise<void> {
   });
 }
 
-test('a reply that could not be delivered answers the repeat, byte for byte, and one write is there', async () => {
+test('an undelivered reply answers the repeat, byte for byte, and one write is stored', async () => {
   const session = await begin();
   const request = said(session, 'once', 'r-1');
   await giveUp(request);
@@ -93,7 +93,7 @@ test('a reply that could not be delivered answers the repeat, byte for byte, and
   await isEqual(session);
 });
 
-test('whoever has its reply and says the same again has written again', async () => {
+test('an equal request of an agent that has its reply is a new write', async () => {
   const session = await begin();
   const request = said(session, 'twice', 'constant');
   await giveUp(request);
@@ -105,7 +105,7 @@ test('whoever has its reply and says the same again has written again', async ()
   await isEqual(session);
 });
 
-test('the repeat that comes while the first call is under way waits for its reply', async () => {
+test('a repeat during the first call waits for its reply', async () => {
   const session = await begin();
   const request = said(session, 'hasty', 'r-2');
   deployment.standIns.setFaults('session-memory', SLOW);
@@ -121,7 +121,7 @@ test('the repeat that comes while the first call is under way waits for its repl
   expect(await legacyHolds(session)).toEqual(['hasty']);
 });
 
-test('a proxy that was started again knows the reply too', async () => {
+test('a restarted proxy knows the reply too', async () => {
   const session = await begin();
   const request = said(session, 'kept', 'r-3');
   await giveUp(request);
@@ -131,7 +131,7 @@ test('a proxy that was started again knows the reply too', async () => {
   expect(await legacyHolds(session)).toEqual(['kept']);
 });
 
-test('without an id nobody can tell a repeat: it is written, and counted as a suspected duplicate', async () => {
+test('a repeat without an id is written, and counted as a suspected duplicate', async () => {
   const session = await begin();
   const request = said(session, 'nameless', '');
   await giveUp(request);
@@ -144,7 +144,7 @@ test('without an id nobody can tell a repeat: it is written, and counted as a su
 });
 
 test.each(['r-4', ''])(
-  'the repeat of a write of unknown outcome (id "%s") is not sent before it is settled',
+  'the repeat of a write of unknown outcome (id "%s") waits until it is settled',
   async (id) => {
     const session = await begin();
     const request = said(session, 'unknown', id);
@@ -167,7 +167,7 @@ test.each(['r-4', ''])(
   },
 );
 
-test('an ordinary write leaves nothing behind for which the next would have to look', async () => {
+test('an ordinary write leaves nothing that the next one would have to check', async () => {
   const session = await begin();
   await eventually('a quiet lane', async () => (await readLane(deployment, session))?.delivered === 1);
   const kept = async (): Promise<number> => (await deployment.journal('select 1 from kept_replies')).length;

@@ -79,7 +79,7 @@ test('agents that never pause are handed over to a successor on the same ports',
   await one.end();
 });
 
-test('agents that are quiet find the successor with their next request, and whoever comes meanwhile too', async () => {
+test('quiet and new agents reach the successor with their next request', async () => {
   const one = await stage.begin({ takeOverMs: 30_000 });
   const proxy = await one.startProxy();
   const request = JSON.stringify({ action: 'get_memories', user_id: 'nobody' });

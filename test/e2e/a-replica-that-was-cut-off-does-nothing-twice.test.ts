@@ -68,7 +68,7 @@ function inTheMiddle(one: CrashCase, works: readonly LaneWork[]) {
   };
 }
 
-test('cut off from the journal it fences itself, and the other takes over what it was home to', async () => {
+test('a replica without its journal fences itself, and the other takes over its lanes', async () => {
   const link = await startTcpProxy(Number(new URL(stage.postgres.url('journal')).port));
   const journalVia = (url: string, of: 'first' | 'second'): string => {
     const via = new URL(url);
@@ -111,7 +111,7 @@ test('cut off from the journal it fences itself, and the other takes over what i
   await link.stop();
 });
 
-test('stopped in its tracks for 15 seconds it wakes up late, and does not act on what it knew', async () => {
+test('a replica paused for 15 seconds does not act on outdated knowledge', async () => {
   const one = await stage.begin({ deadlineMs: 4_000 });
   const first = await one.startProxy();
   const works = workOf(one.prefix);

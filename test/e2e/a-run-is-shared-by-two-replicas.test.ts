@@ -94,7 +94,7 @@ async function expectEachItemOnce(): Promise<void> {
   expect(rows.filter(({ items, texts }) => items !== TURNS || texts !== TURNS)).toEqual([]);
 }
 
-test('a backfill is shared by two replicas, and the one that is left ends it when the other is killed', async () => {
+test('two replicas share a backfill, and the survivor ends it after a kill', async () => {
   await oneReplica();
   second = await startSecondReplica(deployment);
   const run = await begin('backfill', 300);
@@ -108,7 +108,7 @@ test('a backfill is shared by two replicas, and the one that is left ends it whe
   await expectEachItemOnce();
 }, 400_000);
 
-test('so is a reconciliation: every lane is compared, and none is found unequal', async () => {
+test('so is a reconciliation: every lane is compared, and none differs', async () => {
   await oneReplica();
   second = await startSecondReplica(deployment);
   const run = await begin('reconcile', 400);

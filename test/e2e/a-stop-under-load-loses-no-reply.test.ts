@@ -51,7 +51,7 @@ class EagerAgent {
   }
 }
 
-test('a proxy that is told to stop under load answers everything it has taken, and ends', async () => {
+test('a proxy that is stopped under load answers every accepted request, and ends', async () => {
   const one = await stage.begin({ deadlineMs: 4_500 });
   const proxy = await one.startProxy();
   const agents = Array.from({ length: AGENTS }, (_, index) => new EagerAgent(one, `eager-${index}`));

@@ -58,7 +58,7 @@ const callersOf = (name: string): (string | undefined)[] =>
       return caller?.scope === 'crossfade' ? caller.span.name : undefined;
     });
 
-test('an agent’s write and read are traces that go on in the orchestrator', async () => {
+test('an agent’s write and read are traces that continue in the orchestrator', async () => {
   const agent = createSessionAgent(deployment.endpoints['session-memory']);
   for (const request of [createSession('s-1'), addInteraction('s-1', 'hello')]) await agent.ask(request);
   await eventually('the orchestrator answers the read', async () => {

@@ -34,7 +34,7 @@ const compared = async (): Promise<number> => {
   return Object.values(comparisons).reduce((sum, one) => sum + one, 0);
 };
 
-test('most reads of agents that write all the time are proofs', async () => {
+test('most reads of agents that write all the time count as proof', async () => {
   const users = Array.from({ length: AGENTS }, (_, index) => `user-${index}`);
   await Promise.all(users.map((user) => live(user, 1)));
   await eventually('every lane is seeded', async () => {

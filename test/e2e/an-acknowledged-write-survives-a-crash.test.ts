@@ -31,7 +31,7 @@ const STEPS = [
 /** Before, at and after the moment at which the agent has its reply. */
 const QUICK_STEPS = ['write:journaled', 'operation:replied', 'delivery:applied'];
 
-describe('everything acknowledged is on both stores, once and in order, when the proxy is killed', () => {
+describe('acknowledged writes are on both stores, once and in order, after a kill', () => {
   test.each(casesOfTier(STEPS, (step) => QUICK_STEPS.includes(step)))('exactly at %s', async (name) => {
     const one = await stage.begin();
     const works = workOf(one.prefix);

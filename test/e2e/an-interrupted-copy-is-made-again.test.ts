@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage.end());
 
-describe('lanes that were filled before dual writes are copied, whenever the proxy is killed', () => {
+describe('lanes from before dual writes are copied, whenever the proxy is killed', () => {
   test.each(['lane:copying', 'lane:copied'])('exactly at the first %s', async (step) => {
     const one = await stage.begin({ dualWrite: false });
     const works = workOf(one.prefix);
@@ -34,7 +34,7 @@ describe('lanes that were filled before dual writes are copied, whenever the pro
     await one.end();
   });
 
-  test('between the batches of a big lane', async () => {
+  test('between the batches of a large lane', async () => {
     // Thirty batches: from the sight of the first to the kill may take the time of several.
     const count = 12_000;
     const one = await stage.begin({ dualWrite: false, memories: { user: 'big', count } });

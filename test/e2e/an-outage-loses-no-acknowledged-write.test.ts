@@ -18,7 +18,7 @@ const OF_A_ROUND = 25;
 /** No reply is late on a busy machine: an error then says that nothing was done. */
 const PATIENT = { deadlineMs: 4_000 };
 
-test('an orchestrator that is killed in the middle of deliveries costs no agent an answer', async () => {
+test('a kill of the orchestrator during deliveries costs no agent an answer', async () => {
   const one = await stage.begin(PATIENT);
   const works = workOf(one.prefix);
   const proxy = await one.startProxy();
@@ -35,7 +35,7 @@ test('an orchestrator that is killed in the middle of deliveries costs no agent 
   await one.end();
 });
 
-test('while the journal is away writes are refused and not done, and afterwards all goes on', async () => {
+test('while the journal is away writes are refused without effect, then all continues', async () => {
   const target = Number(new URL(stage.postgres.url('journal')).port);
   const gate = await createTcpGate(target);
   const journalVia = (url: string): string => url.replace(`:${target}/`, `:${gate.port}/`);
@@ -62,7 +62,7 @@ test('while the journal is away writes are refused and not done, and afterwards 
   await one.end();
 });
 
-test('a PostgreSQL that crashes and recovers loses nothing that was acknowledged', async () => {
+test('a PostgreSQL that crashes and recovers loses no acknowledged write', async () => {
   const one = await stage.begin(PATIENT);
   const works = workOf(one.prefix);
   const proxy = await one.startProxy();

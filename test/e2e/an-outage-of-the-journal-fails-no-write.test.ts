@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage.end());
 
-test('while the journal is away every write is answered by legacy, and afterwards both stores are equal', async () => {
+test('without the journal legacy answers every write, and both stores become equal', async () => {
   const target = Number(new URL(stage.postgres.url('journal')).port);
   const gate = await createTcpGate(target);
   const journalVia = (url: string): string => url.replace(`:${target}/`, `:${gate.port}/`);

@@ -121,7 +121,7 @@ beforeEach(async () => {
   await storedWithin(['before']);
 });
 
-test('a reply that comes late settles its write, which is then delivered', async () => {
+test('a late reply settles its write, which is then delivered', async () => {
   deployment.legacyPath.silence();
   expect((await agent.ask(addInteraction(session, 'late'))).status).toBe('error');
   // The agent is answered first, then the journal is told.
@@ -137,7 +137,7 @@ test('a reply that comes late settles its write, which is then delivered', async
   await storedWithin(['before', 'late', 'after']);
 });
 
-test('where the service cannot be read, a person decides: assume applied', async () => {
+test('if the service cannot be read, a person decides: assume applied', async () => {
   const { operation_id: id, ...open } = await writeWithoutReply('unknown');
   expect(open).toMatchObject({ end: null, waits_for: 'late_reply', choices: [] });
   expect(await assume(id, 'applied')).toMatchObject({ status: 409, body: { error: 'too_early' } });

@@ -80,7 +80,7 @@ describe.each(SERVICES)('%s', (service) => {
     agent.close();
   });
 
-  test('over HTTP, each gets one error with a status that says so', async () => {
+  test('over HTTP, each gets one error with a matching status', async () => {
     for (const [name, request] of Object.entries(BAD)) {
       // HTTP has one body and no frames.
       if (typeof request !== 'string' && !Buffer.isBuffer(request)) continue;
@@ -110,7 +110,7 @@ describe.each(SERVICES)('%s', (service) => {
   });
 });
 
-test('nesting up to the limit, and what only Python calls JSON, is passed on', async () => {
+test('nesting up to the limit, and JSON that only Python accepts, is passed on', async () => {
   const agent = createAgent({ endpoint: deployment.endpoints['jarvis-memory'] });
   for (const request of [nested(JSON_DEPTH), '{"action": "health_check", "it": [NaN, -Infinity]}']) {
     const before = legacy.received.length;

@@ -72,7 +72,7 @@ const stored = async (): Promise<readonly { session_id: string; items: number }[
     'select session_id, count(*)::int as items from memory_entries where is_active group by session_id',
   );
 
-test('a dry run tells what there is and writes nothing', async () => {
+test('a dry run shows what would be copied, and writes nothing', async () => {
   const result = await backfill('--dry-run');
   expect(result.code).toBe(0);
   const { survey } = resultOf<Backfilled>(result);
@@ -92,7 +92,7 @@ test('a dry run tells what there is and writes nothing', async () => {
   expect(await deployment.journal('select id from lanes')).toEqual([]);
 });
 
-test('a backfill that is killed twice under way copies every lane once, and what is deleted meanwhile stays deleted', async () => {
+test('a backfill that is killed twice copies every lane once, and restores no delete', async () => {
   const running = backfill('--rate', '150');
   const lanesDone = async (): Promise<number> => {
     const lanes = await deployment.journal('select 1 from lanes where seeded_coverage > 0');
@@ -142,7 +142,7 @@ test('a backfill that is killed twice under way copies every lane once, and what
   expect(readLegacyStores(deployment.legacyFolder).sessions.size).toBe(SESSIONS - 1);
 });
 
-test('the metrics say what became of runs, and how many lanes they have left', async () => {
+test('the metrics show the results of runs, and the remaining lanes', async () => {
   const scrape = async (): Promise<string> => (await fetch(`${deployment.httpUrl}/metrics`)).text();
   const lineOf = (text: string, name: string): RegExpExecArray | null =>
     new RegExp(`^crossfade_${name}\\{[^}]*kind="backfill"[^}]*\\} (\\S+)`, 'm').exec(text);
@@ -159,7 +159,7 @@ test('the metrics say what became of runs, and how many lanes they have left', a
   expect(text).toMatch(/^# HELP crossfade_open_lost_items \S/m);
 });
 
-test('a second backfill finds everything there, and writes nothing to it', async () => {
+test('a second backfill finds every lane copied, and writes nothing', async () => {
   const before = await deployment.store(
     'select max(updated_at) as newest, count(*)::int from memory_entries',
   );
@@ -174,7 +174,7 @@ test('a second backfill finds everything there, and writes nothing to it', async
   expect(after).toEqual(before);
 });
 
-test('a backfill that was stopped is taken up by --resume, and after a kill too; nothing is copied twice', async () => {
+test('a stopped or killed backfill continues with --resume, and copies nothing twice', async () => {
   const MORE = 40;
   const late = createAgent({ endpoint: deployment.direct['session-memory'] });
   for (let index = 0; index < MORE; index += 1) {
@@ -216,7 +216,7 @@ test('a backfill that was stopped is taken up by --resume, and after a kill too;
   expect(again.stderr).toContain('there is nothing to resume');
 });
 
-test('a run is begun, stopped and taken up by somebody, for a reason, and all of it is audited', async () => {
+test('starting, stopping and resuming a run needs a person and a reason, audited', async () => {
   const at = ['--url', deployment.httpUrl];
   const stop = ['runs', 'stop', '1', ...at];
   for (const [args, missing] of [
@@ -255,7 +255,7 @@ test('a run is begun, stopped and taken up by somebody, for a reason, and all of
   );
 });
 
-test('what cannot be begun says what to do', async () => {
+test('a refused start says what to do', async () => {
   const unknown = await backfill('--service', 'nobody');
   expect(unknown.code).toBe(1);
   expect(unknown.stderr).toContain('there are session-memory, contextual-memory, jarvis-memory');

@@ -116,7 +116,7 @@ test('what agents did is in the report of the day, in every format', async () =>
   expect(texts[1]?.stdout).toContain(`- operations: ${OPERATIONS}`);
 });
 
-test('the check fails while the present phase lacks something, and says what', async () => {
+test('the check fails while a criterion of the present stage fails, and lists it', async () => {
   const { code, stdout } = await report('--check');
   expect(code).toBe(1);
   expect(stdout).toContain('session-memory  phase shadow_read');
@@ -124,7 +124,7 @@ test('the check fails while the present phase lacks something, and says what', a
   expect(stdout).toContain('✗ Time since the last full reconciliation: –, needed < 24 h');
 });
 
-test('the check passes where the present phase has all it asks for', async () => {
+test('the check passes if every criterion of the present stage passes', async () => {
   await deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 0 });
   const { code, stdout } = await report('--check', '--json');
   expect((JSON.parse(stdout) as Report).services.map(({ phase }) => phase)).toEqual(
@@ -133,13 +133,13 @@ test('the check passes where the present phase has all it asks for', async () =>
   expect(code).toBe(0);
 });
 
-test('a check that cannot be made is told from one that fails', async () => {
+test('a check that cannot be evaluated differs from one that fails', async () => {
   const { code, stderr } = await runCommand(['report', '--check', '--url', 'http://127.0.0.1:1']);
   expect(code).toBe(2);
   expect(stderr).toContain('no proxy answers');
 });
 
-test('a day that nobody can know of is refused in words', async () => {
+test('a day without a possible report is refused with the valid forms', async () => {
   const refused = await Promise.all(
     ['2026-02-30', 'nonsense', '21/11/2026', '2001-01-01', '2999-01-01'].map((day) => report('--date', day)),
   );
@@ -156,7 +156,7 @@ test('a day that nobody can know of is refused in words', async () => {
   expect(unchecked.stderr).toContain('invalid day "nonsense"');
 });
 
-test("yesterday's report is made once for two replicas, stored, and taken to folder and webhook", async () => {
+test("yesterday's report is made once by two replicas, stored, and delivered", async () => {
   const second = await secondReplica(deployment);
   // As if the proxies had been here for days.
   await deployment.journal(`update schema_steps set applied_at = now() - interval '2 days'`);

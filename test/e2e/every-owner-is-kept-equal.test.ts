@@ -34,7 +34,7 @@ test('an owner of 512 characters is delivered like any other', async () => {
   expect(stored).toEqual([{ text: 'hello' }]);
 });
 
-test('a write under a number reaches the session that is called like its text', async () => {
+test('a write with a number as id reaches the session named by its text', async () => {
   await ask(createSession('77'));
   await ask(addInteraction('77', 'as text'));
   await isDelivered('77');
@@ -47,7 +47,7 @@ test('a write under a number reaches the session that is called like its text', 
   await isDelivered('77');
 });
 
-test('a dead letter says which field is over which limit', async () => {
+test('a dead letter shows which field is over which limit', async () => {
   const session = freshSession();
   await ask(createSession(session));
   await ask(addInteraction(session, 'x'.repeat(1024 * 1024 + 1)));
@@ -60,7 +60,7 @@ test('a dead letter says which field is over which limit', async () => {
   expect(letter).toEqual({ code: 'validation_error', reason: 'content, limit 1048576' });
 });
 
-test('a write that no message holds is a dead letter, and other lanes are delivered', async () => {
+test('a write too large for a message is a dead letter; other lanes are delivered', async () => {
   // Its text, and the text of that, are more than the orchestrator receives at all.
   const isSeeded = async (): Promise<boolean> =>
     (await deployment.journal("select from lanes where owner = 'large' and delivered_sequence = 1")).length >

@@ -287,7 +287,7 @@ test('a write that cannot be sent is refused at once, and is on neither side (W6
   expect(await readOrchestrator(deployment, session)).toEqual([FIRST]);
 });
 
-test('no difference was ever seen between the two', async () => {
+test('no difference was ever found between the two', async () => {
   agent = createSessionAgent(deployment.endpoints['session-memory']);
   const { comparisons } = await deployment.serviceStatus('session-memory');
   expect(comparisons.match).toBeGreaterThan(0);

@@ -38,7 +38,7 @@ const asked = async (): Promise<number> => {
   return Number(row?.asked);
 };
 
-test('each distinct read is compared again once for each state of its lane, without an agent', async () => {
+test('each distinct read is repeated once per state of its lane, without an agent', async () => {
   for (const user_id of ['ann', 'bob']) {
     await ask({ action: 'add_memory', user_id, memory: 'tea' });
     await ask({ action: 'get_memories', user_id });

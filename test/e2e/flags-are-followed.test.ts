@@ -105,7 +105,7 @@ test('a change of the file is seen within a second', async () => {
   }
 });
 
-test('read-cutover at 100 %: the orchestrator answers, in the words of each service', async () => {
+test('at 100 % read-cutover the orchestrator answers in each service’s dialect', async () => {
   await deployment.ask(READ_CUTOVER);
   // The legacy services hold something to read at all.
   expect(await askAt(deployment.direct['session-memory'], READS['session-memory'])).toContain('Two things');
@@ -121,7 +121,7 @@ test('back at 0 %: legacy answers again', async () => {
   await expectAnsweredBy('legacy');
 });
 
-test('dual-write off and on again: every lane is copied anew, and both sides are equal', async () => {
+test('after dual-write off and on, every lane is copied again, and both are equal', async () => {
   await deployment.ask(OFF);
   const unseeded = await deployment.status();
   for (const { lanes } of unseeded.services) expect(lanes.seeded).toBe(0);

@@ -27,7 +27,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('a replica says that it lives although every connection of its journal waits for a lock', async () => {
+test('heartbeats continue while every journal connection waits for a lock', async () => {
   const lock = await lockTable(deployment.databaseUrl, 'lanes');
   const request = addInteraction(freshSession(), 'said while the journal waits');
   const reply = askOnce(deployment.endpoints['session-memory'], request);

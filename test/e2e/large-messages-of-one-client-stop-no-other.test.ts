@@ -126,7 +126,7 @@ async function beside(work: () => Promise<void>): Promise<{ p99: number; silentM
   return { p99: Math.max(ofAgent, ofPost, ofPing), silentMs: await silence };
 }
 
-test.each(DOORS)('4 MiB of small values in a row through $door stop no other', async (door) => {
+test.each(DOORS)('4 MiB messages of small values through $door delay no other client', async (door) => {
   const allowed = Array.from({ length: door.values - 20 }, () => '{}').join();
   const bodies = [door.bodyOf('{},'.repeat(MESSAGE_BYTES / 3 - 100).slice(0, -1)), door.bodyOf(allowed)];
   for (const body of bodies) expect(Buffer.byteLength(body)).toBeLessThanOrEqual(MESSAGE_BYTES);

@@ -85,7 +85,7 @@ test('a lane that is equal on both stores is evidence for the reads of its servi
   expect(stdout).toMatch(/[1-9]\d* whole lanes? compared, 0 differ/);
 });
 
-test('what no answer shows is found, redacted, and legacy is asked no more than agents ask', async () => {
+test('a hidden difference is found, redacted, without more requests to legacy', async () => {
   await deployment.store(
     `update memory_entries set content = jsonb_set(content, '{text}', '"never said"')
      where memory_id = (select memory_id from memory_entries
@@ -108,7 +108,7 @@ test('what no answer shows is found, redacted, and legacy is asked no more than 
   expect(await metric('crossfade_backend_calls_total', `"${SERVICE}"`, '"legacy"', '"shadow"')).toBe(0);
 });
 
-test('all of it is evidence for one version of the orchestrator, and proves nothing of the next', async () => {
+test('the evidence counts for one orchestrator version only', async () => {
   expect((await proved()).actions['get_context']?.mismatches).toBeGreaterThan(0);
   // As if another had answered in between: the one that is running is a new one then.
   await deployment.journal("insert into orchestrator_releases (version) values ('another')");

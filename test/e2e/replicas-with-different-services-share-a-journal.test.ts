@@ -73,7 +73,7 @@ test('each proxy covers and copies its own service without the other', async () 
     });
 });
 
-test('no interlock of a service waits for the proxy of another', async () => {
+test('no interlock of a service waits for another service’s proxy', async () => {
   // What an interlock knows of the journal may be five seconds old.
   await eventually('both are judged, and neither waits', async () => {
     const reasons: string[] = [];
@@ -86,7 +86,7 @@ test('no interlock of a service waits for the proxy of another', async () => {
   });
 });
 
-test('a proxy that is killed lowers no reads of another service, and finds its own lanes again', async () => {
+test('a killed proxy lowers no reads of another service, and finds its lanes again', async () => {
   const agent = createSessionAgent(deployment.endpoints['session-memory']);
   for (const request of [createSession('s-1'), addInteraction('s-1', 'hello')]) await agent.ask(request);
   await jarvis(secondEndpoint, { action: 'add_memory', user_id: 'bob', memory: 'coffee' });

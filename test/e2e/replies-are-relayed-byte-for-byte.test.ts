@@ -101,7 +101,7 @@ describe.each([
     expect(reply).toBe(await ask(direct, get));
   });
 
-  test.each(Object.entries(TEXTS))('a reply that no service of ours would give, %s', async (_name, text) => {
+  test.each(Object.entries(TEXTS))('a reply that no shipped service would give, %s', async (_name, text) => {
     const request = `{ "action":"get_context","session_id" : "s", "it":${text}}`;
     const reply = await ask(deployment.endpoints['contextual-memory'], request);
     expect(reply).toBe(Buffer.from(request).toString('latin1'));
@@ -129,7 +129,7 @@ async function readAgain(service: 'session-memory' | 'jarvis-memory'): Promise<v
 }
 
 test.each(['session-memory', 'jarvis-memory'] as const)(
-  '%s: what was relayed has arrived at the orchestrator, and reads the same there',
+  '%s: relayed writes reach the orchestrator, and reads there give the same',
   async (service) => {
     await isThrough();
     const { comparisons: before } = await deployment.serviceStatus(service);

@@ -75,7 +75,7 @@ test('a lane shows the steps of its writes, and is compared from its page', asyn
   await page.getByText(SESSION).first().waitFor();
 });
 
-test('a dead letter is sent again and refused again; its lane is copied instead, and goes on', async () => {
+test('a dead letter is redriven and refused again; a copy of its lane resolves it', async () => {
   await agent.ask(addInteraction(SESSION, TOO_LONG));
   const card = page.locator('.card');
   await eventually('an open letter', async () => {
@@ -98,7 +98,7 @@ test('a dead letter is sent again and refused again; its lane is copied instead,
   expect(await card.textContent()).toMatch(/copied/);
 });
 
-test('a write whose outcome nobody knows is shown with what it waits for', async () => {
+test('a write of unknown outcome is shown with what it waits for', async () => {
   desk.deployment.legacyPath.silence();
   await agent.ask(addInteraction(SESSION, 'who knows')).catch(() => undefined);
   await eventually('an unknown outcome', async () => {
@@ -118,7 +118,7 @@ test('a write whose outcome nobody knows is shown with what it waits for', async
   );
 });
 
-test('the kill switch is put on with a reason, is seen everywhere, and is put off again', async () => {
+test('the kill switch is switched on with a reason, shown everywhere, and off again', async () => {
   const flip = async (from: string, to: string, reason: string): Promise<void> => {
     await open('/flags', 'Flags');
     await page.getByRole('link', { name: `${from}…` }).click();
@@ -142,7 +142,7 @@ test('the kill switch is put on with a reason, is seen everywhere, and is put of
   expect(await page.getByRole('alert').count()).toBe(0);
 });
 
-test('while the journal does not answer, a page that needs it says so, and comes back', async () => {
+test('a page that needs the journal reports that it is away, and comes back', async () => {
   await desk.deployment.journal('alter table audit rename to audit_that_is_away');
   const before = watched.complaints.length;
   try {
@@ -173,7 +173,7 @@ const FOCUSED = `(() => {
 })()`;
 
 test.each(['/', '/lanes', '/flags', '/runs', '/guard'])(
-  'everything on %s is reached by Tab, in the order of the page, and shows its focus',
+  'every control on %s is reached by Tab, in page order, with visible focus',
   async (path) => {
     await page.goto(`${desk.origin}${path}`);
     // The page does not refresh itself under the walk.
@@ -194,7 +194,7 @@ test.each(['/', '/lanes', '/flags', '/runs', '/guard'])(
   },
 );
 
-test('printed, a page has its numbers and nothing to press', async () => {
+test('a printed page has its numbers and no controls', async () => {
   await open('/', 'Desk');
   await page.emulateMedia({ media: 'print' });
   expect(await page.getByRole('article', { name: SERVICE }).isVisible()).toBe(true);

@@ -159,7 +159,7 @@ async function open(path: string, options: BrowserContextOptions = {}): Promise<
   return page;
 }
 
-test('with JavaScript times are in the zone of the browser, with UTC as their title', async () => {
+test('with JavaScript times use the browser’s zone, with UTC as their title', async () => {
   const page = await open('/audit');
   const time = page.locator('tbody time').first();
   expect(await time.textContent()).toBe('2026-07-01 14:30:00 GMT-4');
@@ -167,13 +167,13 @@ test('with JavaScript times are in the zone of the browser, with UTC as their ti
   expect(await page.locator('.foot').textContent()).toContain('America/New_York');
 });
 
-test('without JavaScript times are in the configured zone, and the page names it', async () => {
+test('without JavaScript times use the configured zone, and the page names it', async () => {
   const page = await open('/audit', { javaScriptEnabled: false });
   expect(await page.locator('tbody time').first().textContent()).toBe('2026-07-01 20:30:00 CEST');
   expect(await page.locator('.foot').textContent()).toContain('Europe/Berlin');
 });
 
-test('the legend of a chart shows its last value in seconds where it is long', async () => {
+test('the legend of a chart shows a long last value in seconds', async () => {
   const page = await open(`/services/${SERVICE}`);
   const legend = page.locator('figure[data-chart="lag"] .u-legend');
   await legend.getByText('12 s', { exact: true }).waitFor();
@@ -187,7 +187,7 @@ test('the last 24 hours come from the journal', async () => {
   expect(await page.locator('figure[data-chart]').count()).toBe(3);
 });
 
-test('on a phone the guard stays in sight, and no page is wider than the window', async () => {
+test('on a phone the guard stays visible, and no page is wider than the window', async () => {
   for (const path of ['/audit', `/services/${SERVICE}`, '/glossary']) {
     const page = await open(path, { viewport: { width: 390, height: 844 } });
     const guard = await page.getByRole('link', { name: 'Guard', exact: true }).first().boundingBox();
@@ -199,7 +199,7 @@ test('on a phone the guard stays in sight, and no page is wider than the window'
   }
 });
 
-test('on a phone the long name of an agent is shown whole', async () => {
+test('on a phone a long agent name is shown completely', async () => {
   const page = await open('/agents', { viewport: { width: 360, height: 740 } });
   const hidden = await page
     .locator('.table-frame')
@@ -209,13 +209,13 @@ test('on a phone the long name of an agent is shown whole', async () => {
   expect(hidden).toBe(0);
 });
 
-test('a writer that bypasses the proxy is listed until it is seen through the proxy', async () => {
+test('a writer that bypasses the proxy is listed until a proxy sees it', async () => {
   const page = await open('/agents');
   const writers = page.getByRole('group', { name: 'Writers that bypass the proxy' }).locator('tbody tr');
   expect(await writers.allTextContents()).toEqual([expect.stringContaining('night-job')]);
 });
 
-test('a dead letter says in words how often it was sent and what waits for it', async () => {
+test('a dead letter shows its attempts and the number of waiting writes', async () => {
   const page = await open('/dead-letters');
   const card = (await page.locator('.card').innerText()).replaceAll(/\s+/g, ' ');
   expect(card).toContain('open · write 12,345, refused');

@@ -36,7 +36,7 @@ function post(path: string, form: Readonly<Record<string, string>>, cookie = '')
   });
 }
 
-test('nobody sees anything without a token, and a wrong one is told so', async () => {
+test('without a token nothing is shown, and a wrong token is refused', async () => {
   for (const path of ['/', '/flags', '/audit', `/flags/${FLAG}`]) {
     const { statusCode, headers } = await ask(`${desk.origin}${path}`);
     expect([path, statusCode]).toEqual([path, 303]);
@@ -53,7 +53,7 @@ test('nobody sees anything without a token, and a wrong one is told so', async (
   await page.getByRole('heading', { name: 'Audit' }).waitFor();
 });
 
-test('a viewer looks and changes nothing, although the form is sent', async () => {
+test('a viewer cannot change anything, even by sending the form', async () => {
   const { page, context } = await signedIn('grafana');
   await page.goto(`${desk.origin}/flags/${FLAG}?share=50`);
   expect(await page.locator('.needs').allTextContents()).toContainEqual(
@@ -75,7 +75,7 @@ test('a viewer looks and changes nothing, although the form is sent', async () =
   );
 });
 
-test('an address with a NUL is refused, and nothing seems to be away', async () => {
+test('an address with a NUL is refused, and not reported as an outage', async () => {
   const headers = { authorization: `Bearer ${TOKENS.grafana.token}` };
   const asked = [
     `${desk.deployment.httpUrl}/v1/audit?service=%00`,
@@ -104,7 +104,7 @@ test('an operator changes a flag under the name of the token', async () => {
   expect(complaints).toEqual([]);
 });
 
-test('a form from elsewhere changes nothing: it lacks the secret of the session', async () => {
+test('a form from another site changes nothing without the session’s secret', async () => {
   const { context } = await signedIn('lead');
   const cookie = (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
   const form = { share: '100', was: '25', reason: 'from another site' };
@@ -112,7 +112,7 @@ test('a form from elsewhere changes nothing: it lacks the secret of the session'
   expect((await post(`/flags/${FLAG}`, { ...form, _csrf: 'guessed' }, cookie)).statusCode).toBe(403);
 });
 
-test('after signing out the session opens nothing any more', async () => {
+test('after signing out the session is invalid', async () => {
   const { page, context } = await signedIn('lead');
   const cookie = (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
   const [session] = await context.cookies();
@@ -122,7 +122,7 @@ test('after signing out the session opens nothing any more', async () => {
   expect((await ask(`${desk.origin}/`, { headers: { cookie } })).statusCode).toBe(303);
 });
 
-test('guessing tokens is stopped after some tries', async () => {
+test('guessing tokens is blocked after some tries', async () => {
   const { body, headers } = await ask(`${desk.origin}/sign-in`);
   const csrf = /name="_csrf" value="([^"]+)"/.exec(await body.text())?.[1] ?? '';
   const cookie = String(headers['set-cookie']).split(';')[0] ?? '';
@@ -133,7 +133,7 @@ test('guessing tokens is stopped after some tries', async () => {
   expect(statuses.at(-1)).toBe(429);
 });
 
-test('a page is nothing but what this desk serves, and goes nowhere', async () => {
+test('a page loads only what this desk serves, and leads nowhere else', async () => {
   const { headers } = await ask(`${desk.origin}/sign-in`);
   const policy = String(headers['content-security-policy']);
   expect(policy).toContain("default-src 'none'");

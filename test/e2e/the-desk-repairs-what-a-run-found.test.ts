@@ -73,7 +73,7 @@ async function ended(kind: string): Promise<void> {
   await page.reload();
 }
 
-test('a backfill is begun, followed to its end, and audited', async () => {
+test('a backfill is started, followed to its end, and audited', async () => {
   await open('/runs', 'Runs');
   await page.getByText('No run yet').waitFor();
   await change('Start a backfill', 'the first one');
@@ -90,7 +90,7 @@ test('a backfill is begun, followed to its end, and audited', async () => {
   expect(entries).toMatch(/the first one/);
 }, 180_000);
 
-test('a backfill under way fills its gauge, is stopped, stays where it is, and is taken up again', async () => {
+test('a running backfill fills its gauge, is stopped, and is resumed', async () => {
   const late = Array.from({ length: 12 }, (_, index) => `r-late-${index}`);
   await remember(late);
   await open('/runs', 'Runs');
@@ -140,7 +140,7 @@ async function afterSeconds<Found>(seconds: number, look: () => Promise<Found>):
   return look();
 }
 
-test('what a reconciliation finds is shown with the side that moved, repaired, and put back', async () => {
+test('findings of a reconciliation are shown with their side, repaired, and undone', async () => {
   const { deployment } = desk;
   await deployment.store(`
     update memory_entries set content = jsonb_set(content, '{text}', '"forged"')
@@ -185,7 +185,7 @@ async function texts(session: string): Promise<readonly string[]> {
   return rows.map(({ text }) => text);
 }
 
-test('what legacy lost is listed, and given up by a person who says why', async () => {
+test('lost items are listed, and a person accepts the loss with a reason', async () => {
   await open('/lost', 'Lost items');
   await page.getByText('No lost items').waitFor();
   await loseOnLegacy('r-lost', 'second');
@@ -211,7 +211,7 @@ test('what legacy lost is listed, and given up by a person who says why', async 
   expect(await page.getByRole('table').textContent()).toMatch(/lost accepted[^]*nobody needs it/);
 }, 180_000);
 
-test('what legacy lost is stored there again by a person who says why', async () => {
+test('a lost item is stored on legacy again by a person with a reason', async () => {
   await loseOnLegacy('r-equal', 'third');
   await open('/runs', 'Runs');
   await change('Start a reconciliation', 'something went again');

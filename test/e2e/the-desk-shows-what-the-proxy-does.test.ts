@@ -67,7 +67,7 @@ async function decide(label: string, reason: string): Promise<void> {
   await form.getByRole('button', { name: label }).click();
 }
 
-test('the charts of a service follow what happens, without a script being asked for more', async () => {
+test('the charts of a service follow what happens live', async () => {
   await talk(3);
   await open(`/services/${SERVICE}`, SERVICE);
   await page.getByText('live', { exact: true }).waitFor();
@@ -93,7 +93,7 @@ test('the charts of a service follow what happens, without a script being asked 
   expect(await photograph(page, 'service')).toEqual([]);
 });
 
-test('what differs is shown side by side, redacted, and rules are tried on it', async () => {
+test('differences are shown side by side, redacted, and rules are tried on them', async () => {
   const secret = 'what nobody but ann may read';
   const [session = ''] = SESSIONS;
   // Past the proxy: legacy holds what the orchestrator does not.
@@ -142,7 +142,7 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
   await page.getByText('kind must be one of').waitFor();
 });
 
-test('a lane is found by its owner, explained, and copied anew', async () => {
+test('a lane is found by its owner, explained, and copied again', async () => {
   await open('/lanes', 'Lanes');
   expect(await page.getByRole('row').count()).toBe(SESSIONS.length + 1);
   expect(await photograph(page, 'lanes')).toEqual([]);
@@ -164,7 +164,7 @@ test('a lane is found by its owner, explained, and copied anew', async () => {
   await page.getByText('No such lane').waitFor();
 });
 
-test('a dead letter is seen, and left out for good by a person', async () => {
+test('a dead letter is shown, and skipped by a person', async () => {
   await open('/dead-letters', 'Dead letters');
   await page.getByText('No open dead letters').waitFor();
   expect(await photograph(page, 'empty')).toEqual([]);
@@ -189,7 +189,7 @@ test('a dead letter is seen, and left out for good by a person', async () => {
   expect(await page.locator('.card').textContent()).toMatch(/skipped.*ann: nobody needs it/s);
 });
 
-test('the guard shows how near a trip is, and a tripped latch is released by a person', async () => {
+test('the guard shows how close a trip is, and a person releases a latch', async () => {
   await open('/guard', 'Guard');
   expect(await page.locator('.triggers li').count()).toBe(TRIGGERS.length * 3);
   await fetch(`${desk.deployment.httpUrl}/v1/guard/signal`, {
@@ -212,7 +212,7 @@ test('the guard shows how near a trip is, and a tripped latch is released by a p
   await page.getByText(`The latch of ${SERVICE} is released`).waitFor();
 });
 
-test('every other page is there, with nothing wrong in it', async () => {
+test('every other page is shown without errors', async () => {
   await open('/unknown-outcomes', 'Unknown outcomes');
   await page.getByText('No unknown outcomes').waitFor();
   await open('/flags', 'Flags');
@@ -241,7 +241,7 @@ function boxOfFirst(selector: string): Promise<{ x: number; y: number } | null> 
   return page.locator(`.cards ${selector}`).first().boundingBox();
 }
 
-test('a page that is not there says so, and names a way', async () => {
+test('a missing page reports that, and offers a way back', async () => {
   const before = watched.complaints.length;
   await open('/services/nobody', 'Not found');
   await page.getByText('There is no service “nobody”.').waitFor();
@@ -252,7 +252,7 @@ test('a page that is not there says so, and names a way', async () => {
   watched.complaints.splice(before);
 });
 
-test('on a phone the present place is in sight among the others', async () => {
+test('on a phone the present page is visible in the navigation', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
   await open('/audit', 'Audit');
   const here = await page.getByRole('link', { name: 'Audit', exact: true }).boundingBox();

@@ -110,7 +110,7 @@ async function readAll(): Promise<string[]> {
   return texts;
 }
 
-test('altered answers trip the guard within a minute, and reads are legacy’s again', async () => {
+test('altered answers trip the guard within a minute, and legacy answers the reads', async () => {
   // Where nothing was altered, this test would show nothing.
   expect((await readAll()).join()).toContain('(altered)');
   const startedAtMs = performance.now();
@@ -130,7 +130,7 @@ test('altered answers trip the guard within a minute, and reads are legacy’s a
   expect(after.coverage).toBeGreaterThan(0);
 });
 
-test('a signed alert tells people, although the receiver was down at first', async () => {
+test('a signed alert arrives, although the receiver was down at first', async () => {
   const [alert] = await eventually('an alert', () => received.length > 0 && received);
   const { headers, body } = alert ?? { headers: {}, body: '' };
   const signed = createHmac('sha256', ALERT_KEY)
@@ -140,7 +140,7 @@ test('a signed alert tells people, although the receiver was down at first', asy
   expect(JSON.parse(body)).toMatchObject({ kind: 'tripped', service: SERVICE, trigger: 'inconsistency' });
 });
 
-test('a trip leaves a bundle: what led to it, without secrets and without owners', async () => {
+test('a trip leaves a bundle without secrets and without owners', async () => {
   const list = async () =>
     ((await (await fetch(`${deployment.httpUrl}/v1/guard/bundles`)).json()) as { bundles: Head[] }).bundles;
   interface Head {
@@ -216,7 +216,7 @@ test('the latch survives a restart', async () => {
   expect((await deployment.serviceStatus(SERVICE)).reads_by.orchestrator).toBe(before);
 });
 
-test('a release needs a person and a reason, is audited, and lets reads go', async () => {
+test('a release needs a person and a reason, is audited, and reads move again', async () => {
   for (const wish of [{ person: 'ann' }, { reason: 'repaired' }, { person: 'ann', reason: ' ' }]) {
     expect((await post('/v1/guard/release', { service: SERVICE, ...wish })).status).toBe(400);
   }
@@ -232,7 +232,7 @@ test('a release needs a person and a reason, is audited, and lets reads go', asy
   expect(audit.entries[0]).toMatchObject({ command: 'guard release', person: 'ann', reason: wish.reason });
 });
 
-test('a signal from outside needs the token, and trips at once', async () => {
+test('an external signal needs the token, and trips at once', async () => {
   const wish = { service: 'jarvis-memory', person: 'watcher', reason: 'agents repeat questions' };
   expect((await post('/v1/guard/signal', wish)).status).toBe(401);
   const wrong = { authorization: 'Bearer wrong' };

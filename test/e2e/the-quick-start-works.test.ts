@@ -159,7 +159,7 @@ async function typed(block: string | undefined): Promise<string> {
   return stdout + stderr;
 }
 
-test('when it says that it is ready, every part is reached', () => {
+test('when it reports ready, every part can be reached', () => {
   expect(readyAtFirst.ready).toBe(true);
   expect(Object.values(readyAtFirst.parts).map(({ reason }) => reason ?? '')).not.toContainEqual(
     expect.stringContaining('no connection'),
@@ -167,7 +167,7 @@ test('when it says that it is ready, every part is reached', () => {
 });
 
 test(
-  "the README's first write and read, and its fault drill, do what they say",
+  "the README's first write, first read and fault drill work as described",
   { timeout: 300_000 },
   async () => {
     const [first, moved] = blocksOf("An agent's first write and read");
@@ -211,7 +211,7 @@ test('a second start in the same folder is refused with the reason', async () =>
   expect((await fetch('http://127.0.0.1:5580/health/ready')).status).toBe(200);
 });
 
-test('a part that ends by itself is told, agents are served on, and the readiness says what is away', async () => {
+test('a part that ends by itself is reported, and agents are still served', async () => {
   const orchestrator = descendantsOf(program.pid).find((pid) =>
     readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0orchestrator\0'),
   );
@@ -241,7 +241,7 @@ test('SIGTERM ends it and every process that it started', async () => {
   expect(await takenPorts()).toEqual([]);
 });
 
-test('ports that are taken are all named before anything is started', async () => {
+test('all ports that are taken are named before anything is started', async () => {
   const takers = await Promise.all([5571, 5598, 15_596].map(taker));
   try {
     const started = await start().catch(String);

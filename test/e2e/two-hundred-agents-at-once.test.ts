@@ -57,7 +57,7 @@ async function live(session: string): Promise<number> {
   return calls;
 }
 
-test('two hundred strict REQ agents get their own replies, all right and in order', async () => {
+test('two hundred strict REQ agents get their own replies, correct and in order', async () => {
   const sessions = Array.from({ length: AGENTS }, () => freshSession('many'));
   const calls = await Promise.all(sessions.map((session) => live(session)));
   expect(calls).toEqual(sessions.map(() => CALLS));

@@ -30,7 +30,7 @@ function isEqual(one: CrashCase, works: readonly LaneWork[]): Promise<unknown> {
   return eventually('equal stores', async () => findingsOf(works, await one.stores()).length === 0);
 }
 
-test('lanes that two replicas write to in turns hold everything once and in order', async () => {
+test('lanes that two replicas write to in turn hold everything once and in order', async () => {
   const one = await stage.begin();
   await one.startProxy();
   await one.startSecond();
@@ -44,7 +44,7 @@ test('lanes that two replicas write to in turns hold everything once and in orde
   await one.end();
 });
 
-test('what a killed replica had open or waiting is taken over by the other within ten seconds', async () => {
+test('open and waiting work of a killed replica is taken over within ten seconds', async () => {
   const one = await stage.begin();
   await one.startProxy();
   const second = await one.startSecond();

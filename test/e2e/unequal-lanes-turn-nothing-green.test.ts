@@ -93,14 +93,14 @@ async function checkReport(): Promise<Checked> {
   return { code, failing: failedIn(plan).map(({ name }) => name), next };
 }
 
-test('reads of the unequal lanes come from legacy, reads of the others from the orchestrator', async () => {
+test('reads of the different lanes come from legacy, others from the orchestrator', async () => {
   for (const session of ['lane-0', 'lane-9']) expect(await read(session)).toContain('one');
   expect(await status()).toMatchObject({ fallbacks: { differs: 1 }, reads_by: { orchestrator: 1 } });
   const explained = await crossfade('explain', SERVICE, 'lane-0');
   expect(resultOf<{ inputs: { fence: string } }>(explained).inputs.fence).toBe('differs');
 });
 
-test('the status counts them, and an interlock holds read-cutover with the command to run', async () => {
+test('the status counts them, and an interlock names the command to run', async () => {
   await eventually('the interlock speaks', async () => {
     const { lanes, flags } = await status();
     expect(lanes.differs).toBe(2);
@@ -109,7 +109,7 @@ test('the status counts them, and an interlock holds read-cutover with the comma
   });
 });
 
-test('the guard trips by stores', async () => {
+test('the guard trips by the findings in the stores', async () => {
   await eventually('the guard has found it', async () => {
     const stores = (await status()).guard.findings.find(({ trigger }) => trigger === 'stores');
     if (stores === undefined) return false;
@@ -144,7 +144,7 @@ test('the pages of the desk show it in amber', async () => {
   expect(await page('/')).toMatch(/2[^<]*differs/);
 });
 
-test('accepted by name and repaired, everything is as before', async () => {
+test('after accepting and repairing, everything is as before', async () => {
   const accepted = await crossfade('repair', 'accept', `${SERVICE}/lane-0`, ...BY);
   expect(resultOf(accepted)).toMatchObject({ accepted: true, run, findings: 2 });
   const again = await crossfade('repair', 'accept', `${SERVICE}/lane-0`, ...BY);

@@ -28,7 +28,7 @@ const backfill = (...args: readonly string[]) =>
 const stored = (): Promise<readonly { session_id: string }[]> =>
   deployment.store('select distinct session_id from memory_entries where is_active');
 
-test('what is left out is told with its reason, before and afterwards', async () => {
+test('what is left out is reported with its reason, before and afterwards', async () => {
   const sqlite = new DatabaseSync(join(deployment.legacyFolder, 'session_memory.db'));
   sqlite.exec('pragma busy_timeout = 5000; pragma foreign_keys = off');
   const put = sqlite.prepare(
@@ -54,7 +54,7 @@ test('what is left out is told with its reason, before and afterwards', async ()
   });
 });
 
-test('one owner alone is backfilled, and nobody else', async () => {
+test('a backfill of one owner copies only that owner', async () => {
   const jarvis = createAgent({ endpoint: deployment.direct['jarvis-memory'] });
   for (const user of ['wanted', 'not wanted'])
     await jarvis.call(JSON.stringify({ action: 'add_memory', user_id: user, memory: 'new' }));
@@ -67,7 +67,7 @@ test('one owner alone is backfilled, and nobody else', async () => {
   expect([sessions.has('jarvis:wanted'), sessions.has('jarvis:not wanted')]).toEqual([true, false]);
 });
 
-test('runs are listed, shown and stopped by command line', async () => {
+test('runs are listed, shown and stopped on the command line', async () => {
   const runs = async (...args: readonly string[]) =>
     runCommand(['runs', ...args, '--url', deployment.httpUrl]);
   const listed = await runs('list');
@@ -93,7 +93,7 @@ test('runs are listed, shown and stopped by command line', async () => {
   });
 });
 
-test('an owner that is nowhere is told, and not called copied', async () => {
+test('an unknown owner is reported, and not counted as copied', async () => {
   const wrong = ['--service', 'jarvis-memory', '--owner', 'wantd', '--json', '--url', deployment.httpUrl];
   for (const command of [['backfill'], ['backfill', '--dry-run'], ['reconcile', ...BY]]) {
     const { code, stderr } = await runCommand([...command, ...wrong]);

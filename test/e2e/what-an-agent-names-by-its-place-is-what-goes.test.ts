@@ -66,7 +66,7 @@ async function delivered(user: string): Promise<unknown> {
   });
 }
 
-test('the reminder that stood there goes, of equal ones the very one', async () => {
+test('exactly the reminder at that place is deleted, even among equal ones', async () => {
   await ask(add('ann', 'tea'), add('ann', { at: 5 }), add('ann', 'tea'), add('ann', 'milk'));
   await delivered('ann');
   const ids = async () =>
@@ -83,7 +83,7 @@ test('the reminder that stood there goes, of equal ones the very one', async () 
   expect((await deployment.serviceStatus('reminders')).named_writes).toMatchObject({ found: 1 });
 });
 
-test('writes behind one another, before anything of them was delivered', async () => {
+test('consecutive writes work before any of them is delivered', async () => {
   await ask(
     ...Array.from({ length: 12 }, (_, index) => add('ben', `r${index % 3}`)),
     ...[3, 3, 0, 8, 1].map((index) => remove('ben', index)),
@@ -96,7 +96,7 @@ test('writes behind one another, before anything of them was delivered', async (
   expect(await deployment.journal('select 1 from dead_letters')).toEqual([]);
 });
 
-test('what is stored of it is what it named, not how', async () => {
+test('the journal stores the named item, and not its place', async () => {
   await ask(add('cid', 'a secret'), remove('cid', 0));
   const rows = await deployment.journal<{ action: string; named: string | null }>(`
     select w.action, w.named from writes w join lanes l on l.id = w.lane_id
@@ -110,7 +110,7 @@ test('what is stored of it is what it named, not how', async () => {
   await isEqual('cid');
 });
 
-test('while the orchestrator is away nothing is lost of it', async () => {
+test('while the orchestrator is away no such write is lost', async () => {
   await ask(add('dan', 'a'), add('dan', 'b'), add('dan', 'c'));
   await delivered('dan');
   await deployment.orchestratorPath.refuse();

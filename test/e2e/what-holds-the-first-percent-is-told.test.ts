@@ -47,7 +47,7 @@ test('the reads stay on legacy', async () => {
   expect((await desk.deployment.serviceStatus(SERVICE)).reads_by.orchestrator).toBe(0);
 });
 
-test('the status says why, what is needed, and what to do', async () => {
+test('the status shows why, what is needed, and what to do', async () => {
   const status = await run('status');
   expect(status).toMatch(/read-cutover +asked +1 % +in effect +0 % +interlock/);
   expect(status).toContain('Time since the last full reconciliation: never, needed < 24 h');
@@ -56,7 +56,7 @@ test('the status says why, what is needed, and what to do', async () => {
   expect(status).toContain(`crossfade guard accept ${SERVICE} action:get_context`);
 });
 
-test('the explanation of a read says it too', async () => {
+test('the explanation of a read shows it too', async () => {
   const explained = await run('explain', SERVICE, SESSION, '--full');
   expect(explained).toMatch(
     /at_most: 0\n +lowered_by: interlock\n +because:(\n +- \w+)*\n +- never_reconciled/,
@@ -64,7 +64,7 @@ test('the explanation of a read says it too', async () => {
   expect(explained).toContain('says: "Comparisons: ');
 });
 
-test('the desk says it on the strip, at the flag and beside each action', async () => {
+test('the desk shows it on the strip, at the flag and next to each action', async () => {
   const page = async (path: string): Promise<string> => (await fetch(`${desk.origin}${path}`)).text();
   expect(await page('/')).toContain('interlock: never reconciled');
   const flag = await page(`/flags/${FLAG}`);

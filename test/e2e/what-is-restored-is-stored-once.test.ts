@@ -48,7 +48,7 @@ async function lost(): Promise<string | undefined> {
   return items[0]?.memory_id;
 }
 
-test('an item that legacy took back before the proxy died is not stored twice by whoever restores it again', async () => {
+test('a restore that the proxy did not see end is not stored twice', async () => {
   const item = (await lost()) ?? '';
   const restore = () => crossfade('lost', 'restore', `session-memory/${SESSION}`, item, ...BY);
   // Legacy has taken it a second before the proxy hears of it.

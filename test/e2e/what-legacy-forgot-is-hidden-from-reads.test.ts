@@ -80,21 +80,21 @@ const marked = async (session: string): Promise<number> => {
 const mismatches = async (): Promise<number> =>
   (await deployment.serviceStatus('session-memory')).comparisons.mismatch;
 
-test('a read that finds forgotten items first has them hidden, and is no mismatch', async () => {
+test('a read that first finds forgotten items hides them, and is no mismatch', async () => {
   await deployment.ask({ dualWrite: true, shadowRead: 100, readCutover: 100 });
   await shown('read', []);
   expect(await marked('read')).toBe(TEXTS.length);
   expect(await mismatches()).toBe(0);
 });
 
-test('a reconciliation calls the lanes equal and has the items hidden before anyone reads them', async () => {
+test('a reconciliation hides forgotten items before any read, and finds equality', async () => {
   expect(await reconcile()).toMatchObject({ code: 0, lanes_equal: EVICTED.length + NEWER });
   await eventually('the items are marked', async () => (await marked('reconciled')) === TEXTS.length);
   await shown('reconciled', []);
   expect(await mismatches()).toBe(0);
 });
 
-test('of a session that begins again only the new items are shown', async () => {
+test('a session that begins again shows only the new items', async () => {
   await agent.ask(createSession('again'));
   await agent.ask(addInteraction('again', 'four'));
   await shown('again', ['four']);

@@ -23,7 +23,7 @@ function loseOnLegacy({ legacyFolder }: CrashCase, session: string, content: str
 }
 
 // I2: lost, and never silent. A copy covers what waits for delivery, and legacy shows it no more.
-test('an acknowledged write that legacy loses before it was delivered stops its lane, and is on the orchestrator', async () => {
+test('a write lost by legacy before its delivery stops its lane, and is delivered', async () => {
   const one = await stage.begin({ laneBacklog: LIMIT, deadlineMs: 4_000 });
   await one.startProxy();
   const journal = createPostgresDatabase({ url: one.journalUrl, poolSize: 1 });

@@ -69,7 +69,7 @@ async function decide(how: 'accept' | 'restore', owner: string): Promise<number>
   return result.code;
 }
 
-test('stores that are equal are found equal, and the exit code says so', async () => {
+test('equal stores are found equal, and the exit code shows it', async () => {
   const { code, services } = await reconcile('--full');
   expect(services['session-memory']).toMatchObject({
     lanes: LANES.length,
@@ -79,7 +79,7 @@ test('stores that are equal are found equal, and the exit code says so', async (
   expect(code).toBe(0);
 });
 
-test('what legacy lost is found and listed, and no repair touches it', async () => {
+test('lost items are found and listed, and no repair changes them', async () => {
   for (const session of ['kept', 'accepted', 'restored'])
     onLegacy('delete from interactions where session_id = ? and content = ?', session, 'two');
   const { code, services } = await reconcile('--repair', 'apply', ...BY);
@@ -91,7 +91,7 @@ test('what legacy lost is found and listed, and no repair touches it', async () 
   expect(now[0]?.lanes.stopped).toBe(0);
 });
 
-test('accepted by name it leaves the orchestrator; restored by name it is on both stores again', async () => {
+test('an accepted loss leaves the orchestrator; a restored item is on both stores', async () => {
   expect(await decide('accept', 'accepted')).toBe(0);
   expect(await stored('accepted')).toEqual(['one', 'three']);
   expect(await decide('restore', 'restored')).toBe(0);
@@ -107,7 +107,7 @@ test('accepted by name it leaves the orchestrator; restored by name it is on bot
   expect(services['session-memory']).toMatchObject({ findings: 1, lost: 1 });
 });
 
-test('a lane is restored in its old order by one command, and neither store shows an item twice', async () => {
+test('one command restores a lane in its old order, without showing an item twice', async () => {
   onLegacy('delete from interactions where session_id = ?', 'whole');
   await reconcile();
   const listed = (await lostViews()).filter(({ owner }) => owner === 'whole');
@@ -154,7 +154,7 @@ test('a lane that is gone from legacy is restored with its owner, in its old ord
   expect((await reconcile()).services['session-memory']).toMatchObject({ lost: 1, lanes_different: 1 });
 });
 
-test('a writer past the proxy is taken over and named; the repair can be undone, and the lane stops there', async () => {
+test('a bypassing writer is named and adopted; an undo stops the lane there', async () => {
   onLegacy(
     `update interactions set content = 'past the proxy', metadata = '{"agent": "cron"}' where session_id = ? and content = ?`,
     'altered',
@@ -181,7 +181,7 @@ test('a writer past the proxy is taken over and named; the repair can be undone,
   ]);
 });
 
-test('only what was written to since is looked at where only that is asked for', async () => {
+test('a reconciliation of changed lanes reads only those', async () => {
   await askOnce(deployment.endpoints['session-memory'], addInteraction('accepted', 'later'));
   await eventually('delivered', async () => {
     const lane = await readLane(deployment, 'accepted');

@@ -37,7 +37,7 @@ const crossfade = (...args: readonly string[]) =>
 
 const lost = async () => resultOf<Lost>(await crossfade('lost', 'list')).items;
 
-test('a proxy that dies while it asks legacy to take an item back has decided nothing: no repair removes the last of it', async () => {
+test('a proxy that dies during a restore has decided nothing, so the item stays', async () => {
   const [item, other] = await lost();
   deployment.legacyPath.silence();
   const restoring = crossfade('lost', 'restore', `session-memory/${SESSION}`, item?.memory_id ?? '', ...BY);

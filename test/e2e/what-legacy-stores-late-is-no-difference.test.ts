@@ -51,7 +51,7 @@ async function comparedAfter(reads: number): Promise<Readonly<Record<'match' | '
   });
 }
 
-test('a write that the service stores seconds after it was accepted has the time that the service gave it', async () => {
+test('a write that the service stores seconds late has the service’s time', async () => {
   await ask(newAgent(), remember('in time'));
   await everythingDelivered(deployment);
 

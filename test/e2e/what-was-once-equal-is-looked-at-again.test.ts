@@ -61,7 +61,7 @@ async function onOrchestrator(session: string, before: string, after: string): P
 
 const ALL_EQUAL = { lanes: LANES.length, lanes_equal: LANES.length, items: LANES.length * ITEMS };
 
-test('what both sides show is written down once they are found equal, and is equal the next time', async () => {
+test('states found equal are stored, and are equal at the next run', async () => {
   expect(await reconciled()).toMatchObject(ALL_EQUAL);
   const known = await deployment.journal(
     'select 1 from lane_baselines where equal_legacy is not null and equal_orchestrator is not null',
@@ -70,7 +70,7 @@ test('what both sides show is written down once they are found equal, and is equ
   expect(await reconciled()).toMatchObject(ALL_EQUAL);
 });
 
-test('what was found equal by other members is found equal anew, and written down by those of today', async () => {
+test('states found equal by other members are compared and stored again', async () => {
   const states = async (): Promise<string[]> => {
     const rows = await deployment.journal<{ state: string }>(
       "select key || ' ' || equal_legacy as state from lane_baselines join lanes on id = lane_id order by key",
@@ -86,7 +86,7 @@ test('what was found equal by other members is found equal anew, and written dow
   expect(await states()).toEqual(before);
 });
 
-test('what is altered afterwards is found on either side, and no more when it is put back', async () => {
+test('a later change is found on either side, and no longer after it is reverted', async () => {
   await onOrchestrator('first', 'item 1', 'altered');
   onLegacy('second', 'item 1', 'altered');
   expect(await reconciled()).toMatchObject({
@@ -103,7 +103,7 @@ test('what is altered afterwards is found on either side, and no more when it is
   expect(await reconciled()).toMatchObject(ALL_EQUAL);
 });
 
-test('a repair ends at the first lane that differs in another way than it did when it was found', async () => {
+test('a repair ends at the first lane whose difference is not the one found', async () => {
   await onOrchestrator('first', 'item 1', 'altered');
   const { run } = await crossfade('reconcile', '--service', 'session-memory', ...BY.slice(0, 4));
   await onOrchestrator('first', 'item 2', 'altered as well');

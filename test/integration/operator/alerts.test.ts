@@ -66,7 +66,7 @@ afterEach(async () => {
   receiver.close();
 });
 
-test('an alert arrives once, signed, and says what happened', async () => {
+test('an alert arrives once, signed, and describes what happened', async () => {
   alerts.send(ALERT);
   await eventually('it arrives', () => bodies.length > 0);
   expect(bodies[0]?.isSigned).toBe(true);
@@ -94,7 +94,7 @@ test('a receiver that fails gets it again, and alerts keep their order', async (
   expect(problems).toEqual([]);
 });
 
-test('an alert that nobody takes is given up after eight tries, and that is said without its address', async () => {
+test('an alert is dropped after eight tries, which is reported without its address', async () => {
   answers = Array.from({ length: 8 }, () => 500);
   alerts.send(ALERT);
   await eventually('a problem', () => problems.length > 0);
@@ -102,7 +102,7 @@ test('an alert that nobody takes is given up after eight tries, and that is said
   expect(problems).toEqual(['the alert "tripped" of session-memory (errors) was given up: it answered 500']);
 });
 
-test('of more than a hundred that wait the oldest is given up, and so are all when the proxy stops: each is told', async () => {
+test('above a hundred waiting alerts, and at a stop, dropped ones are reported', async () => {
   const told: string[] = [];
   const away = new WebhookAlerts({
     url: `http://127.0.0.1:${await freePort()}/hook`,

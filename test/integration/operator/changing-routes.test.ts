@@ -87,11 +87,11 @@ async function post(route: string, role: OperatorRole | undefined, payload: obje
   return { status: statusCode, text };
 }
 
-test('every route that is posted to is known here', () => {
+test('every POST route is listed here', () => {
   expect(posted.toSorted()).toEqual([...Object.keys(CHANGES), ...Object.keys(LOOKS)].toSorted());
 });
 
-test('every route that is posted to knows the members of its body', () => {
+test('every POST route has a list of its body’s members', () => {
   expect(Object.keys(POSTED_MEMBERS).toSorted()).toEqual(posted.toSorted());
 });
 
@@ -103,7 +103,7 @@ describe.each(Object.entries({ ...CHANGES, ...LOOKS }))('%s', (route, [, body = 
     expect(text).toContain(String.raw`unknown member \"services\": the body of`);
   });
 
-  test('takes in no body of more than 64 KiB', async () => {
+  test('refuses a body of more than 64 KiB', async () => {
     const { status } = await post(route, 'approver', { ...body, rules: Array(2_000_000).fill(1) });
     expect(status).toBe(413);
   });
@@ -112,7 +112,7 @@ describe.each(Object.entries({ ...CHANGES, ...LOOKS }))('%s', (route, [, body = 
 const guarded = Object.entries({ ...CHANGES, ...LOOKS }).filter(([, [role]]) => role !== 'own');
 
 describe.each(guarded)('%s', (route, [asked, body = {}]) => {
-  test(`lets in ${asked} and above, and nobody else`, async () => {
+  test(`admits ${asked} and higher roles only`, async () => {
     expect((await post(route, undefined, body)).status).toBe(401);
     for (const role of ROLES) {
       const { status, text } = await post(route, role, body);
@@ -142,7 +142,7 @@ describe.each(Object.entries(CHANGES).filter(([, [role]]) => role !== 'own'))(
 );
 
 test.each(['/v1/runs', '/v1/runs/resume', '/v1/runs/rehearse'])(
-  'no operator begins a repair, or takes one up, through %s',
+  'no operator starts or resumes a repair through %s',
   async (route) => {
     const by = { person: 'ann', reason: 'a test' };
     const { status, text } = await post(route, 'operator', { ...by, kind: 'repair' });

@@ -40,7 +40,7 @@ test('a service without comparisons has zeros', async () => {
   expect(services[SERVICE]?.today).toMatchObject({ compared: 0, differ: 0 });
 });
 
-test('many pages at once read the journal once, and again when it is old', async () => {
+test('many pages at once read the journal once, and again after a while', async () => {
   let reads = 0;
   const { ask, clock } = serve(async () => {
     reads += 1;
@@ -56,7 +56,7 @@ test('many pages at once read the journal once, and again when it is old', async
   expect(reads).toBe(5);
 });
 
-test('while the journal does not answer, neither does consistency, and then it does', async () => {
+test('while the journal does not answer, the route does not either, then it does', async () => {
   let isAway = true;
   const { ask } = serve(async () => {
     if (isAway) throw new StorageError('the database does not answer', { effect: 'not_applied' });

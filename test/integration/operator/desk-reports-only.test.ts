@@ -26,7 +26,7 @@ afterAll(() => desk.close());
 
 const get = (url: string) => desk.inject({ url, headers: { cookie } });
 
-test('somebody who has not signed in is sent to the sign-in and comes back to the report', async () => {
+test('a visitor without a session signs in, and comes back to the report', async () => {
   const refused = await get('/reports/2026-11-20.html');
   expect(refused.headers.location).toBe('/sign-in?to=%2Freports%2F2026-11-20.html');
   expect((await get('/')).headers.location).toBe('/reports');

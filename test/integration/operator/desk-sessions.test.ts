@@ -63,7 +63,7 @@ async function isLetIn(cookie: string, more: Readonly<Record<string, string>> = 
   return false;
 }
 
-test('a session ends twelve hours after its sign-in, however busy it was, and another one begins', async () => {
+test('a session ends twelve hours after its sign-in, even if it was used', async () => {
   const cookie = await signIn();
   for (let hour = 1; hour < 12; hour += 1) {
     nowMs += HOUR_MS;
@@ -76,7 +76,7 @@ test('a session ends twelve hours after its sign-in, however busy it was, and an
   expect(await isLetIn(await signIn())).toBe(true);
 });
 
-test('a session that is left alone ends after two hours; a page that refreshes itself does not keep it', async () => {
+test('an unused session ends after two hours, even if its page refreshes itself', async () => {
   const [left, open] = [await signIn(), await signIn()];
   for (let quarters = 0; quarters < 8; quarters += 1) {
     expect(await isLetIn(open, { 'x-refresh': '1' })).toBe(true);
@@ -86,7 +86,7 @@ test('a session that is left alone ends after two hours; a page that refreshes i
   expect(await isLetIn(left)).toBe(false);
 });
 
-test('live samples stop coming when the session has ended', async () => {
+test('live samples stop when the session has ended', async () => {
   const cookie = await signIn();
   const origin = await desk.listen({ host: '127.0.0.1', port: await freePort() });
   const answer = await fetch(`${origin}/live/${SERVICE}`, { headers: { cookie } });
@@ -120,7 +120,7 @@ test('every form is refused without the secret of its session', async () => {
   }
 });
 
-test('more than 600 requests a minute from one address are refused, and it is said when to come again', async () => {
+test('more than 600 requests per minute from one address are refused', async () => {
   const ask = async () => desk.inject({ url: '/' });
   const first = await Promise.all(Array.from({ length: 600 }, ask));
   expect(first.filter(({ statusCode }) => statusCode === 429)).toEqual([]);
@@ -131,7 +131,7 @@ test('more than 600 requests a minute from one address are refused, and it is sa
   expect(other.statusCode).toBe(first[0]?.statusCode);
 });
 
-test('sign-ins are counted by client only behind a server that is trusted', async () => {
+test('sign-ins are counted per client only behind a trusted server', async () => {
   const statuses = async (app: FastifyInstance) => {
     const seen: number[] = [];
     for (let client = 1; client <= 12; client += 1) {

@@ -39,7 +39,7 @@ async function deskWith(flags: { editable: boolean; server: string | null }): Pr
   return made;
 }
 
-test('flags that Unleash keeps link to it, and nothing here changes them', async () => {
+test('flags that Unleash keeps link to it, and cannot be changed here', async () => {
   const app = await deskWith({ editable: false, server: SERVER });
   const all = await app.inject('/flags');
   expect(all.statusCode).toBe(200);
@@ -51,7 +51,7 @@ test('flags that Unleash keeps link to it, and nothing here changes them', async
   expect(one.body).not.toContain(`action="/flags/${FLAG}"`);
 });
 
-test('where nobody signs in, what came through a page in somebody’s browser is refused by its host', async () => {
+test('without a sign-in, a request from another host’s page is refused', async () => {
   const app = await deskWith({ editable: true, server: null });
   for (const host of ['evil.example.org', '127.0.0.1.example.org', 'localhost.example.org:5581'])
     for (const method of ['GET', 'POST'] as const)
@@ -60,7 +60,7 @@ test('where nobody signs in, what came through a page in somebody’s browser is
     expect((await app.inject({ url: '/flags', headers: { host } })).statusCode).toBe(200);
 });
 
-test('flags in files are changed here, and name no Unleash', async () => {
+test('flags in files are changed here, without a mention of Unleash', async () => {
   const app = await deskWith({ editable: true, server: null });
   expect((await app.inject('/flags')).body).toContain('Switch on…');
   const one = await app.inject(`/flags/${FLAG}`);
@@ -68,7 +68,7 @@ test('flags in files are changed here, and name no Unleash', async () => {
   expect(one.body).not.toContain('Unleash');
 });
 
-test('an address that names the same twice is a page like any other', async () => {
+test('a repeated parameter in an address is accepted', async () => {
   const app = await deskWith({ editable: true, server: null });
   const { statusCode } = await app.inject('/lanes?owner=a&owner=b&service=x&service=y');
   expect(statusCode).toBe(200);
@@ -84,7 +84,7 @@ test.each(['banana', '101', '-1', '1.5', '%201'])(
   },
 );
 
-test('connections whose headers do not end are closed', async () => {
+test('connections that never finish their headers are closed', async () => {
   const app = await deskWith({ editable: false, server: SERVER });
   const port = await freePort();
   await app.listen({ port, host: '127.0.0.1' });

@@ -17,7 +17,7 @@ beforeAll(() => server.start());
 afterAll(() => server.stop());
 beforeEach(() => server.reset());
 
-describe('what events say', () => {
+describe('the counted events', () => {
   beforeAll(() => {
     const { emit } = server.events;
     for (let ms = 1; ms <= 1_000; ms += 1) {
@@ -104,7 +104,7 @@ describe('what events say', () => {
     });
   });
 
-  test('is in the status', async () => {
+  test('are in the status', async () => {
     expect(await server.service()).toMatchObject({
       comparisons: { match: 3, mismatch: 1, not_comparable: 1 },
       not_comparable_by: { racy: 1 },
@@ -123,7 +123,7 @@ describe('what events say', () => {
     });
   });
 
-  test('quantiles of 1 to 1000 ms are within 10 %, and probes and timeouts are not in them', async () => {
+  test('quantiles of 1 to 1000 ms are within 10 %, without probes and timeouts', async () => {
     const { legacy } = (await server.service()).latency_ms;
     expect(legacy.count).toBe(1_000);
     const isWithin = (value: number | null, exact: number): boolean =>
@@ -163,7 +163,7 @@ describe('what events say', () => {
     'crossfade_lanes{service="session-memory",condition="clean"} 6',
     'crossfade_lanes{service="session-memory",condition="dirty"} 2',
     'crossfade_seeded_lanes{service="session-memory"} 7',
-  ])('is in the metrics: %s', async (line) => {
+  ])('are in the metrics: %s', async (line) => {
     const { status: code, type, body } = await server.ask('/metrics');
     expect(code).toBe(200);
     expect(type).toContain('text/plain');
@@ -177,7 +177,7 @@ describe('what events say', () => {
     expect(counters(second)).toEqual(counters(first));
   });
 
-  test('no metric names an owner, and nothing of the machine is published', async () => {
+  test('no metric names an owner or the machine', async () => {
     const { body } = await server.ask('/metrics');
     expect(body).not.toContain('owner-4711');
     expect(body).not.toContain(OPERATION);
@@ -185,7 +185,7 @@ describe('what events say', () => {
     expect(body).toContain('session-memory');
   });
 
-  test('a database that is away leaves the counters to be seen', async () => {
+  test('counters are still shown while a database is away', async () => {
     server.world = { ...QUIET_WORLD, isDatabaseAway: true };
     const { status: code, body } = await server.ask('/metrics');
     expect(code).toBe(200);
@@ -196,7 +196,7 @@ describe('what events say', () => {
   });
 });
 
-test('events of a service nobody declared are ignored', () => {
+test('events of an unknown service are ignored', () => {
   const statistics = createStatistics([]);
   const unknown = serviceName('unknown');
   statistics.listener('operation:refused', { service: unknown, problem: 'empty' });

@@ -52,7 +52,7 @@ async function release(more: object = {}) {
   return { status: statusCode, ...(JSON.parse(body) as { code?: string; message?: string }) };
 }
 
-test('a release is refused while a trigger stands, with its numbers and the way out', async () => {
+test('a release is refused while a trigger is found, with its numbers and options', async () => {
   found = [finding('1m')];
   const refused = await release();
   expect(refused).toMatchObject({ status: 409 });
@@ -65,7 +65,7 @@ test('a release is refused while a trigger stands, with its numbers and the way 
   expect(released).toBe(1);
 });
 
-test('what was counted more than a minute ago, and events, do not refuse a release', async () => {
+test('older counts and events do not refuse a release', async () => {
   found = [finding('15m'), finding('orchestrator, 6h', 'errors'), finding('agents repeat', 'external')];
   expect(await release()).toMatchObject({ status: 200 });
 });

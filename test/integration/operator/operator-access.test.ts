@@ -103,7 +103,7 @@ test.each(Object.entries(ANSWERS))('%s asks for its role', async (route, expecte
   expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(expected);
 });
 
-test('a wrong token is none, and the answer says what to do', async () => {
+test('a wrong token is refused, and the answer says what to do', async () => {
   for (const token of ['wrong', `${VIEWER ?? ''}x`, '']) {
     const { status, headers, body } = await ask('GET /v1/status', { token });
     expect(status).toBe(401);
@@ -115,7 +115,7 @@ test('a wrong token is none, and the answer says what to do', async () => {
   }
 });
 
-test('a change is made in the name of the token, with the name that was given beside it', async () => {
+test('a change is audited under the token’s name, with the given name added', async () => {
   const personOf = async (person?: unknown) =>
     (await ask('POST /v1/guard/release', { token: APPROVER ?? '', body: { person } })).body;
   expect(await personOf()).toEqual({ body: { person: 'lead' } });
@@ -124,7 +124,7 @@ test('a change is made in the name of the token, with the name that was given be
   expect(await personOf(7)).toEqual({ body: { person: 'lead' } });
 });
 
-test('without tokens whoever is on this machine may do everything, but no page in a browser', async () => {
+test('without tokens this machine may do everything, but no page in a browser', async () => {
   for (const route of ROUTES) expect((await ask(route, { at: open })).status).toBe(200);
   for (const host of ['localhost:5580', '127.0.0.1', '[::1]:5580'])
     expect((await ask('POST /v1/guard/release', { at: open, headers: { host } })).status).toBe(200);
@@ -136,7 +136,7 @@ test('agents need no token: their protocols have none', async () => {
   expect((await ask('POST /v1/services/session-memory')).status).toBe(200);
 });
 
-test('the command line says how to show a token, and whether one was shown', async () => {
+test('the command line says how to send a token, and whether one was sent', async () => {
   const without = await runCommand(['status', '--url', closed]);
   const wrong = await runCommand(['status', '--url', closed, '--token', 'some-other-token']);
   const nowhere = await runCommand(['runs', 'list', '--url', closed, '--token', VIEWER ?? '']);

@@ -61,7 +61,7 @@ async function checkOf(flag: string, world: World = { judged: FEW }): Promise<Ra
   return (await serve(world).app.inject(`/v1/services/${SERVICE}/raise/${flag}`)).json<RaiseCheck>();
 }
 
-test('each criterion is shown with what there is and what is needed, also under warn', async () => {
+test('each criterion has its present and required value, also under warn', async () => {
   const { mode, criteria } = await checkOf('read-cutover');
   expect(mode).toBe('warn');
   expect(criteria.find(({ name }) => name === 'too_few_comparisons')).toMatchObject({
@@ -73,7 +73,7 @@ test('each criterion is shown with what there is and what is needed, also under 
   expect(criteria.filter(({ verdict }) => verdict === 'pass').length).toBeGreaterThan(5);
 });
 
-test('reads that have moved are no excuse for missing evidence when more are to move', async () => {
+test('reads that have moved do not replace missing evidence for an increase', async () => {
   const { criteria } = await checkOf('read-cutover');
   expect(criteria.filter(({ action }) => action !== null).some(({ verdict }) => verdict === 'fail')).toBe(
     true,
@@ -88,7 +88,7 @@ test('dual-write probes both backends at that moment', async () => {
   ]);
 });
 
-test('before the first judgement, and for what is no flag or service, it says so', async () => {
+test('before the first judgement, and for unknown flags, there is an error', async () => {
   const status = async (path: string, world: World = { judged: FEW }): Promise<number> =>
     (await serve(world).app.inject(path)).statusCode;
   expect(await status(`/v1/services/${SERVICE}/raise/read-cutover`, { judged: undefined })).toBe(503);
@@ -97,7 +97,7 @@ test('before the first judgement, and for what is no flag or service, it says so
   expect(await status(`/v1/services/${SERVICE}/history?hours=7`)).toBe(400);
 });
 
-test('the page of a flag at 0 % shows criteria and the lanes and reads that would move', async () => {
+test('the page of a flag at 0 % shows criteria, and the lanes and reads affected', async () => {
   const check = await checkOf('read-cutover');
   const visit = {
     api: { get: async () => check },
@@ -116,7 +116,7 @@ test('the page of a flag at 0 % shows criteria and the lanes and reads that woul
   expect(page).toContain('name="subject" value="action:get_context"');
 });
 
-test('the history of an hour has whole minutes, by who answered', async () => {
+test('the history of an hour has whole minutes, by backend', async () => {
   const { app, asked } = serve({ judged: FEW });
   const { samples } = (await app.inject(`/v1/services/${SERVICE}/history?hours=1`)).json<History>();
   expect(asked[0]).toEqual({ fromMs: Date.UTC(2026, 10, 22, 19, 1), stepSeconds: 60 });

@@ -38,12 +38,12 @@ function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE
   };
 }
 
-test('lanes that wait for nobody are ready without a word', async () => {
+test('lanes that need no person are ready without a message', async () => {
   const { lanes } = await readinessOf(partsWith(() => Promise.resolve(COUNTS)));
   expect(lanes).toEqual({ ok: true });
 });
 
-test('lanes that wait for a person are counted, and make nothing unready', async () => {
+test('lanes that wait for a person are counted, and do not affect readiness', async () => {
   const waiting = { ...COUNTS, stopped: 1, excepted: 2, differs: 4, deadLetters: 3 };
   const parts = await readinessOf(partsWith(() => Promise.resolve(waiting)));
   expect(parts['lanes']).toEqual({
@@ -53,13 +53,13 @@ test('lanes that wait for a person are counted, and make nothing unready', async
   expect(Object.values(parts).every(({ ok }) => ok)).toBe(true);
 });
 
-test('counts that cannot be read are no answer of their own: the journal says what is wrong', async () => {
+test('counts that cannot be read add no message, because the journal reports that', async () => {
   const away = new StorageError('away', { effect: 'not_applied' });
   const { lanes } = await readinessOf(partsWith(() => Promise.reject(away)));
   expect(lanes).toEqual({ ok: true, reason: 'not known: the database does not answer' });
 });
 
-test('a legacy service without a connection makes the proxy unready at once, an orchestrator without one does not', async () => {
+test('only a legacy service without a connection makes the proxy unready', async () => {
   const gone = { ...IDLE, isConnected: false };
   const parts = { ...partsWith(() => Promise.resolve(COUNTS), gone), orchestrator: { load: () => gone } };
   const reason = 'no connection to its endpoint';
@@ -70,7 +70,7 @@ test('a legacy service without a connection makes the proxy unready at once, an 
   });
 });
 
-test('a flag that may be misspelled is worth a word', async () => {
+test('a flag that may be misspelled adds a message', async () => {
   const parts = partsWith(() => Promise.resolve(COUNTS));
   const names = () => ['crossfade.session-memory.read-cutovr', 'somebody.elses'];
   const { flags } = await readinessOf({ ...parts, flags: { ...parts.flags, names } });
@@ -80,7 +80,7 @@ test('a flag that may be misspelled is worth a word', async () => {
   );
 });
 
-test('a database that answers and takes no heartbeats makes it unready', async () => {
+test('a database that takes no heartbeats makes the proxy unready', async () => {
   const parts = partsWith(() => Promise.resolve(COUNTS));
   const { journal } = await readinessOf({
     ...parts,

@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 test.each(['slack', 'teams'] as const)(
-  'for %s a report is its verdict, the next step of each service and a link',
+  'for %s a report has its verdict, the next step per service and a link',
   async (format) => {
     const reportsUrl = 'https://crossfade.example.org';
     const deliver = createDeliveries({ folder: undefined, webhook: { webhook, format, reportsUrl } }).get(

@@ -71,7 +71,7 @@ async function start(store: ReportStore, oddDate?: string): Promise<void> {
   await running.start();
 }
 
-test('a delivery of which nobody could write down that it was taken is not left for ever', async () => {
+test('a delivery that could not be recorded as done is tried again', async () => {
   let tries = 0;
   const store = createReportStore(database);
   await start({
@@ -89,7 +89,7 @@ test('a delivery of which nobody could write down that it was taken is not left 
   expect(problems).toEqual(['a report could not be delivered yet: the database was away']);
 });
 
-test.each(OWED)('a report that cannot be made keeps no other from being delivered: %s', async (odd) => {
+test.each(OWED)('a report that cannot be made does not block the others: %s', async (odd) => {
   await start(createReportStore(database), odd);
   await eventually('the others are delivered', () => taken.length === 2);
 });

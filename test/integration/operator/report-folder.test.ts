@@ -18,7 +18,7 @@ describe('the folder', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const texts = { html: '<p>ann</p>', md: 'ann', json: '{"by":"ann"}' };
 
-  test('holds every format, whole, and made where it is missing', async () => {
+  test('holds every format, completely, and is created if missing', async () => {
     const deep = join(folder, 'a', 'b');
     const deliver = createDeliveries({ folder: deep, webhook: undefined }).get('folder');
     for (let times = 0; times < 2; times += 1)
@@ -31,7 +31,7 @@ describe('the folder', () => {
     expect(readFileSync(join(deep, '2026-11-20.md'), 'utf8')).toBe('ann');
   });
 
-  test('in which something else has the place of a report keeps nothing half done', async () => {
+  test('with another file in a report’s place keeps no unfinished file', async () => {
     const taken = join(folder, 'taken');
     mkdirSync(join(taken, '2026-11-20.html'), { recursive: true });
     const deliver = createDeliveries({ folder: taken, webhook: undefined }).get('folder');
@@ -39,7 +39,7 @@ describe('the folder', () => {
     expect(readdirSync(taken)).toEqual(['2026-11-20.html']);
   });
 
-  test('in which a link has the place of an unfinished file has nothing written through it', async () => {
+  test('with a link in an unfinished file’s place writes nothing through it', async () => {
     const linked = join(folder, 'linked');
     mkdirSync(linked);
     const elsewhere = join(folder, 'elsewhere');
@@ -50,7 +50,7 @@ describe('the folder', () => {
     expect(lstatSync(join(linked, '2026-11-20.html')).isFile()).toBe(true);
   });
 
-  test('that cannot be written to is said without its path', async () => {
+  test('that cannot be written to is reported without its path', async () => {
     const file = join(folder, 'a', 'b', '2026-11-20.md');
     const deliver = createDeliveries({ folder: file, webhook: undefined }).get('folder');
     expect(await deliver?.({ date: '2026-11-20', texts })).toMatch(

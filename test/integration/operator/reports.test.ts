@@ -133,7 +133,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   const dates = async (): Promise<string[]> =>
     (await createReportStore(database).list(100)).map(({ date }) => date).toReversed();
 
-  test('replicas that race make each report once and take it everywhere once', async () => {
+  test('replicas that race make each report once and deliver it once per target', async () => {
     const offices = await Promise.all([office(), office(), office()]);
     await eventually('all is delivered', () => taken.length >= 2 * OWED.length);
     // Time enough for a second one.
@@ -147,7 +147,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(problems).toEqual([]);
   });
 
-  test('what a replica died over is taken over, and what a living one makes is left to it', async () => {
+  test('a dead replica’s claim is taken over, and a live one’s is respected', async () => {
     const store = createReportStore(database);
     const [living, dead] = [await newReplica(), await newReplica(false)];
     expect(await store.claim('2026-11-19', living, SERVICES)).toBe(true);
@@ -163,7 +163,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     await eventually('the third is there', async () => (await dates()).length === 3);
   });
 
-  test('a delivery that fails is tried again, by whichever replica, until it is taken', async () => {
+  test('a failed delivery is retried by any replica until it succeeds', async () => {
     let tries = 0;
     const failing = await office({ deliver: async () => (++tries > 3 ? undefined : 'it answered 503') });
     const failures = async () =>
@@ -201,7 +201,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(problems).toEqual([]);
   });
 
-  test('a report that was taken is taken again once another proxy has added to it', async () => {
+  test('a delivered report is delivered again after another proxy has added to it', async () => {
     await office();
     await eventually('all is delivered', () => taken.length === 2 * OWED.length);
     const jarvis = serviceName('jarvis-memory');
@@ -213,7 +213,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     await eventually('all is delivered again', () => taken.length === 4 * OWED.length);
   });
 
-  test('services of proxies that are gone are not waited for', async () => {
+  test('services of departed proxies are not waited for', async () => {
     const store = createReportStore(database);
     const [living, dead] = [await newReplica(), await newReplica(false)];
     const serves = 'update replicas set services = $2::text[] where id = $1';
@@ -222,7 +222,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.servedElsewhere(SERVICES)).toEqual(['jarvis-memory']);
   });
 
-  test('a report that could not be made is made at another time', async () => {
+  test('a report that could not be made is made later', async () => {
     let tries = 0;
     await office({
       make: async (date) => {
@@ -235,7 +235,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(problems).toHaveLength(2);
   });
 
-  test('reports are read in every format, with their totals, and leave when they are old', async () => {
+  test('reports are read in every format with their totals, and expire', async () => {
     const store = createReportStore(database);
     const replica = await newReplica();
     await store.claim('2026-11-20', replica, SERVICES);
@@ -251,7 +251,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.list(10)).toEqual([]);
   });
 
-  test('what is not kept any more is neither made nor taken anywhere again', async () => {
+  test('a day that is no longer kept is neither made nor delivered again', async () => {
     const store = createReportStore(database);
     const replica = await newReplica();
     await store.claim('2026-11-18', replica, SERVICES);
@@ -309,7 +309,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await createReportFactStore(database).installedAtMs()).toBe(Date.parse(INSTALLED));
   });
 
-  test('runs, trips, letters and what people did are told of their own service and day alone', async () => {
+  test('runs, trips, dead letters and changes count for their own service and day', async () => {
     const [service, other] = [serviceName('session-memory'), serviceName('jarvis-memory')];
     const span = spanOf('2026-11-20', 'UTC');
     const inside = '2026-11-20T12:00:00Z';

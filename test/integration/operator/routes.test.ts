@@ -8,7 +8,7 @@ afterAll(() => server.stop());
 beforeEach(() => server.reset());
 
 describe('health', () => {
-  test('a live process says so', async () => {
+  test('a live process reports so', async () => {
     const answer = await server.ask('/health/live');
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.body)).toEqual({ status: 'live' });
@@ -43,7 +43,7 @@ describe('GET /v1/services/:service/differences', () => {
     },
   );
 
-  test('shows the newest, 50 unless told', async () => {
+  test('shows the newest 50 by default', async () => {
     const answer = await server.ask(`/v1/services/${SERVICE}/differences`);
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.body)).toEqual({
@@ -81,7 +81,7 @@ describe('GET /v1/services/:service/differences', () => {
     expect(server.limits).toEqual([]);
   });
 
-  test('says which service it does not know', async () => {
+  test('names the unknown service', async () => {
     const answer = await server.ask('/v1/services/nobody/differences');
     expect(answer.status).toBe(404);
     expect(JSON.parse(answer.body)).toEqual({

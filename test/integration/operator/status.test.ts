@@ -35,7 +35,7 @@ describe('GET /v1/status', () => {
     });
   });
 
-  test('before anything was compared or answered, a rate and a quantile are null and not 0', async () => {
+  test('rates and quantiles are null, and not 0, before any data', async () => {
     const { mismatch_rate, latency_ms } = await server.service();
     expect(mismatch_rate).toBeNull();
     expect(latency_ms.orchestrator).toEqual({ p50: null, p95: null, p99: null, count: 0 });
@@ -104,12 +104,12 @@ describe('GET /v1/status', () => {
     expect(flags[flag]).toEqual({ asked: changes.percentages?.[flag] ?? 0, ...expected });
   });
 
-  test('the stage is what the flags ask for', async () => {
+  test('the stage is the one that the flags request', async () => {
     server.world = { ...QUIET_WORLD, percentages: { 'dual-write': 100, 'shadow-read': 10 } };
     expect((await server.service()).stage).toBe('shadow_read');
   });
 
-  test('a database that is away is said, and not shown as zeros', async () => {
+  test('a database that is away is reported, and not shown as zeros', async () => {
     server.world = { ...QUIET_WORLD, isDatabaseAway: true };
     const answer = await server.ask('/v1/status');
     expect(answer.status).toBe(503);

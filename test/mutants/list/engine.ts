@@ -207,8 +207,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     id: 'M42',
     fault: 'a copy believes what it read after its hold on the lane was lost',
     file: COPY,
-    search: 'if (!held.isSure()) throw',
-    replace: 'if (held.isSure() && false) throw',
+    search: 'if (!held.isSure())\n        throw',
+    replace: 'if (held.isSure() && false)\n        throw',
     commands: [COPY_TESTS],
   },
   {

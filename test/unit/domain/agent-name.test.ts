@@ -15,7 +15,7 @@ test.each([
   expect(agentName(facts)).toBe(name);
 });
 
-test('an identity that is no text is shown as hexadecimal digits', () => {
+test('an identity that is not text is shown as hexadecimal digits', () => {
   expect(agentName({ identity: Buffer.from([0, 0x6b, 0x8b]) })).toBe('0x006b8b');
   expect(agentName({ identity: Buffer.from([0xff, 0xfe]) })).toBe('0xfffe');
 });
@@ -26,7 +26,7 @@ test('a name has at most 128 characters', () => {
   expect(agentName({ identity: Buffer.alloc(255, 0xff) })).toHaveLength(128);
 });
 
-test('nothing in a name moves a cursor, turns text around or ends a line', () => {
+test('a name cannot move a cursor, change text direction or end a line', () => {
   const hostile = '\u001b[2J\u009b31m\u202eevil\u2066\u200b\r\n\u2028\ud800';
   expect(printableName(hostile)).toBe('\ufffd[2J\ufffd31m\ufffdevil\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd');
 });

@@ -30,7 +30,7 @@ const contents = fc.dictionary(
   fc.oneof(value, object),
 );
 
-test('a content is digested by its values, with numbers in it and without', () => {
+test('a content is digested by its values, with and without numbers', () => {
   fc.assert(
     fc.property(contents, (content) => {
       expect(digestedText(JSON.stringify(content), chosen)).toBe(expected(content));
@@ -48,7 +48,7 @@ function halfSpelled(content: object): object {
   return { ...Object.fromEntries(members), nothing: undefined };
 }
 
-test('a content that is not spelled out yet is digested as what it will be spelled', () => {
+test('a content gets the same digest before and after it is serialised', () => {
   fc.assert(
     fc.property(contents, (content) => {
       const half = halfSpelled(content);
@@ -67,7 +67,7 @@ test.each([
   ['{"text":12345678901234567891}', '{"text":12345678901234567892}'],
   ['{"text":[0.1]}', '{"text":[0.10000000000000001]}'],
   ['{"text":NaN}', '{"text":null}'],
-])('%s and %s are told apart where their digits differ', (one, other) => {
+])('%s and %s differ if their digits differ', (one, other) => {
   const isEqual = canonicalJson(one) === canonicalJson(other);
   expect(digestedText(one, chosen) === digestedText(other, chosen)).toBe(isEqual);
 });

@@ -30,7 +30,7 @@ describe('raw members', () => {
     expect(rawMembers('{ }')).toEqual({});
   });
 
-  test('agree with JSON.parse on any object, the last of a repeated key winning', () => {
+  test('agree with JSON.parse on any object; the last of a repeated key wins', () => {
     fc.assert(
       fc.property(
         fc.dictionary(fc.string(), fc.jsonValue()),
@@ -49,7 +49,7 @@ describe('raw members', () => {
   });
 });
 
-test('Python spells what is not a number without quotes, and strings are left alone', () => {
+test('bare words for non-numbers are replaced, and strings stay unchanged', () => {
   expect(parseTolerantly('{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN \\" Infinity"}')).toEqual({
     a: null,
     b: [null, null],
@@ -58,13 +58,13 @@ test('Python spells what is not a number without quotes, and strings are left al
   expect(() => parseTolerantly('{"a":nan}')).toThrow(SyntaxError);
 });
 
-test('depth is counted outside strings only', () => {
+test('depth is counted only outside strings', () => {
   expect(isDeeperThan('['.repeat(501) + ']'.repeat(501), 500)).toBe(true);
   expect(isDeeperThan('['.repeat(500) + ']'.repeat(500), 500)).toBe(false);
   expect(isDeeperThan(JSON.stringify({ a: '['.repeat(5_000) }), 500)).toBe(false);
 });
 
-test('half a surrogate pair is seen, a whole one is not', () => {
+test('a lone surrogate is found, and a complete pair is not', () => {
   expect(hasLoneSurrogate('"\\ud83d"')).toBe(true);
   expect(hasLoneSurrogate('"\\ude00"')).toBe(true);
   expect(hasLoneSurrogate('"\\ude00\\ud83d"')).toBe(true);
@@ -74,7 +74,7 @@ test('half a surrogate pair is seen, a whole one is not', () => {
   expect(hasLoneSurrogate('"\\uD83D\\uDE00 \\\\ud83d"')).toBe(false);
 });
 
-test('a canonical text is one per value', () => {
+test('equal values have one canonical text', () => {
   expect(canonicalJson('{"b": 1e3, "a":[ 2.50,-0.0, 1000.0]}')).toBe(
     canonicalJson('{"a":[2.5,0,1000],"b":1000}'),
   );
@@ -84,13 +84,13 @@ test('a canonical text is one per value', () => {
   expect(canonicalJson('"\\u00f1"')).toBe(canonicalJson('"ñ"'));
 });
 
-test('raw text is embedded untouched', () => {
+test('raw text is embedded unchanged', () => {
   expect(encodeJson({ a: new Json('1000.0'), b: undefined, c: [new Json('NaN'), null] })).toBe(
     '{"a":1000.0,"c":[NaN,null]}',
   );
 });
 
-test('keys are spelled as JSON spells them: strange ones, long ones, more than are remembered, the first time and again', () => {
+test('keys are spelled as in JSON: unusual, long, and more than the cache holds', () => {
   const keys = ['', '"', 'a\\b', '\u0000', '\ud800', '__proto__', 'constructor', 'é', 'k'.repeat(1_000)];
   const many = Array.from({ length: 3_000 }, (_, index) => `key "${index}"`);
   const object = Object.fromEntries([...keys, ...many].map((key, index) => [key, index]));
@@ -109,7 +109,7 @@ describe('the most bytes that a value may take', () => {
     fc.oneof(leaf, fc.array(leaf, { maxLength: 4 })),
   );
 
-  test('are never fewer than it takes', () => {
+  test('are never fewer than its real size', () => {
     fc.assert(
       fc.property(value, (one) => {
         expect(mostBytesOf(one)).toBeGreaterThanOrEqual(Buffer.byteLength(encodeJson(one)));
@@ -128,7 +128,7 @@ test.each([
   ['{"a": {"b": [1]}, "c": "x, [y], {z}"}', 4],
   [`[${'{},'.repeat(100)}{}]`, 202],
   [`["${'a,'.repeat(100)}"]`, 1],
-])('values are counted by what opens and separates them: %#', (text, count) => {
+])('values are counted by their separators and opening brackets: %#', (text, count) => {
   const padded = text.padEnd(2 * count + 2);
   expect(hasMoreValuesThan(padded, count)).toBe(false);
   expect(hasMoreValuesThan(padded, count - 1)).toBe(true);

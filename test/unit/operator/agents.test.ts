@@ -31,7 +31,7 @@ function bookOf(most?: number) {
   return { book, written, journal, ask };
 }
 
-test('each agent is written down once, with its requests, first and last time, dialect', async () => {
+test('each agent is stored once, with requests, first and last time, and dialect', async () => {
   const { book, written, ask } = bookOf();
   for (const name of ['ann', 'bob', 'ann']) ask(name);
   ask('ann', 'http');
@@ -45,14 +45,14 @@ test('each agent is written down once, with its requests, first and last time, d
   ]);
 });
 
-test('of more agents than are kept, those that asked longest ago leave', async () => {
+test('above the limit, the agents with the oldest requests are dropped', async () => {
   const { book, written, ask } = bookOf(2);
   for (const name of ['ann', 'bob', 'ann', 'eve']) ask(name);
   await book.list([SERVICE], 10);
   expect(written[0]?.map(({ name }) => name)).toEqual(['ann', 'eve']);
 });
 
-test('requests that could not be written down are counted with the next ones', async () => {
+test('requests that could not be stored are added to the next ones', async () => {
   const { book, written, journal, ask } = bookOf();
   journal.isAway = true;
   for (const name of ['ann', 'ann', 'bob']) ask(name);

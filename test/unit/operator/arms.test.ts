@@ -37,7 +37,7 @@ const paired = (lane: number, facts: Partial<MigrationEvents['shadow:paired']>):
 
 const status = () => abStatuses(arms, SERVICE)['get_context'];
 
-test('a read counts for the backend its lane was given, also where legacy had to answer', () => {
+test('a read counts for its lane’s backend, even if legacy had to answer', () => {
   for (let lane = 0; lane < LANES; lane += 1) {
     replied(lane, { assigned: 'orchestrator', backend: 'orchestrator', durationMs: 20 });
     replied(lane, { assigned: 'orchestrator', backend: 'legacy', durationMs: 20 });
@@ -51,7 +51,7 @@ test('a read counts for the backend its lane was given, also where legacy had to
   });
 });
 
-test('what only one backend could answer is in no arm', () => {
+test('reads that only one backend can answer are not counted', () => {
   replied(1, { backend: 'legacy' });
   arms.listener('operation:replied', {
     ...OF,
@@ -82,7 +82,7 @@ test('a failure is what the agent saw', () => {
   expect(lower).toBeGreaterThan(0);
 });
 
-test('pairs tell who failed alone; where one did not answer, there is no ratio', () => {
+test('pairs show which side failed alone; without both answers there is no ratio', () => {
   for (let lane = 0; lane < LANES; lane += 1) {
     paired(lane, {});
     paired(lane, { orchestrator: { isFailure: true } });
@@ -110,7 +110,7 @@ test('the p95 of the same reads is compared, with an interval once there are eno
   expect(p95?.ratio).toBeGreaterThan(50);
 });
 
-test('orchestrator and legacy that are equally fast differ by less than a millisecond', () => {
+test('equally fast backends differ by less than a millisecond', () => {
   for (let pair = 0; pair < 2_000; pair += 1) {
     const ms = 2 + (pair % 7) / 10;
     paired(1, { legacy: { ms, isFailure: false }, orchestrator: { ms, isFailure: false } });
@@ -120,7 +120,7 @@ test('orchestrator and legacy that are equally fast differ by less than a millis
   expect(upper).toBeLessThan(1);
 });
 
-test('after an hour a read is forgotten', () => {
+test('a read is dropped after an hour', () => {
   replied(1, { assigned: 'legacy', backend: 'legacy' });
   nowMs = 30 * MINUTE_MS;
   replied(2, { assigned: 'legacy', backend: 'legacy' });
@@ -135,7 +135,7 @@ test('after an hour a read is forgotten', () => {
 const OTHER = replicaId('0d9b0c9e-0000-4000-8000-000000000002');
 const throughJson = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value)) as Value;
 
-test('what another replica saw is added to what was seen here, once, however often it is told', () => {
+test('another replica’s sums are added once, however often they are read', () => {
   const other = new Arms({ wallMs: () => nowMs });
   for (let lane = 0; lane < LANES; lane += 1) {
     replied(lane, { assigned: 'legacy', backend: 'legacy', durationMs: 10 });
@@ -156,7 +156,7 @@ test('what another replica saw is added to what was seen here, once, however oft
   expect(status()).toBeUndefined();
 });
 
-test('only what has changed is told again, and what could not be written stays to be', () => {
+test('only changes are stored again, and failed ones stay pending', () => {
   replied(1, { assigned: 'legacy', backend: 'legacy' });
   const first = arms.takeChanged();
   expect(first.map(({ counts }) => counts.legacy.fallbacks)).toEqual([0]);
@@ -167,7 +167,7 @@ test('only what has changed is told again, and what could not be written stays t
   expect(again?.counts.legacy.failures.counts.reduce((sum, one) => sum + one, 0)).toBe(2);
 });
 
-test('sums that were stored say what they said before', () => {
+test('stored sums equal the original ones', () => {
   const [before, after] = [new ActionArms(), new ActionArms()];
   for (let group = 0; group < LANES; group += 1) {
     before.arms.legacy.latency.add(group, Math.log(3 + group));

@@ -7,7 +7,7 @@ const LONG = {
   facts: Array.from({ length: 12 }, (_, index) => [`fact ${index}`, 'v'.repeat(3_000)] as const),
 };
 
-test('what is longer than Slack takes is cut', () => {
+test('text beyond Slack’s limits is cut', () => {
   const { blocks } = JSON.parse(chatBody('slack', LONG)) as {
     blocks: { text?: { text: string }; fields?: { text: string }[] }[];
   };

@@ -106,7 +106,7 @@ test('sections that could not be gathered leave a page without them', async () =
   expect(page).toContain('No signatures');
 });
 
-test('a trip whose bundle is not stored is shown from its latch', async () => {
+test('a trip without a stored bundle is shown from its latch', async () => {
   const times = {
     tripped_at: new Date(at(10)).toISOString(),
     cool_down_until: new Date(at(20)).toISOString(),
@@ -119,7 +119,7 @@ test('a trip whose bundle is not stored is shown from its latch', async () => {
   await expect(pageOf(visitOf(undefined))).rejects.toThrow('there is no such bundle');
 });
 
-test('the guard links each trip to its page, and offers the JSON beside it', async () => {
+test('the guard page links each trip to its page and its JSON', async () => {
   const page = String((await guardPage(visitOf(BUNDLE), { params: {}, query: {} })).body);
   expect(page).toContain('<a href="/guard/bundles/1">Trip 1</a>');
   expect(page).toContain('href="/guard/bundles/1/json" download');

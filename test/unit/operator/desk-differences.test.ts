@@ -44,7 +44,7 @@ async function pageOf(
   return shell(visit, await differencesPage(visit, { params: { service: SERVICE }, query }));
 }
 
-test('a rule is offered for answers, and never for whole lanes, to which none applies', async () => {
+test('a rule is offered for answers, and never for whole lanes', async () => {
   const page = await pageOf({});
   expect(page).toContain('whole_lane[]');
   expect(page).not.toContain('rule=0#try');
@@ -68,7 +68,7 @@ const found = (id: number, more: object = {}) => ({
   ...more,
 });
 
-test('equal differences of a lane are shown once, with how often and since when', async () => {
+test('equal differences of a lane are shown once, with count and first time', async () => {
   const page = await pageOf({}, [found(9), found(8), found(7, { lane: `${SERVICE}/chat-2` }), found(6)]);
   expect(page.match(/<article class="found">/g)).toHaveLength(2);
   expect(page).toMatch(/, 3 times since\s*<time datetime="2026-11-22T19:00:06.000Z"/);
@@ -86,13 +86,13 @@ test('differences are filtered by action, lane, cause and time, and paged', asyn
   expect(page).toContain('Cause: value at <code>(whole answer)</code>');
 });
 
-test('a filter that nothing passes says so and stays', async () => {
+test('a filter without matches shows that and stays', async () => {
   const page = await pageOf({ owner: 'nobody' });
   expect(page).toContain('No stored difference matches this filter');
   expect(page).toContain('value="nobody"');
 });
 
-test('whether something was compared is said of today and all replicas, not of this process', async () => {
+test('an empty list shows what was compared today on all replicas', async () => {
   const page = await pageOf({}, [], [], []);
-  expect(page).toContain('1,284 comparisons today, of all replicas');
+  expect(page).toContain('1,284 comparisons today on all replicas');
 });

@@ -81,7 +81,7 @@ function visitOf(status: Status | undefined, answers: Readonly<Record<string, ob
 
 const pageOf = (visit: Visit): string => shell(visit, { title: 'Runs', body: html`<p>any page</p>` });
 
-test('every page says what the guard stopped, since when, and whether agents are safe', () => {
+test('every page shows what the guard stopped, since when, and that agents are safe', () => {
   const page = pageOf(visitOf(statusOf({ guard: LATCHED })));
   expect(page).toContain('inconsistency, 21 of 25 differ (84 %)');
   expect(page).toMatch(/Since <time datetime="2026-11-22T19:31:09.000Z"[^>]*>2026-11-22 20:31:09/);
@@ -137,14 +137,14 @@ test('the desk shows consistency of all replicas by window, not since the start'
   expect(page).not.toContain('100 %</strong>');
 });
 
-test('a fader that cannot move is not on the desk', async () => {
+test('a fader that cannot move is not shown', async () => {
   const answers = { '/v1/flags': { source: 'files', editable: true, server: null, flags: [] } };
   const page = (await overviewPage(visitOf(statusOf(), answers))).body.toString();
   expect(page).toContain('id="reads-session-memory"');
   expect(page).not.toContain('id="writes-session-memory"');
 });
 
-test('an instant is shown in the zone of the settings, with UTC as its title', () => {
+test('an instant is shown in the configured zone, with UTC as its title', () => {
   const page = inZone(html`${when('2026-07-01T22:00:00Z')}`.toString(), 'Europe/Berlin');
   expect(page).toMatch(/title="2026-07-01 22:00:00 UTC">2026-07-02 00:00:00 <span class="zone">CEST</);
 });

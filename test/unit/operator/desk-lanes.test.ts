@@ -35,7 +35,7 @@ async function pageOf(query: Readonly<Record<string, string>>, listed = 101) {
   return { page: String(body), asked: new URLSearchParams(asked[0]?.split('?')[1]) };
 }
 
-test('lanes are asked for by activity, and each shows its last write', async () => {
+test('lanes are listed by activity, each with its last write', async () => {
   const { page, asked } = await pageOf({});
   expect(asked.get('order')).toBe('activity');
   expect(page).toContain('<time datetime="2026-11-22T19:31:09.000Z">');
@@ -49,7 +49,7 @@ test('every state is a filter with the number of its lanes', async () => {
   expect((await pageOf({ unwell: 'true' })).asked.get('state')).toBe('unwell');
 });
 
-test('a list says which part of it is shown, and links to the rest', async () => {
+test('a list shows its position, and links to the rest', async () => {
   const { page, asked } = await pageOf({ page: '2' });
   expect(asked.get('offset')).toBe('100');
   expect(page).toContain('Lanes 101 to 200');

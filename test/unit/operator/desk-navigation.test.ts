@@ -64,7 +64,7 @@ async function pageOf(place: keyof typeof PAGES, query: Asked['query'], waiting:
 }
 
 test.each(Object.keys(PAGES) as (keyof typeof PAGES)[])(
-  '%s: what came after the status was read is on the page and in its navigation, or in neither',
+  '%s: changes since the status are on the page and in its navigation, or neither',
   async (place) => {
     expect(saidOf(place, await pageOf(place, {}, 0))).toBe(1);
     for (const other of Object.keys(PAGES).filter((one) => one !== place))
@@ -73,14 +73,14 @@ test.each(Object.keys(PAGES) as (keyof typeof PAGES)[])(
 );
 
 test.each(['Dead letters', 'Unknown outcomes'] as const)(
-  '%s: a part of a ledger does not tell how much waits in the whole',
+  '%s: a part of a ledger does not give the total number',
   async (place) => {
     expect(saidOf(place, await pageOf(place, { service: SERVICE }, 7))).toBe(7);
     expect(saidOf(place, await pageOf(place, { state: 'all' }, 7))).toBe(7);
   },
 );
 
-test('the guard is pinned in the navigation, and places with something waiting come first', async () => {
+test('the guard is pinned, and pages with something waiting come first', async () => {
   const page = await pageOf('Guard', {}, 7);
   const places = [...page.matchAll(/<li class="([^"]*)">\s*<a\s[^>]*href="([^"]+)"/g)];
   const classes = Object.fromEntries(places.map(([, name, path]) => [path, name]));

@@ -6,7 +6,7 @@ import { noticeBar } from '../../../src/operator/desk/pages/layout.ts';
 import { RUN_CHANGES } from '../../../src/operator/desk/run-changes.ts';
 
 test.each(['/runs/backfill', '/runs/reconcile', '/runs/:run/repair', '/runs/:kind/resume'])(
-  'after %s the notice links to the run that was begun',
+  'after %s the notice links to the run that was started',
   (path) => {
     const change = RUN_CHANGES.find((one) => one.path === path);
     const done = change?.done({}, {}, { run: 7 });
@@ -15,7 +15,7 @@ test.each(['/runs/backfill', '/runs/reconcile', '/runs/:run/repair', '/runs/:kin
   },
 );
 
-test('messages name fields of the form instead of options of the command line', () => {
+test('messages name fields of the form instead of command-line options', () => {
   expect(inFieldNames('check the plan, then raise --limit-share')).toBe(
     'check the plan, then raise the field “Repair at most, percent of the compared items”',
   );

@@ -37,7 +37,7 @@ async function pageOf(run: object, divergences: readonly object[] = []): Promise
   return shell(visit, await runPage(visit, { params: { run: '7' }, query: {} }));
 }
 
-test('a reconciliation of what has changed, where nothing has, says so', async () => {
+test('a reconciliation of changed lanes without any shows that', async () => {
   const changed = { request: { services: ['session-memory'], scope: 'changed' } };
   expect(await pageOf(changed)).toContain('Nothing to compare');
   expect(await pageOf({ ...changed, lanes: 1 })).not.toContain('Nothing to compare');
@@ -48,7 +48,7 @@ test('a reconciliation of what has changed, where nothing has, says so', async (
   expect(await pageOf(unread)).not.toContain('Nothing to compare');
 });
 
-test('what became of a lane that differed is told: found again, by which run, or equal again', async () => {
+test('a lane that differed shows its state: found again, or equal again', async () => {
   const page = await pageOf({ lanes: 2 }, [
     { ...LANE, owner: 'a', state: 'gone', found_again_by: 9 },
     { ...LANE, owner: 'b', state: 'gone' },
@@ -58,7 +58,7 @@ test('what became of a lane that differed is told: found again, by which run, or
   expect(page).not.toContain('>gone<');
 });
 
-test('what was found of a lane is shown item by item, with time, side, before and after', async () => {
+test('findings of a lane are shown by item, with time, side, before and after', async () => {
   const finding = {
     side: 'unknown',
     kind: 'removed',

@@ -86,7 +86,7 @@ function explaining(
   return { asked, explain: (subject: string) => explain(parts, SERVICE_RUNTIME, subject) };
 }
 
-test('an explanation looks at the item without touching it: nothing counts as its use', async () => {
+test('an explanation reads the item without counting as its use', async () => {
   const { asked, explain: ask } = explaining({ write: async () => WRITE });
   expect(await ask(OPERATION)).toMatchObject({
     owner: 'ada',
@@ -96,7 +96,7 @@ test('an explanation looks at the item without touching it: nothing counts as it
   expect(asked.map(({ payload }) => payload['no_touch'])).toEqual([true]);
 });
 
-test('an item that is not there is no alarm where the write is through: it says what may have become of it', async () => {
+test('a missing item of a delivered write comes with the possible reasons', async () => {
   const itemOf = async (write: ExplainedOperation): Promise<unknown> => {
     const { explain: ask } = explaining({ write: async () => write }, { isGone: true });
     const { operation } = (await ask(OPERATION)) as { operation: { orchestrator: { item: unknown } } };
@@ -106,12 +106,12 @@ test('an item that is not there is no alarm where the write is through: it says 
   expect(await itemOf({ ...WRITE, is_through: false })).toBe(`mem-${OPERATION} is not there`);
 });
 
-test('an operation of another service is named as that, and never taken for an owner', async () => {
+test('an operation of another service is refused, and not taken for an owner', async () => {
   const write = async () => ({ ...WRITE, lane: 'session-memory/ada' });
   await expect(explaining({ write }).explain(OPERATION)).rejects.toThrow('is an operation of session-memory');
 });
 
-test('a read that found a difference is explained by its lane; an id that nobody knows may be an owner', async () => {
+test('a read with a difference is explained by its lane; an unknown id may be an owner', async () => {
   const laneOfRead = async () => 'jarvis-memory/ada' as LaneKey;
   expect(await explaining({ laneOfRead }).explain(OPERATION)).toMatchObject({
     owner: 'ada',
@@ -129,7 +129,7 @@ test('every name in an explanation is spelled as in other answers', async () => 
   expect(names.filter((name) => /[A-Z]/.test(name))).toEqual([]);
 });
 
-test('a timeline has every step, in its order: the outcome that came late, the refusal, and who dealt with it', () => {
+test('a timeline has every step in order: late outcome, refusal, decision', () => {
   const steps = timelineOf({
     ...WRITE,
     outcome_at: new Date(20),
@@ -158,7 +158,7 @@ test('a timeline has every step, in its order: the outcome that came late, the r
   expect(steps[6]).toMatchObject({ person: 'ann', reason: 'the limit is higher now' });
 });
 
-test('what legacy refused is not due; what was skipped is left out, though its lane went on', () => {
+test('a refused write is not due, and a skipped one is left out', () => {
   const last = (more: Partial<ExplainedOperation>) => timelineOf({ ...WRITE, ...more }).at(-1)?.what;
   expect(last({ outcome: 'refused' })).toBe('refused');
   expect(last({ letter_resolution: 'skipped' })).toBe('left_out');
@@ -176,7 +176,7 @@ test.each<[string, Parameters<typeof explaining>[1], string, boolean]>([
     'shadow_load_dropped: latency',
     false,
   ],
-])('why a read is compared or not: %s', async (_case, facts, reason, isCompared) => {
+])('the reason why a read is compared or not: %s', async (_case, facts, reason, isCompared) => {
   const { decisions } = (await explaining({}, facts).explain('ada')) as {
     decisions: Record<string, { shadow_read: boolean; shadow_reason?: string }>;
   };

@@ -19,7 +19,7 @@ function readCutover(more: Partial<InterlockFacts>) {
 
 const ASKED = { ...fineFacts().asked, 'read-cutover': 1 };
 
-test('on a new installation the first percent is held, and each reason says what there is, what is needed and what to do', () => {
+test('on a new installation each reason shows its value, its need and the next step', () => {
   const { interlocks = [], ...status } = readCutover({
     asked: ASKED,
     lanes: { total: 12, unseeded: 12, isBackfillListed: false, unwell: 0 },
@@ -41,7 +41,7 @@ test('on a new installation the first percent is held, and each reason says what
   ]);
 });
 
-test('a flag that is let through while no action has its evidence is not in effect', () => {
+test('a permitted flag is not in effect while no action has its evidence', () => {
   const actions = { get_context: actionWith(12), search: actionWith(0) };
   expect(readCutover({ asked: ASKED, actions })).toMatchObject({
     in_effect: 0,
@@ -50,7 +50,7 @@ test('a flag that is let through while no action has its evidence is not in effe
   });
 });
 
-test('a verdict of before the flag was moved does not hold it', () => {
+test('a verdict from before a change of the flag does not lower it', () => {
   const { asked } = fineFacts({ mode: 'warn' });
   const verdict = judgeFlags(
     fineFacts({ mode: 'warn', asked: { ...asked, 'read-cutover': 0 } }),
@@ -63,7 +63,7 @@ test('a verdict of before the flag was moved does not hold it', () => {
   });
 });
 
-test('actions that are held beside others that move are named', () => {
+test('actions with a lower share than others are named', () => {
   const actions = { get_context: actionWith(3_000), search: actionWith(0) };
   const status = readCutover({ asked: ASKED, actions });
   expect(status).toMatchObject({ in_effect: 1, reason: 'on', held_actions: ['search'] });
@@ -86,7 +86,7 @@ test.each<[InterlockWord, string, string]>([
   expect(told?.next).toContain(next);
 });
 
-test('what waits for evidence names the action that a person may answer for', () => {
+test('a reason of missing evidence names the action to accept', () => {
   const of = { service, action: 'get_context', confidence: { days: null } };
   expect(toldInterlocks([{ word: 'too_few_comparisons', ...NUMBERS }], of)[0]?.command).toBe(
     'crossfade guard accept session-memory action:get_context --person NAME --reason TEXT',
@@ -94,7 +94,7 @@ test('what waits for evidence names the action that a person may answer for', ()
   expect(toldInterlocks([{ word: 'never_reconciled', need: 1 }], of)[0]?.command).toContain('reconcile');
 });
 
-test('shadow reads that the guard drops are not in effect, and what for is said', () => {
+test('dropped shadow reads are not in effect, with the reason', () => {
   const { asked } = fineFacts();
   const dropping = { ...QUIET, asked, shadowDroppedFor: ['latency', 'errors'] as const };
   expect(flagsInEffect(dropping)['shadow-read']).toEqual({

@@ -21,7 +21,7 @@ function read(book: LiveBook, backend: 'legacy' | 'orchestrator'): void {
   });
 }
 
-test('a sample holds what happened since the one before, and nothing else', () => {
+test('a sample holds exactly what happened since the one before', () => {
   const book = new LiveBook([SERVICE]);
   read(book, 'orchestrator');
   read(book, 'legacy');
@@ -50,7 +50,7 @@ test('a sample holds what happened since the one before, and nothing else', () =
   });
 });
 
-test('it keeps a quarter of an hour, and tells its watchers until they leave', () => {
+test('it keeps 15 minutes, and notifies watchers until they leave', () => {
   const book = new LiveBook([SERVICE]);
   let told = 0;
   const leave = book.watch(() => (told += 1));
@@ -63,7 +63,7 @@ test('it keeps a quarter of an hour, and tells its watchers until they leave', (
   expect(book.samplesOf(serviceName('nobody'))).toBeUndefined();
 });
 
-test('events of services that nobody declared are ignored', () => {
+test('events of unknown services are ignored', () => {
   const book = new LiveBook([]);
   expect(() => read(book, 'legacy')).not.toThrow();
 });

@@ -13,7 +13,7 @@ const { replica, ...MINUTE }: StoredMinute = {
 };
 const PRINTED = JSON.stringify(printedMinute({ ...MINUTE, replica }));
 
-test('a minute is printed as all that leaves the process, and read back', () => {
+test('a printed minute has only public values, and is read back', () => {
   expect(JSON.parse(PRINTED)).toMatchObject({
     minute: '2026-01-01T12:05:00.000Z',
     counts: { comparable: 60, both_errors: 2, not_comparable: 1, orchestrator_reads: 7, proxy_failures: 0 },
@@ -22,11 +22,11 @@ test('a minute is printed as all that leaves the process, and read back', () => 
   expect(parseMinute(PRINTED)).toEqual(MINUTE);
 });
 
-test('a file of before this spelling is read as well', () => {
+test('a file in the earlier format is read as well', () => {
   expect(parseMinute(JSON.stringify({ ...MINUTE, replica }))).toEqual(MINUTE);
 });
 
-test.each(['dropped', 'independent'])('a file of before %s was counted is read as well', (name) => {
+test.each(['dropped', 'independent'])('a file from before %s was counted is read as well', (name) => {
   expect(parseMinute(PRINTED.replace(`"${name}":0,`, ''))).toEqual(MINUTE);
 });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { noProofWords } from '../../../src/operator/proof-words.ts';
 
-test('what is no proof is said with its reason, the most frequent first', () => {
+test('comparisons without proof are listed by reason, most frequent first', () => {
   expect(noProofWords({ repeat: 26, racy: 180, too_large: 1 })).toEqual([
     '180 lane changed meanwhile',
     '26 repeats within a quarter of an hour',

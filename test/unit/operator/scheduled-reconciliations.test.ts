@@ -21,7 +21,7 @@ describe('a schedule', () => {
     expect(lastAt(now)).toBe(last);
   });
 
-  test('names a time once on the day that has the hour twice, and one on the day that lacks it', () => {
+  test('names a time once on a day with a repeated hour, and on a day without it', () => {
     const named = (from: string, days: number): ReadonlySet<string | undefined> => {
       const minutes = Array.from({ length: days * 24 * 60 }, (_, minute) => minute * 60_000);
       return new Set(minutes.map((ms) => lastAt(new Date(Date.parse(from) + ms).toISOString())));
@@ -93,7 +93,7 @@ async function begun(looks: number, given: Case): Promise<readonly RunRequest[]>
   return asked;
 }
 
-test('what is due is begun once, the full one first, under the time it was due', async () => {
+test('a due run is started once, full ones first, with its due time', async () => {
   const asked = await begun(3, {});
   expect(asked).toEqual([
     expect.objectContaining({ scope: 'full', services: [SERVICE], scheduled: '2026-11-21T09:00:00.000Z' }),
@@ -101,7 +101,7 @@ test('what is due is begun once, the full one first, under the time it was due',
   ]);
 });
 
-test('what another replica has begun is not asked for again', async () => {
+test('a run that another replica has started is not requested again', async () => {
   expect(await begun(3, { scopes: ['full'], refusal: new RunRefused('known', 'begun before') })).toHaveLength(
     1,
   );
@@ -116,7 +116,7 @@ test('services that another replica has begun are left out', async () => {
   expect(await begun(3, { ...given, begunBefore: [SERVICE, other] })).toEqual([]);
 });
 
-test('while another one is under way it is asked for again and again', async () => {
+test('while another run is running, it is requested again and again', async () => {
   const refusal = new RunRefused('conflict', 'run 7 is under way');
   expect(await begun(3, { scopes: ['full'], refusal })).toHaveLength(3);
 });
@@ -126,6 +126,6 @@ test.each<{ what: string; given: Case }>([
   { what: 'it was missed for longer than half a day', given: { dueMs: NOW_MS - 13 * 3_600_000 } },
   { what: 'another run is under way', given: { isBusy: true } },
   { what: 'nothing is on both sides yet', given: { comparable: [] } },
-])('nothing is begun where $what', async ({ given }) => {
+])('nothing is started while $what', async ({ given }) => {
   expect(await begun(2, given)).toEqual([]);
 });

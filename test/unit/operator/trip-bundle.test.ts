@@ -26,7 +26,7 @@ async function gathered(sections: Parameters<typeof gatherBundle>[1]): Promise<R
   return JSON.parse(text) as Record<string, unknown>;
 }
 
-test('a section that fails is named, and the others are there', async () => {
+test('a section that fails is replaced by the reason, and the others are there', async () => {
   const away = () => Promise.reject(new Error('the database does not answer'));
   const broken = () => {
     throw new Error('no books');
@@ -40,14 +40,14 @@ test('a section that fails is named, and the others are there', async () => {
   });
 });
 
-test('no section shows a lane, whose name holds its owner', async () => {
+test('no section shows a lane, because its key holds its owner', async () => {
   const giant = { lane: 'session-memory/ann', lanes: 3, share: 0.5 };
   expect((await gathered({ comparisons: () => ({ examples: [giant] }) }))['comparisons']).toEqual({
     examples: [{ lanes: 3, share: 0.5 }],
   });
 });
 
-test('what is too long is cut, longest first, and says so', async () => {
+test('long sections are cut, longest first, and marked', async () => {
   const rows = Array.from({ length: 10_000 }, (_, index) => ({ index, text: 'ä'.repeat(40) }));
   const bundle = await gathered({
     minutes: () => rows,
@@ -64,7 +64,7 @@ test('what is too long is cut, longest first, and says so', async () => {
   });
 });
 
-test('no text of any setting is shown that could be a secret', () => {
+test('no setting that could be a secret is shown', () => {
   const secrets: string[] = [];
   /** A configuration in which every text is a secret, as far as its schema lets it. */
   const filled = (schema: unknown, name: string): unknown => {
@@ -86,7 +86,7 @@ test('no text of any setting is shown that could be a secret', () => {
   expect(shown).toContain('"adminToken":"(set)"');
 });
 
-test('what is no secret is shown as it is', () => {
+test('other settings are shown unchanged', () => {
   const settings = {
     http: { port: 5580 },
     services: { s: { timeZone: 'Europe/Berlin', legacy: { inFlight: 1 } } },

@@ -67,7 +67,7 @@ describe('get_context agrees with the service', () => {
     );
   });
 
-  test('whenever the lane was copied meanwhile', async () => {
+  test('after a copy at any moment', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(writes, { maxLength: 120, size: 'max' }),
@@ -88,7 +88,7 @@ describe('get_context agrees with the service', () => {
     );
   });
 
-  test('while code that is no text keeps the service from summarizing', () => {
+  test('while code that is not text keeps the service from summarizing', () => {
     const both = new Both();
     for (let index = 0; index < 60; index += 1) both.write(entry('user_query', `query ${index}`));
     both.write(entry('code', 5));
@@ -98,7 +98,7 @@ describe('get_context agrees with the service', () => {
     }
   });
 
-  test('about more decisions than a page holds', () => {
+  test('with more decisions than a page holds', () => {
     const both = new Both();
     for (let index = 0; index < 1_003; index += 1) both.write(decide(index));
     for (let index = 0; index < 55; index += 1) both.write(entry('code', index === 54 ? null : 'x'));

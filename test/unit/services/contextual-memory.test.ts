@@ -24,7 +24,7 @@ describe('the recorded exchanges', () => {
     },
   );
 
-  test('the session of 55 entries is answered as recorded, byte for byte but for the time', () => {
+  test('the recorded session of 55 entries is answered byte for byte, except the time', () => {
     const recorded = RECORDED.find(({ note }) => note.startsWith('summary was generated'));
     const cut = RECORDED.find(({ note }) => note.startsWith('compression mutates'));
     const delivered = new Delivered(contextualMemory);
@@ -80,7 +80,7 @@ describe('owners', () => {
   });
 });
 
-describe('what a read does to legacy', () => {
+describe('the effect of a read on legacy', () => {
   test.each([
     [undefined, 'nothing'],
     ['null', 'nothing'],
@@ -97,7 +97,7 @@ describe('what a read does to legacy', () => {
     expect((contextualMemory.actions['get_context'] as MappedRead).onLegacy(message(text))).toBe(expected);
   });
 
-  test('no text is longer than what 400 tokens spare', () => {
+  test('no text is longer than what 400 tokens keep', () => {
     const full = (type: string, count: number, content: string) =>
       Array.from({ length: count }, () => ({ type, content, isText: true }));
     const word = `database web thread ${'x\n'.repeat(200)}`;

@@ -19,7 +19,7 @@ describe('the store', () => {
     expect(lane.derived).toEqual([]);
   });
 
-  test('counts entries, not decisions, among the fifty', async () => {
+  test('counts entries, but not decisions, toward the fifty', async () => {
     const both = new Both();
     for (let index = 0; index < 70; index += 1) {
       both.write(entry('code', `${index}`));
@@ -38,7 +38,7 @@ describe('the store', () => {
     expect(summaries.filter((fields) => fields !== undefined)).toEqual([derived?.[0]?.fields]);
   });
 
-  test('names whom it knows, and is never taken for empty', async () => {
+  test('lists its sessions, and is never read as empty', async () => {
     const { lanes } = contextualMemory;
     const file = (text: string) => ({ jsonFile: () => Promise.resolve(text) });
     expect(await lanes.owners(file('{"sessions":{"a":[],"":[]},"summaries":{"b":{},"a":{}}}'))).toEqual([

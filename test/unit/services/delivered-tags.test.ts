@@ -64,7 +64,7 @@ describe.each(WRITES)('an item of %s', (_, definition, writes) => {
     );
   });
 
-  test('is known without them, and gets them back beside what others added', () => {
+  test('is recognised without them, and gets them back next to added tags', () => {
     fc.assert(
       fc.property(writes, (write) => {
         const memory = delivered(write);

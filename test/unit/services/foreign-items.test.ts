@@ -23,7 +23,7 @@ test.each([
   ['a decision of contextual-memory', contextualMemory, foreign({ text: 'x' }, ['decision'])],
   ['session-memory', sessionMemory, foreign({ text: 'x', role: 'user' }, [], 'conversation')],
 ] as const)(
-  'what agents are shown without our mark is an item of the lane: %s',
+  'items that agents see without our marker belong to the lane: %s',
   (_, definition: ServiceDefinition, memory) => {
     expect(definition.lanes.fieldsOf(memory)).toBeDefined();
   },
@@ -33,11 +33,11 @@ test.each([
   ['jarvis-memory', jarvisMemory, foreign({ memory: 'x' }, ['note'])],
   ['contextual-memory', contextualMemory, foreign({ text: 'x' }, ['note'])],
   ['session-memory', sessionMemory, foreign({ text: 'x', role: 'user' }, ['entry'])],
-] as const)('what no read asks for is none: %s', (_, definition: ServiceDefinition, memory) => {
+] as const)('items that no read asks for do not: %s', (_, definition: ServiceDefinition, memory) => {
   expect(definition.lanes.fieldsOf(memory)).toBeUndefined();
 });
 
-test('a summary that somebody added is taken for a copied one', () => {
+test('a summary that another writer added counts as a copied one', () => {
   const { lanes } = contextualMemory as ServiceDefinition;
   const summary = foreign({ summary: { code_context: 'x' } }, ['summary']);
   expect([lanes.fieldsOf(summary), lanes.derivedFieldsOf?.(summary)]).toEqual([

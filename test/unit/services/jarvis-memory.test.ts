@@ -21,7 +21,7 @@ function outcomeOf(request: string, reply: string) {
 const add = (memory: unknown): string => JSON.stringify({ action: 'add_memory', user_id: 'alice', memory });
 const ASK = '{"action":"get_memories","user_id":"alice"}';
 
-test('the recorded exchanges, replayed, are answered alike', () => {
+test('the recorded exchanges are answered like the original', () => {
   const delivered = new Delivered(jarvisMemory);
   const compared: string[] = [];
   for (const { action: name, request, response } of RECORDED) {
@@ -74,7 +74,7 @@ test.each([
   expect(delivered.list.memories[0]?.memory_type).toBe(expected);
 });
 
-test('any memory comes back as it was', () => {
+test('any memory is returned unchanged', () => {
   fc.assert(
     fc.property(fc.array(fc.jsonValue(), { maxLength: 5 }), (memories) => {
       const delivered = new Delivered(jarvisMemory);
@@ -109,7 +109,7 @@ describe('the store', () => {
   const memories =
     '[{"timestamp": 1795226191.0797758, "memory": {"type": "reminder", "x": 1.50}}, {"timestamp": 1, "memory": null}]';
 
-  test('is asked through the service, and its copy answers with the service’s own times', async () => {
+  test('is read through the service, and its copy has the service’s own times', async () => {
     const asked: string[] = [];
     const call = (text: string) => {
       asked.push(text);
@@ -124,13 +124,13 @@ describe('the store', () => {
     expect(delivered.read(ASK)).toBe(`{"status": "ok", "memories": ${memories.replace('1.50', '1.5')}}`);
   });
 
-  test('that answers an error is not taken for empty', async () => {
+  test('that answers an error is not read as empty', async () => {
     const call = () => Promise.resolve(message('{"status": "error", "reason": "x"}'));
     await expect(jarvisMemory.lanes.readLegacy(ALICE, { call }, context)).rejects.toThrow('did not answer');
     await expect(jarvisMemory.lanes.readLegacy(ALICE, {}, context)).rejects.toThrow('neither');
   });
 
-  test('names its users where its file is known', async () => {
+  test('lists its users if its file is known', async () => {
     const jsonFile = () => Promise.resolve(`{"alice": ${memories}, "": []}`);
     expect(await jarvisMemory.lanes.owners({ jsonFile })).toEqual(['alice']);
     expect(await jarvisMemory.lanes.owners({})).toBeUndefined();

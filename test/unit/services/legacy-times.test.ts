@@ -35,7 +35,7 @@ function storedAs(
   return { ...place, memory_type, tags, content: encodeJson(content) };
 }
 
-test.each(CASES)('$definition.name: an item takes over a time and keeps all else', (facts) => {
+test.each(CASES)('$definition.name: an item adopts a time and keeps everything else', (facts) => {
   const { lanes } = facts.definition;
   const item: LegacyItem = { fields: facts.fields as never, timestamp: facts.timestamp, at: AT };
   const retimed = lanes.retime?.(storedAs(facts, 'another'), item);
@@ -47,7 +47,7 @@ test.each(CASES)('$definition.name: an item takes over a time and keeps all else
   expect(lanes.retime?.(taken, item)).toBeUndefined();
 });
 
-test.each(CASES)('$definition.name: a text that is no time is not taken over', (facts) => {
+test.each(CASES)('$definition.name: a text that is not a time is not adopted', (facts) => {
   const item: LegacyItem = {
     fields: facts.fields as never,
     timestamp: 'soon',

@@ -23,7 +23,7 @@ describe('get_context', () => {
     );
   });
 
-  test('reads on while the budget lasts', () => {
+  test('continues reading while the budget lasts', () => {
     const delivered = new Delivered(sessionMemory);
     for (let index = 0; index < 2_300; index += 1) delivered.write(say(`${index % 1_000}`));
     expect(shownOf(delivered.read(ask(5))).length).toBe(2_300);
@@ -55,7 +55,7 @@ describe('get_context', () => {
     expect(shownOf(reply)).toHaveLength(count);
   });
 
-  test('what is no text makes the service answer nothing once it gets there', () => {
+  test('a text-only read: any other content makes the service answer nothing', () => {
     const delivered = new Delivered(sessionMemory);
     delivered.write(say(5));
     delivered.write(say('after'));
@@ -66,7 +66,7 @@ describe('get_context', () => {
     expect(shownOf(delivered.read(ask()))).toHaveLength(1);
   });
 
-  test('hides what the service has forgotten, and does not lose its place over it', () => {
+  test('hides forgotten items, and keeps its place', () => {
     const delivered = new Delivered(sessionMemory);
     for (let index = 0; index < 150; index += 1) delivered.write(say(`old ${index}`));
     delivered.list.forget();
@@ -74,7 +74,7 @@ describe('get_context', () => {
     expect(shownOf(delivered.read(ask())).map(({ content }) => content)).toEqual(['new']);
   });
 
-  test('a cleared session is empty, and what came later is not', () => {
+  test('a cleared session is empty, and later items are not', () => {
     const delivered = new Delivered(sessionMemory);
     delivered.write(say('before'));
     delivered.write('{"action":"clear_session","session_id":"s"}');

@@ -33,11 +33,11 @@ describe('the recorded exchanges', () => {
     expect(outcomeOf(request, response)).toBe(EXPECTED[note] ?? 'applied');
   });
 
-  test('the recordings were looked at', () => {
+  test('recordings exist', () => {
     expect(writes.length).toBeGreaterThan(15);
   });
 
-  test('replayed, the orchestrator answers as the service was recorded to', () => {
+  test('the orchestrator replays the recorded answers of the service', () => {
     const delivered = new Delivered(sessionMemory);
     const compared: string[] = [];
     const acceptedAt = '2026-11-21T01:57:15.160Z';
@@ -55,7 +55,7 @@ describe('the recorded exchanges', () => {
     expect(compared).toEqual(['match', 'match', 'match', 'match']);
   });
 
-  test('the answer has the bytes of the recorded one', () => {
+  test('the answer has the recorded bytes', () => {
     const delivered = new Delivered(sessionMemory);
     delivered.write(say('ñ 😀 \u0000 "q" / <\u2028>'), '2026-11-21T02:21:02.574Z');
     const expected =
@@ -115,7 +115,7 @@ describe('owners', () => {
 });
 
 describe('a session', () => {
-  test('keeps what the orchestrator cannot take as it is in its metadata', () => {
+  test('keeps values that the orchestrator cannot hold in its metadata', () => {
     const delivered = new Delivered(sessionMemory);
     const long = 's'.repeat(70);
     delivered.write(
@@ -142,7 +142,7 @@ describe('a session', () => {
 });
 
 describe('a write that is delivered', () => {
-  test('as a clear deletes what was said before it, and nothing that was said after it', () => {
+  test('as a clear deletes earlier items, and no later ones', () => {
     const delivered = new Delivered(sessionMemory);
     delivered.write(say('before'));
     delivered.sequence = 2;
@@ -152,7 +152,7 @@ describe('a write that is delivered', () => {
     expect(shownOf(delivered.read(ask())).map(({ content }) => content)).toEqual(['after']);
   });
 
-  test('as a create opens a session again that was deleted', () => {
+  test('as a create opens a deleted session again', () => {
     const delivered = new Delivered(sessionMemory);
     delivered.write('{"action": "delete_session", "session_id": "s"}');
     expect(delivered.list.sessions.get('s')?.['ended_at']).toEqual(expect.any(String));
@@ -181,7 +181,7 @@ describe('a write without an owner', () => {
 });
 
 describe('the dialect', () => {
-  test('answers a failure as the service words it', () => {
+  test('reports a failure in the service’s words', () => {
     const error: Dialect['error'] = (...failure) => sessionMemory.dialect.error(...failure);
     expect(error('timeout', 'too “late”', message('{"request_id":[1.50,"ñ"]}'))).toBe(
       String.raw`{"status": "error", "message": "too \u201clate\u201d", "request_id": [1.5, "\u00f1"]}`,
@@ -192,7 +192,7 @@ describe('the dialect', () => {
     expect(error('bad_input', 'no')).toBe('{"status": "error", "message": "no"}');
   });
 
-  test('says on its health port that it is well, and never initialized', () => {
+  test('reports on its health port that it is well, and never initialized', () => {
     const { endpoint } = sessionMemory;
     const reply =
       endpoint.kind === 'zmq' &&
@@ -202,7 +202,7 @@ describe('the dialect', () => {
     );
   });
 
-  test('says on its health port that the service is not ready while it does not answer', () => {
+  test('reports on its health port while the service does not answer', () => {
     const { endpoint } = sessionMemory;
     const reply =
       endpoint.kind === 'zmq' &&

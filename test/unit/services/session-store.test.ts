@@ -37,7 +37,7 @@ async function pagesIn(access: LegacyAccess): Promise<(readonly Owner[])[]> {
   return pages;
 }
 
-test('interactions of sessions that are gone are counted, also beside a session without an id', async () => {
+test('interactions of deleted sessions are counted', async () => {
   const access = sessionFile((file) => {
     file.prepare(SESSION_ROW).run('s', 'u', '2026-11-01T01:00:00', '{}');
     file.prepare(SESSION_ROW).run(null, 'u', '2026-11-01T01:00:00', '{}');
@@ -50,7 +50,7 @@ test('interactions of sessions that are gone are counted, also beside a session 
   });
 });
 
-test('before a backfill it is told whose times are none, and whom the service is about to forget', async () => {
+test('a survey reports missing times, and owners that are about to be forgotten', async () => {
   const access = sessionFile((file) => {
     for (const [owner, created] of [
       ['sound', '2026-11-01T11:50:00'],
@@ -147,7 +147,7 @@ describe('the store', () => {
     });
   });
 
-  test('shows every interaction of a file with more than 40,000 of them', async () => {
+  test('returns every interaction of a file with more than 40,000 of them', async () => {
     const ids = [1, 20_000, 20_001, 40_000, 40_001];
     const long = sessionFile((file) => {
       file.prepare(SESSION_ROW).run('s', 'u', '2026-11-01T11:55:00', '{}');
@@ -163,7 +163,7 @@ describe('the store', () => {
     expect(together?.get(OWNER)?.items.map(({ fields }) => fields['content'])).toEqual(said);
   });
 
-  test('copied, shows the same fields and is answered with the service’s own timestamps', async () => {
+  test('after a copy, shows the same fields and the service’s own times', async () => {
     const lane = await sessionMemory.lanes.readLegacy(OWNER, access, context);
     const delivered = new Delivered(sessionMemory, context.timeZone);
     delivered.list.copy({ ...lane, items: lane.items.slice(0, 2) }, OWNER, sessionMemory);
@@ -178,7 +178,7 @@ describe('the store', () => {
     expect(shownOf(delivered.read(ask()))).toEqual([]);
   });
 
-  test('a delivered write and its row have the same fields, whatever is said', () => {
+  test('a delivered write and its row have the same fields, for any content', () => {
     const roles = fc.oneof(fc.constantFrom('user', 'assistant'), fc.string({ minLength: 1 }));
     const metadata = fc.dictionary(fc.string(), fc.jsonValue());
     fc.assert(
@@ -204,7 +204,7 @@ describe('the store', () => {
   });
 });
 
-test('owners stand around an instant by when the service made or loaded them, in its own zone', async () => {
+test('owners are ordered by when the service created or loaded them', async () => {
   const access = sessionFile((file) => {
     const add = file.prepare('insert into sessions (session_id, last_active) values (?, ?)');
     for (const time of ['2026-07-01T11:59:59.999999', '2026-07-01T12:00:00', '2026-07-01T12:00:00.000001'])

@@ -14,12 +14,12 @@ import { encodeJson } from '../../../src/domain/json.ts';
 const ZONES = ['UTC', 'America/New_York', 'Asia/Manila', 'Asia/Kathmandu', 'Australia/Lord_Howe'];
 
 describe('naive local times', () => {
-  test('are what the service would write', () => {
+  test('have the text that the service would write', () => {
     expect(localTimeOf('2026-11-21T02:11:40.573Z', 'Asia/Manila')).toBe('2026-11-21T10:11:40.573000');
     expect(localTimeOf('2026-11-21T02:11:40.000Z', 'America/New_York')).toBe('2026-11-20T21:11:40');
   });
 
-  test('agree with the stand-in’s, and lead back to their instant', () => {
+  test('agree with the stand-in’s, and convert back to their instant', () => {
     const instant = fc.integer({ min: Date.UTC(2015, 0), max: Date.UTC(2035, 0) });
     fc.assert(
       fc.property(instant, fc.constantFrom(...ZONES), (ms, zone) => {
@@ -31,7 +31,7 @@ describe('naive local times', () => {
     );
   });
 
-  test('the hour that comes twice goes on where it was', () => {
+  test('the repeated hour continues in order', () => {
     const zone = 'America/New_York';
     expect(instantOf('2026-11-01T01:30:00', zone)).toBe('2026-11-01T05:30:00.000Z');
     expect(instantOf('2026-11-01T01:10:00', zone, Date.parse('2026-11-01T05:30:00Z'))).toBe(
@@ -42,12 +42,12 @@ describe('naive local times', () => {
     );
   });
 
-  test('a time nobody can read is no reason to stop', () => {
+  test('an unreadable time does not stop anything', () => {
     expect(instantOf('yesterday', 'UTC', 1_000)).toBe('1970-01-01T00:00:01.000Z');
   });
 });
 
-test('epoch times keep the service’s spelling where a copy kept it', () => {
+test('epoch times keep the service’s spelling if a copy kept it', () => {
   const createdAt = '2026-11-21T01:57:15.500Z';
   expect(epochTimeOf('1795226235.5')).toEqual({ timestamp: '1795226235.5', at: createdAt });
   for (const [none, timestamp] of [['"no time"'], ['null'], ['NaN'], [undefined, '0']])
@@ -113,7 +113,7 @@ test('code points are counted and cut as Python does', () => {
 });
 
 describe('metadata', () => {
-  test('of any kind comes back as it was', () => {
+  test('of any kind is returned unchanged', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.option(fc.string(), { nil: undefined }), (value, timestamp) => {
         const raw = JSON.stringify(value);
@@ -123,13 +123,13 @@ describe('metadata', () => {
     );
   });
 
-  test('may use names that the migration uses', () => {
+  test('may use names that Crossfade uses', () => {
     const raw = '{"legacy_timestamp":"mine","legacy_value":1}';
     expect(unwrapMetadata(encodeJson(wrapMetadata(raw, '2026-11-21')))).toBe(raw);
   });
 });
 
-test('tags fit, are storable, and cannot claim the migration’s marks', () => {
+test('tags fit, can be stored, and cannot equal Crossfade’s marks', () => {
   expect(
     tagsOf(['own'], ['own', 'forgotten', '', 5, 'a\u0000b', `${'x'.repeat(63)}😀`, 'entry'], ['entry']),
   ).toEqual(['own', 'x'.repeat(63)]);

@@ -23,19 +23,19 @@ describe('the clock of legacy', () => {
   const around = (seconds: number): number[] =>
     Array.from({ length: 64 }, (_, at) => seconds + (at % 7) / 100);
 
-  test('is measured where both sides stamped the same write', () => {
+  test('is measured where both backends set a time for the same write', () => {
     expect(offsetOf(around(30)).seconds).toBeCloseTo(30.03, 2);
   });
 
-  test('is not measured from what a copy wrote with legacy’s own time', () => {
+  test('is not measured from items that a copy wrote with legacy’s own time', () => {
     expect(offsetOf([...Array<number>(500).fill(0), ...around(30)])).toMatchObject({ measuredFrom: 64 });
   });
 
-  test('is not trusted when it is an hour ahead: that is a time zone', () => {
+  test('is not trusted when it is one hour, because that is a time zone', () => {
     expect(offsetOf(around(3_600))).toMatchObject({ seconds: 0, refused: 'too_large' });
   });
 
-  test('is not trusted when the gaps have nothing in common', () => {
+  test('is not trusted when the gaps vary too much', () => {
     expect(offsetOf(Array.from({ length: 64 }, (_, at) => at))).toMatchObject({
       seconds: 0,
       refused: 'scattered',
@@ -79,13 +79,13 @@ describe('a lane that the service has forgotten', () => {
     });
   });
 
-  test('does not excuse a part of it, nor what the orchestrator lacks', () => {
+  test('does not excuse a part of it, nor items that the orchestrator lacks', () => {
     const old = '2026-11-21T10:00:00';
     expect(judge(context(old), context(old, '2026-11-21T10:10:00')).verdict).toBe('mismatch');
     expect(judge(context(old), context()).verdict).toBe('mismatch');
   });
 
-  test('is as old as its service’s own clock says', () => {
+  test('has its age by its service’s own clock', () => {
     const atMs = Date.parse('2026-11-21T12:00:00Z');
     expect(naiveSecondsOf(atMs, 'Asia/Kolkata') - atMs / 1_000).toBe(19_800);
     expect(naiveSecondsOf(atMs, 'UTC') - atMs / 1_000).toBe(0);
@@ -95,7 +95,7 @@ describe('a lane that the service has forgotten', () => {
   });
 });
 
-describe('the book of rules', () => {
+describe('the rule book', () => {
   const added = (id: number, expires?: string) => ({
     id,
     service: SERVICE,
@@ -106,7 +106,7 @@ describe('the book of rules', () => {
   const changed = (changes: number) => [{ service: SERVICE, action: 'get_memories', changes }];
   const book = (): RuleBook => new RuleBook(new Map([[SERVICE, jarvisMemory]]));
 
-  test('joins the definition’s and the operators’, and is the same array until they change', () => {
+  test('joins both kinds of rules, and is the same array until they change', () => {
     const rules = book();
     const before = rules.rulesOf(SERVICE, 'get_memories');
     rules.adopt([added(1)], changed(1));
@@ -118,7 +118,7 @@ describe('the book of rules', () => {
     expect(rules.rulesOf(SERVICE, 'get_memories')).toHaveLength(1);
   });
 
-  test('counts what a rule accepted, and gives each hit away once', () => {
+  test('counts what a rule accepted, and returns each hit once', () => {
     const rules = book();
     const inForce = rules.rulesOf(SERVICE, 'get_memories');
     rules.count({ service: SERVICE, action: 'get_memories' }, [...inForce, ...inForce], 7);
@@ -129,7 +129,7 @@ describe('the book of rules', () => {
     ]);
   });
 
-  test('says once that a rule has expired; a version of the rules is never in force again', () => {
+  test('reports an expired rule once, and never repeats a version of the rules', () => {
     const rules = book();
     rules.adopt([added(1, '2026-11-21')], changed(1));
     const before = rules.versionOf(SERVICE, 'get_memories', '2026-11-20');
@@ -155,7 +155,7 @@ describe('signatures', () => {
     lane: laneOf(owner),
   });
 
-  test('group what has one cause, with lanes, a hint and five examples', () => {
+  test('group differences of one cause, with lanes, a hint and five examples', () => {
     const book = new SignatureBook();
     for (let at = 0; at < 40; at += 1) {
       const legacy = JSON.stringify({ memories: [{ memory: { [`my words ${at}`]: 'x'.repeat(at + 1) } }] });
@@ -179,7 +179,7 @@ describe('signatures', () => {
     expect(book.take()).toEqual([]);
   });
 
-  test('are bounded: a flood is dropped and counted', () => {
+  test('are bounded: too many new ones are dropped and counted', () => {
     const book = new SignatureBook();
     for (let at = 0; at < 600; at += 1)
       book.add(operation('u', at), compare(`{"k${at}":1}`, `{"k${at}":2}`), 0);
@@ -201,7 +201,7 @@ describe('coverage of comparison', () => {
   const matched: Comparison = { verdict: 'match', differences: [], suppressed: 0 };
   const racy: Comparison = { verdict: 'not_comparable', reason: 'racy', differences: [], suppressed: 0 };
 
-  test('names the paths that are never compared', () => {
+  test('lists the paths that are never compared', () => {
     const coverage = new ComparedCoverage();
     const legacyText = '{"status":"ok","memories":[{"text":"x","internal":{"a":1}}],"late":1}';
     coverage.add(laneOf('u'), racy, { legacyText: legacyText.replace('late', 'racy'), rules });
@@ -213,7 +213,7 @@ describe('coverage of comparison', () => {
     });
   });
 
-  test('names the errors that were never compared, whatever they name', () => {
+  test('lists the errors that were never compared, whatever item they mention', () => {
     const coverage = new ComparedCoverage();
     const error = (message: string) => ({ legacyText: JSON.stringify({ status: 'error', message }), rules });
     coverage.add(laneOf('u'), { ...matched, isErrorPair: true }, error("no session 'a1'"));
@@ -223,7 +223,7 @@ describe('coverage of comparison', () => {
     expect([errorCases, errorCasesNeverCompared.length, errorPairs]).toEqual([2, 1, 1]);
   });
 
-  test('shows the share of the giant lane', () => {
+  test('shows the share of the largest lane', () => {
     const coverage = new ComparedCoverage();
     for (let at = 0; at < 1_000; at += 1) {
       const lane = laneOf(at % 10 < 7 ? 'default' : `user-${at}`);

@@ -36,7 +36,7 @@ describe('the same value', () => {
   }
 });
 
-describe('another value', () => {
+describe('different values', () => {
   test.each([
     ['{"a":1}', '{"a":2}', ['value a']],
     ['{"a":1}', '{"a":"1"}', ['type a']],
@@ -70,7 +70,7 @@ describe('another value', () => {
     expect(classesOf(legacy, orchestrator)).toEqual(expected);
   });
 
-  test('any single altered leaf is found, where it is', () => {
+  test('any single changed leaf is found at its path', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), fc.nat(), (value, seed) => {
         const leaves = leavesOf(value);
@@ -105,7 +105,7 @@ describe('another value', () => {
     return Object.fromEntries(members);
   }
 
-  test('a list in another order is `order`, and nothing else', () => {
+  test('a list in a different order is `order`, and nothing else', () => {
     const lists = fc.uniqueArray(fc.jsonValue({ maxDepth: 2 }), {
       minLength: 2,
       selector: (value) => JSON.stringify(value),
@@ -123,7 +123,7 @@ describe('another value', () => {
     );
   });
 
-  test('one side an error is parity, whatever else differs', () => {
+  test('an error on one side is parity, whatever else differs', () => {
     const error = '{"status":"ERROR","message":"x"}';
     expect(classesOf(error, '{"status":"success"}')).toEqual(['error_parity ']);
     expect(classesOf(error, '{"status":"ERROR","message":"y"}')).toEqual(['value message']);
@@ -131,7 +131,7 @@ describe('another value', () => {
     expect(classesOf('{"status":"ok","error":"x"}', '{"status":"ok","error":"y"}')).toEqual(['value error']);
   });
 
-  test('at most 50 differences are told', () => {
+  test('at most 50 differences are reported', () => {
     const list = (from: number): string =>
       JSON.stringify(Array.from({ length: 200 }, (_, index) => ({ v: from + index })));
     expect(compare(list(0), list(1_000)).differences).toHaveLength(50);
@@ -139,7 +139,7 @@ describe('another value', () => {
 });
 
 describe('redaction', () => {
-  test('names the shape and never the content', () => {
+  test('shows the shape and never the content', () => {
     const { differences } = compare(
       '{"a":"my secret","b":[1],"c":true}',
       '{"a":"other","b":null,"d":{"x":1}}',
@@ -163,7 +163,7 @@ describe('redaction', () => {
     ]);
   });
 
-  test('holds for texts and for keys that are somebody’s words', () => {
+  test('covers texts, and keys that are a person’s words', () => {
     const words = fc.string({ minLength: 12 }).map((text) => `<<${text}>>`);
     fc.assert(
       fc.property(words, words, fc.jsonValue(), (key, text, other) => {
@@ -188,7 +188,7 @@ describe('hostile replies', () => {
     ]);
   });
 
-  test('100,000 levels are not comparable, and no crash', () => {
+  test('100,000 levels are not comparable, and do not crash', () => {
     expect(compare(nested(100_000, '1'), nested(100_000, '2'))).toMatchObject({
       verdict: 'not_comparable',
       reason: 'too_large',
@@ -206,7 +206,7 @@ describe('hostile replies', () => {
   });
 });
 
-test('a comparison says the same of its differences at every look, and to another thread', () => {
+test('a comparison gives the same differences at every look and in a thread', () => {
   const comparison = compare('{"a": "one", "b": 1}', '{"a": "two", "b": 1.0}');
   const copy = structuredClone(comparison);
   const first = comparison.differences;

@@ -45,7 +45,7 @@ describe('an answer of session-memory', () => {
     expect(await returned(sessionMemory, { writes, read }, [shows('c'), shows('c', 'd')])).toBeUndefined();
   });
 
-  test('may show what was written again, what legacy shows too, and what nobody deleted', async () => {
+  test('may show items that were written again, that legacy shows, or never deleted', async () => {
     const clear = { action: 'clear_session', session_id: 's' };
     const again = [says('a'), says('b'), clear, says('a')];
     expect(await returned(sessionMemory, { writes: again, read }, [shows(), shows('a')])).toBeUndefined();
@@ -74,7 +74,7 @@ describe('an answer of jarvis-memory', () => {
   );
 });
 
-test('every shipped write that removes items says so, and every read of theirs what names one', () => {
+test('every shipped definition says how its writes and reads identify items', () => {
   for (const { name, actions } of [sessionMemory, jarvisMemory]) {
     const all = Object.entries(actions);
     const removing = all.filter(([action]) => /clear|delete/.test(action)).map(([, action]) => action);

@@ -30,7 +30,7 @@ function noiseOf(facts: {
 }
 
 describe('noise', () => {
-  test('of the primary itself is no mismatch', () => {
+  test('of the primary itself is not a mismatch', () => {
     const noise = noiseOf({ repeats: 200, noisy: 40, comparisons: 2_000, differing: 400 });
     expect(noise.subtract(mismatch('score'))).toEqual({
       verdict: 'not_comparable',
@@ -41,7 +41,7 @@ describe('noise', () => {
     });
   });
 
-  test('hides nothing beside it', () => {
+  test('does not hide another difference', () => {
     const noise = noiseOf({ repeats: 200, noisy: 40, comparisons: 2_000, differing: 400 });
     expect(noise.subtract(mismatch('score', 'text'))).toMatchObject({
       verdict: 'mismatch',
@@ -55,19 +55,19 @@ describe('noise', () => {
     expect(noise.subtract(order).verdict).toBe('mismatch');
   });
 
-  test('does not hide a path that differs more than the primary from itself', () => {
+  test('does not hide a path that differs more often than the noise', () => {
     const noise = noiseOf({ repeats: 200, noisy: 10, comparisons: 2_000, differing: 500 });
     expect(noise.subtract(mismatch('score')).verdict).toBe('mismatch');
   });
 
-  test('is not taken from one repeat, nor from none', () => {
+  test('is not derived from one repeat, nor from none', () => {
     for (const noisy of [0, 1]) {
       const noise = noiseOf({ repeats: 50, noisy, comparisons: 1_000, differing: 10 });
       expect(noise.subtract(mismatch('score')).verdict).toBe('mismatch');
     }
   });
 
-  test('is shown with its interval, and what remains beyond it', () => {
+  test('is shown with its interval, and the rate beyond it', () => {
     const [shown] = noiseOf({ repeats: 200, noisy: 20, comparisons: 2_000, differing: 400 }).report();
     expect(shown).toMatchObject({
       place: 'value score',

@@ -142,7 +142,7 @@ describe('comparing is', () => {
     );
   });
 
-  test('symmetric: both ways the same verdict and the same places, missing and extra exchanged', () => {
+  test('symmetric: same verdict and paths both ways, missing and extra exchanged', () => {
     const mirrored: Readonly<Record<string, string>> = {
       missing_in_orchestrator: 'extra_in_orchestrator',
       extra_in_orchestrator: 'missing_in_orchestrator',
@@ -208,7 +208,7 @@ describe.each(PLANTS)('a planted difference of class $class', (plant) => {
     );
   });
 
-  test('is accepted by a rule that covers exactly it', () => {
+  test('is accepted by a rule for exactly its path', () => {
     fc.assert(
       fc.property(placeFor(plant), ({ whole, at }) => {
         const [legacy, orchestrator] = plant.pair(whole, at);
@@ -220,7 +220,7 @@ describe.each(PLANTS)('a planted difference of class $class', (plant) => {
     );
   });
 
-  test('is not hidden by a rule for its neighbour', () => {
+  test('is not hidden by a rule for a neighbouring path', () => {
     fc.assert(
       fc.property(placeFor(plant), key, ({ whole, at }, name) => {
         const neighbour = [...at.path.slice(0, -1), name];
@@ -238,7 +238,7 @@ describe.each(PLANTS)('a planted difference of class $class', (plant) => {
     );
   });
 
-  test('stays beside one that a rule accepts', () => {
+  test('stays next to a difference that a rule accepts', () => {
     fc.assert(
       fc.property(placeFor(plant), ({ whole, at }) => {
         fc.pre(at.path[0] !== 'zzzz');

@@ -22,7 +22,7 @@ describe('rank-biased overlap', () => {
     expect(rankBiasedOverlap(left.split(''), right.split(''))).toBeCloseTo(expected, 10);
   });
 
-  test('is the same both ways, between 0 and 1, and 1 for a ranking and itself', () => {
+  test('is symmetric, between 0 and 1, and 1 for a ranking and itself', () => {
     fc.assert(
       fc.property(keys, keys, (left, right) => {
         const overlap = rankBiasedOverlap(left, right);
@@ -34,7 +34,7 @@ describe('rank-biased overlap', () => {
     );
   });
 
-  test('agrees with the definition of the paper, summed term by term', () => {
+  test('agrees with the definition in the paper, summed term by term', () => {
     const slow = (left: readonly string[], right: readonly string[], p: number): number => {
       const [short, long] = left.length <= right.length ? [left, right] : [right, left];
       const common = (depth: number): number =>
@@ -53,21 +53,21 @@ describe('rank-biased overlap', () => {
     );
   });
 
-  test('weighs the top more', () => {
+  test('gives the top more weight', () => {
     const base = 'abcdefghij'.split('');
     const swapped = (at: number): string[] => base.toSpliced(at, 2, base[at + 1] ?? '', base[at] ?? '');
     expect(rankBiasedOverlap(base, swapped(0))).toBeLessThan(rankBiasedOverlap(base, swapped(7)));
   });
 });
 
-test('overlap at k looks at the first k only', () => {
+test('overlap at k uses only the first k', () => {
   expect(overlapAt(2, 'abc'.split(''), 'bax'.split(''))).toBe(1);
   expect(overlapAt(3, 'abc'.split(''), 'bax'.split(''))).toBeCloseTo(2 / 3);
   expect(overlapAt(10, [], [])).toBe(1);
   expect(overlapAt(10, ['a'], [])).toBe(0);
 });
 
-test('the words of a question are lower-case and of two characters at least', () => {
+test('the words of a query are lower-case and have at least two characters', () => {
   expect(wordsOf('Wo ist a MÜLLER-Haus 12?')).toEqual(['wo', 'ist', 'müller', 'haus', '12']);
 });
 
@@ -80,21 +80,21 @@ describe('search answers', () => {
   const judge = (legacy: string, orchestrator: string, query = 'nothing of it') =>
     compareReplies({ legacy, orchestrator, rules: [ranking], request: { query } }).comparison;
 
-  test('are alike when few ranks change, and say how alike', () => {
+  test('match when few ranks change, and report their similarity', () => {
     const result = judge(answer('abcdefghij'), answer('abcdefghji'));
     expect(result).toMatchObject({ verdict: 'match', suppressed: 1 });
     expect(result.ranking?.overlap).toBe(1);
     expect(result.ranking?.rankBiasedOverlap).toBeGreaterThan(0.95);
   });
 
-  test('count as ranking where most items are others', () => {
+  test('differ in ranking when most items differ', () => {
     expect(judge(answer('abcdefghij'), answer('klmnopqrst')).differences).toMatchObject([
       { path: 'results', class: 'ranking' },
     ]);
     expect(judge(answer('abcdefghij'), answer('')).verdict).toBe('mismatch');
   });
 
-  test('must hold what holds the words of the question: the floor of lexical recall is 99 %', () => {
+  test('must contain the items with the query’s words: lexical recall 99 %', () => {
     const [legacy, orchestrator] = [answer('abcdefghij'), answer('abcdefghi')];
     expect(judge(legacy, orchestrator).verdict).toBe('match');
     const result = judge(legacy, orchestrator, 'Milk notes? note');
@@ -112,7 +112,7 @@ describe('search answers', () => {
     ]);
   });
 
-  test('that return a deleted item say so, alike or not', () => {
+  test('that return a deleted item report it, similar or not', () => {
     const rules = [ranking];
     const request = { legacy: answer('abcdefghij'), orchestrator: answer('abcdefghijk'), rules };
     const { comparison } = compareReplies({ ...request, deleted: new Set(['k']) });
@@ -121,7 +121,7 @@ describe('search answers', () => {
   });
 });
 
-test('the elements of a keyed list stand for each other by their key, in any order', () => {
+test('elements of a keyed list are paired by their key, in any order', () => {
   const rules = [rule('l', { kind: 'keyed', key: 'id' })];
   const differences = (legacy: string, orchestrator: string) =>
     compare(legacy, orchestrator, rules).differences.map(({ class: kind, path }) => `${kind} ${path}`);

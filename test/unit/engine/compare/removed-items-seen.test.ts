@@ -23,7 +23,7 @@ describe('a removed item', () => {
     at.events.filter(({ name }) => name === 'comparison:deleted_returned').map(({ event }) => event);
   const removed = async () => new Set(['7', 'gone']);
 
-  test('that only the orchestrator shows is told at once', async () => {
+  test('that only the orchestrator shows is reported at once', async () => {
     const at = begin({ rules, removed });
     at.answers.orchestrator = found('a', 7, 'gone');
     await at.offer(found('a'));
@@ -38,7 +38,7 @@ describe('a removed item', () => {
     expect(at.verdict()).toMatchObject({ verdict: 'match' });
   });
 
-  test('is proved under a hold where other replicas write', async () => {
+  test('is proven under a hold if other replicas write', async () => {
     const at = begin({ rules, removed, isAlone: false });
     at.answers.legacy = found('a');
     at.answers.orchestrator = found('a', 'gone');
@@ -49,7 +49,7 @@ describe('a removed item', () => {
     expect(returned(at)).toMatchObject([{ items: 1 }]);
   });
 
-  test('is not looked for where the journal cannot say which are removed; the answers are compared all the same', async () => {
+  test('is not searched if the journal does not know; answers are still compared', async () => {
     const at = begin({ rules, removed: () => Promise.reject(new Error('away')) });
     at.answers.orchestrator = found('a', 'gone');
     await at.offer(found('a'));

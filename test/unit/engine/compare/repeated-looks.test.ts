@@ -43,15 +43,15 @@ async function isRepeat(lane: string, place: string, more: { text?: string; othe
   return is === true;
 }
 
-describe('a lane that is asked the same again', () => {
-  test('is one proof while it stands still, whatever the request calls itself', async () => {
+describe('repeated reads of an unchanged lane', () => {
+  test('count as one proof, whatever the request id', async () => {
     expect(await isRepeat('ann', '1.4')).toBe(false);
     expect(await isRepeat('ann', '1.4')).toBe(true);
     expect(await isRepeat('ann', '1.4', { text: '{"action":"get_memories","request_id":"2"}' })).toBe(true);
     expect(await isRepeat('bob', '1.4')).toBe(false);
   });
 
-  test('is another after a write, after a copy, and after a quarter of an hour', async () => {
+  test('count again after a write, after a copy, and after 15 minutes', async () => {
     expect(await isRepeat('ann', '1.4')).toBe(false);
     expect(await isRepeat('ann', '1.5')).toBe(false);
     expect(await isRepeat('ann', '2.5')).toBe(false);
@@ -62,13 +62,13 @@ describe('a lane that is asked the same again', () => {
     expect(await isRepeat('ann', '2.5')).toBe(true);
   });
 
-  test('counts each time that it differs', async () => {
+  test('count each time that they differ', async () => {
     const other = '{"status":"ok","memories":[{"timestamp":1,"memory":1}]}';
     for (let times = 0; times < 3; times += 1) expect(await isRepeat('ann', '1.4', { other })).toBe(false);
   });
 });
 
-test('a lane that is compared whole is one proof while it stands still', () => {
+test('comparisons of an unchanged whole lane count as one proof', () => {
   const match = { verdict: 'match', differences: [], suppressed: 0 } as const;
   expect(verdicts.concludeLane(of('ann'), match, 4).isRepeat).toBeUndefined();
   expect(verdicts.concludeLane(of('ann'), match, 4).isRepeat).toBe(true);
@@ -77,7 +77,7 @@ test('a lane that is compared whole is one proof while it stands still', () => {
   expect(verdicts.concludeLane(of('ann'), mismatch, 5).isRepeat).toBeUndefined();
 });
 
-test('what is remembered is bounded: the oldest counts again', () => {
+test('the memory is bounded, so the oldest look counts again', () => {
   const looks = new RepeatedLooks();
   for (let at = 0; at <= 100_000; at += 1) looks.isRepeat(`look ${at}`, 0);
   expect(looks.isRepeat('look 2', 0)).toBe(true);

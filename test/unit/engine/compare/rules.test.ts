@@ -92,7 +92,7 @@ describe('rules', () => {
     ]);
   });
 
-  test('a real difference beside an accepted one is told alone', () => {
+  test('a real difference next to an accepted one is reported alone', () => {
     const rules = [rule('l[].t', { kind: 'tolerance_seconds', seconds: 5 })];
     const legacy = '{"l":[{"t":1,"x":"a"},{"t":2,"x":"b"},{"t":3,"x":"c"}]}';
     expect(compare(legacy, '{"l":[{"t":2,"x":"a"},{"t":3,"x":"c"}]}', rules)).toMatchObject({
@@ -104,7 +104,7 @@ describe('rules', () => {
     ]);
   });
 
-  test('sets of lists and times inside sets are compared too', () => {
+  test('sets of lists, and times inside sets, are compared too', () => {
     const rules = [
       rule('s', { kind: 'set' }),
       rule('s[].t', { kind: 'tolerance_seconds', seconds: 5 }),

@@ -71,14 +71,14 @@ describe.each([true, false])('stored comparisons, with samples: %s', (isSampled)
   });
 });
 
-test('what shapes and digests do not tell is undecided, and a sample tells it', () => {
+test('what shapes and digests do not show is undecided, unless a sample shows it', () => {
   const proposed = [rule('a', { kind: 'default', value: 5 })];
   const tried = (isSampled: boolean) =>
     tryRules([stored('{"a":5}', '{}', isSampled)], { inForce: [], proposed });
   expect([tried(false).undecided, tried(true).wouldMatch]).toEqual([1, 1]);
 });
 
-test('signatures say which differences a rule would accept', () => {
+test('signatures show which differences a rule would accept', () => {
   const differences = [
     stored('{"a":1,"b":1}', '{"a":2,"b":2}', false),
     stored('{"a":1,"b":1}', '{"a":2,"b":1}', false),
@@ -113,7 +113,7 @@ describe('a stored pair is judged again', () => {
   const NOTES = [{ note: 'a' }, { note: 'b' }] as const;
   const [mine, theirs] = NOTES;
 
-  test('with its request: a search that misses a word of it still differs', () => {
+  test('with its request: a search without one of its words still differs', () => {
     const ranking = rule('found', {
       kind: 'ranking',
       key: 'id',
@@ -137,7 +137,7 @@ describe('a stored pair is judged again', () => {
     });
   });
 
-  test('with the offset of the clocks: times that it explained differ by nothing', () => {
+  test('with the clock offset: times that the offset explains do not differ', () => {
     const near = rule('at', { kind: 'tolerance_seconds', seconds: 5 });
     const judgedWith = { ...JUDGED_WITH, clockOffsetSeconds: 8 };
     const difference = live(
@@ -157,7 +157,7 @@ describe('a stored pair is judged again', () => {
     expect(tryRules([redacted], { inForce: [], proposed: [near] })).toMatchObject({ wouldMatch: 1 });
   });
 
-  test('at its own moment: a lane that was idle beyond its time is expired, not missing', () => {
+  test('at its own time: a lane idle for too long is expired, not missing', () => {
     const at = rule('items[].at', { kind: 'tolerance_seconds', seconds: 5 });
     const nowSeconds = AT_MS / 1_000;
     const judgedWith = {
@@ -193,7 +193,7 @@ describe('a stored pair is judged again', () => {
     expect(tryRules([difference], { inForce: [], proposed })).toMatchObject({ wouldMatch: 1 });
   });
 
-  test('only where it is known what it was judged with: whole lanes are counted apart', () => {
+  test('only if its inputs are stored: whole lanes are counted separately', () => {
     const { judgedWith: _, ...lane } = stored('{"note":1}', '{"note":2}', false);
     const tried = tryRules([lane, stored('{"note":1}', '{"note":2}', false)], { inForce: [], proposed });
     expect(tried).toMatchObject({ comparisons: 1, wouldMatch: 1, notJudged: 1 });
@@ -203,14 +203,14 @@ describe('a stored pair is judged again', () => {
 describe('a file of rules', () => {
   const ann = { owner: 'ann', reason: 'because', expires: '2027-01-31' };
 
-  test('is read into rules and their actions', () => {
+  test('is parsed into rules and their actions', () => {
     const rules = parseRules([{ action: 'get_context', kind: 'tolerance', path: 'a', within: 1, ...ann }]);
     expect(rules).toEqual([
       { action: 'get_context', rule: { kind: 'tolerance', path: 'a', within: 1, ...ann } },
     ]);
   });
 
-  test('is refused with every problem of it', () => {
+  test('is refused with all of its problems', () => {
     const parse = () =>
       parseRules([
         { action: 'x', kind: 'ignored', path: 'a', owner: 'ann', reason: 'because' },
@@ -246,7 +246,7 @@ describe('a file of rules', () => {
     expect(() => parseRules([])).toThrow(/at least one/);
   });
 
-  test('may not ignore whole answers, which would pass for proof', () => {
+  test('must not ignore whole answers, because that would count as proof', () => {
     const all = { action: 'get_context', path: '', ...ann };
     expect(() => parseRules([{ ...all, kind: 'ignore' }])).toThrow(/rule 1: path must name a member/);
     expect(() => parseRules([{ ...all, kind: 'ignore', hidesList: true }])).toThrow(
@@ -256,7 +256,7 @@ describe('a file of rules', () => {
   });
 
   test.each(['memories', 'memories[]', 'data.memories', 'lists[][]', 'lists[]'])(
-    'may not ignore what may be all items without saying so: %s',
+    'must not hide all items without hidesList: %s',
     (path) => {
       const ignored = { action: 'get_context', kind: 'ignore', path, ...ann };
       expect(() => parseRules([ignored])).toThrow(/rule 1: path ".*" names no member of a list's element/);
@@ -272,7 +272,7 @@ describe('a file of rules', () => {
     },
   );
 
-  test('may not let a search answer be anything', () => {
+  test('must not accept any search answer', () => {
     const ranking = { action: 'search', kind: 'ranking', path: 'results', key: 'id', ...ann };
     const none = { overlap: 0, rankBiasedOverlap: 0, lexicalRecall: 0 };
     expect(() => parseRules([{ ...ranking, floors: none }])).toThrow(/rule 1: floors must hold one above 0/);
@@ -287,7 +287,7 @@ describe('a file of rules', () => {
     '2027-01-31 noon',
     '2027-01-31T99:00:00Z',
     20270131,
-  ])('must say a day on which each rule ends: %s is none', (expires) => {
+  ])('must give a calendar day on which each rule ends: %s is refused', (expires) => {
     const parse = () => parseRules([{ action: 'x', kind: 'set', path: 'a', ...ann, expires }]);
     expect(parse).toThrow(/rule 1: expires must be a calendar day such as 2027-01-31, got/);
   });
@@ -296,7 +296,7 @@ describe('a file of rules', () => {
     expect(parseRules([{ action: 'x', kind: 'set', path: 'a', ...ann, expires }])).toHaveLength(1);
   });
 
-  test('names the first fifty problems of 20,000 rules', () => {
+  test('reports the first fifty problems of 20,000 rules', () => {
     const problems = (): number => {
       try {
         return parseRules(Array(20_000).fill(1)).length;

@@ -48,7 +48,7 @@ function begin(rules: MappedRead['rules'] = []) {
   return { verdicts, events, compare };
 }
 
-test('hits and signatures that could not be stored are stored with the next', async () => {
+test('hits and signatures that could not be stored are stored with the next ones', async () => {
   const { verdicts, compare } = begin([rule('note', { kind: 'ignore' })]);
   await verdicts.start();
   stores.isAway = true;
@@ -64,7 +64,7 @@ test('hits and signatures that could not be stored are stored with the next', as
   expect(stores.hits).toHaveLength(1);
 });
 
-test('a rule that expires while the proxy runs is told once, and is off', async () => {
+test('a rule that expires while the proxy runs is off, and reported once', async () => {
   const expires = new Date(EXCHANGE_MS + 1_000).toISOString();
   const { verdicts, events, compare } = begin([rule('note', { kind: 'ignore' }, expires)]);
   const told = () => events.filter(({ name }) => name === 'rule:expired').map(({ event }) => event);

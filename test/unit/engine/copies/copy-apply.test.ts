@@ -35,7 +35,7 @@ function partsOf(batchWrite: Orchestrator['batchWrite']) {
 
 const isBad = ({ payload }: OrchestratorWrite) => JSON.stringify(payload['content'] ?? '').includes('bad');
 
-test('what is refused is left out and named, the rest is written in order', async () => {
+test('refused items are left out and listed, and the rest is written in order', async () => {
   const { batches, parts } = orchestratorThat(isBad);
   const operations = ['a', 'bad 1', 'b', 'bad 2', 'c'].map(create);
   const exceptions = await applyCopy(operations, FENCE, parts);
@@ -49,12 +49,12 @@ test.each([
   [{ field: 'content' }, 'unstorable_text', 'unstorable_text, content'],
   [{}, 'duplicate', 'duplicate'],
   [{}, undefined, ''],
-])('a refusal of %o for the reason %s is told as "%s"', (details, reason, told) => {
+])('a refusal of %o with the reason %s is reported as "%s"', (details, reason, told) => {
   const facts = { details, ...(reason !== undefined && { reason }) };
   expect(refusalReasonOf(new ValidationError('refused', facts))).toBe(told);
 });
 
-test('an item has the same name in every copy, and another item another', async () => {
+test('an item has the same name in every copy, and different items differ', async () => {
   const names = async (name: string) => {
     const { parts } = orchestratorThat(isBad);
     return (await applyCopy([create(name)], FENCE, parts)).map(({ item }) => item);
@@ -65,7 +65,7 @@ test('an item has the same name in every copy, and another item another', async 
   expect(first.join()).not.toContain('bad');
 });
 
-test('the fence rises although everything was refused', async () => {
+test('the generation rises even if everything was refused', async () => {
   const { batches, parts } = orchestratorThat(isBad);
   await applyCopy([create('bad 1'), create('bad 2')], FENCE, parts);
   expect(batches).toEqual([
@@ -87,7 +87,7 @@ test('the sequence comes with the last batch only', async () => {
   expect(batches.map(([first]) => first?.lane?.sequence)).toEqual([undefined, undefined, 7]);
 });
 
-test('a message that is too long, or nested too deeply, is cut until what cannot be read stands alone', async () => {
+test('a message that cannot be read is split until the bad operation is alone', async () => {
   const { batches, parts } = orchestratorThat(() => false);
   const write = parts.write.bind(parts);
   parts.write = async (operations) => {
@@ -105,7 +105,7 @@ test('a message that is too long, or nested too deeply, is cut until what cannot
   expect(before.every((sequence) => sequence === undefined)).toBe(true);
 });
 
-test('what is long goes in several messages, each shorter than the orchestrator reads', async () => {
+test('a long copy is sent in messages within the orchestrator’s limit', async () => {
   const { batches, parts } = orchestratorThat(() => false);
   await applyCopy(
     Array.from({ length: 12 }, () => create('x'.repeat(300_000))),
@@ -115,7 +115,7 @@ test('what is long goes in several messages, each shorter than the orchestrator 
   expect(batches.map((batch) => batch.length)).toEqual([5, 5, 2]);
 });
 
-test('lanes that are copied together share a call, and each is told of what it brought itself', async () => {
+test('lanes that are copied together share a call and get their own results', async () => {
   const { batches, parts } = orchestratorThat(isBad);
   const lanes = ['ann', 'bob', 'bad', 'cid'];
   const told = await Promise.all(
@@ -144,14 +144,14 @@ test('a call without an answer fails every copy that shared it', async () => {
 });
 
 test.each(['superseded', 'already_applied'] as const)(
-  'a copy that the fence answers with %s has not written what it found, and fails',
+  'a copy whose fence answer is %s fails, because nothing was written',
   async (result) => {
     const calls = partsOf(async (operations) => operations.map(() => ({ result })));
     await expect(applyCopy([create('a')], FENCE, calls)).rejects.toMatchObject({ effect: 'not_applied' });
   },
 );
 
-test('more than a person could look at breaks the copy off', async () => {
+test('too many refused items stop the copy', async () => {
   const { parts } = orchestratorThat(() => true);
   const operations = Array.from({ length: 300 }, (_, at) => create(`${at}`));
   await expect(applyCopy(operations, FENCE, parts)).rejects.toThrow(TooManyExceptions);
@@ -161,7 +161,7 @@ test.each([
   new ConnectionError('silent', { effect: 'unknown' }),
   new OperationError('no', { code: 'permission_denied', effect: 'rejected', details: { operation: 0 } }),
   new ValidationError('no operation is to blame'),
-])('%s is no exception of an item: the copy fails', async (error) => {
+])('%s is not an exception of an item, so the copy fails', async (error) => {
   await expect(
     applyCopy(
       [create('a')],

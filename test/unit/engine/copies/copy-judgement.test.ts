@@ -66,7 +66,7 @@ describe('an item that the primary no longer shows', () => {
     expect(stop).toBe('lost');
   });
 
-  test('is lost in a first copy too if every replica journaled when it was written', async () => {
+  test('is lost even in a first copy if every replica journaled its write', async () => {
     const { deletes, lost, stop } = await judge({
       vanished: ['before', 'covered'],
       wasUncovered: true,
@@ -77,7 +77,7 @@ describe('an item that the primary no longer shows', () => {
     expect(stop).toBe('lost');
   });
 
-  test('stays and stops nothing while a person has yet to decide about it', async () => {
+  test('stays and does not stop the copy while a decision is pending', async () => {
     const facts = { vanished: ['waits', 'new'], wasUncovered: false, undecided: ['waits'] };
     const { deletes, lost } = await judge(facts);
     expect([deletes, lost.map(({ memory_id: id }) => id)]).toEqual([[], ['new']]);
@@ -90,7 +90,7 @@ describe('an item that the primary no longer shows', () => {
   });
 });
 
-describe('what the journal says of items that may be lost', () => {
+describe('journaled writes of items that may be lost', () => {
   const lane = laneNamed('ann');
   const service = { name: SERVICE, definition: jarvisMemory, context: { timeZone: 'UTC' } } as ServiceRuntime;
   const write = (sequence: number, request: object, more: Partial<PendingWrite> = {}): PendingWrite => ({
@@ -103,16 +103,16 @@ describe('what the journal says of items that may be lost', () => {
   const coveredBy = (...writes: readonly PendingWrite[]): number =>
     readJournaled({ service, owner: OWNER, writes, sequence: 9 }).covered.size;
 
-  test('counts applied writes that every replica journaled beside', () => {
+  test('count applied writes that every replica journaled', () => {
     expect(coveredBy(write(1, { memory: 'a' }, { isCovered: true }))).toBe(1);
     expect(coveredBy(write(1, { memory: 'a' }))).toBe(0);
   });
 
-  test('leaves out a write of unknown outcome', () => {
+  test('leave out a write of unknown outcome', () => {
     expect(coveredBy(write(1, { memory: 'a' }, { isCovered: true, isUncertain: true }))).toBe(0);
   });
 
-  test('leaves out what a later journaled write deleted', () => {
+  test('leave out items that a later journaled write deleted', () => {
     const clear = write(2, {}, { action: 'clear_memories' });
     expect(coveredBy(write(1, { memory: 'a' }, { isCovered: true }), clear)).toBe(0);
   });

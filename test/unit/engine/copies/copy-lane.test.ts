@@ -232,7 +232,7 @@ test.each([
   expect(lane.condition).toBe(facts.condition);
 });
 
-test('a copy does not take the item of an equal write of the last minute for an older one', async () => {
+test('a copy takes the item of an equal write of the last minute for a repeat', async () => {
   const newer: PendingWrite[] = [];
   const { copier, lane, store, orchestrator, lost } = createCopier(['tea'], {}, { undelivered: newer });
   const delivered = writesOf(lane, addOf(3, 'tea')).map((write) => ({
@@ -261,7 +261,7 @@ test('a copy under a new coverage keeps what is listed as lost', async () => {
   expect(third.lane.condition).toBe('stopped');
 });
 
-test('a clear of unknown outcome explains no item that was written after it', async () => {
+test('a clear of unknown outcome explains no later item', async () => {
   const undelivered = [addOf(1, 'tea'), UNKNOWN_CLEAR, addOf(3, 'milk')];
   const { copier, lane, store, lost } = createCopier([], {}, { undelivered, history: undelivered.slice(1) });
   await copier.copy(lane);
@@ -283,7 +283,7 @@ test('a clear of unknown outcome explains no later item that a copy renumbered',
   expect(second.lane.condition).toBe('stopped');
 });
 
-test('an equal write does not write an item again that stands under the id of an unknown write', async () => {
+test('an equal write does not duplicate an item under an unknown write’s id', async () => {
   const undelivered: PendingWrite[] = [{ ...addOf(3, 'tea'), isUncertain: true }];
   const { copier, lane, store, lost } = createCopier(['tea'], {}, { undelivered });
   await copier.copy(lane);
@@ -294,7 +294,7 @@ test('an equal write does not write an item again that stands under the id of an
   expect({ lost, condition: lane.condition }).toEqual({ lost: [], condition: 'clean' });
 });
 
-test('a delivery of before the copy that arrives after its look has no effect', async () => {
+test('a delivery from before the copy that arrives after its look has no effect', async () => {
   const late = { deliver: async (): Promise<void> => undefined };
   const { copier, lane, store, orchestrator } = createCopier(['tea'], { afterLooking: () => late.deliver() });
   late.deliver = async () => {
@@ -311,7 +311,7 @@ test('a lane that became dirty while its copy ended stays dirty', async () => {
   expect(lane.condition).toBe('dirty');
 });
 
-test('what was read after the hold on the lane was lost is not copied', async () => {
+test('a read after the hold on the lane has expired is not used', async () => {
   const made = createCopier(['tea'], { whileReading: () => void (made.held.isSure = false) });
   await expect(made.copier.copy(made.lane)).rejects.toMatchObject({ effect: 'not_applied' });
   expect(made.store.all(sessionOf(made.lane))).toEqual([]);
@@ -319,7 +319,7 @@ test('what was read after the hold on the lane was lost is not copied', async ()
   expect(made.lane.condition).toBe('copying');
 });
 
-test('a copy gives delivered items the time that legacy shows, and a second one writes nothing', async () => {
+test('a copy gives delivered items legacy’s times, and a second copy writes nothing', async () => {
   const timestamp = '1767225600.123456';
   const { copier, lane, store, orchestrator } = createCopier(['tea', 'milk'], {}, { timestamp });
   const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
@@ -334,7 +334,7 @@ test('a copy gives delivered items the time that legacy shows, and a second one 
   expect(store.visible(sessionOf(lane))).toEqual(copied);
 });
 
-test('a copy under a new journal begins right above the generation that the orchestrator holds', async () => {
+test('a copy under a new journal starts above the orchestrator’s generation', async () => {
   const { copier, lane, store, orchestrator, begun, finished } = createCopier(['tea', 'milk']);
   const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
   await orchestrator.batchWrite(deliveryOf(lane, 'tea', 21), options);

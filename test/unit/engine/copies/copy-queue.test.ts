@@ -39,7 +39,7 @@ function createQueue(facts: { concurrency?: number; mayCopy?: (service: ServiceN
   return { clock, queue, begun, events, end };
 }
 
-test('urgent lanes are copied first: dirty, then written to, then the rest', async () => {
+test('urgent lanes are copied first: dirty ones, then those with writes', async () => {
   const { queue, begun, end } = createQueue();
   const [first, backfill, unseeded, dirty] = ['first', 'backfill', 'unseeded', 'dirty'].map(laneNamed);
   if (!first || !backfill || !unseeded || !dirty) throw new Error('A lane is missing');
@@ -53,7 +53,7 @@ test('urgent lanes are copied first: dirty, then written to, then the rest', asy
   expect(queue.size).toBe(0);
 });
 
-test('a lane that is asked for twice is copied once, as urgently as the more urgent asked', async () => {
+test('a lane that is requested twice is copied once, with the higher urgency', async () => {
   const { queue, begun, end } = createQueue();
   for (const name of ['busy', 'busier']) queue.add(laneNamed(name), 'dirty');
   const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
@@ -66,7 +66,7 @@ test('a lane that is asked for twice is copied once, as urgently as the more urg
   expect(begun).toEqual(['busy', 'busier', 'ann', 'bob']);
 });
 
-test('a lane that becomes dirty while it is copied is copied again, and never twice at a time', async () => {
+test('a lane that becomes dirty during its copy is copied again afterwards', async () => {
   const { queue, begun, end } = createQueue({ concurrency: 2 });
   const ann = laneNamed('ann');
   queue.add(ann, 'backfill');
@@ -78,21 +78,21 @@ test('a lane that becomes dirty while it is copied is copied again, and never tw
   expect(queue.size).toBe(0);
 });
 
-test('no more lanes are copied at a time than may be', () => {
+test('the number of copies at the same time is limited', () => {
   const { queue, begun } = createQueue({ concurrency: 3 });
   for (const name of ['a', 'b', 'c', 'd', 'e']) queue.add(laneNamed(name), 'backfill');
   expect(begun).toEqual(['a', 'b', 'c']);
   expect(queue.size).toBe(5);
 });
 
-test('lanes that agents write to have as many places more, and wait for no backfill', () => {
+test('lanes that agents write to have extra places, and wait for no backfill', () => {
   const { queue, begun } = createQueue({ concurrency: 2 });
   for (const name of ['a', 'b', 'c']) queue.add(laneNamed(name), 'backfill');
   for (const name of ['d', 'e', 'f']) queue.add(laneNamed(name), 'unseeded');
   expect(begun).toEqual(['a', 'b', 'd', 'e']);
 });
 
-test('further writes to a lane that waits do not send it to the end of the line', async () => {
+test('further writes to a waiting lane do not move it to the end of the queue', async () => {
   const { queue, begun, end } = createQueue();
   const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
   for (const name of ['busy', 'busier']) queue.add(laneNamed(name), 'dirty');
@@ -102,7 +102,7 @@ test('further writes to a lane that waits do not send it to the end of the line'
   expect(begun).toEqual(['busy', 'busier', 'ann', 'bob']);
 });
 
-test('a lane of unknown outcome waits for its time, and holds nobody up', async () => {
+test('a lane of unknown outcome waits for its time, and delays no other lane', async () => {
   const { queue, begun, clock, end } = createQueue();
   queue.add(laneNamed('ann'), 'dirty', 500);
   queue.add(laneNamed('bob'), 'backfill');
@@ -113,7 +113,7 @@ test('a lane of unknown outcome waits for its time, and holds nobody up', async 
   expect(begun).toEqual(['bob', 'ann']);
 });
 
-test('a later wish does not shorten the wait of an unknown outcome', async () => {
+test('a later request does not shorten the wait of an unknown outcome', async () => {
   const { queue, begun, clock } = createQueue();
   const ann = laneNamed('ann');
   queue.add(ann, 'dirty', 500);
@@ -124,7 +124,7 @@ test('a later wish does not shorten the wait of an unknown outcome', async () =>
   expect(begun).toEqual(['ann']);
 });
 
-test('nothing is copied while the lane’s service is not ready for it', async () => {
+test('nothing is copied until the lane’s service is ready for it', async () => {
   const ready = new Set([serviceName('another')]);
   const { queue, begun, clock, end } = createQueue({ mayCopy: (service) => ready.has(service) });
   queue.add(laneNamed('ann'), 'dirty');
@@ -147,7 +147,7 @@ test('a hundred thousand lanes do not slow each other down', async () => {
   expect(looks).toBeLessThan(400);
 });
 
-test('what fails is tried again, later and later, and says so', async () => {
+test('a failed copy is retried after growing pauses, and is reported', async () => {
   const { queue, begun, clock, events, end } = createQueue();
   queue.add(laneNamed('ann'), 'dirty');
   const waits = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
@@ -165,7 +165,7 @@ test('what fails is tried again, later and later, and says so', async () => {
   expect(queue.size).toBe(0);
 });
 
-test('stopping waits for what is under way, and begins nothing more', async () => {
+test('stopping waits for copies in progress and starts no more', async () => {
   const { queue, begun, clock, end } = createQueue();
   queue.add(laneNamed('ann'), 'backfill');
   queue.add(laneNamed('bob'), 'backfill');
@@ -179,7 +179,7 @@ test('stopping waits for what is under way, and begins nothing more', async () =
   expect(begun).toEqual(['ann']);
 });
 
-test('a copy that was asked for before a person wanted the lane as it is never begins, and who waits for it is told', async () => {
+test('a cancelled copy never starts, and those who wait for it get the reason', async () => {
   const { queue, begun, end } = createQueue();
   const [busy, ann] = [laneNamed('busy'), laneNamed('ann')];
   queue.add(busy, 'dirty');

@@ -28,7 +28,7 @@ const serviceOf = (lanes: object): ServiceRuntime => ({ definition: { lanes } })
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 const OWNERS = ['a', 'b', 'c', 'd'] as unknown as readonly Owner[];
 
-test('lanes that wait while the store is read share the next reading, begun after they asked', async () => {
+test('lanes that wait during a reading share the next one, which starts later', async () => {
   const { readings, lanes } = createStore();
   const [service, reads] = [serviceOf(lanes), new CopyReads()];
   const read = OWNERS.slice(0, 1).map((owner) => reads.read(service, owner));
@@ -55,7 +55,7 @@ test('a lane that cannot be read fails alone', async () => {
   expect(states).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
 });
 
-test('where many cannot be read at once each is read by itself, side by side', async () => {
+test('lanes that cannot be read together are each read alone, in parallel', async () => {
   const { readings, lanes } = createStore();
   const [service, reads] = [serviceOf({ readLegacy: lanes.readLegacy }), new CopyReads()];
   const read = OWNERS.map((owner) => reads.read(service, owner));

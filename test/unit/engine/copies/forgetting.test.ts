@@ -56,7 +56,7 @@ async function explain(facts: {
   return { forgotten: forgotten.map(({ memory_id }) => memory_id), lost: lost.map((one) => one.memory_id) };
 }
 
-describe('an owner that the primary no longer knows', () => {
+describe('an owner that the primary no longer has', () => {
   const existing = [listed('a', agoMs(3 * HOUR_MS)), listed('b', agoMs(HOUR_MS))];
   const gone = { existing, vanished: existing, exists: false };
   const all = ['a', 'b'];
@@ -128,7 +128,7 @@ describe('an owner that the primary no longer knows', () => {
   });
 });
 
-describe('since when a service had an owner', () => {
+describe('the time since which a service has an owner', () => {
   const asked = async (existing: readonly ListedMemory[], lastApplied: LastApplied): Promise<string[]> => {
     const instants: string[] = [];
     await explainVanished({
@@ -155,14 +155,14 @@ describe('since when a service had an owner', () => {
     expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(95_000)]);
   });
 
-  test('is not before its first write, however slow the clock of the proxy was', async () => {
+  test('is not before its first write, even if the proxy’s clock was slow', async () => {
     const items = [at(positionOf(2), agoMs(HOUR_MS))];
     const lastApplied = { nowMs: NOW_MS, firstAtMs: NOW_MS - 90_000, atMs: NOW_MS };
     expect(await asked(items, lastApplied)).toEqual([agoMs(95_000)]);
   });
 });
 
-describe('how long an owner was idle is counted by the clock of the journal', () => {
+describe('the idle time of an owner is counted by the clock of the journal', () => {
   const retention = { idleSeconds: 3_600 };
   const delivered = (createdAt: string): ListedMemory => ({
     ...listed('d', createdAt),
@@ -177,12 +177,12 @@ describe('how long an owner was idle is counted by the clock of the journal', ()
       lastApplied: { nowMs: NOW_MS, atMs: NOW_MS - lastAppliedAgoMs },
     });
 
-  test('where the proxy’s was an hour fast when it took the write', async () => {
+  test('even if the proxy’s clock was an hour fast at the write', async () => {
     expect(await explained(delivered(agoMs(0)), HOUR_MS)).toEqual({ forgotten: ['d'], lost: [] });
     expect(await explained(delivered(agoMs(-HOUR_MS)), HOUR_MS - 1)).toEqual({ forgotten: [], lost: ['d'] });
   });
 
-  test('and by the service’s own for what was copied from it', async () => {
+  test('and by the service’s own clock for copied items', async () => {
     const copied = listed('c', agoMs(0));
     expect(await explained(copied, HOUR_MS)).toEqual({ forgotten: [], lost: ['c'] });
   });
@@ -192,7 +192,7 @@ describe('an item that vanished from a list', () => {
   const old = listed('old', agoMs(HOUR_MS));
   const shown = [item(agoMs(2_000)), item(agoMs(1_000))];
 
-  test('is forgotten where as many newer ones are shown as are kept', async () => {
+  test('is forgotten if as many newer items are shown as the service keeps', async () => {
     const found = await explain({
       retention: { entries: 2 },
       existing: [old],
@@ -203,7 +203,7 @@ describe('an item that vanished from a list', () => {
     expect(found).toEqual({ forgotten: ['old'], lost: [] });
   });
 
-  test('is lost where fewer are shown than are kept', async () => {
+  test('is lost if fewer items are shown than the service keeps', async () => {
     const found = await explain({
       retention: { entries: 3 },
       existing: [old],
@@ -214,7 +214,7 @@ describe('an item that vanished from a list', () => {
     expect(found).toEqual({ forgotten: [], lost: ['old'] });
   });
 
-  test('is lost where nothing is shown on both sides and it is newer, beyond what two clocks may differ', async () => {
+  test('is lost if both sides share no item and it is newer than clocks allow', async () => {
     const newer = listed('newer', agoMs(2_000 - 5_001));
     const within = listed('within', agoMs(2_000 - 5_000));
     const found = await explain({
@@ -227,7 +227,7 @@ describe('an item that vanished from a list', () => {
     expect(found).toEqual({ forgotten: ['within'], lost: ['newer'] });
   });
 
-  test('is told by its place, whatever the clock said that gave it its time', async () => {
+  test('is judged by its place, whatever clock gave it its time', async () => {
     const [before, common, after] = [
       { ...listed('before', agoMs(-HOUR_MS)), fields: { kind: '"other"' } },
       { ...listed('common', agoMs(2 * HOUR_MS)), memory: memory('common', agoMs(2 * HOUR_MS), 2) },
@@ -243,7 +243,7 @@ describe('an item that vanished from a list', () => {
     expect(found).toEqual({ forgotten: ['before'], lost: ['after'] });
   });
 
-  test('is lost where its kind is not counted', async () => {
+  test('is lost if its kind is not counted', async () => {
     const decision = listed('decision', agoMs(HOUR_MS), 'decision');
     const found = await explain({
       retention: { entries: 2, counts: ({ kind }) => kind === '"entry"' },
@@ -255,7 +255,7 @@ describe('an item that vanished from a list', () => {
     expect(found).toEqual({ forgotten: ['old'], lost: ['decision'] });
   });
 
-  test('is lost where only idle owners are forgotten and the owner is still there', async () => {
+  test('is lost if only idle owners are forgotten and its owner still exists', async () => {
     const found = await explain({
       retention: { idleSeconds: 1 },
       existing: [old],
@@ -267,7 +267,7 @@ describe('an item that vanished from a list', () => {
   });
 });
 
-test('nothing is asked where nothing vanished', async () => {
+test('nothing is queried if nothing vanished', async () => {
   const found = await explainVanished({
     retention: { owners: 1 },
     source: { exists: false, items: [] },
@@ -280,11 +280,11 @@ test('nothing is asked where nothing vanished', async () => {
   expect(found).toEqual({ forgotten: [], lost: [] });
 });
 
-describe('an owner that begins again', () => {
+describe('an owner that was created again', () => {
   const existing = [listed('of the earlier life', agoMs(HOUR_MS))];
   const begun = { existing, vanished: existing, exists: true, emptyBelow: positionOf(2) };
 
-  test('has forgotten what retention could have removed before its new beginning', async () => {
+  test('has forgotten what retention could have removed before', async () => {
     expect(await explain({ ...begun, retention: { idleSeconds: 3_600 } })).toMatchObject({ lost: [] });
     const crowded = { retention: { owners: 100 }, around: { before: 0, since: 100 } };
     expect(await explain({ ...begun, ...crowded })).toMatchObject({ lost: [] });
@@ -296,7 +296,7 @@ describe('an owner that begins again', () => {
   });
 });
 
-describe('a write of unknown outcome that would have made the owner again', () => {
+describe('a write of unknown outcome that may have created the owner again', () => {
   const HALF_HOUR_MS = HOUR_MS / 2;
   const existing = [listed('old', agoMs(HALF_HOUR_MS))];
   const explainedWith = async (madeAgoMs: number, acceptedAgoMs: number) => {
@@ -317,15 +317,15 @@ describe('a write of unknown outcome that would have made the owner again', () =
     return forgotten.map(({ memory_id }) => memory_id);
   };
 
-  test('explains items of before if the service shows an owner made since', async () => {
+  test('explains earlier items if the service shows an owner created since', async () => {
     expect(await explainedWith(60_000, 60_000)).toEqual(['old']);
   });
 
-  test('explains nothing if the owner was made before it', async () => {
+  test('explains nothing if the owner was created before it', async () => {
     expect(await explainedWith(HOUR_MS, 60_000)).toEqual([]);
   });
 
-  test('explains nothing that was written after the owner was made', async () => {
+  test('explains nothing that was written after the owner was created', async () => {
     expect(await explainedWith(HALF_HOUR_MS + 6_000, HALF_HOUR_MS + 6_000)).toEqual([]);
   });
 });

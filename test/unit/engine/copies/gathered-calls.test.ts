@@ -20,7 +20,7 @@ function createCalls(atOnce: number) {
 
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
-test('what is full goes at once, as many together as are allowed; the rest gathers', async () => {
+test('full calls are sent at once, up to the limit; the rest gathers', async () => {
   const { add, sent, end } = createCalls(2);
   const results = Promise.all(add(1, 10));
   await turn();
@@ -41,7 +41,7 @@ test('what is full goes at once, as many together as are allowed; the rest gathe
   expect(await more).toEqual([110]);
 });
 
-test('what grows full while another is under way waits no longer', async () => {
+test('a call that gets full while another is under way is sent', async () => {
   const { add, sent, end } = createCalls(2);
   const first = Promise.all(add(1, 1));
   await turn();
@@ -57,7 +57,7 @@ test('what grows full while another is under way waits no longer', async () => {
   expect(await Promise.all([first, few, rest])).toEqual([[10], [20, 30, 40], [50, 60]]);
 });
 
-test('one at a time where no more are allowed', async () => {
+test('calls are sent one at a time if the limit is one', async () => {
   const { add, sent, end } = createCalls(1);
   const results = Promise.all(add(1, 9));
   for (let ended = 0; ended < 3; ended += 1) {

@@ -65,7 +65,7 @@ async function compare(write: (operations: readonly OrchestratorWrite[]) => void
   return { verdict: (await comparer.compare(SERVICE, OWNER)).verdict, written };
 }
 
-test('a comparison gives an item that was delivered live the time that legacy shows', async () => {
+test('a comparison gives a delivered item the time that legacy shows', async () => {
   const { verdict, written } = await compare();
   expect(verdict).toBe('equal');
   expect(written).toMatchObject([
@@ -74,7 +74,7 @@ test('a comparison gives an item that was delivered live the time that legacy sh
   expect(encodeJson(written[0]?.payload['content'])).toContain(`"legacy_timestamp":"${STORED}"`);
 });
 
-test('a comparison says the same where the orchestrator does not take the time', async () => {
+test('a comparison has the same result if the orchestrator refuses the time', async () => {
   const { verdict } = await compare(() => {
     throw new StorageError('away', { effect: 'unknown' });
   });

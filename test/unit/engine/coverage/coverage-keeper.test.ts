@@ -55,13 +55,16 @@ async function createKeeper() {
   return { keeper, coverage, flags, followed, isEnding, endIsStored: ended.answer };
 }
 
-test.each(['stale', 'unknown_flag', 'not_ready'])('a flag that is %s ends no dual writes', async (reason) => {
-  const { keeper, coverage, followed } = await createKeeper();
-  await followed({ enabled: false, reason });
-  await followed({});
-  expect(coverage.number).toBe(3);
-  await keeper.stop();
-});
+test.each(['stale', 'unknown_flag', 'not_ready'])(
+  'a flag that is %s does not end dual writes',
+  async (reason) => {
+    const { keeper, coverage, followed } = await createKeeper();
+    await followed({ enabled: false, reason });
+    await followed({});
+    expect(coverage.number).toBe(3);
+    await keeper.stop();
+  },
+);
 
 test('writes are journaled until the end of their coverage is stored', async () => {
   const { keeper, coverage, followed, isEnding, endIsStored } = await createKeeper();
@@ -73,7 +76,7 @@ test('writes are journaled until the end of their coverage is stored', async () 
   await keeper.stop();
 });
 
-test('a service is not covered everywhere while a write is under way that no journal knows of', async () => {
+test('a service is not covered everywhere while an unjournaled write is under way', async () => {
   const { keeper, coverage } = await createKeeper();
   expect(keeper.isJournaledByAll(SERVICE)).toBe(true);
   coverage.unjournaled = 1;

@@ -95,7 +95,7 @@ function seededLane(name: string): Lane {
   return lane;
 }
 
-test('what shares a batch with a refused write does not wait until the dead letter is durable', async () => {
+test('writes that share a batch with a refused one do not wait for its dead letter', async () => {
   let store = (): void => undefined;
   const stored = new Promise<void>((resolve) => {
     store = resolve;
@@ -114,7 +114,7 @@ test('what shares a batch with a refused write does not wait until the dead lett
   expect(applied()).toEqual([`${healthy.key} 1`, `${healthy.key} 2`]);
 });
 
-test('writes that are too much for one message together are sent in smaller batches, in order', async () => {
+test('writes too large for one message are sent in smaller batches, in order', async () => {
   const { write, applied, names, batches } = createDeliverer(
     async () => undefined,
     async (operations) => {
@@ -131,7 +131,7 @@ test('writes that are too much for one message together are sent in smaller batc
   expect(names()).not.toContain('delivery:failed');
 });
 
-test('a batch of long writes is no longer than a message, and nothing of a lane is left out', async () => {
+test('a batch of long writes fits into a message, and no write of a lane is lost', async () => {
   const { write, applied, batches } = createDeliverer(async () => undefined);
   const request = REQUEST.replace('tea', 'x'.repeat(400_000));
   const [one, other] = [seededLane('ann'), seededLane('bob')];
@@ -142,7 +142,7 @@ test('a batch of long writes is no longer than a message, and nothing of a lane 
     expect(applied().filter((name) => name.startsWith(key))).toEqual([1, 2, 3].map((at) => `${key} ${at}`));
 });
 
-test('behind a refused write of a batch that was split nothing of its lane is delivered', async () => {
+test('after a refused write of a split batch nothing of its lane is delivered', async () => {
   const { write, applied, letters } = createDeliverer(
     async () => undefined,
     async (operations) => {
@@ -156,7 +156,7 @@ test('behind a refused write of a batch that was split nothing of its lane is de
   await vi.waitFor(() => expect(applied()).toEqual([`${healthy.key} 1`]), { timeout: 10_000 });
 });
 
-test('beside a write that names its item it is the refused one that becomes a dead letter', async () => {
+test('only the refused write of a batch with named items becomes a dead letter', async () => {
   const { write, applied, letters } = createDeliverer(async () => undefined);
   const [naming, poisoned, healthy] = [seededLane('ann'), seededLane(POISON), seededLane('bob')];
   write(naming, 1, { action: 'drop', items: [{ digest: digestOfFields(TEA), newer: 0 }] });
@@ -168,7 +168,7 @@ test('beside a write that names its item it is the refused one that becomes a de
   });
 });
 
-test('a refused write whose letter the journal did not take is sent again, and what follows it still waits', async () => {
+test('a refused write whose dead letter is not stored is sent again', async () => {
   let tries = 0;
   const { write, applied, names } = createDeliverer(async () => {
     tries += 1;
@@ -183,7 +183,7 @@ test('a refused write whose letter the journal did not take is sent again, and w
   expect(applied()).toEqual([]);
 });
 
-test('it ends only when the letters that are under way are written down', async () => {
+test('the deliverer ends only when pending dead letters are stored', async () => {
   let store = (): void => undefined;
   const stored = new Promise<void>((resolve) => {
     store = resolve;
@@ -256,7 +256,7 @@ test('the delivery that a read waits for goes first and alone', async () => {
   expect(told).toMatchObject([{ event: { service: SERVICE, lane: awaited.key } }]);
 });
 
-test('deliveries that no read waits for go on while reads ask without a pause', async () => {
+test('other deliveries continue while reads ask for theirs without a pause', async () => {
   const { deliverer, write, applied } = createDeliverer(async () => undefined);
   const [awaited, other] = [seededLane('ann'), seededLane('bob')];
   write(other, 1);
@@ -272,7 +272,7 @@ test('deliveries that no read waits for go on while reads ask without a pause', 
   );
 });
 
-test('a read of a lane without writes that wait asks for nothing', async () => {
+test('a read of a lane without waiting writes requests nothing', async () => {
   const { deliverer, write, batches, events } = createDeliverer(async () => undefined);
   deliverer.hurry(seededLane('ann'));
   write(seededLane('bob'), 1);
@@ -286,7 +286,7 @@ describe('a watermark', () => {
     write(lane, lane.sequence);
   };
 
-  test('stops the deliveries of its lane behind it, until it is released', async () => {
+  test('stops later deliveries of its lane until it is released', async () => {
     const { deliverer, write, applied } = createDeliverer(async () => undefined);
     const [busy, other] = [seededLane('ann'), seededLane('bob')];
     written(busy, write);
@@ -304,7 +304,7 @@ describe('a watermark', () => {
     await vi.waitFor(() => expect(busy.delivered).toBe(2));
   });
 
-  test('makes no read wait that needs the deliveries of its lane', async () => {
+  test('delays no read that needs the deliveries of its lane', async () => {
     const { deliverer, write } = createDeliverer(async () => undefined);
     const lane = seededLane('ann');
     const watermark = deliverer.watermarks.stopAt(lane);
@@ -314,7 +314,7 @@ describe('a watermark', () => {
     expect(watermark?.isSure()).toBe(false);
   });
 
-  test('of several is passed by no delivery before each is released', async () => {
+  test('with others is passed by a delivery only after all are released', async () => {
     const { deliverer, write } = createDeliverer(async () => undefined);
     const lane = seededLane('ann');
     written(lane, write);
@@ -330,7 +330,7 @@ describe('a watermark', () => {
     await vi.waitFor(() => expect(lane.delivered).toBe(3));
   });
 
-  test('proves nothing of a lane that was copied since', async () => {
+  test('proves nothing about a lane that was copied since', async () => {
     const { deliverer, write } = createDeliverer(async () => undefined);
     const lane = seededLane('ann');
     written(lane, write);

@@ -25,8 +25,8 @@ async function deliverAll(queue: DeliveryQueue, lane: Lane, limit: number): Prom
   }
 }
 
-describe('what waits for delivery', () => {
-  test('comes in sequence, as many as are asked for, and at least one', async () => {
+describe('the writes that wait for delivery', () => {
+  test('come in sequence, as many as requested, and at least one', async () => {
     const queue = new DeliveryQueue(readableJournal({}));
     const lane = laneNamed('ann');
     for (const sequence of [1, 2, 3]) queue.add(lane, writeOf(lane, sequence));
@@ -37,7 +37,7 @@ describe('what waits for delivery', () => {
     expect(queue.size).toBe(3);
   });
 
-  test('is gone once it is through, and not before', () => {
+  test('are dropped after their delivery, and not before', () => {
     const queue = new DeliveryQueue(readableJournal({}));
     const lane = laneNamed('ann');
     for (const sequence of [1, 2, 4]) queue.add(lane, writeOf(lane, sequence));
@@ -48,7 +48,7 @@ describe('what waits for delivery', () => {
     expect(queue.hasReady(ANY)).toBe(false);
   });
 
-  test('of one lane does not wait for another lane', async () => {
+  test('of one lane do not wait for another lane', async () => {
     const queue = new DeliveryQueue(readableJournal({}));
     const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
     queue.add(ann, writeOf(ann, 1));
@@ -64,8 +64,8 @@ describe('what waits for delivery', () => {
   });
 });
 
-describe('behind a dead letter', () => {
-  test('everything waits, and what stands before it goes on', async () => {
+describe('after a dead letter', () => {
+  test('later writes wait, and earlier ones are delivered', async () => {
     const queue = new DeliveryQueue(readableJournal({}));
     const lane = laneNamed('ann');
     for (const sequence of [1, 2, 3]) queue.add(lane, writeOf(lane, sequence));
@@ -94,7 +94,7 @@ describe('behind a dead letter', () => {
     expect(queue.isBlocked(lane.key)).toBe(true);
   });
 
-  test('what a person has decided is read from the journal anew', async () => {
+  test('a person’s decision is read from the journal again', async () => {
     const lane = laneNamed('ann');
     const queue = new DeliveryQueue(
       readableJournal({ writes: [{ ...writeOf(lane, 1), letter: 'skipped' }] }),
@@ -108,11 +108,11 @@ describe('behind a dead letter', () => {
   });
 });
 
-describe('what the journal holds of a lane', () => {
+describe('the writes of a lane in the journal', () => {
   const lane = laneNamed('ann');
   const writes = Array.from({ length: 450 }, (_, index) => writeOf(lane, index + 1));
 
-  test('is read page by page after a start, completely and in sequence', async () => {
+  test('are read page by page after a start, completely and in sequence', async () => {
     const asked: string[] = [];
     const queue = new DeliveryQueue(readableJournal({ writes, asked }));
     const ann = laneNamed('ann');
@@ -123,7 +123,7 @@ describe('what the journal holds of a lane', () => {
     expect(queue.size).toBe(0);
   });
 
-  test('goes before what is applied meanwhile', async () => {
+  test('go before writes that are applied meanwhile', async () => {
     const ann = laneNamed('ann');
     const stored = [1, 2].map((sequence) => writeOf(ann, sequence));
     const queue = new DeliveryQueue(readableJournal({ writes: stored }));
@@ -134,7 +134,7 @@ describe('what the journal holds of a lane', () => {
     expect(await deliverAll(queue, ann, 10)).toEqual([1, 2, 3]);
   });
 
-  test('is asked for again while the newest outcome is still on its way there', async () => {
+  test('are read again while the newest outcome is still on its way', async () => {
     const ann = laneNamed('ann');
     const stored = [writeOf(ann, 1)];
     const queue = new DeliveryQueue(readableJournal({ writes: stored }));
@@ -151,7 +151,7 @@ describe('what the journal holds of a lane', () => {
     expect(await deliverAll(queue, ann, 10)).toEqual([2]);
   });
 
-  test('is read a few at a time where its requests are large, and completely', async () => {
+  test('are read a few at a time if their requests are large, and completely', async () => {
     const ann = laneNamed('ann');
     const large = 'x'.repeat(3 * 1024 * 1024);
     const stored = Array.from({ length: 9 }, (_, index) => writeOf(ann, index + 1, large));
@@ -175,7 +175,7 @@ describe('what the journal holds of a lane', () => {
         queue.addFromJournal(lane);
       },
     ],
-  ])('is asked for again where it is told, while the journal answers, that %s', async (_, tell) => {
+  ])('are read again if, while the journal answers, %s', async (_, tell) => {
     const ann = laneNamed('ann');
     const stored: PendingWrite[] = [];
     const journal = readableJournal({ writes: stored });
@@ -190,7 +190,7 @@ describe('what the journal holds of a lane', () => {
     expect(await deliverAll(queue, ann, 10)).toEqual([1]);
   });
 
-  test('takes what memory has no room for, and gives it back in sequence', async () => {
+  test('replace those that memory has no room for, in sequence', async () => {
     const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
     const large = 'x'.repeat(20 * 1024 * 1024);
     const stored = [1, 2, 3, 4].map((sequence) => writeOf(ann, sequence, large));
@@ -206,7 +206,7 @@ describe('what the journal holds of a lane', () => {
     expect(await deliverAll(queue, ann, 1)).toEqual([1, 2, 3, 4]);
   });
 
-  test('takes small writes too of which there are many', () => {
+  test('are limited in memory even if they are small', () => {
     const ann = laneNamed('ann');
     const queue = new DeliveryQueue(readableJournal({}));
     for (let sequence = 1; sequence <= 100_000; sequence += 1) queue.add(ann, writeOf(ann, sequence));

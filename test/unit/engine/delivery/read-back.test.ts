@@ -24,7 +24,7 @@ function isSeenAs(memory: object): Promise<boolean> {
 
 const STORED = { memory_id: 'm1', content: { n: 1.0, text: 'hello' }, tags: ['memory', 'user:ana'] };
 
-test('a memory that is stored as it was sent is recognised, whatever the order of its members', async () => {
+test('a memory stored as it was sent is recognised in any order of its members', async () => {
   expect(await isSeenAs(STORED)).toBe(true);
 });
 
@@ -33,6 +33,6 @@ test.each([
   ['has another content', { ...STORED, content: { text: 'hallo', n: 1 } }],
   ['lacks a tag', { ...STORED, tags: ['memory'] }],
   ['has no tags', { memory_id: 'm1', content: STORED.content }],
-])('a memory that %s is not what was sent', async (_what, stored) => {
+])('a memory that %s differs from what was sent', async (_what, stored) => {
   expect(await isSeenAs(stored)).toBe(false);
 });

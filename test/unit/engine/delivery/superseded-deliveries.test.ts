@@ -58,7 +58,7 @@ function laneOfGeneration(generation: number): Lane {
   return lane;
 }
 
-test('what the secondary takes for older than a copy it knows of is not through: its lane is asked about first', async () => {
+test('a superseded write is not delivered; its lane is loaded first', async () => {
   const lane = laneOfGeneration(6);
   const { deliverer, recorded, sent } = createDeliverer(lane, () =>
     lane.adopt(stateOf(lane, { generation: 7 })),
@@ -70,7 +70,7 @@ test('what the secondary takes for older than a copy it knows of is not through:
   await deliverer.stop();
 });
 
-test('what another replica has copied meanwhile is not recorded as delivered by one that stood still', async () => {
+test('a replica that was paused does not record another’s copy as delivered', async () => {
   const lane = laneOfGeneration(6);
   const { deliverer, recorded, sent } = createDeliverer(lane, (self) => self.forget(lane));
   deliverer.resume(lane, 3);
@@ -81,7 +81,7 @@ test('what another replica has copied meanwhile is not recorded as delivered by 
   await deliverer.stop();
 });
 
-test('a replica that takes itself for alone reads the journal when a sequence is missing', async () => {
+test('a replica that assumes it is alone reads the journal if a sequence is missing', async () => {
   const lane = laneOfGeneration(7);
   const { deliverer, recorded } = createDeliverer(lane, undefined, true);
   lane.sequenced(1);

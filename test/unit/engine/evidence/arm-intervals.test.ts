@@ -52,7 +52,7 @@ test('lanes are spread over all groups, each always in the same', () => {
 });
 
 test.each([12, 60, 400])(
-  'of %i lanes with habits of their own, the ratio of latencies is covered as often as promised',
+  'of %i correlated lanes, the latency ratio is covered as often as promised',
   (lanes) => {
     const truth = Math.log(1.2);
     const share = covered(1.2, (run) => {
@@ -72,7 +72,7 @@ test.each([12, 60, 400])(
   },
 );
 
-test('an interval that took every read for another lane would be far too narrow: the groups make the difference', () => {
+test('an interval that treats every read as its own lane would be too narrow', () => {
   const normal = createNormal(createRandom(5));
   const tally = new GroupedTally();
   for (let lane = 0; lane < 100; lane += 1) {
@@ -83,28 +83,25 @@ test('an interval that took every read for another lane would be far too narrow:
   expect(error).toBeGreaterThan(5 * (1 / Math.sqrt(10_000)));
 });
 
-test.each([0.01, 0.05])(
-  'a difference of failure rates around %d is covered, also where failures come in heaps',
-  (base) => {
-    for (const heap of [1, 10]) {
-      const share = covered(base, (run) => {
-        const random = createRandom(run * 13 + heap);
-        const [one, other] = [new GroupedTally(), new GroupedTally()];
-        for (let lane = 0; lane < 300; lane += 1) {
-          const [arm, rate] = lane % 2 === 0 ? [one, 2 * base] : [other, base];
-          for (let beat = 0; beat < 30 / heap; beat += 1) {
-            const isFailed = random() < rate;
-            for (let read = 0; read < heap; read += 1) arm.add(groupOf(laneOf(lane)), isFailed ? 1 : 0);
-          }
+test.each([0.01, 0.05])('a difference of failure rates around %d is covered, also if clustered', (base) => {
+  for (const heap of [1, 10]) {
+    const share = covered(base, (run) => {
+      const random = createRandom(run * 13 + heap);
+      const [one, other] = [new GroupedTally(), new GroupedTally()];
+      for (let lane = 0; lane < 300; lane += 1) {
+        const [arm, rate] = lane % 2 === 0 ? [one, 2 * base] : [other, base];
+        for (let beat = 0; beat < 30 / heap; beat += 1) {
+          const isFailed = random() < rate;
+          for (let read = 0; read < heap; read += 1) arm.add(groupOf(laneOf(lane)), isFailed ? 1 : 0);
         }
-        return rateDifference(one.estimate(), other.estimate());
-      });
-      expect(share, `heaps of ${heap}`).toBeGreaterThan(LEAST_COVERED);
-    }
-  },
-);
+      }
+      return rateDifference(one.estimate(), other.estimate());
+    });
+    expect(share, `heaps of ${heap}`).toBeGreaterThan(LEAST_COVERED);
+  }
+});
 
-test('without a failure the interval still says how many there may be', () => {
+test('without failures the interval still gives the possible rate', () => {
   const none = new GroupedTally();
   for (let lane = 0; lane < 1_000; lane += 1) none.add(groupOf(laneOf(lane)), 0);
   const interval = rateInterval(none.estimate());
@@ -116,7 +113,7 @@ test('without a failure the interval still says how many there may be', () => {
   expect(pairs?.lower).toBeLessThan(-0.001);
 });
 
-test('a difference in pairs is found with few of them, and its sign is that of the orchestrator', () => {
+test('a difference in pairs is found with few, with the orchestrator’s sign', () => {
   const [latency, worse, better] = [new GroupedTally(), new GroupedTally(), new GroupedTally()];
   const normal = createNormal(createRandom(11));
   for (let pair = 0; pair < 200; pair += 1) {
@@ -133,7 +130,7 @@ test('a difference in pairs is found with few of them, and its sign is that of t
   expect(failures?.lower).toBeGreaterThan(0.03);
 });
 
-test('fewer than five groups of lanes say nothing', () => {
+test('fewer than five groups of lanes give no result', () => {
   const few = new GroupedTally();
   for (let group = 0; group < 4; group += 1) for (let read = 0; read < 1_000; read += 1) few.add(group, 1);
   expect(meanRatio(few.estimate())).toBeNull();

@@ -10,7 +10,7 @@ import {
 const TRAFFIC = { comparablePerDay: 1_000, notErrorsPerDay: 100, lanesPerDay: 0 };
 
 describe('confidence in an action', () => {
-  test('3,000 clean comparisons prove it, and nothing is missing', () => {
+  test('3,000 matching comparisons prove it, and nothing is missing', () => {
     const proven = confidenceOf({ ...NO_EVIDENCE, comparable: 3_000, errors: 2_700 }, TRAFFIC);
     expect(proven).toMatchObject({ isProven: true, missing: 0, days: 0, rate: 0, notErrors: 300 });
     expect(proven.upperBound).toBeLessThan(0.001);
@@ -29,13 +29,13 @@ describe('confidence in an action', () => {
     expect(confidence.days).toBeCloseTo(days, 2);
   });
 
-  test('without traffic nobody can say how long it takes', () => {
+  test('without traffic there is no estimate of the time', () => {
     const none = { comparablePerDay: 0, notErrorsPerDay: 0, lanesPerDay: 0 };
     expect(confidenceOf(NO_EVIDENCE, none).days).toBeNull();
     expect(confidenceOf(NO_EVIDENCE, none).rate).toBeNull();
   });
 
-  test('a few comparisons of the first minutes promise no years', () => {
+  test('a few comparisons in the first minutes give no estimate of years', () => {
     const first = { ...NO_EVIDENCE, comparable: 3 };
     const little = { comparablePerDay: LEAST_DAILY_COMPARISONS - 1, notErrorsPerDay: 3, lanesPerDay: 0 };
     expect(confidenceOf(first, little).days).toBeNull();
@@ -43,22 +43,22 @@ describe('confidence in an action', () => {
     expect(confidenceOf(first, enough).days).toBeCloseTo(29.97, 2);
   });
 
-  test('evidence adds up', () => {
+  test('evidence is added up', () => {
     const one = { comparable: 3, errors: 2, mismatches: 1, laneComparable: 5, laneMismatches: 4 };
     const two = { comparable: 6, errors: 4, mismatches: 2, laneComparable: 10, laneMismatches: 8 };
     expect(addEvidence(one, one)).toEqual(two);
   });
 });
 
-describe('how long it takes at the present traffic', () => {
+describe('the time that is still needed at the present traffic', () => {
   const mostlyLanes = { comparablePerDay: 200, notErrorsPerDay: 100, lanesPerDay: 800 };
 
-  test('is told by own answers and whole lanes where both count', () => {
+  test('is estimated from own answers and whole lanes if both count', () => {
     expect(confidenceOf(NO_EVIDENCE, mostlyLanes).days).toBeCloseTo(3, 2);
     expect(confidenceOf({ ...NO_EVIDENCE, laneComparable: 1_000 }, mostlyLanes).days).toBeCloseTo(2, 2);
   });
 
-  test('is told by own answers alone once one of them was wrong: lanes add nothing then', () => {
+  test('is estimated from own answers alone after one of them was wrong', () => {
     const wrong = { ...NO_EVIDENCE, comparable: 742, mismatches: 1, laneComparable: 10_000 };
     const { missing, days, wholeLanes } = confidenceOf(wrong, mostlyLanes);
     expect(wholeLanes).toBe(0);
@@ -74,7 +74,7 @@ describe('whole lanes', () => {
     ...more,
   });
 
-  test('prove an action none of whose answers was wrong, whatever few of them there are', () => {
+  test('prove an action without wrong answers, however few it has', () => {
     expect(confidenceOf(lanes(3_000), TRAFFIC)).toMatchObject({ isProven: true, wholeLanes: 3_000 });
     const both = confidenceOf(lanes(2_000, { comparable: 1_000, errors: 900 }), TRAFFIC);
     expect(both).toMatchObject({ isProven: true, comparable: 3_000, notErrors: 2_100, wholeLanes: 2_000 });
@@ -84,13 +84,13 @@ describe('whole lanes', () => {
     ['its only answer', { comparable: 1, mismatches: 1 }],
     ['one of a hundred', { comparable: 100, mismatches: 1 }],
     ['all of many', { comparable: 50, mismatches: 50 }],
-  ])('hide no wrong answer of its own: %s', (_name, own) => {
+  ])('do not hide a wrong answer of the action: %s', (_name, own) => {
     const shown = confidenceOf(lanes(1_000_000, own), TRAFFIC);
     expect(shown).toMatchObject({ isProven: false, wholeLanes: 0, ...own });
     expect(shown.upperBound).toBeGreaterThan(0.001);
   });
 
-  test('are not needed where its own answers hold the bound', () => {
+  test('are not needed if the action’s own answers meet the bound', () => {
     const shown = confidenceOf(lanes(1_000_000, { comparable: 5_000, mismatches: 1 }), TRAFFIC);
     expect(shown).toMatchObject({ isProven: true, comparable: 5_000 });
   });

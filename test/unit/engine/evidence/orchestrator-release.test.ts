@@ -48,7 +48,7 @@ async function follow(answer: () => unknown, store: ReleaseStore): Promise<Orche
   return release;
 }
 
-test('each change of version has a number of its own, also back to one that was there', async () => {
+test('each change of version gets a new number, even back to an earlier version', async () => {
   let version = '1.0.0';
   const store = createStore();
   const release = await follow(() => ({ version }), store);
@@ -60,7 +60,7 @@ test('each change of version has a number of its own, also back to one that was 
   expect(store.versions).toEqual(['1.0.0', '1.1.0', '1.0.0']);
 });
 
-test('an orchestrator that is away, or says no version, changes nothing; a restart knows the last', async () => {
+test('an orchestrator without an answer or a version changes nothing', async () => {
   const store = createStore();
   await store.seen('1.0.0');
   let asked = 0;

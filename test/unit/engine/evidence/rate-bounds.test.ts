@@ -10,13 +10,13 @@ import {
 } from '../../../../src/engine/evidence/rate-bounds.ts';
 
 describe('the exact bound', () => {
-  test('of a clean run is the root of the confidence: 1 - 0.05^(1/n)', () => {
+  test('without hits is the root of the confidence: 1 - 0.05^(1/n)', () => {
     for (const tries of [1, 10, 300, 2_995, 3_000, 100_000]) {
       expect(exactUpperBound({ hits: 0, tries })).toBeCloseTo(1 - 0.05 ** (1 / tries), 12);
     }
   });
 
-  test('3,000 clean comparisons prove less than 0.1 %; 2,994 do not, 2,995 do', () => {
+  test('3,000 comparisons without mismatch prove less than 0.1 %, 2,994 do not', () => {
     expect(exactUpperBound({ hits: 0, tries: 3_000 })).toBeLessThan(0.001);
     expect(exactUpperBound({ hits: 0, tries: 2_994 })).toBeGreaterThan(0.001);
     expect(exactUpperBound({ hits: 0, tries: 2_995 })).toBeLessThan(0.001);
@@ -28,13 +28,13 @@ describe('the exact bound', () => {
     { hits: 5, tries: 10, lower: 0.187_086, upper: 0.812_914 },
     { hits: 0, tries: 20, lower: 0, upper: 0.168_433_5 },
     { hits: 20, tries: 20, lower: 0.831_566_5, upper: 1 },
-  ])('two-sided, $hits of $tries, is the published one', ({ hits, tries, lower, upper }) => {
+  ])('two-sided, $hits of $tries, equals the published one', ({ hits, tries, lower, upper }) => {
     const interval = exactInterval({ hits, tries });
     expect(interval.lower).toBeCloseTo(lower, 6);
     expect(interval.upper).toBeCloseTo(upper, 6);
   });
 
-  test('says nothing of what was never tried', () => {
+  test('is 1 without tries', () => {
     expect(exactInterval({ hits: 0, tries: 0 })).toEqual({ lower: 0, upper: 1 });
   });
 
@@ -51,7 +51,7 @@ describe('the exact bound', () => {
     );
   });
 
-  test('contains the rate, and narrows with more of the same', () => {
+  test('contains the rate, and narrows with more tries of the same rate', () => {
     const tallies = fc.record({
       hits: fc.integer({ min: 0, max: 500 }),
       more: fc.integer({ min: 1, max: 5_000 }),
@@ -79,7 +79,7 @@ function binomialTail({ hits, tries }: { hits: number; tries: number }, rate: nu
   return sum;
 }
 
-describe('how many it takes', () => {
+describe('the number of tries that is needed', () => {
   // From the exact bound: one, two and five mismatches.
   test.each([
     [0, 2_995],
@@ -117,7 +117,7 @@ describe("Wilson's lower bound", () => {
     expect(wilsonLowerBound({ hits: 5, tries: 1_040 }, 3.9)).toBeLessThan(0.001);
   });
 
-  test('is where the rate lies z standard deviations above it', () => {
+  test('has the rate z standard deviations above it', () => {
     const tallies = fc.record({ hits: fc.integer({ min: 1, max: 500 }), more: fc.nat(100_000) });
     fc.assert(
       fc.property(tallies, fc.constantFrom(1.96, 3.9), ({ hits, more }, z) => {
@@ -129,7 +129,7 @@ describe("Wilson's lower bound", () => {
     );
   });
 
-  test('never leaves 0 to the rate', () => {
+  test('is never outside 0 and the rate', () => {
     fc.assert(
       fc.property(fc.nat(1_000), fc.nat(100_000), (hits, more) => {
         const tally = { hits, tries: hits + more };

@@ -19,11 +19,11 @@ const minuteOf = (tripMs: number): number => (tripMs - START_MS) / 60_000;
 
 const CALM = Array.from({ length: 30 }, (_, minute) => rowAt(minute, { comparable: 60 }));
 
-test('calm minutes trip nothing', () => {
+test('normal minutes trip nothing', () => {
   expect(backtest(CALM, GUARD_LIMITS)).toEqual([]);
 });
 
-test('a bad minute trips at its end, under the limits that are proposed', () => {
+test('a bad minute trips at its end, under the proposed limits', () => {
   const rows = [...CALM, rowAt(30, { comparable: 60, mismatches: 6 })];
   const trips = backtest(rows.toReversed(), GUARD_LIMITS);
   expect(trips.map(({ atMs }) => minuteOf(atMs))).toEqual([31]);
@@ -32,7 +32,7 @@ test('a bad minute trips at its end, under the limits that are proposed', () => 
   expect(backtest(rows, { ...GUARD_LIMITS, mismatchRate: 0.05 })).toEqual([]);
 });
 
-test('every trip is seen, and services are judged apart', () => {
+test('every trip is found, and services are judged separately', () => {
   const other = serviceName('jarvis-memory');
   const bad = { comparable: 10, mismatches: 5 };
   const rows = [...CALM, rowAt(5, bad, other), rowAt(20, bad, other), rowAt(25, bad)];
@@ -44,7 +44,7 @@ test('every trip is seen, and services are judged apart', () => {
   ]);
 });
 
-test('three slow minutes trip when the third is over', () => {
+test('three slow minutes trip at the end of the third', () => {
   const slow = noCounts();
   for (let index = 0; index < 40; index += 1) recordAdded(slow, 200);
   const rows = [1, 2, 3].map((minute) => rowAt(minute, { added: slow.added }));

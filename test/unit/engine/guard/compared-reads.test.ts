@@ -30,7 +30,7 @@ describe('reads that have moved', () => {
   const stale = (guard: ServiceGuard, nowMs = NOW_MS): Finding[] =>
     guard.findings(nowMs).filter(({ trigger }) => trigger === 'not_compared');
 
-  test('and are compared no more are told, and the ramp is held', () => {
+  test('and are no longer compared are reported and block increases', () => {
     const [finding] = stale(stopped(18, { dropped: 1 }));
     expect(finding).toMatchObject({ action: 'get', steps: ['alert', 'hold_ramp'] });
     // The quarter's first minute has left the window.
@@ -38,27 +38,27 @@ describe('reads that have moved', () => {
     expect(stale(stopped(18)).some(isTrip)).toBe(false);
   });
 
-  test('are fine with one comparison in a quarter of an hour', () => {
+  test('are fine with one comparison in 15 minutes', () => {
     const guard = stopped(18);
     minute(guard, NOW_MS - MINUTE_MS, { comparable: 1 });
     expect(stale(guard)).toEqual([]);
   });
 
-  test('of which one in a hundred is compared may wait for the next', () => {
+  test('of which one in a hundred is compared may wait for the next comparison', () => {
     const guard = newGuard();
     for (let at = 0; at < 300; at += 1)
       minute(guard, NOW_MS - (300 - at) * MINUTE_MS, { comparable: at < 280 && at % 6 === 0 ? 1 : 0 });
     expect(stale(guard)).toEqual([]);
   });
 
-  test('and were never compared are told after a quarter of an hour', () => {
+  test('and were never compared are reported after 15 minutes', () => {
     const guard = newGuard();
     for (let atMs = LAST_MS; atMs < NOW_MS; atMs += MINUTE_MS) minute(guard, atMs, {});
     expect(stale(guard)).not.toEqual([]);
     expect(stale(guard, NOW_MS - 1)).toEqual([]);
   });
 
-  test('are no matter while there are none, or no agent asks', () => {
+  test('are ignored while there are none, or no agent asks', () => {
     const onLegacy = newGuard();
     for (let atMs = LAST_MS; atMs < NOW_MS; atMs += MINUTE_MS)
       minute(onLegacy, atMs, { orchestratorReads: 0 });
@@ -77,12 +77,12 @@ describe('reads of a quiet service that cannot be compared', () => {
     return guard.findings(NOW_MS).filter(({ trigger }) => trigger === 'not_comparable');
   }
 
-  test('are told by what six hours show', () => {
+  test('are reported by the share of six hours', () => {
     const [finding] = quiet(1, { comparable: 1, notComparable: 1 });
     expect(finding).toMatchObject({ steps: ['alert'], detail: '6h', numbers: { hits: 29, of: 58 } });
   });
 
-  test('are no matter where it is over, and where they were few', () => {
+  test('are ignored when it is over, or when they were few', () => {
     expect(quiet(1, { comparable: 2 })).toEqual([]);
     expect(quiet(0, { comparable: 1, notComparable: 1 })).toEqual([]);
   });

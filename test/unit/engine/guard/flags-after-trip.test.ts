@@ -57,13 +57,13 @@ beforeEach(() => {
 
 afterEach(() => flagsAfterTrip.stop());
 
-test('after a trip its flags are switched off, and written down', async () => {
+test('after a trip its flags are switched off, and that is stored', async () => {
   await flagsAfterTrip.start();
   await eventually('the flags are off', () => written.length === 1);
   expect(written).toEqual([['read', 'write']]);
 });
 
-test('a release that this replica has not heard of keeps the flags that a person has raised again', async () => {
+test('after an unseen release, flags that a person has raised again stay on', async () => {
   isDue = async () => false;
   await flagsAfterTrip.start();
   await eventually('it has asked', () => asked > 3);
@@ -78,7 +78,7 @@ test('a release in the middle keeps the flags that are not switched off yet', as
   expect(switched).toEqual(['read']);
 });
 
-test('a database that is away keeps no flag on', async () => {
+test('flags are switched off even while the database is away', async () => {
   isDue = async () => Promise.reject(new Error('away'));
   await flagsAfterTrip.start();
   await eventually('the flags are off', () => switched.length === 2);

@@ -71,13 +71,13 @@ test('comparisons are counted by what they prove', () => {
   expect(recorder.drain()).toEqual(NOTHING);
 });
 
-test('what was asked of a lane that nobody ever wrote to alarms nobody', () => {
+test('reads of a lane that was never written to cause no alert', () => {
   for (let asked = 0; asked < 100; asked += 1)
     compared({ verdict: 'not_comparable', reason: 'unknown_lane' });
   expect(drained()).toMatchObject({ comparable: 0, notComparable: 0 });
 });
 
-test('comparisons are evidence for the action whose answers they are', () => {
+test('comparisons count as evidence for the action of their answers', () => {
   compared({});
   compared({ isErrorPair: true });
   compared({ verdict: 'mismatch' });
@@ -86,7 +86,7 @@ test('comparisons are evidence for the action whose answers they are', () => {
   expect(recorder.drain().evidence).toEqual([{ service: SERVICE, action: 'get_memories', counts }]);
 });
 
-test('a match that was seen lately is counted, and is no evidence; a mismatch always is', () => {
+test('a repeated match is counted but is no evidence; a mismatch always counts', () => {
   compared({});
   compared({ isRepeat: true });
   compared({ verdict: 'mismatch' });
@@ -103,7 +103,7 @@ test('a match that was seen lately is counted, and is no evidence; a mismatch al
   expect(evidence).toMatchObject([{ counts: { comparable: 2, mismatches: 1, laneComparable: 0 } }]);
 });
 
-test('a whole lane counts once for the guard, and as evidence for every read of its service', () => {
+test('a whole lane counts once for the guard, and as evidence for every read', () => {
   recorder.listener('lane:compared', {
     ...OF,
     lane: LANE,
@@ -133,14 +133,14 @@ test('an answer of the orchestrator is an attempt, and a miss counts against it'
 });
 
 test.each(['not_seeded', 'dirty', 'copying', 'stopped', 'behind', 'spilling', 'replica_silent'])(
-  'a lane whose fence is closed is no failure: %s',
+  'a lane with a closed fence is not a failure: %s',
   (reason) => {
     recorder.listener('read:fell_back', { ...OF, reason });
     expect(recorder.drain()).toEqual(NOTHING);
   },
 );
 
-test('what the proxy adds to a read is measured, of a write its commit', () => {
+test('the added latency of a read is measured, and the commit of a write', () => {
   replied({ backend: 'legacy', durationMs: 130, primaryMs: 10 });
   replied({ backend: 'legacy', kind: 'write', durationMs: 3_000, primaryMs: 10 });
   recorder.listener('write:journaled', { ...OF, lane: LANE, sequence: 1, durationMs: 4 });
@@ -158,7 +158,7 @@ test('an operation that fails while legacy answers is the proxy’s failure', ()
   expect(drained()).toMatchObject({ operations: 3, proxyFailures: 2 });
 });
 
-test('an operation that fails while legacy fails is legacy’s failure, for ten seconds', () => {
+test('an operation that fails while legacy fails is legacy’s failure for 10 s', () => {
   legacyCalled('timeout');
   nowMs += 9_999;
   replied({ status: 'timeout' });
@@ -168,18 +168,18 @@ test('an operation that fails while legacy fails is legacy’s failure, for ten 
   expect(drained()).toMatchObject({ proxyFailures: 1 });
 });
 
-test('a shadow read that legacy does not answer excuses nothing', () => {
+test('a shadow read without an answer from legacy excuses nothing', () => {
   legacyCalled('timeout', 'shadow');
   replied({ status: 'timeout' });
   expect(drained()).toMatchObject({ proxyFailures: 1 });
 });
 
-test('deleted items that are seen again are told at once', () => {
+test('deleted items that are shown again are reported at once', () => {
   recorder.listener('comparison:deleted_returned', { ...OF, lane: LANE, items: 2 });
   expect(seenAgain).toEqual([2]);
 });
 
-describe('what a cut-over read takes above legacy', () => {
+describe('the time of a cut-over read above legacy’s', () => {
   const above = (): number[] => {
     const { aboveLegacy } = recorder.drain().counted[0]?.counts ?? noCounts();
     return ADDED_BOUNDS_MS.flatMap((bound, index) => Array<number>(aboveLegacy[index] ?? 0).fill(bound));
@@ -191,7 +191,7 @@ describe('what a cut-over read takes above legacy', () => {
   const orchestratorTook = (ms: number): void =>
     replied({ backend: 'orchestrator', primaryMs: ms, durationMs: ms });
 
-  test('is held against what legacy answered for the same action', () => {
+  test('is measured against legacy’s answers for the same action', () => {
     legacyTook(1);
     for (const ms of [0.5, 90, 120, 200]) orchestratorTook(ms);
     expect(above()).toEqual([1, 100, 150, 250]);
@@ -200,7 +200,7 @@ describe('what a cut-over read takes above legacy', () => {
     expect(above()).toEqual([10, 100, 150]);
   });
 
-  test('is held against what legacy answers to shadow reads once the orchestrator answers', () => {
+  test('uses legacy’s answers to shadow reads once the orchestrator answers', () => {
     for (let read = 0; read < 20; read += 1)
       recorder.listener('shadow:paired', {
         ...OF,
@@ -213,7 +213,7 @@ describe('what a cut-over read takes above legacy', () => {
     expect(above()).toEqual([150]);
   });
 
-  test('is not known before legacy has answered often enough', () => {
+  test('is unknown before legacy has answered often enough', () => {
     legacyTook(1, 19);
     orchestratorTook(200);
     expect(above()).toEqual([]);

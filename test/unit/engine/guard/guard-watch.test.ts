@@ -91,7 +91,7 @@ function createWatch() {
 
 const questions = (asked: readonly string[]): number => asked.filter((what) => what === 'state').length;
 
-test('a trip writes its latch first, and at once what it was tripped by', async () => {
+test('a trip stores its latch first, and then the minutes behind it at once', async () => {
   const { asked, events, watch } = createWatch();
   await watch.start();
   for (let at = 0; at < 5; at += 1)
@@ -110,7 +110,7 @@ test('a trip writes its latch first, and at once what it was tripped by', async 
   expect(asked.slice(0, 5)).toEqual(['state', 'trip', 'state', 'minutes', 'evidence']);
 });
 
-test('a latch is not taken away by an answer to what was asked before it was set', async () => {
+test('a latch is not removed by an answer to an older query', async () => {
   const { asked, board, delayAnswer, watch } = createWatch();
   await watch.start();
   const letThrough = delayAnswer();
@@ -125,7 +125,7 @@ test('a latch is not taken away by an answer to what was asked before it was set
   expect(new Set(board.causes)).toEqual(new Set(['external']));
 });
 
-test('a latch that a person has released is not set again by an answer to what was asked before', async () => {
+test('a released latch is not set again by an answer to an older query', async () => {
   const { asked, board, delayAnswer, watch } = createWatch();
   await watch.start();
   await watch.signal(SERVICE, 'agents complain');

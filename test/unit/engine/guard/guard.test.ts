@@ -30,7 +30,7 @@ function found(guard: ServiceGuard, trigger: Trigger, nowMs = NOW_MS): Finding[]
 const trips = (findings: readonly Finding[]): boolean => findings.some(isTrip);
 
 describe('inconsistency', () => {
-  test('five mismatches in 1,030 comparisons trip, in 1,040 they hold the ramp', () => {
+  test('five mismatches in 1,030 comparisons trip, in 1,040 they block increases', () => {
     const enough = newGuard();
     enough.add('get', NOW_MS - 1_000, counts({ comparable: 1_030, mismatches: 5 }));
     expect(trips(found(enough, 'inconsistency'))).toBe(true);
@@ -40,7 +40,7 @@ describe('inconsistency', () => {
     expect(found(rare, 'inconsistency')[0]?.steps).toEqual(['hold_ramp']);
   });
 
-  test('four mismatches trip nothing, be they four of four', () => {
+  test('four mismatches never trip, even of four', () => {
     const guard = newGuard();
     guard.add('get', NOW_MS - 1_000, counts({ comparable: 4, mismatches: 4 }));
     expect(guard.findings(NOW_MS)).toEqual([]);
@@ -48,7 +48,7 @@ describe('inconsistency', () => {
     expect(trips(found(guard, 'inconsistency'))).toBe(true);
   });
 
-  test('is found in a rare action that the service as a whole would drown', () => {
+  test('is found in a rare action that the service’s sum would hide', () => {
     const guard = newGuard();
     guard.add('common', NOW_MS - 1_000, counts({ comparable: 100_000 }));
     guard.add('rare', NOW_MS - 1_000, counts({ comparable: 10, mismatches: 5 }));
@@ -57,7 +57,7 @@ describe('inconsistency', () => {
     expect(tripping[0]?.numbers).toMatchObject({ hits: 5, of: 10, limit: 0.001 });
   });
 
-  test('is found in the service as a whole where no action has enough', () => {
+  test('is found in the whole service if no action has enough comparisons', () => {
     const guard = newGuard();
     for (const action of ['a', 'b', 'c', 'd', 'e'])
       guard.add(action, NOW_MS - 1_000, counts({ comparable: 20, mismatches: 1 }));
@@ -92,7 +92,7 @@ describe('inconsistency', () => {
     expect(findings[0]?.numbers).toMatchObject({ hits: 5, of: 100 });
   });
 
-  test('is forgotten when a person has judged it', () => {
+  test('is reset after a person has judged it', () => {
     const guard = newGuard();
     guard.add('get', NOW_MS, counts({ comparable: 5, mismatches: 5 }));
     guard.reset();
@@ -118,7 +118,7 @@ describe('errors', () => {
     expect(found(calm, 'errors')[0]?.steps).toEqual(['drop_shadow_load', 'hold_ramp']);
   });
 
-  test('of the last minute drop shadow load, older ones only hold the ramp: without shadow reads none would outweigh them', () => {
+  test('of the last minute drop shadow load, older ones only block increases', () => {
     const guard = newGuard();
     guard.add('get', NOW_MS, counts({ orchestratorReads: 105, orchestratorFailures: 5 }));
     const stepsAt = (afterMs: number) =>
@@ -127,7 +127,7 @@ describe('errors', () => {
     expect(stepsAt(61_000)).toEqual(new Set(['hold_ramp']));
   });
 
-  test('of 1 % and less are no finding', () => {
+  test('of 1 % and less are not a finding', () => {
     const guard = newGuard();
     guard.add('get', NOW_MS, counts({ operations: 1_000, proxyFailures: 10 }));
     expect(guard.findings(NOW_MS)).toEqual([]);
@@ -202,7 +202,7 @@ describe('latency', () => {
     expect(addedQuantile(minute, 1)).toBe(Infinity);
   });
 
-  test('p95 passes a limit of 50 ms only where 5 % of the operations were slower', () => {
+  test('p95 exceeds a limit of 50 ms only if 5 % of operations were slower', () => {
     const minute = noCounts();
     for (let index = 0; index < 1_000; index += 1) recordAdded(minute, index < 960 ? 28 : 80);
     expect(addedQuantile(minute, 0.95)).toBeLessThan(50);
@@ -211,7 +211,7 @@ describe('latency', () => {
   });
 });
 
-describe('what reconciliations found', () => {
+describe('findings of reconciliations', () => {
   const full = { run: 1, lanes: 10_000, items: 100_000, notComparable: 0 };
   const stores = (items: number, fencedLanes: number, of: Partial<typeof full> | null = {}) => ({
     ...NO_TROUBLE,
@@ -238,7 +238,7 @@ describe('what reconciliations found', () => {
     expect((level?.reached ?? 0) >= 1).toBe(steps.includes('reads_to_legacy'));
   });
 
-  test('stands until it is repaired or accepted, whoever has released the latch', () => {
+  test('stay until repaired or accepted, even after a release of the latch', () => {
     const guard = newGuard();
     guard.trouble(stores(101, 11));
     guard.reset();
@@ -248,7 +248,7 @@ describe('what reconciliations found', () => {
   });
 });
 
-describe('lanes in trouble', () => {
+describe('lanes with problems', () => {
   const ages = (...deadLetterAgesMs: number[]) => ({ ...NO_TROUBLE, deadLetterAgesMs });
 
   test.each([
@@ -262,14 +262,14 @@ describe('lanes in trouble', () => {
     expect(found(guard, 'dead_letters')[0]?.steps).toEqual(steps);
   });
 
-  test('a lost item alerts and holds the ramp, and moves no reads', () => {
+  test('a lost item alerts and blocks increases, but moves no reads', () => {
     const guard = newGuard();
     guard.trouble({ ...NO_TROUBLE, lost: 20 });
     expect(found(guard, 'lost')[0]?.steps).toEqual(['alert', 'hold_ramp']);
     expect(trips(guard.findings(NOW_MS))).toBe(false);
   });
 
-  test('stays until the journal says otherwise, whoever has judged the rest', () => {
+  test('stay until the journal changes, even after a release of the latch', () => {
     const guard = newGuard();
     guard.trouble({ ...NO_TROUBLE, lost: 1 });
     guard.reset();
@@ -279,8 +279,8 @@ describe('lanes in trouble', () => {
   });
 });
 
-describe('what trips at once', () => {
-  test('a deleted item that is seen again', () => {
+describe('triggers with an immediate trip', () => {
+  test('a deleted item that is shown again', () => {
     const guard = newGuard();
     guard.seenAgain();
     expect(found(guard, 'deleted_item_seen').some(isTrip)).toBe(true);
@@ -301,8 +301,8 @@ test('the cool-down doubles with every trip, up to a day', () => {
   expect(coolDownMs(50, 900_000)).toBe(86_400_000);
 });
 
-describe('what cannot be compared', () => {
-  test('is told when it is more than 5 % beyond chance, and moves no reads', () => {
+describe('reads that cannot be compared', () => {
+  test('are reported above 5 % beyond chance, and move no reads', () => {
     const guard = newGuard();
     guard.add('get', NOW_MS - 1_000, counts({ comparable: 900, notComparable: 100 }));
     const [finding] = found(guard, 'not_comparable');
@@ -311,7 +311,7 @@ describe('what cannot be compared', () => {
     expect(guard.levels(NOW_MS).find(({ trigger }) => trigger === 'not_comparable')?.reached).toBe(1);
   });
 
-  test('is nothing to tell where it is rare, where little was read, or when it is over', () => {
+  test('are ignored when rare, with few reads, or when it is over', () => {
     const rare = newGuard();
     rare.add('get', NOW_MS - 1_000, counts({ comparable: 950, notComparable: 50 }));
     expect(found(rare, 'not_comparable')).toEqual([]);

@@ -18,7 +18,7 @@ const RAISED: Granted = {
 const words = (facts: InterlockFacts, flag: ServiceFlag, granted = NOTHING_GRANTED): string[] =>
   judgeFlags(facts, granted).flags[flag].reasons.map(({ word }) => word);
 
-test('where nothing stands in the way, all that is asked is in effect', () => {
+test('without a reason against it, everything requested is in effect', () => {
   const { flags, actions } = judgeFlags(fineFacts(), NOTHING_GRANTED);
   for (const { asked: percent, inEffect, reasons } of Object.values(flags)) {
     expect(inEffect).toBe(percent);
@@ -84,7 +84,7 @@ describe('read-cutover is not raised', () => {
     expect(words(facts, 'shadow-read')).toEqual(['not_covered']);
   });
 
-  test('and all reasons are said at once, with their numbers', () => {
+  test('and all reasons are given at once, with their numbers', () => {
     const facts = fineFacts({ oldestDeliverySeconds: 60, addedP95Ms: 75 });
     expect(judgeFlags(facts, NOTHING_GRANTED).flags['read-cutover'].reasons).toEqual([
       { word: 'deliveries_behind', have: 60, need: 5 },
@@ -93,7 +93,7 @@ describe('read-cutover is not raised', () => {
   });
 });
 
-describe('what has moved', () => {
+describe('a share that was granted', () => {
   test.each([
     ['deliveries are behind', { oldestDeliverySeconds: 60 }],
     ['the last reconciliation is 47 h old', { reconciledAgoSeconds: 47 * 3_600 }],
@@ -105,7 +105,7 @@ describe('what has moved', () => {
     expect(verdict.actions['get_context']?.inEffect).toBe(50);
   });
 
-  test('is not raised further, and falls no deeper', () => {
+  test('is not raised further, and not lowered', () => {
     const facts = fineFacts({ asked: asked({ 'read-cutover': 80 }), oldestDeliverySeconds: 60 });
     expect(judgeFlags(facts, RAISED).flags['read-cutover']).toMatchObject({ asked: 80, inEffect: 50 });
   });
@@ -154,7 +154,7 @@ describe('an action moves', () => {
     expect(actions['get_context']?.reasons.map((reason) => reason.word)).toContain(word);
   });
 
-  test('without evidence where a person accepts it by name', () => {
+  test('without evidence if a person accepts it by name', () => {
     const actions = { get_context: actionWith(0, { isAccepted: true }) };
     expect(judgeFlags(fineFacts({ actions }), NOTHING_GRANTED).actions['get_context']?.inEffect).toBe(50);
   });
@@ -163,7 +163,7 @@ describe('an action moves', () => {
 describe('the mode', () => {
   const unsafe = { oldestDeliverySeconds: 60, actions: { get_context: actionWith(0) } };
 
-  test('warn keeps what is asked in effect and says every reason', () => {
+  test('warn keeps what is requested in effect and lists every reason', () => {
     const { flags, actions } = judgeFlags(fineFacts({ ...unsafe, mode: 'warn' }), NOTHING_GRANTED);
     expect(flags['read-cutover']).toMatchObject({ inEffect: 50, permitted: 0 });
     expect(flags['read-cutover'].reasons).toHaveLength(1);
@@ -171,7 +171,7 @@ describe('the mode', () => {
     expect(actions['get_context']?.reasons.map(({ word }) => word)).toContain('too_few_comparisons');
   });
 
-  test('off says nothing', () => {
+  test('off lists nothing', () => {
     const { flags, actions } = judgeFlags(fineFacts({ ...unsafe, mode: 'off' }), NOTHING_GRANTED);
     expect(flags['read-cutover']).toEqual({ asked: 50, inEffect: 50, permitted: 0, reasons: [] });
     expect(actions['get_context']).toEqual({ asked: 50, inEffect: 50, permitted: 0, reasons: [] });
@@ -196,7 +196,7 @@ describe('the mode', () => {
     expect(actions['get_context']?.reasons.map(({ word }) => word)).toContain('too_few_comparisons');
   });
 
-  test.each(['enforce', 'warn', 'off'] as const)('%s: a latch holds', (mode) => {
+  test.each(['enforce', 'warn', 'off'] as const)('%s: a latch always applies', (mode) => {
     const verdict = judgeFlags(fineFacts({ mode, latch: 'errors' }), RAISED);
     expect(verdict.flags['read-cutover']).toMatchObject({
       inEffect: 0,
@@ -252,12 +252,12 @@ describe('the flags of writes', () => {
     expect(judgeFlags(facts, NOTHING_GRANTED).flags[flag].inEffect).toBe(0);
   });
 
-  test('wait while reads have not all moved', () => {
+  test('wait until all reads have moved', () => {
     const facts = fineFacts({ asked: asked({ ...all, 'read-cutover': 99 }), writes: ready });
     expect(words(facts, 'write-cutover')).toEqual(['reads_not_all_moved']);
   });
 
-  test('are not raised by an engine that cannot move writes', () => {
+  test('cannot be raised by an engine that cannot move writes', () => {
     expect(words(fineFacts({ asked: asked(all) }), 'write-cutover')).toContain('reverse_delivery_not_proven');
     expect(words(fineFacts({ asked: asked(all) }), 'legacy-read-only')).toContain('lanes_not_flipped');
   });

@@ -32,7 +32,7 @@ beforeEach(() => {
 const cause = () => board.holdOf(SERVICE)?.cause;
 
 describe('an answer of the database', () => {
-  test('to a question from before a latch was written down leaves it', () => {
+  test('to a query from before a latch was stored leaves the latch', () => {
     const asked = board.asking();
     board.trip(FINDING);
     board.written(LATCH);
@@ -42,7 +42,7 @@ describe('an answer of the database', () => {
     expect(cause()).toBeUndefined();
   });
 
-  test('to an older question than one that is answered says nothing', () => {
+  test('to a query older than an answered one is ignored', () => {
     const [older, newer] = [board.asking(), board.asking()];
     expect(board.adopt([LATCH], newer)).toBe(true);
     expect(board.adopt([], older)).toBe(false);
@@ -50,8 +50,8 @@ describe('an answer of the database', () => {
   });
 });
 
-describe('a replica that hears nothing of the database', () => {
-  test('holds its reads 5 s after its last answered question, not later', () => {
+describe('a replica without answers of the database', () => {
+  test('stops its reads 5 s after its last answered query, not later', () => {
     board.adopt([], board.asking());
     nowMs += BLIND_AFTER_MS;
     expect(cause()).toBeUndefined();
@@ -59,7 +59,7 @@ describe('a replica that hears nothing of the database', () => {
     expect(cause()).toBe('database_lost');
   });
 
-  test('counts from the question: an answer that took 4 s is 4 s old when it comes', () => {
+  test('counts from the query: an answer that took 4 s is 4 s old', () => {
     const asked = board.asking();
     nowMs += 4_000;
     board.adopt([], asked);
@@ -68,7 +68,7 @@ describe('a replica that hears nothing of the database', () => {
     expect(cause()).toBe('database_lost');
   });
 
-  test('holds its reads before it has heard anything', () => {
+  test('stops its reads before its first answer', () => {
     expect(cause()).toBe('database_lost');
   });
 });

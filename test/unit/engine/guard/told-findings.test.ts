@@ -41,15 +41,12 @@ test.each<[string, Stream, least: number, most: number]>([
   ['0.3 a second', { perSecond: 0.3, rate: 0.12, days: 3 }, 50, 3],
   ['one in twenty seconds', { perSecond: 0.05, rate: 0.3, days: 3 }, 20, 3],
   ['one in six minutes', { perSecond: 1 / 360, rate: 0.4, days: 5 }, 50, 3],
-])(
-  'at %s a rate near its limit begins again and again, and people are told of it once',
-  (_pace, stream, least, most) => {
-    const { begun, told } = alertsOf(stream);
-    expect(begun).toBeGreaterThan(least);
-    expect(told).toBeGreaterThan(0);
-    expect(told).toBeLessThanOrEqual(most);
-  },
-);
+])('at %s a rate near its limit returns repeatedly, and is alerted once', (_pace, stream, least, most) => {
+  const { begun, told } = alertsOf(stream);
+  expect(begun).toBeGreaterThan(least);
+  expect(told).toBeGreaterThan(0);
+  expect(told).toBeLessThanOrEqual(most);
+});
 
 const found = (trigger: Trigger, ...steps: Finding['steps']): Finding => ({
   service: SERVICE,
@@ -58,7 +55,7 @@ const found = (trigger: Trigger, ...steps: Finding['steps']): Finding => ({
   numbers: {},
 });
 
-test('what has been away for three hours is told again', () => {
+test('a finding that was away for three hours is alerted again', () => {
   const told = new ToldFindings();
   const rate = [found('not_comparable', 'alert')];
   expect(told.news(SERVICE, rate, 0)).toEqual(rate);
@@ -68,7 +65,7 @@ test('what has been away for three hours is told again', () => {
   expect(told.news(SERVICE, rate, 5 * HOUR_MS)).toEqual(rate);
 });
 
-test('each dead letter after all were dealt with is told, however soon', () => {
+test('each dead letter after all were resolved is alerted, however soon', () => {
   const told = new ToldFindings();
   const letters = [found('dead_letters', 'alert')];
   expect(told.news(SERVICE, letters, 0)).toEqual(letters);
@@ -77,7 +74,7 @@ test('each dead letter after all were dealt with is told, however soon', () => {
   expect(told.news(SERVICE, letters, 3_000)).toEqual(letters);
 });
 
-test('what grows worse is told once more, and not each time it wavers', () => {
+test('a finding that gets worse is alerted again, but not each time it varies', () => {
   const told = new ToldFindings();
   const [mild, grave] = [found('dead_letters', 'alert'), found('dead_letters', 'alert', 'hold_ramp')];
   expect(told.news(SERVICE, [mild], 0)).toEqual([mild]);
@@ -86,7 +83,7 @@ test('what grows worse is told once more, and not each time it wavers', () => {
   expect(told.news(SERVICE, [grave], 3)).toEqual([]);
 });
 
-test('after a release everything is news', () => {
+test('after a release every finding is new', () => {
   const told = new ToldFindings();
   const rate = [found('errors', 'reads_to_legacy')];
   told.news(SERVICE, rate, 0);

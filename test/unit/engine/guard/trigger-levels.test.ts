@@ -18,7 +18,7 @@ function guardWith(mismatches: number, comparable: number): ServiceGuard {
 const levelOf = (guard: ServiceGuard, trigger: TriggerLevel['trigger']): TriggerLevel | undefined =>
   guard.levels(NOW).find((level) => level.trigger === trigger);
 
-test('every trigger has one level, at nothing while nothing happened', () => {
+test('every trigger has one level, which is 0 while nothing happened', () => {
   const levels = new ServiceGuard(serviceName('session-memory'), GUARD_LIMITS).levels(NOW);
   expect(levels.map(({ trigger, reached }) => [trigger, reached])).toEqual([
     ['inconsistency', 0],
@@ -34,7 +34,7 @@ test('every trigger has one level, at nothing while nothing happened', () => {
   ]);
 });
 
-test('a rate comes nearer with its hits, and is at the end exactly when the guard trips', () => {
+test('a rate approaches 1 with its hits, and is 1 exactly when the guard trips', () => {
   let before = 0;
   for (const mismatches of [1, 2, 3, 4, 5, 8, 20]) {
     const guard = guardWith(mismatches, 1_000);
@@ -46,13 +46,13 @@ test('a rate comes nearer with its hits, and is at the end exactly when the guar
   expect(before).toBe(1);
 });
 
-test('it names the action where it is nearest, with its numbers', () => {
+test('a level names the action that is closest, with its numbers', () => {
   const guard = guardWith(4, 100);
   expect(levelOf(guard, 'inconsistency')).toMatchObject({ numbers: { hits: 4, of: 100, limit: 0.001 } });
   expect(levelOf(guard, 'inconsistency')?.reached).toBeCloseTo(0.8);
 });
 
-test('what is counted is held against its limit', () => {
+test('counts are compared with their limit', () => {
   const guard = guardWith(0, 10);
   guard.trouble({ ...NO_TROUBLE, deadLetterAgesMs: [GUARD_LIMITS.deadLetterMs, 1], lost: 2 });
   guard.signal('agents repeat themselves');

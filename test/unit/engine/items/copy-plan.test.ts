@@ -119,13 +119,13 @@ function holds(promise: (facts: CopyFacts, plan: CopyPlan) => void): void {
 }
 
 describe('whatever the secondary holds, a copy', () => {
-  test('makes it equal to the primary, in order, duplicates and all', () => {
+  test('makes it equal to the primary, in order, including duplicates', () => {
     holds((facts, plan) => {
       expect(applyPlan(facts.existing, plan).map(textOf)).toEqual(facts.source.map(textOf));
     });
   });
 
-  test('gives every item a position of its own, of which none stands behind the next write', () => {
+  test('gives every item its own position, none after the next write', () => {
     holds((facts, plan) => {
       const positions = applyPlan(facts.existing, plan).map(({ memory }) => memory.position);
       expect(new Set(positions).size).toBe(positions.length);
@@ -133,7 +133,7 @@ describe('whatever the secondary holds, a copy', () => {
     });
   });
 
-  test('changes nothing when it is made a second time', () => {
+  test('changes nothing when it runs a second time', () => {
     holds((facts, plan) => {
       const existing = applyPlan(facts.existing, plan);
       expect(planCopy({ ...facts, existing })).toMatchObject({
@@ -146,7 +146,7 @@ describe('whatever the secondary holds, a copy', () => {
     });
   });
 
-  test('lets nothing survive that a journaled delete names, but what the primary shows', () => {
+  test('removes what a journaled delete names, unless the primary shows it', () => {
     holds((facts, plan) => {
       const [{ below } = expect.fail()] = facts.deletions;
       expect(plan.vanished.filter(({ position }) => position < below)).toEqual([]);
@@ -154,7 +154,7 @@ describe('whatever the secondary holds, a copy', () => {
     });
   });
 
-  test('keeps as many of equal items as both sides show, and writes only what is missing', () => {
+  test('keeps as many equal items as both sides show, and writes only the rest', () => {
     holds((facts, plan) => {
       for (const text of ['a', 'b', 'c', 'd']) {
         const count = (list: readonly { fields: LegacyItem['fields'] }[]): number =>
@@ -173,7 +173,7 @@ describe('whatever the secondary holds, a copy', () => {
     });
   });
 
-  test('takes over the ids of journaled writes that did not arrive, each once, in their order', () => {
+  test('uses the ids of undelivered writes, each once, in their order', () => {
     holds((facts, plan) => {
       const used = new Set(facts.existing.map(({ memory }) => memory.memory_id));
       for (const [digest, journaled] of facts.journaledIds) {
@@ -187,7 +187,7 @@ describe('whatever the secondary holds, a copy', () => {
 });
 
 describe('a copy', () => {
-  test('leaves positions alone where only the end of the list is missing', () => {
+  test('keeps positions if only the end of the list is missing', () => {
     const plan = planCopy(
       factsOf({
         source: ['a', 'b', 'c'].map(itemOf),
@@ -199,7 +199,7 @@ describe('a copy', () => {
     expect(plan.creates).toEqual([{ item: itemOf('c'), position: positionOf(3) + 1 }]);
   });
 
-  test('numbers the lane anew where something is missing in the middle', () => {
+  test('renumbers the lane if something is missing in the middle', () => {
     const plan = planCopy(
       factsOf({
         source: ['a', 'b', 'c'].map(itemOf),
@@ -215,7 +215,7 @@ describe('a copy', () => {
     expect(plan.creates.map(({ position }) => position)).toEqual([base + 2]);
   });
 
-  test('keeps the newest of equal items, so that what was cleared is what goes', () => {
+  test('keeps the newest of equal items, so that cleared ones are removed', () => {
     const existing = [listedAs('hello', 'cleared', positionOf(1)), listedAs('hello', 'new', positionOf(3))];
     const plan = planCopy(
       factsOf({
@@ -229,7 +229,7 @@ describe('a copy', () => {
     expect(plan).toMatchObject({ creates: [], moves: [], vanished: [] });
   });
 
-  test('gives an item that lost its tag the tags it has to carry, and keeps its id', () => {
+  test('gives an item that lost its tag the required tags, and keeps its id', () => {
     const existing = [
       listedAs('a', 'm-1', positionOf(1)),
       { ...listedAs('b', 'm-2', positionOf(2)), dueTags: ['entry', 'theirs'] },
@@ -257,14 +257,14 @@ describe('what the service derives from its items', () => {
   const existing = [listedAs('a', 'm-1', positionOf(1)), listedAs('b', 'm-2', positionOf(2))];
   const summary = itemOf('summary');
 
-  test('stands behind all items', () => {
+  test('comes after all items', () => {
     const { creates } = planCopy(
       factsOf({ source, existing, sequence: 2, derived: { source: [summary], existing: [] } }),
     );
     expect(creates).toEqual([{ item: summary, position: positionOf(2) + 1 }]);
   });
 
-  test('is left alone where it stands there already', () => {
+  test('is left unchanged if it is there already', () => {
     const standing = [listedAs('summary', 's-1', positionOf(2) + 1)];
     const facts = factsOf({
       source,

@@ -36,7 +36,7 @@ function explained(
   return plan.deletes.map(({ memory_id }) => memory_id);
 }
 
-test('a delete by filter explains what its filter takes, and nothing else', () => {
+test('a delete by filter explains exactly what its filter matches', () => {
   expect(explained({ position_below: BELOW })).toEqual(['a', 'b']);
   expect(explained({ position_below: positionOf(2) })).toEqual(['a']);
   expect(explained({ position_below: BELOW, tags: ['note'] })).toEqual(['a', 'b']);
@@ -46,7 +46,7 @@ test('a delete by filter explains what its filter takes, and nothing else', () =
   expect(explained({ position_below: BELOW, memory_type: 'conversation' })).toEqual([]);
 });
 
-test('a tag that the orchestrator lost is there all the same', () => {
+test('a tag that the orchestrator lost counts as present', () => {
   const untagged = { ...noteOf('a', positionOf(1), []), dueTags: ['note', 'key:a'] };
   expect(explained({ position_below: BELOW, tags: ['key:a'] }, [untagged])).toEqual(['a']);
 });

@@ -42,7 +42,7 @@ const named = (text: string, newer = 0): NamedItem => ({
 });
 
 describe('what a write names by place is', () => {
-  test('the same item on both sides, however many older ones the secondary still holds', () => {
+  test('the same item on both sides, even if the secondary holds older equal ones', () => {
     const texts = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(texts, texts, fc.nat(7), (shown, forgotten, place) => {
@@ -54,12 +54,12 @@ describe('what a write names by place is', () => {
     );
   });
 
-  test('nothing where the list is shorter, and each item once', () => {
+  test('nothing if the list is shorter, and each item once', () => {
     expect(nameItems(laneOf(['a']), [1, -1, Number.NaN])).toEqual([]);
     expect(nameItems(laneOf(['a', 'b', 'a']), [0, 2, 0])).toEqual([named('a', 1), named('a')]);
   });
 
-  test('not found where the secondary lacks one of them', () => {
+  test('not found if the secondary lacks one of them', () => {
     const stored = ['a', 'b'].map(listedAs);
     expect(findNamed([named('a', 1)], stored)).toBeUndefined();
     expect(findNamed([named('a'), named('c')], stored)).toBeUndefined();
@@ -99,7 +99,7 @@ const read = (...writes: PendingWrite[]) =>
 const idsFor = (ids: ReadonlyMap<string, readonly string[]>) => ids.get(named('tea').digest);
 
 describe('a copy of a lane with writes that name their items', () => {
-  test('deletes what they named, and calls lost what nobody named', () => {
+  test('deletes the named items, and counts others that vanished as lost', () => {
     const journaled = read(add(1, 'tea'), remove(2, { items: [named('milk')] }));
     const plan = planCopy({
       source: [itemOf('tea')],
@@ -115,19 +115,19 @@ describe('a copy of a lane with writes that name their items', () => {
     expect(journaled.unaccounted).toBe(0);
   });
 
-  test('gives an item that was written again the id of the write that wrote it last', () => {
+  test('gives an item that was written again the id of its last write', () => {
     const { ids } = read(add(1, 'tea'), remove(2, { items: [named('tea')] }), add(3, 'tea'));
     expect(idsFor(ids)).toEqual(['mem-3']);
   });
 
-  test('takes away the id of the item that was named among equal ones', () => {
+  test('removes the id of the item that was named among equal ones', () => {
     const writes = [add(1, 'tea'), add(2, 'tea'), add(3, 'tea')];
     expect(idsFor(read(...writes, remove(4, { items: [named('tea', 1)] })).ids)).toEqual(['mem-1', 'mem-3']);
     // It stood before everything that the journal still knows.
     expect(idsFor(read(...writes, remove(4, { items: [named('tea', 3)] })).ids)).toHaveLength(3);
   });
 
-  test('allows for one item more that is gone where nobody knows which', () => {
+  test('allows one more missing item if the named item is unknown', () => {
     expect(read(remove(1)).unaccounted).toBe(1);
     expect(read(remove(1, { items: [named('tea')], isUncertain: true })).unaccounted).toBe(1);
     expect(idsFor(read(add(1, 'tea'), remove(2, { items: [named('tea')], isUncertain: true })).ids)).toEqual([
@@ -136,7 +136,7 @@ describe('a copy of a lane with writes that name their items', () => {
   });
 });
 
-test('a clear of unknown outcome covers what a copy numbered while it was under way', () => {
+test('a clear of unknown outcome covers what a copy renumbered meanwhile', () => {
   const sessions: ServiceRuntime = { ...runtime, definition: sessionMemory };
   const clear: PendingWrite = {
     ...writeOf(lane, 2, '{"action": "clear_session", "session_id": "ann"}'),

@@ -46,11 +46,11 @@ test.each<[Facts, FenceReason | undefined]>([
   [{ finding: 3, use: 'compare', view: { isBehind: true } }, 'behind'],
   // Registered alone, nobody else may have written what the journal does not know.
   [{ isAlone: true, view: { isReplicaSilent: true } }, undefined],
-])('a lane of which the journal says %o is fenced by %s', async (facts, reason) => {
+])('a lane with the row %o is fenced by %s', async (facts, reason) => {
   expect(await fencesThat(facts)).toBe(reason);
 });
 
-test('a replica that spills answers no read from memory either', () => {
+test('a replica that spills does not answer reads from memory either', () => {
   const lane = laneNamed('ann');
   lane.adopt(stateOf(lane, { seededCoverage: 1 }));
   const facts = { isSpilling: false };
@@ -71,7 +71,7 @@ test('items that the orchestrator refused keep the reads of their lane on legacy
   expect(await fencesThat({ view: { state } })).toBe('excepted');
 });
 
-test('a read that has waited for its writes is let through although the lane was written to again', async () => {
+test('a read that waited for its writes passes although the lane got new ones', async () => {
   const lane = laneNamed('ann');
   lane.adopt(stateOf(lane, { seededCoverage: 1 }));
   const fences = new Fences({

@@ -13,7 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a lane that is held for longer than the journal keeps others out may have been written to', async () => {
+test('a lane held beyond its expiry may have been written to', async () => {
   const clock = fakeClock();
   const lane = new Lane(SERVICE, ownerNamed('ann'), clock);
   const asked: number[] = [];
@@ -40,7 +40,7 @@ test('a lane that is held for longer than the journal keeps others out may have 
   held.release();
 });
 
-test('a replica that was given up holds nothing any more', async () => {
+test('a replica that was given up holds no lane', async () => {
   const clock = fakeClock();
   const lane = new Lane(SERVICE, ownerNamed('ann'), clock);
   const facts = { mayAct: true };

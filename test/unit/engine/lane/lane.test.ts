@@ -39,7 +39,7 @@ describe('a lane', () => {
     expect(found).toEqual(after);
   });
 
-  test('that another replica wrote to meanwhile is not made clean by an older row', () => {
+  test('that another replica wrote to is not made clean by an older row', () => {
     const lane = laneThatIs('clean');
     lane.beginSettling();
     lane.markDirty();
@@ -56,7 +56,7 @@ describe('a lane', () => {
     expect(lane).toMatchObject({ applied: 4, delivered: 3, isBehind: true });
   });
 
-  test('forgets a reply that is known, and keeps the order of the others', () => {
+  test('drops a reply whose end is known, and keeps the order of the others', () => {
     const lane = laneThatIs('clean');
     const [first, second, third] = ['1', '2', '3'].map((request) => ({
       operation: request as never,
@@ -85,12 +85,12 @@ const CLOSED: readonly (readonly [FenceReason, Partial<FenceFacts>])[] = [
 ];
 
 describe('the fence', () => {
-  test('is open where nothing closes it', () => {
+  test('is open if nothing closes it', () => {
     expect(fenceOf(OPEN, 1)).toBeUndefined();
     expect(fenceOf(OPEN, 0)).toBe('not_seeded');
   });
 
-  test.each(CLOSED)('is closed by %s, also beside every later reason', (reason, facts) => {
+  test.each(CLOSED)('is closed by %s, also with every later reason', (reason, facts) => {
     expect(fenceOf({ ...OPEN, ...facts }, 1)).toBe(reason);
     const later = CLOSED.slice(CLOSED.findIndex(([one]) => one === reason) + 1);
     for (const [, others] of later) expect(fenceOf({ ...OPEN, ...others, ...facts }, 1)).toBe(reason);
@@ -102,7 +102,7 @@ describe('the fence', () => {
     expect(fenceOf({ ...OPEN, finding: 1, condition: 'stopped' }, 1, 'compare_stores')).toBeUndefined();
   });
 
-  test('is closed by a row of another coverage, and where there is no row', () => {
+  test('is closed by a row of another coverage, and without a row', () => {
     const view = {
       state: stateOf({ key: 'a' }, { seededCoverage: 1 }),
       isBehind: false,

@@ -39,14 +39,14 @@ describe('the fence of a lane', () => {
     expect(lane.fence(COVERAGE)).toBeUndefined();
   });
 
-  test('keeps reads on the primary while nothing is covered', () => {
+  test('keeps reads on the primary without coverage', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { seededCoverage: 0 }));
     expect(lane.fence(0)).toBe('not_seeded');
   });
 });
 
-test('who waits for a lane waits only for what was written before', async () => {
+test('a read that waits for a lane waits only for earlier writes', async () => {
   const lane = laneNamed('ann');
   lane.appliedUpTo(3);
   const caughtUp = lane.caughtUp(1_000);
@@ -60,8 +60,8 @@ test('who waits for a lane waits only for what was written before', async () => 
   expect(await late).toBe(false);
 });
 
-describe('what the journal says of a lane', () => {
-  test('never takes back what this replica knows already', () => {
+describe('the journal’s row of a lane', () => {
+  test('never replaces what this replica already knows', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { sequence: 9, generation: 2, seededCoverage: 1, deliveredSequence: 8 }));
     lane.deliveredUpTo(9);
@@ -69,7 +69,7 @@ describe('what the journal says of a lane', () => {
     expect(lane).toMatchObject({ sequence: 9, generation: 2, seededCoverage: 1, delivered: 9 });
   });
 
-  test('does not make a lane clean whose unknown outcome is still being settled', () => {
+  test('does not make a lane clean whose unknown outcome is being settled', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { isHome: false }));
     lane.markDirty();
@@ -81,7 +81,7 @@ describe('what the journal says of a lane', () => {
     expect(lane.condition).toBe('clean');
   });
 
-  test('a row that was read before a finding was recorded or settled changes nothing', () => {
+  test('changes nothing if it was read before a finding changed', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { seededCoverage: 1 }));
     lane.found(4);
@@ -102,7 +102,7 @@ describe('what the journal says of a lane', () => {
     expect(lane.condition).toBe('copying');
   });
 
-  test('is asked for once, and a lane that it does not know is new', async () => {
+  test('is queried once, and a lane without a row is new', async () => {
     const asked: string[] = [];
     const lanes = createLanes(
       readableJournal({ lanes: [{ owner: 'ann', state: { sequence: 4, condition: 'dirty' } }], asked }),
@@ -116,7 +116,7 @@ describe('what the journal says of a lane', () => {
     expect(asked).toEqual(['jarvis-memory/ann', 'jarvis-memory/bob']);
   });
 
-  test('is asked for many lanes at once, page by page, and for none of them again', async () => {
+  test('is queried for many lanes at once, page by page, each once', async () => {
     const questions: (readonly LaneKey[])[] = [];
     const journal = readableJournal({ lanes: [{ owner: 'owner-1', state: { sequence: 4 } }] });
     const counting = {
@@ -136,7 +136,7 @@ describe('what the journal says of a lane', () => {
   });
 });
 
-test('a gap between the sequences of its own writes tells a replica that it was not alone', () => {
+test('a gap in the sequences shows a replica that it was not alone', () => {
   const lane = laneNamed('ann');
   lane.sequenced(1);
   lane.sequenced(2);
@@ -145,29 +145,29 @@ test('a gap between the sequences of its own writes tells a replica that it was 
   expect(lane.hasUnseen).toBe(true);
 });
 
-describe('what another replica changed', () => {
-  test('does not make a lane copied again that its home has copied since the row was read', () => {
+describe('a change by another replica', () => {
+  test('starts no copy if the home has copied the lane since the row was read', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { condition: 'clean' }));
     lane.adoptForeign(stateOf(lane, { condition: 'copying', sequence: 7 }));
     expect([lane.condition, lane.sequence]).toEqual(['clean', 7]);
   });
 
-  test('does not end a copy that its home has begun since the row was read', () => {
+  test('does not end a copy that the home has begun since the row was read', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { condition: 'copying' }));
     lane.adoptForeign(stateOf(lane, { condition: 'clean' }));
     expect(lane.condition).toBe('copying');
   });
 
-  test('makes a lane dirty, whatever its home believes', () => {
+  test('makes a lane dirty, whatever its home knows', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { condition: 'clean' }));
     lane.adoptForeign(stateOf(lane, { condition: 'dirty' }));
     expect(lane.condition).toBe('dirty');
   });
 
-  test('is believed by whoever becomes the home with it', () => {
+  test('is adopted by the replica that becomes the home with it', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { condition: 'clean', isHome: false }));
     lane.adoptForeign(stateOf(lane, { condition: 'copying' }));
@@ -175,8 +175,8 @@ describe('what another replica changed', () => {
   });
 });
 
-describe('a reader that waits for the secondary', () => {
-  test('goes on as soon as the last applied write is there, and not before', async () => {
+describe('a read that waits for the secondary', () => {
+  test('continues as soon as the last applied write is there, and not before', async () => {
     const lane = laneNamed('ann');
     lane.appliedUpTo(2);
     const caughtUp = lane.caughtUp(1_000);
@@ -189,7 +189,7 @@ describe('a reader that waits for the secondary', () => {
     expect(await caughtUp).toBe(true);
   });
 
-  test('gives up in time', async () => {
+  test('stops waiting in time', async () => {
     const clock = fakeClock();
     const lane = laneNamed('ann');
     lane.appliedUpTo(1);
@@ -201,7 +201,7 @@ describe('a reader that waits for the secondary', () => {
   });
 });
 
-test('only lanes of which nothing is open leave the memory', async () => {
+test('only lanes without work in progress are dropped from memory', async () => {
   const held = ownerNamed('user-4');
   const lanes = createLanes(readableJournal({}), fakeClock(), ({ owner }) => owner === held);
   const named = (index: number) => lanes.of(SERVICE, ownerNamed(`user-${index}`));
@@ -216,7 +216,7 @@ test('only lanes of which nothing is open leave the memory', async () => {
   expect(busy.map((lane, index) => named(index) === lane)).toEqual([true, true, true, true, true]);
 });
 
-test('who must forget all lanes goes on with the same ones, since a copy may be at one of them, and asks for what they are', async () => {
+test('forgotten lanes stay the same objects and are loaded again', async () => {
   const asked: (readonly LaneKey[])[] = [];
   const journal = readableJournal({
     lanes: [{ owner: 'ann', state: { condition: 'dirty', isHome: false } }],
@@ -234,7 +234,7 @@ test('who must forget all lanes goes on with the same ones, since a copy may be 
   expect(asked).toHaveLength(1);
 });
 
-test('what the journal said before a lane was forgotten is not believed', async () => {
+test('an answer from before a lane was forgotten is ignored', async () => {
   const answers: ((condition: 'clean' | 'stopped') => void)[] = [];
   const key = laneKeyOf(SERVICE, ownerNamed('ann'));
   const journal = {

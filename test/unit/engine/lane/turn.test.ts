@@ -11,7 +11,7 @@ afterEach(() => {
 
 const LATE_MS = 1_000;
 
-test('a turn is given in the order in which it was asked for', async () => {
+test('turns are given in the order of the requests', async () => {
   const turn = new Turn(fakeClock());
   const order: number[] = [];
   const held = await turn.take(LATE_MS);
@@ -27,7 +27,7 @@ test('a turn is given in the order in which it was asked for', async () => {
   expect(turn.isTaken).toBe(false);
 });
 
-test('nobody slips in between the one who leaves and the next in line', async () => {
+test('no other call gets in between a release and the next turn', async () => {
   const turn = new Turn(fakeClock());
   const held = await turn.take(LATE_MS);
   const order: string[] = [];
@@ -44,7 +44,7 @@ test('nobody slips in between the one who leaves and the next in line', async ()
   expect(order).toEqual(['waited', 'came later']);
 });
 
-test('who waits past the deadline is told that nothing was done', async () => {
+test('a wait past the deadline fails, and nothing was done', async () => {
   const clock = fakeClock();
   const turn = new Turn(clock);
   const release = await turn.take(LATE_MS);
@@ -55,7 +55,7 @@ test('who waits past the deadline is told that nothing was done', async () => {
   expect(turn.isTaken).toBe(false);
 });
 
-test('who gave up waiting is not given the turn, and does not keep it from those behind', async () => {
+test('a call that stopped waiting gets no turn, and blocks no other', async () => {
   const clock = fakeClock();
   const turn = new Turn(clock);
   const release = await turn.take(LATE_MS);
@@ -68,7 +68,7 @@ test('who gave up waiting is not given the turn, and does not keep it from those
   expect(turn.isTaken).toBe(false);
 });
 
-test('giving a turn back twice does not admit a second holder', async () => {
+test('returning a turn twice does not admit a second holder', async () => {
   const turn = new Turn(fakeClock());
   const release = await turn.take(LATE_MS);
   const next = turn.take(LATE_MS);

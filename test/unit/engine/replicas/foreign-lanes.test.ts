@@ -14,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('what others did to lanes is told of each, although the journal goes away while one of them is looked at', async () => {
+test('every foreign change is reported, even if the journal goes away meanwhile', async () => {
   const clock = fakeClock();
   const { emit } = recorder();
   const keys = ['ann', 'bob'].map((name) => laneKeyOf(SERVICE, ownerNamed(name)));

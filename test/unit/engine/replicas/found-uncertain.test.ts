@@ -23,7 +23,7 @@ function createTold() {
   return { lane, told };
 }
 
-test('what another replica found while its home settled is settled for itself; what it wrote, or is told again, is not', () => {
+test('uncertainty found by another replica is settled separately', () => {
   const { lane, told } = createTold();
   expect(told({ sequence: 1, foundUncertain: 1 })).toBe(1);
   expect(told({ sequence: 1, foundUncertain: 1 })).toBe(1);
@@ -33,7 +33,7 @@ test('what another replica found while its home settled is settled for itself; w
   expect(told({ sequence: 2, foundUncertain: 4 })).toBe(3);
 });
 
-test('what another replica’s unjournaled write changed late is no loss: the lane counts as never seeded', () => {
+test('a late unjournaled write of another replica makes the lane unseeded', () => {
   const { lane, told } = createTold();
   lane.seededUnder(3);
   told({ reason: 'unknown_outcome', seededCoverage: 3 });

@@ -68,7 +68,7 @@ async function createReplica(row: Partial<LaneState> = {}) {
   };
 }
 
-test('what a database that fell takes back of a delivery is recorded again', async () => {
+test('a delivery record that a database crash takes back is written again', async () => {
   const { lane, done, note, beats, look } = await createReplica({ deliveredSequence: 4 });
   lane.deliveredUpTo(5);
   note();
@@ -81,7 +81,7 @@ test.each<[name: string, row: Partial<LaneState>, done: readonly string[]]>([
   ['of this home is made good', {}, ['unseeded']],
   ['that the record of its deliveries has let go of, too', { isHome: false }, ['unseeded']],
   ['that is not its own and stopped waits for a person', { isHome: false, condition: 'stopped' }, []],
-])('what it takes back of a seeded lane %s', async (_name, row, expected) => {
+])('a seeded lane that a database crash takes back %s', async (_name, row, expected) => {
   const { lane, done, note, beats, look } = await createReplica({ seededCoverage: 0, ...row });
   lane.seededUnder(1);
   note();
@@ -90,7 +90,7 @@ test.each<[name: string, row: Partial<LaneState>, done: readonly string[]]>([
   expect(done).toEqual(expected);
 });
 
-test('the journal is asked behind a heartbeat, whose commit has made the record durable, and once', async () => {
+test('the journal is queried once, after a heartbeat that made the record durable', async () => {
   const { journal, note, beats, look } = await createReplica();
   note();
   await look();
@@ -101,7 +101,7 @@ test('the journal is asked behind a heartbeat, whose commit has made the record 
   expect(journal.asked).toBe(1);
 });
 
-test('what was done meanwhile is looked at once more', async () => {
+test('work that was done meanwhile is checked again', async () => {
   const { journal, note, beats, look } = await createReplica();
   note();
   await beats();
@@ -113,7 +113,7 @@ test('what was done meanwhile is looked at once more', async () => {
   expect(journal.asked).toBe(2);
 });
 
-test('writes that wait in the journal, of a lane that nobody here is at, go on', async () => {
+test('writes that wait in the journal for a lane without work are delivered', async () => {
   const { lane, journal, done, note, beats, look } = await createReplica({ sequence: 6 });
   lane.sequenced(lane.ownSequence + 2);
   journal.waiting = [6];
@@ -128,7 +128,7 @@ test.each<[name: string, facts: { isHolding?: true; isHeld?: true }, row: Partia
   ['is to be copied', { isHeld: true }, {}],
   ["is another replica's", {}, { isHome: false }],
   ['the journal calls dirty', {}, { condition: 'dirty' }],
-])('a lane that %s is let be', async (_name, facts, row) => {
+])('a lane that %s is left alone', async (_name, facts, row) => {
   const { lane, journal, done, note, beats, look, ...replica } = await createReplica({ sequence: 6, ...row });
   Object.assign(replica.facts, facts);
   lane.sequenced(lane.ownSequence + 2);
@@ -139,7 +139,7 @@ test.each<[name: string, facts: { isHolding?: true; isHeld?: true }, row: Partia
   expect(done).toEqual([]);
 });
 
-test('a newest write that had no effect is nothing that waits', async () => {
+test('a newest write without effect does not count as waiting', async () => {
   const { lane, done, note, beats, look } = await createReplica({ sequence: 6 });
   lane.sequenced(lane.ownSequence + 2);
   note();
@@ -148,7 +148,7 @@ test('a newest write that had no effect is nothing that waits', async () => {
   expect(done).toEqual([]);
 });
 
-test('an answer of before the lane was forgotten is not believed', async () => {
+test('an answer from before the lane was forgotten is ignored', async () => {
   const { lane, journal, done, note, beats, look } = await createReplica({ deliveredSequence: 4 });
   lane.deliveredUpTo(5);
   note();
@@ -159,7 +159,7 @@ test('an answer of before the lane was forgotten is not believed', async () => {
 });
 
 test.each<[Lane['condition']]>([['copying'], ['dirty']])(
-  'a lane taken for %s, and nobody at it, is clean when the journal has said so twice',
+  'a lane that is %s in memory only becomes clean after two checks',
   async (condition) => {
     const { lane, look } = await createReplica();
     if (condition === 'dirty') lane.markDirty();
@@ -171,7 +171,7 @@ test.each<[Lane['condition']]>([['copying'], ['dirty']])(
   },
 );
 
-test('of one that is being settled or copied the journal is not asked', async () => {
+test('a lane that is being settled or copied is not queried', async () => {
   const { lane, journal, facts, look } = await createReplica();
   lane.markDirty();
   lane.beginSettling();

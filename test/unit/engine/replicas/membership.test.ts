@@ -36,7 +36,7 @@ async function createMember(others: ReplicaReport[] = []) {
   return { membership, identity, facts };
 }
 
-test('a replica trusts to be alone for two seconds after its last answered heartbeat', async () => {
+test('a replica assumes it is alone for two seconds after an answered heartbeat', async () => {
   const { membership } = await createMember();
   nowMs = 1_999;
   expect(membership.isAlone).toBe(true);
@@ -54,7 +54,7 @@ test('no write is sent in the last second of the lease', async () => {
   expect(membership.mayAct).toBe(false);
 });
 
-test('a replica that was given up acts two seconds after it registered under a new name', async () => {
+test('a replica that was given up acts two seconds after its new registration', async () => {
   const { membership, identity, facts } = await createMember([OTHER]);
   const before = identity.id;
   facts.isListed = false;

@@ -41,7 +41,7 @@ test('a seeded lane with waiting writes needs no copy', async () => {
   expect(await taken(2, { pending: [{ lane: KEY, newest: 7 }] })).toEqual(['deliver up to 7']);
 });
 
-test('a lane with an unsettled intent is settled, and one with an unknown outcome looked at again', async () => {
+test('a lane with an unsettled intent is settled, one with an unknown outcome copied', async () => {
   expect(await taken(2, { dirty: [KEY] })).toEqual(['settle']);
   expect(await taken(2, { unclosed: [KEY] })).toEqual(['look once more']);
 });

@@ -86,7 +86,7 @@ async function createPair() {
   };
 }
 
-test('what another replica had found out of a lane is known when it has left', async () => {
+test('what a departed replica found out about a lane is known', async () => {
   const pair = await createPair();
   expect(await pair.fence()).toBeUndefined();
   pair.becomes({ condition: 'stopped', exceptions: 1 });
@@ -100,7 +100,7 @@ test('what another replica had found out of a lane is known when it has left', a
   expect(await pair.fence()).toBe('stopped');
 });
 
-test('who remembers to have been the home of a lane once asks for it all the same', async () => {
+test('a replica that remembers being the home of a lane still asks for it', async () => {
   const pair = await createPair();
   pair.lane.adopt(stateOf(pair.lane, { isHome: true }));
   pair.becomes({ exceptions: 2, isHome: true });
@@ -109,7 +109,7 @@ test('who remembers to have been the home of a lane once asks for it all the sam
   expect(await pair.fence()).toBe('excepted');
 });
 
-test('a lane that it is at work on is not asked for: memory is ahead of the journal', async () => {
+test('a lane in work is not queried, because memory is ahead of the journal', async () => {
   const pair = await createPair();
   pair.lane.adopt(stateOf(pair.lane, { isHome: true }));
   pair.lane.beginCopy();
@@ -119,7 +119,7 @@ test('a lane that it is at work on is not asked for: memory is ahead of the jour
   expect(await pair.fence()).toBe('copying');
 });
 
-test('taking over is one thing at a time, and once more where it is asked for meanwhile', async () => {
+test('one take-over runs at a time, and again if requested meanwhile', async () => {
   const pair = await createPair();
   await pair.isSilent();
   await pair.isSilent();

@@ -43,7 +43,7 @@ async function createLooking() {
   return { lane, facts, attended, looks: (times: number) => clock.pass(times * LOOKS_MS) };
 }
 
-test('a lane that the journal calls unwell, and nobody is at, is attended to when it is so twice', async () => {
+test('an unwell lane without work is attended to at the second check', async () => {
   const { lane, attended, looks } = await createLooking();
   await looks(1);
   expect(attended).toEqual([]);
@@ -51,14 +51,14 @@ test('a lane that the journal calls unwell, and nobody is at, is attended to whe
   expect(attended).toEqual([lane]);
 });
 
-test('so is one that this replica was told is being copied, and does not copy', async () => {
+test('so is a lane that the journal calls copying and nothing copies', async () => {
   const { lane, attended, looks } = await createLooking();
   lane.beginCopy();
   await looks(2);
   expect(attended).toEqual([lane]);
 });
 
-test('a row that was read just before its copy ended says nothing', async () => {
+test('a row read just before its copy ended proves nothing', async () => {
   const { facts, attended, looks } = await createLooking();
   await looks(1);
   facts.unwell = [];
@@ -72,7 +72,7 @@ test.each<[name: string, facts: { condition?: 'dirty'; settling?: number; isHeld
   ['known to be dirty', { condition: 'dirty' }],
   ['being settled', { settling: 1 }],
   ['to be copied', { isHeld: true }],
-])('a lane that is %s is attended to already', async (_name, { isHeld = false, ...state }) => {
+])('a lane that is %s is already attended to', async (_name, { isHeld = false, ...state }) => {
   const { lane, facts, attended, looks } = await createLooking();
   if (state.condition === 'dirty') lane.markDirty();
   if (state.settling === 1) lane.beginSettling();

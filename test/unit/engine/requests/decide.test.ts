@@ -107,7 +107,7 @@ describe('where an operation goes', () => {
     expect(decide(action, isCovered, { flags: flagsThatAreOn(on), context })).toEqual(expected);
   });
 
-  test('is asked of the flags with the operation’s own context, and only for reads', () => {
+  test('the flags get the operation’s own context, and only for reads', () => {
     const flags = flagsThatAreOn(['read-cutover']);
     decide(WRITE, true, { flags, context });
     expect(flags.seen).toEqual([]);
@@ -121,7 +121,7 @@ describe('where an operation goes', () => {
     mayBegin: () => true,
   });
 
-  test.each(['interlock', 'latched'] as const)('a read that is cut over stays on legacy: %s', (loweredBy) => {
+  test.each(['interlock', 'latched'] as const)('a cut-over read stays on legacy: %s', (loweredBy) => {
     const flags = flagsThatAreOn(['shadow-read', 'read-cutover']);
     const limits = limited({ atMost: 0, loweredBy });
     const expected = { primary: 'legacy', dualWrite: true, shadowRead: true, reason: loweredBy };
@@ -129,12 +129,12 @@ describe('where an operation goes', () => {
     expect(decide(WRITE, true, { flags, context, limits }).dualWrite).toBe(true);
   });
 
-  test('what is not asked for is not said to be lowered', () => {
+  test('a share that is not requested is not reported as lowered', () => {
     const limits = limited({ atMost: 0, loweredBy: 'latched' });
     expect(decide(READ, true, { flags: flagsThatAreOn([]), context, limits }).reason).toBe('flag_off');
   });
 
-  test('shadow reads are held back where load must fall', () => {
+  test('shadow reads are stopped to reduce load', () => {
     const flags = flagsThatAreOn(['shadow-read', 'read-cutover']);
     const limits = limited({ atMost: 100 }, false);
     const expected = { primary: 'orchestrator', dualWrite: true, shadowRead: false, reason: 'flag_on' };

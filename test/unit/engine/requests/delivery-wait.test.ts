@@ -40,11 +40,11 @@ function waitUnderTest() {
   };
 }
 
-test('before anything is measured a read waits 25 ms for its delivery', () => {
+test('before anything is measured, a read waits 25 ms for its delivery', () => {
   expect(waitUnderTest().ms()).toBe(25);
 });
 
-test('a read waits a quarter longer than deliveries took lately', () => {
+test('a read waits a quarter longer than recent deliveries took', () => {
   const { ms, delivered } = waitUnderTest();
   delivered(8);
   expect(ms()).toBe(10);
@@ -52,7 +52,7 @@ test('a read waits a quarter longer than deliveries took lately', () => {
   expect(ms()).toBe(15);
 });
 
-test('the wait leaves the reads within 25 ms of the 99th percentile on legacy', () => {
+test('the wait keeps reads within 25 ms of the 99th percentile on legacy', () => {
   const { ms, delivered, answered } = waitUnderTest();
   delivered(100, 20);
   delivered(1, 236);
@@ -63,7 +63,7 @@ test('the wait leaves the reads within 25 ms of the 99th percentile on legacy', 
   expect(ms()).toBe(60);
 });
 
-test('where the fastest deliveries take too long a read does not wait', () => {
+test('a read does not wait if even the fastest deliveries take too long', () => {
   const { ms, delivered } = waitUnderTest();
   delivered(400);
   expect(ms()).toBe(0);
@@ -71,7 +71,7 @@ test('where the fastest deliveries take too long a read does not wait', () => {
   expect(ms()).toBe(12.5);
 });
 
-test('what legacy took a quarter of an hour ago allows no longer wait', () => {
+test('durations of legacy from 15 minutes ago allow no longer wait', () => {
   const { ms, pass, answered } = waitUnderTest();
   answered('legacy', 2, 250);
   answered('legacy', 90, 6);
@@ -80,7 +80,7 @@ test('what legacy took a quarter of an hour ago allows no longer wait', () => {
   expect(ms()).toBe(25);
 });
 
-test('failed calls and probes say nothing', () => {
+test('failed calls and probes do not count', () => {
   const wait = new DeliveryWait({ now: () => 0, wallMs: () => 0, sleep: async () => undefined });
   const facts = {
     service: SERVICE,
@@ -96,7 +96,7 @@ test('failed calls and probes say nothing', () => {
   expect(wait.of(SERVICE, ACTION)).toBe(25);
 });
 
-test('a read of a new lane waits as long as copies take, and not for copies that take too long', () => {
+test('a read of a new lane waits as long as copies take, within the limit', () => {
   const { msOfCopy, copied, delivered } = waitUnderTest();
   delivered(2);
   expect(msOfCopy()).toBe(25);

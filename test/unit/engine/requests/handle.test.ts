@@ -95,7 +95,7 @@ describe('a request', () => {
     ['{"action": "toString"}', 'pass through other'],
     ['{}', 'pass through other'],
     ['{"action": "add_memory", "user_id": 7}', 'pass through add_memory'],
-  ])('%s goes its way', async (body, way) => {
+  ])('%s takes its path', async (body, way) => {
     const { ask, followed } = createHandler();
     expect(await ask(body)).toBe(ANSWERED.reply);
     expect(followed).toEqual([way]);
@@ -117,7 +117,7 @@ describe('a request', () => {
   });
 });
 
-describe('what would harm a service is refused in its own words', () => {
+describe('a harmful request is refused in the service’s dialect', () => {
   const cases = {
     empty: '',
     too_large: 'x'.repeat(1_025),
@@ -138,7 +138,7 @@ describe('what would harm a service is refused in its own words', () => {
     expect(events[0]).toEqual({ name: 'operation:refused', event: { service: SERVICE, problem } });
   });
 
-  test('what the frontend itself found wrong', async () => {
+  test('a problem that the frontend found is refused', async () => {
     const { handler, followed } = createHandler();
     const problem = { kind: 'several_frames', detail: 'the message has 2 frames' } as const;
     const reply = await handler.handle({ service: SERVICE, body: Buffer.from(''), receivedAtMs: 0, problem });
@@ -147,7 +147,7 @@ describe('what would harm a service is refused in its own words', () => {
   });
 });
 
-describe('a failure on the way is answered in the service’s words, without what is behind the proxy', () => {
+describe('a failure is answered in the service’s dialect, without internals', () => {
   const outage = (message: string, effect: 'unknown' | 'not_applied', reason?: string) =>
     new ConnectionError(message, { effect, ...(reason !== undefined && { reason }) });
   const refused = 'connect ECONNREFUSED 10.0.0.7:5574';
@@ -213,12 +213,12 @@ describe('a failure on the way is answered in the service’s words, without wha
   });
 });
 
-test('a service that nobody configured is a mistake of the frontend, not of the agent', async () => {
+test('an unconfigured service is an error of the frontend, not of the agent', async () => {
   const { ask } = createHandler();
   await expect(ask('{}', serviceName('unheard-of'))).rejects.toThrow('Unknown service "unheard-of"');
 });
 
-test('a GET without a body has the meaning that its definition finds in the address', async () => {
+test('a GET without a body is read from its address by the definition', async () => {
   const { handler, followed, events } = createHandler();
   const http = { method: 'GET', path: '/memories/ann', headers: {} };
   const reply = await handler.handle({ service: OVER_HTTP, body: Buffer.alloc(0), receivedAtMs: 0, http });

@@ -57,13 +57,13 @@ test('a write of an uncovered service passes, and the first copies wait for its 
   expect(names()).toEqual(['operation:received', 'operation:decided', 'backend:called', 'operation:replied']);
 });
 
-test('what broke off after it was sent is waited for until the service has answered probes', () => {
+test('a request that broke off after it was sent is waited for by probes', () => {
   const { pass, coverage } = createPass();
   pass(WRITE)?.end('unavailable');
   expect(coverage.unjournaled).toBe(1);
 });
 
-test('what no definition knows is counted, whether the service is covered or not', () => {
+test('unknown requests are counted, whether the service is covered or not', () => {
   for (const number of [0, 7]) {
     const { path, names } = createPass(number);
     path.passUnknown({ service: JARVIS, receivedAtMs: 0 })('answered');
@@ -71,7 +71,7 @@ test('what no definition knows is counted, whether the service is covered or not
   }
 });
 
-describe('what must be handled does not pass', () => {
+describe('requests for the engine do not pass', () => {
   test('a covered service', () => {
     const { pass, coverage, names } = createPass(7);
     expect(pass(WRITE)).toBeUndefined();
@@ -86,7 +86,7 @@ describe('what must be handled does not pass', () => {
     },
   );
 
-  test('an owner that the proxy issues', () => {
+  test('an owner that the proxy generates', () => {
     const { pass } = createPass();
     expect(pass('{"action": "create_session", "user_id": "ann"}', SESSIONS)).toBeUndefined();
   });

@@ -76,13 +76,13 @@ test('a read of a new owner waits for the first copy of its lane', async () => {
   expect([read.by(), read.fellBackBecauseOf()]).toEqual(['orchestrator', []]);
 });
 
-test('legacy answers where the first copy of a lane takes too long', async () => {
+test('legacy answers if the first copy of a lane takes too long', async () => {
   const read = readOfNewLane({ isCopiedSoon: true });
   await read.pass(COPY_WAIT_MS);
   expect([read.by(), read.fellBackBecauseOf()]).toEqual(['legacy', ['not_seeded']]);
 });
 
-test('legacy answers at once where no copy of the lane is asked for', async () => {
+test('legacy answers at once if no copy of the lane is requested', async () => {
   const read = readOfNewLane({ isCopiedSoon: false });
   await read.pass(0);
   expect([read.by(), read.fellBackBecauseOf()]).toEqual(['legacy', ['not_seeded']]);

@@ -136,7 +136,7 @@ function createPath(
 
 const DECISION = { dualWrite: true } as never;
 
-test('a write that waited while another’s outcome became unknown is held back, and sent once that one is through', async () => {
+test('a write that waits is held while another’s outcome is being settled', async () => {
   const state = { isShut: true };
   const opens = async (): Promise<void> => {
     state.isShut = false;
@@ -148,7 +148,7 @@ test('a write that waited while another’s outcome became unknown is held back,
   expect(names().filter((name) => name === 'write:sent')).toHaveLength(1);
 });
 
-test('where the service does not answer its probes it is refused at its deadline, and was not sent', async () => {
+test('without answered probes it is refused at its deadline, and was not sent', async () => {
   const refusal = new ConnectionError('unsettled', { effect: 'not_applied', reason: 'unsettled' });
   const { path, attempts, names } = createPath(() => Promise.reject(refusal), { isShut: true });
   await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'unsettled' });
@@ -159,7 +159,7 @@ test('where the service does not answer its probes it is refused at its deadline
 test.each([
   [true, 'whoever is the home then'],
   [false, 'nobody: it waits for its delivery already'],
-])('given up meanwhile (%o), the home is told once the outcome is durable: %s', async (isGivenUp) => {
+])('after a loss (%o) the home is notified when the outcome is durable: %s', async (isGivenUp) => {
   let record: (isDurable: boolean) => void = () => undefined;
   const recorded = new Promise<boolean>((resolve) => (record = resolve));
   const { path, lanes, toldHome } = createPath(async () => undefined, { isShut: false }, recorded);
@@ -181,7 +181,7 @@ test.each([
   ['clean', 7],
   ['copying', -1],
 ] as const)(
-  'a late reply to a write that was sent while its lane was %s tells of generation %i',
+  'a late reply to a write sent while its lane was %s gives generation %i',
   async (condition, generation) => {
     const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true });
     const lane = lanes.of(SERVICE, OWNER);
@@ -197,7 +197,7 @@ test.each([
   [7, false],
   [8, true],
 ])(
-  'a late reply that a copy (generation 7 -> %i) may have overtaken asks for another one (%o), which no other late reply spares',
+  'a late reply after a copy (generation 7 -> %i) requests another one (%o)',
   async (generation, isAsked) => {
     const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true });
     const lane = lanes.of(SERVICE, OWNER);
@@ -219,7 +219,7 @@ test.each([
   [1, 3_600_000, FROM_ITS_FILE, ['delivery'], 'nor does one that jumps the other way'],
   [5_100, 0, {}, ['delivery'], 'where nothing can be copied it is delivered'],
 ])(
-  'a write whose reply comes %i ms after it was accepted, while the clock on the wall jumps %i ms, its store readable or not (%o), asks for %o: %s',
+  'a reply after %i ms with a clock jump of %i ms (readable: %o) asks for %o: %s',
   async (takesMs, jumpsMs, access, expected, _why) => {
     const { path, lanes, asked } = createPath(async () => undefined, { isShut: false, takesMs, jumpsMs });
     const lane = lanes.of(SERVICE, OWNER);
@@ -229,7 +229,7 @@ test.each([
   },
 );
 
-test('a lane is copied when the outcome of its write could not be recorded', async () => {
+test('a lane is copied if the outcome of its write could not be recorded', async () => {
   const { path, lanes, asked } = createPath(async () => undefined, { isShut: false }, Promise.resolve(false));
   const lane = lanes.of(SERVICE, OWNER);
   lane.adopt(stateOf(lane, { seededCoverage: 1 }));
@@ -238,7 +238,7 @@ test('a lane is copied when the outcome of its write could not be recorded', asy
   expect(asked).toEqual(['delivery', 'outcome_not_recorded']);
 });
 
-test('beside other replicas an unknown outcome is recorded after its lane is marked dirty', async () => {
+test('with other replicas the lane is marked dirty before the unknown outcome', async () => {
   let mark = (): void => undefined;
   const marked = new Promise<void>((resolve) => (mark = resolve));
   const { path, outcomes } = createPath(async () => undefined, { isShut: false, isSilent: true, marked });
@@ -265,7 +265,7 @@ test.each([
 test.each([
   [0, ['unseeded']],
   [1, []],
-])('a write without effect to a lane of coverage %i asks for %o', async (seededCoverage, expected) => {
+])('a write without effect to a lane of coverage %i requests %o', async (seededCoverage, expected) => {
   const refusal = new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
   const { path, lanes, asked, outcomes } = createPath(() => Promise.reject(refusal), { isShut: true });
   const lane = lanes.of(SERVICE, OWNER);

@@ -51,7 +51,7 @@ function found(lists: { base?: string; legacy: string; orchestrator: string }): 
   ].sort();
 }
 
-describe('with what both sides once held, every difference is put down to the side that moved', () => {
+describe('with a known base, every difference is attributed to the side that moved', () => {
   test.each<[what: string, base: string, legacy: string, orchestrator: string, expected: string[]]>([
     ['nothing', 'abc', 'abc', 'abc', []],
     ['altered there', 'abc', 'abc', 'axc', ['altered orchestrator']],
@@ -91,7 +91,7 @@ describe('with what both sides once held, every difference is put down to the si
   });
 });
 
-describe('without it, no side is blamed, and nothing that is ours may be taken off the orchestrator', () => {
+describe('without a base, no side is blamed, and no item of ours may be removed', () => {
   test.each<[legacy: string, orchestrator: string, expected: string[]]>([
     ['abc', 'axc', ['altered unknown']],
     ['abc', 'ac', ['removed unknown']],
@@ -103,7 +103,7 @@ describe('without it, no side is blamed, and nothing that is ours may be taken o
   });
 });
 
-test('only what was replaced, or never written through the proxy, may be removed', () => {
+test('only items that were replaced, or never written through the proxy, may go', () => {
   const { removable } = attribute({
     legacy: legacy('axd'),
     orchestrator: orchestrator('abcdY'),
@@ -114,7 +114,7 @@ test('only what was replaced, or never written through the proxy, may be removed
   expect(removable.map(({ memory_id: id }) => id)).toEqual(['m1', 'm4']);
 });
 
-test('an item that lost its tag was altered on the orchestrator, and nothing is taken off', () => {
+test('an item that lost its tag was altered on the orchestrator; nothing is removed', () => {
   const [first, second] = orchestrator('ab');
   if (first === undefined || second === undefined) throw new Error('two items were made');
   const { findings, removable, vanished } = attribute({
@@ -128,7 +128,7 @@ test('an item that lost its tag was altered on the orchestrator, and nothing is 
   expect([...removable, ...vanished]).toEqual([]);
 });
 
-test('a writer that bypasses the proxy is named where the service says who', () => {
+test('a writer that bypasses the proxy is named if the service records it', () => {
   const { findings } = attribute({
     legacy: legacy('abx'),
     orchestrator: orchestrator('ab'),
@@ -145,7 +145,7 @@ test.each([
   ['encoding', '"caf\\u00e9"', '"cafe\\u0301"'],
   ['default_value', '""', '"x"'],
   [undefined, '"one"', '"two"'],
-] as const)('of an altered item both spellings are looked into: %s', (hint, here, there) => {
+] as const)('both values of an altered item give the likely cause: %s', (hint, here, there) => {
   const [item] = legacy('a');
   const [memory] = orchestrator('a');
   if (item === undefined || memory === undefined) throw new Error('two lists of one');

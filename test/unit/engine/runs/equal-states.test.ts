@@ -5,7 +5,7 @@ const MEMBERS = { fields: ['text'], without: [], excludeTags: [] };
 const lanes = new EqualLanes(MEMBERS);
 const known = lanes.statesOf({ legacy: '1:a', orchestrator: { fingerprint: 'f' } });
 
-test('a digest decides where there is one, whatever was known', () => {
+test('a digest decides if there is one, whatever was known', () => {
   expect(lanes.isEqual({ legacy: '1:a', orchestrator: { digest: '1:a' }, known: undefined })).toBe(true);
   expect(lanes.isEqual({ legacy: '1:a', orchestrator: { digest: '1:b', fingerprint: 'f' }, known })).toBe(
     false,
@@ -21,7 +21,7 @@ test('without a digest both sides must show what was once found equal', () => {
   expect(lanes.isEqual({ legacy: '1:a', orchestrator: undefined, known })).toBe(false);
 });
 
-test('what was found equal by other members says nothing', () => {
+test('a result from other members proves nothing', () => {
   const others = new EqualLanes({ ...MEMBERS, fields: ['text', 'role'] });
   expect(others.isEqual({ legacy: '1:a', orchestrator: { fingerprint: 'f' }, known })).toBe(false);
   // Then the orchestrator must digest the lane anew, however well it knows the fingerprint.

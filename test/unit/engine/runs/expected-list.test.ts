@@ -39,25 +39,25 @@ const baseline = { sequence: 1, items: [{ digest: digest('a'), atMs: 0 }] };
 const expected = (writes: readonly PendingWrite[] | undefined) =>
   expectedList(SERVICE, OWNER, { baseline, writes, shown: [{ fields: fieldsOf('a') }] });
 
-test('writes since both sides were equal are added, and what they cleared is gone', () => {
+test('writes since the base are added, and what they cleared is gone', () => {
   expect(expected([])).toEqual([digest('a')]);
   expect(expected([write(2, said('b'))])).toEqual([digest('a'), digest('b')]);
   expect(expected([write(2, { action: 'clear_session' }), write(3, said('c'))])).toEqual([digest('c')]);
 });
 
-test('where it cannot be told it is not guessed', () => {
+test('an unknown list is not guessed', () => {
   expect(expected(undefined)).toBeUndefined();
   expect(expectedList(SERVICE, OWNER, { baseline: undefined, writes: [], shown: [] })).toBeUndefined();
   expect(expected([write(2, said('b'), true)])).toBeUndefined();
 });
 
-test('what a service had forgotten before an owner began again never counts as come back', () => {
+test('items forgotten before an owner began again never count as resurrected', () => {
   const again = { action: 'create_session', user_id: 'u', metadata: {} };
   expect(expected([write(2, again)])).toBeUndefined();
   expect(expected([write(2, { action: 'delete_session' }), write(3, again)])).toEqual([]);
 });
 
-test('what replaces the item under its key leaves every other, and is there itself', () => {
+test('a replacement under a key keeps every other item, and is in the list', () => {
   const service = { ...SERVICE, definition: notes } as unknown as ServiceRuntime;
   const note = (key: string, text: string) => ({ key: JSON.stringify(key), text: JSON.stringify(text) });
   const held = [note('a', '1'), note('b', '2'), note('', '3')];

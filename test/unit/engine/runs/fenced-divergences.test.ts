@@ -38,7 +38,7 @@ test.each([
   expect(told).toEqual([]);
 });
 
-test('beside other replicas the home of the lane is told', async () => {
+test('with other replicas the home of the lane is notified', async () => {
   const { lane, told, store } = fenced(false);
   await store.add(1, {} as never);
   expect(told).toEqual([lane.key]);

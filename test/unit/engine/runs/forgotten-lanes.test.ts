@@ -62,7 +62,7 @@ async function compareGone(retention: Retention, { isListedLost = false } = {}) 
   return { compared, hidden };
 }
 
-test('a comparison that finds forgotten items has them hidden from agents', async () => {
+test('a comparison that finds forgotten items hides them from agents', async () => {
   const { compared, hidden } = await compareGone({ idleSeconds: 3_600 });
   expect(compared).toMatchObject({ verdict: 'equal', forgotten: 1, lost: [] });
   expect(hidden).toEqual([laneKeyOf(SERVICE, OWNER)]);

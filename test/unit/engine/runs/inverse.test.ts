@@ -11,7 +11,7 @@ const write = (action: OrchestratorWrite['action'], payload: object): Orchestrat
   payload: { ...payload },
 });
 
-test('what is deleted, created or moved is put back digit for digit, last things first', () => {
+test('deletes, creates and moves are undone digit for digit, in reverse order', () => {
   const content = '{"n": 12345678901234567890, "f": 1.0}';
   const listed = ['gone', 'moved'].map((id, index) => ({
     fields: {},

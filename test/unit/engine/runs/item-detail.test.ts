@@ -32,7 +32,7 @@ function foundIn(orchestrator: readonly ListedMemory[], texts: readonly string[]
   return detailed(findings, itemsOf);
 }
 
-test('a missing item is told by its place, its time and the shapes of its fields', () => {
+test('a missing item is shown by its place, its time and its fields’ shapes', () => {
   const [finding, ...others] = foundIn([listed('m0', 'one', 0)], ['one', 'my secret'], undefined);
   expect(others).toEqual([]);
   expect(finding).toMatchObject({ side: 'unknown', kind: 'removed', at: at(1), place: 2 });
@@ -55,7 +55,7 @@ test('an item that lacks a tag shows how many tags it has and should have', () =
   expect(found).toMatchObject([{ beforeFields: { tags: 'list(1)' }, afterFields: { tags: 'list(2)' } }]);
 });
 
-test('of more than 1,000 findings only the first carry fields', () => {
+test('with more than 1,000 findings only the first carry fields', () => {
   const texts = Array.from({ length: 1_001 }, (_, index) => `text ${index}`);
   const found = foundIn([], texts);
   expect(found.filter(({ afterFields }) => afterFields !== undefined)).toHaveLength(1_000);

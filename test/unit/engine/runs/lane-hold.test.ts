@@ -65,14 +65,14 @@ function busyLane({ writesAfterRelease }: { writesAfterRelease: boolean }) {
 
 const PATIENCE = { catchUpMs: 250, holdMs: 250 };
 
-test('a lane is let go in time although its store is still being read, once, and what was read still counts', async () => {
+test('a hold ends in time while the store is read, and the reading still counts', async () => {
   const { seen, comparer } = busyLane({ writesAfterRelease: false });
   expect(await comparer.compare(SERVICE, OWNER, PATIENCE)).toMatchObject({ verdict: 'equal' });
   expect(seen.slice(-3)).toEqual(['held', 'released', 'read']);
   expect(seen.filter((what) => what === 'released')).toHaveLength(1);
 });
 
-test('what is read of a lane that was written to after it was let go proves nothing', async () => {
+test('a reading of a lane that was written to after its hold proves nothing', async () => {
   const { comparer } = busyLane({ writesAfterRelease: true });
   expect(await comparer.compare(SERVICE, OWNER, PATIENCE)).toEqual({
     verdict: 'not_comparable',

@@ -36,13 +36,13 @@ test.each([
   });
 });
 
-test('equal lists match; an owner whom neither side knows proves nothing', () => {
+test('equal lists match, and an owner on neither side proves nothing', () => {
   expect(judgementOf(found([])).verdict).toBe('match');
   expect(judgementOf(found([], false)).reason).toBe('unknown_lane');
   expect(judgementOf(found([{ side: 'unknown', kind: 'not_seeded' }])).reason).toBe('not_seeded');
 });
 
-test('what legacy lost is no mistake of the orchestrator, beside a mistake it does not hide it', () => {
+test('a lost item is no error of the orchestrator, and hides no other error', () => {
   const lost: ItemFinding = { side: 'legacy', kind: 'lost', before: 'd1', memoryId: 'm1' };
   expect(judgementOf(found([lost]))).toMatchObject({ verdict: 'not_comparable', reason: 'lost' });
   const judged = judgementOf(found([lost, { side: 'unknown', kind: 'removed', after: '0123456789' }]));
@@ -65,7 +65,7 @@ test.each<[string, ItemFinding, string | undefined]>([
   ['what was altered, as its values say', { side: 'orchestrator', kind: 'altered', hint: 'clock' }, 'clock'],
   ['what was altered for no reason that shows', { side: 'orchestrator', kind: 'altered' }, undefined],
   ['what came back', { side: 'orchestrator', kind: 'resurrected' }, undefined],
-])('a difference of whole lanes hints at its cause: %s', (_what, finding, hint) => {
+])('a difference of whole lanes has a likely cause: %s', (_what, finding, hint) => {
   expect(judgementOf(found([finding])).differences.map((one) => one.hint)).toEqual([hint]);
 });
 

@@ -56,19 +56,19 @@ async function compare(...looks: readonly Shown[]) {
   return { found, looked, heldLooks };
 }
 
-test('a difference counts when two looks show it', async () => {
+test('a difference counts if two looks show it', async () => {
   expect(await compare('x')).toMatchObject({ found: 'different', looked: 2 });
   expect(await compare('x', 'equal')).toMatchObject({ found: 'equal', looked: 2 });
 });
 
-test('one that a look at a racy lane shows first is looked at again, too', async () => {
+test('a difference that a racy look shows first is looked at again', async () => {
   expect(await compare('racy', 'x', 'equal')).toMatchObject({ found: 'equal', looked: 3 });
   expect(await compare('racy', 'x')).toMatchObject({ found: 'different', looked: 3 });
   expect(await compare('x', 'y', 'equal')).toMatchObject({ found: 'equal', looked: 3 });
   expect(await compare('x', 'xy', 'xy')).toMatchObject({ found: 'different', looked: 3 });
 });
 
-test('one that is first seen while the lane is held is looked at twice there', async () => {
+test('a difference first seen while the lane is held is looked at twice there', async () => {
   const racy = ['racy', 'racy', 'racy'] as const;
   expect(await compare(...racy, 'x')).toEqual({ found: 'different', looked: 5, heldLooks: 2 });
   expect(await compare(...racy, 'x', 'equal')).toMatchObject({ found: 'equal', heldLooks: 2 });

@@ -61,7 +61,7 @@ function siftBeside(queuedAt: (nowMs: number) => number) {
   return { asked, sift: () => sieve.sift(service, [OWNER]) };
 }
 
-test('nothing is read of a service while its agents queue, and at once when they do not', async () => {
+test('a service is not read while its agents queue', async () => {
   const busy = siftBeside((nowMs) => (nowMs < 500 ? 3 : 0));
   await busy.sift();
   expect(busy.asked.map(({ what }) => what).sort()).toEqual(['legacy', 'orchestrator']);
@@ -71,7 +71,7 @@ test('nothing is read of a service while its agents queue, and at once when they
   expect(quiet.asked.map(({ atMs }) => atMs)).toEqual([0, 0]);
 });
 
-test('a service whose agents always queue is compared all the same, some lanes every two seconds', async () => {
+test('a service whose agents always queue is compared, in steps of two seconds', async () => {
   const { asked, sift } = siftBeside(() => 1);
   await sift();
   await sift();

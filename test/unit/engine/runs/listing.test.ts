@@ -105,7 +105,7 @@ function start(begun: readonly Run[], problem: Error) {
 
 const unreadable = new ConnectionError(HALF, { effect: 'not_applied', reason: 'unreadable' });
 
-test('a store that cannot be read is left out by name, and what can be done is done', async () => {
+test('an unreadable store is left out by name, and the rest is done', async () => {
   const { runs, worked } = start([runOf(1, 'backfill', [BROKEN, SOUND])], unreadable);
   await eventually('it comes to its end', () => runs.get(1)?.state === 'finished');
   expect(worked).toEqual([`1 ${SOUND}/ann`]);
@@ -115,7 +115,7 @@ test('a store that cannot be read is left out by name, and what can be done is d
   });
 });
 
-test('a parser that quotes what it read is not quoted', async () => {
+test('a parser’s message that quotes content is not shown', async () => {
   const { runs } = start(
     [runOf(1, 'backfill', [BROKEN])],
     new SyntaxError('Unexpected token in "my secret"'),
@@ -124,7 +124,7 @@ test('a parser that quotes what it read is not quoted', async () => {
   expect(runs.get(1)?.reason).toBe(`${BROKEN} was left out: the JSON is incomplete or invalid`);
 });
 
-test('a run that waits for the journal holds up no other, and is not given up', async () => {
+test('a run that waits for the journal blocks no other, and continues later', async () => {
   const away = new StorageError('The journal is away', { effect: 'not_applied' });
   const begun = [runOf(1, 'backfill', [BROKEN]), runOf(2, 'reconcile', [SOUND])];
   const { runs, worked, problems } = start(begun, away);

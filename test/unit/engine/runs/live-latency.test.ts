@@ -31,7 +31,7 @@ test('a second with fewer than 20 operations has no p95, and its operations are 
   expect(latency.lastSecond()).toBe(7);
 });
 
-test('where the last second saw fewer than two operations, the last five are looked at', () => {
+test('if the last second saw fewer than two operations, the last five count', () => {
   const { latency, traffic, pass } = latencyAt();
   traffic(1, 20, 5);
   expect(latency.slower(0)).toEqual({ slower: 5, of: 5 });
@@ -39,7 +39,7 @@ test('where the last second saw fewer than two operations, the last five are loo
   expect(latency.slower(0)).toEqual({ slower: 0, of: 0 });
 });
 
-test('an operation every ten seconds is enough to compare with, and one in half an hour is not', () => {
+test('one operation per ten seconds is enough for a reference, one per 30 min is not', () => {
   const { latency, traffic } = latencyAt();
   traffic(0.1, 300, 5);
   expect(latency.lately()).toBe(5);
@@ -48,7 +48,7 @@ test('an operation every ten seconds is enough to compare with, and one in half 
   expect(rare.latency.lately()).toBeUndefined();
 });
 
-test('what was slow half a minute ago is not compared with any more where there is enough since', () => {
+test('slow operations older than half a minute leave the reference', () => {
   const { latency, traffic } = latencyAt();
   traffic(10, 60, 50);
   traffic(10, 31, 5);

@@ -39,7 +39,7 @@ function paceAt(settings: {
 
 const nothing = async (): Promise<number> => 0;
 
-test('within a second of agents waiting 20 % longer, an eighth of the lanes is under way', async () => {
+test('within a second of 20 % longer waits, an eighth of the lanes is under way', async () => {
   let live = 10;
   const { pace, pass } = paceAt({ live: () => live, calm: 10 });
   expect(pace.width).toBe(8);
@@ -52,7 +52,7 @@ test('within a second of agents waiting 20 % longer, an eighth of the lanes is u
   expect(pace.width).toBe(1);
 });
 
-test('with three operations a second two slow ones are enough, and within a second it is slow', async () => {
+test('at three operations per second two slow ones slow the run within a second', async () => {
   let newest = [10, 9, 8];
   const { pace, pass } = paceAt({ few: () => newest, calm: 10 });
   pass(250);
@@ -84,7 +84,7 @@ test.each<[string, readonly number[], 'agents_wait' | undefined]>([
   expect(pace.brake).toBe(brake);
 });
 
-test('where there was no traffic before the run, few operations are compared with those that are remembered', () => {
+test('without earlier traffic, few operations are compared with the reference', () => {
   const remembered: number[] = [];
   const { pace, pass } = paceAt({ few: () => [30, 30, 30], lately: () => remembered[0] });
   pass(250);
@@ -124,7 +124,7 @@ test('it speeds up again step by step', async () => {
   expect(pace.width).toBe(8);
 });
 
-test('a long line of memories to embed slows it too', () => {
+test('a long queue of embeddings slows it too', () => {
   const { pace, pass } = paceAt({ line: () => 5_001 });
   pass(250);
   expect(pace.brake).toBe('embeddings_wait');
@@ -136,7 +136,7 @@ test('a rate is kept over lanes of any size', async () => {
   expect(now()).toBe(4_000);
 });
 
-test('agents that wait as long without the run are no reason to rest for minutes', async () => {
+test('agents that wait as long without the run do not stop it for minutes', async () => {
   const { pace, pass, now } = paceAt({ live: () => (now() < 1_000 ? 10 : 40), calm: 10 });
   while (now() < 2_000) {
     pass(250);
@@ -150,7 +150,7 @@ test('agents that wait as long without the run are no reason to rest for minutes
   expect(now()).toBeLessThan(90_000);
 });
 
-test('agents that wait because of the run are given way to for as long as it lasts', async () => {
+test('agents that wait because of the run slow it for as long as it lasts', async () => {
   // Half as many lanes under way, and they wait no longer.
   const { pace, pass, now } = paceAt({ live: () => (pace.width > 2 ? 40 : 10), calm: 10 });
   let wide = 0;

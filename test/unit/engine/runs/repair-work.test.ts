@@ -52,7 +52,7 @@ async function repair(width: number, surprising: ReadonlySet<Owner>, before: rea
   return { outcome: await work.page(RUN, page, control), open, compared, repaired };
 }
 
-test('a repair begins no lane behind the first surprise, and leaves the others for another repair', async () => {
+test('a repair stops at the first surprise, and leaves the rest for another one', async () => {
   const [first, ...others] = OWNERS;
   const { outcome, open, compared, repaired } = await repair(1, new Set(OWNERS.slice(0, 1)));
   expect(outcome.halt).toContain(`${SERVICE}/${first ?? ''}: its difference is not the one`);
@@ -70,7 +70,7 @@ test('a repair begins no lane behind the first surprise, and leaves the others f
   );
 });
 
-test('lanes that are under way beside a surprise come to their end', async () => {
+test('lanes in progress at a surprise are finished', async () => {
   const { outcome, open, repaired } = await repair(2, new Set(OWNERS.slice(0, 1)));
   expect(repaired).toEqual(OWNERS.slice(1, 2));
   expect([...open]).toEqual(OWNERS.filter((_, at) => at !== 1));
@@ -84,7 +84,7 @@ test('without a surprise every lane is repaired', async () => {
   expect(outcome.tally.counts).toMatchObject({ lanes_repaired: 6, lanes_left: 0, lanes_not_tried: 0 });
 });
 
-test('what a page had repaired when it was interrupted counts, and is not repaired again', async () => {
+test('lanes repaired before an interruption count, and are not repaired again', async () => {
   const before = OWNERS.slice(0, 2);
   const { outcome, repaired } = await repair(1, new Set(), before);
   expect(repaired).toEqual(OWNERS.slice(2));

@@ -105,7 +105,7 @@ function startRun(parts: {
   return { claims, finished, end, width: () => seen.control?.width() };
 }
 
-test('a run goes slowly while many memories wait to be embedded, says so, and speeds up again', async () => {
+test('a run slows down while many embeddings wait, shows it, and speeds up again', async () => {
   let waiting = 20_000;
   const { width, end } = startRun({ waiting: () => waiting });
   await eventually('one lane at a time', async () => width() === 1);
@@ -116,7 +116,7 @@ test('a run goes slowly while many memories wait to be embedded, says so, and sp
   end();
 });
 
-test('a run goes slowly while agents wait longer than before it', async () => {
+test('a run slows down while agents wait longer than before it', async () => {
   let p95 = 10;
   const { width, end } = startRun({ p95: () => p95 });
   await eventually('it is under way', async () => width() === 16);
@@ -127,7 +127,7 @@ test('a run goes slowly while agents wait longer than before it', async () => {
   end();
 });
 
-test('a run goes slowly with few operations too, where all of them wait longer', async () => {
+test('a run also slows down with few operations, if all of them wait longer', async () => {
   let newest = [9, 9, 10];
   const { width, end } = startRun({ newest: () => newest });
   await eventually('it is under way', async () => width() === 16);
@@ -137,7 +137,7 @@ test('a run goes slowly with few operations too, where all of them wait longer',
   end();
 });
 
-test('pages that are worked on together are claimed one after the other, and share the lanes under way', async () => {
+test('pages in parallel are claimed one by one, and share the lane limit', async () => {
   const { claims, width, end } = startRun({ pages: 5, pagesAtOnce: 2 });
   await eventually('two are claimed', async () => claims.length === 2);
   expect(claims).toEqual([

@@ -43,7 +43,7 @@ test('owners come by activity, the newest item first', async () => {
   expect(owners).toEqual(['new', 'old', 'none']);
 });
 
-test('what will be different on the orchestrator is told beforehand, with the owners', async () => {
+test('expected differences on the orchestrator are reported before, with owners', async () => {
   const { survey: found } = await survey({
     twice: [
       { timestamp: 2, memory: 'x' },
@@ -66,7 +66,7 @@ test('what will be different on the orchestrator is told beforehand, with the ow
   expect(found.to_embed).toEqual({ items: 7, seconds_with_the_built_in_model: 1 });
 });
 
-test('items whose time is none are told, and do not count as going backwards', async () => {
+test('items without a readable time are reported, and not as out of order', async () => {
   const { survey: found } = await survey({
     text: [
       { timestamp: 20, memory: 'oldest' },
@@ -79,13 +79,13 @@ test('items whose time is none are told, and do not count as going backwards', a
   expect(found.concerns.times_going_backwards.count).toBe(0);
 });
 
-test('where there is only an API the journal says whose lanes there are, and the report says so', async () => {
+test('with only an API, the journal lists the lanes, and the report shows that', async () => {
   const { owners, survey: found } = await survey(undefined, ['known']);
   expect(found.owners_from).toBe('journal');
   expect(owners).toEqual(['known']);
 });
 
-test('what only the journal knows is listed beside what the store shows, and nothing twice', async () => {
+test('owners from the journal are listed once, next to those of the store', async () => {
   const stored = { there: [{ timestamp: 10, memory: 'a' }] };
   const { owners, survey: found } = await survey(stored, ['there', 'gone']);
   expect(owners).toEqual(['there', 'gone']);

@@ -53,16 +53,16 @@ async function compared({ isSpilling, isReplicaSilent = false }: Knowledge) {
   return new LaneComparer(parts as unknown as ComparerParts).compare(SERVICE, OWNER);
 }
 
-test('what the journal knows of a lane judges it', async () => {
+test('a lane is judged by the facts of the journal', async () => {
   expect(await compared({})).toMatchObject({ verdict: 'different' });
 });
 
-test('nothing is judged while writes may be spilled, also where they begin to be in the midst of it', async () => {
+test('nothing is judged while writes may be spilled, even if that begins midway', async () => {
   for (const isSpilling of ['always', 'while read'] as const)
     expect(await compared({ isSpilling })).toEqual({ verdict: 'not_comparable', reason: 'spilling' });
 });
 
-test('nothing is judged while another replica is silent: it may spill', async () => {
+test('nothing is judged while another replica is silent, because it may spill', async () => {
   expect(await compared({ isReplicaSilent: true })).toMatchObject({
     verdict: 'not_comparable',
     reason: 'replica_silent',

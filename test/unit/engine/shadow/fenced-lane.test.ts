@@ -36,11 +36,11 @@ async function judged(facts: { reason?: FenceReason; orchestrator?: string; hasW
   return { reason: comparison.reason, asked };
 }
 
-test('a lane that nobody ever wrote to, and of which both sides say the same, is told apart; a match it is not', async () => {
+test('a never-written lane with equal answers is reported apart, not as a match', async () => {
   expect(await judged()).toEqual({ reason: 'unknown_lane', asked: 1 });
 });
 
-test('a lane of which legacy says more than the orchestrator is not seeded', async () => {
+test('a lane with more on legacy than on the orchestrator is not seeded', async () => {
   expect(await judged({ orchestrator: 'y' })).toEqual({ reason: 'not_seeded', asked: 1 });
 });
 

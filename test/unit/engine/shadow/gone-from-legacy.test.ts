@@ -8,12 +8,12 @@ const EXTRA: Comparison = {
   suppressed: 0,
 };
 
-test('only an answer with items that legacy lacks asks why they are gone', () => {
+test('only an answer with items that legacy lacks asks for an explanation', () => {
   expect(showsLess(EXTRA)).toBe(true);
   const altered = { ...EXTRA.differences[0], class: 'value' } as Comparison['differences'][number];
   expect(showsLess({ ...EXTRA, differences: [...EXTRA.differences, altered] })).toBe(false);
 });
 
-test('a deleted item that the orchestrator shows again is never explained by a loss', () => {
+test('a deleted item that the orchestrator shows again is never explained', () => {
   expect(showsLess({ ...EXTRA, deletedReturned: 1 })).toBe(false);
 });

@@ -81,16 +81,16 @@ async function pausesOf(store: Store): Promise<readonly number[]> {
   return slept;
 }
 
-test('a quick store is read once a second at most', async () => {
+test('a fast store is read at most once per second', async () => {
   expect(await pausesOf({ siftMs: 20 })).toEqual([1_000, 1_000, 1_000]);
 });
 
-test('a store is read a tenth of the time at most, however long a reading takes', async () => {
+test('a store is read at most a tenth of the time, however long it takes', async () => {
   expect(await pausesOf({ siftMs: 500 })).toEqual([1_000, 4_500, 4_500]);
   expect(await pausesOf({ siftMs: 30_000 })).toEqual([1_000, 270_000, 270_000]);
 });
 
-test('what lanes cost that are looked at one by one is measured too', async () => {
+test('the time of lanes that are compared one by one is measured too', async () => {
   expect(await pausesOf({ siftMs: 100, lookMs: [400, 400, 100] })).toEqual([1_000, 9_000, 9_000]);
 });
 

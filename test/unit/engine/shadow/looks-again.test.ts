@@ -49,7 +49,7 @@ describe('a difference that a look at a racy pair shows first', () => {
     expect(verdict()).toMatchObject({ verdict: 'mismatch' });
   });
 
-  test('under the hold is looked at twice there, and only what both show counts', async () => {
+  test('under the hold is looked at twice, and counts only if both show it', async () => {
     const gone = await look(['racy', 'racy', 'racy', OTHER_TEXT, MATCH]);
     expect([gone.looks, gone.heldLooks]).toEqual([5, 2]);
     expect(gone.verdict()).toMatchObject({ verdict: 'match' });
@@ -63,7 +63,7 @@ describe('a difference that a look at a racy pair shows first', () => {
   });
 
   test.each(['touches', 'loads'] as const)(
-    'under the hold of a read that %s, which may not be asked a third time, is left to the lane itself',
+    'in a read that %s, which must not be asked a third time, is left to the lane',
     async (effect) => {
       const { looks, verdict, doubted, lane } = await look(['racy', OTHER_TEXT], { effect });
       expect(looks).toBe(2);
@@ -74,13 +74,13 @@ describe('a difference that a look at a racy pair shows first', () => {
 });
 
 describe('a difference', () => {
-  test('in another place than at the look before is looked at again', async () => {
+  test('at another path than before is looked at again', async () => {
     const { looks, verdict } = await look([OTHER_TEXT, OTHER_TAG, OTHER_TAG]);
     expect(looks).toBe(3);
     expect(placesOf(verdict())).toEqual(['memories[].tag']);
   });
 
-  test('of other values in the same place is the same', async () => {
+  test('with other values at the same path is the same', async () => {
     const { looks, verdict } = await look([OTHER_TEXT, OTHER_TEXT.replace('"y"', '"z"')]);
     expect(looks).toBe(2);
     expect(verdict()).toMatchObject({ verdict: 'mismatch' });
@@ -92,19 +92,19 @@ describe('a difference', () => {
     expect(verdict()).toMatchObject({ verdict: 'mismatch' });
   });
 
-  test('of a read that cuts, which may not be asked twice, counts at its only look', async () => {
+  test('of a read that cuts, which must not be repeated, counts at its only look', async () => {
     const { looks, verdict } = await look([OTHER_TEXT], { effect: 'cuts' });
     expect(looks).toBe(1);
     expect(verdict()).toMatchObject({ verdict: 'mismatch' });
   });
 
-  test('beside other replicas is proved by one look under the hold where those before showed it', async () => {
+  test('with other replicas is proven by one look under the hold after earlier ones', async () => {
     const { looks, heldLooks, verdict } = await look([OTHER_TEXT], { isAlone: false });
     expect([looks, heldLooks]).toEqual([4, 1]);
     expect(verdict()).toMatchObject({ verdict: 'mismatch' });
   });
 
-  test('that cannot be looked at again, so much waits, proves nothing', async () => {
+  test('that cannot be looked at again, because too many wait, proves nothing', async () => {
     const at = beginShadowReads({ queueSize: 1 });
     at.answers.orchestrator = OTHER_TEXT;
     await at.offer(LEGACY);
@@ -116,13 +116,13 @@ describe('a difference', () => {
   });
 });
 
-describe('a read that shows again what was proved lately', () => {
+describe('a read that shows again what was proven lately', () => {
   const repeats = (at: ReturnType<typeof beginShadowReads>) =>
     at.events.flatMap(({ name, event }) =>
       name === 'shadow:compared' ? [(event as { comparison: Comparison }).comparison.isRepeat ?? false] : [],
     );
 
-  test('is no further evidence, until the lane has moved', async () => {
+  test('is no further evidence until the lane has changed', async () => {
     const at = beginShadowReads();
     await at.offer();
     await at.offer();
@@ -132,7 +132,7 @@ describe('a read that shows again what was proved lately', () => {
     expect(repeats(at)).toEqual([false, true, false, true]);
   });
 
-  test('is evidence where it shows a difference', async () => {
+  test('is evidence if it shows a difference', async () => {
     const at = beginShadowReads();
     at.answers.orchestrator = OTHER_TEXT;
     for (let read = 0; read < 2; read += 1) {

@@ -69,7 +69,7 @@ function begin(facts: { effect?: LegacyReadEffect; queued?: number; share?: numb
 
 const READ = '{"action": "get_memories", "user_id": "ann", "limit": 3}';
 
-test('a read is kept once, whatever its request id, and that of another lane beside it', async () => {
+test('a read is kept once, whatever its request id, and once per lane', async () => {
   const { repeats, clock, kept, operationOf } = begin();
   for (const text of [READ, READ.replace('{', '{"request_id": "2", '), READ.replace('ann', 'bob')])
     repeats.keep(operationOf(text));
@@ -84,7 +84,7 @@ test('a read is kept once, whatever its request id, and that of another lane bes
 });
 
 test.each(['touches', 'loads', 'cuts'] as const)(
-  'a read that %s legacy is neither kept nor asked',
+  'a read that %s legacy is neither kept nor repeated',
   async (effect) => {
     const { repeats, clock, kept, given, offered, operationOf } = begin({ effect });
     repeats.keep(operationOf(READ));
@@ -95,7 +95,7 @@ test.each(['touches', 'loads', 'cuts'] as const)(
   },
 );
 
-test('a kept read is asked of legacy again and handed over to be compared, at the rate', async () => {
+test('a kept read is repeated on legacy and compared, at the configured rate', async () => {
   const { repeats, clock, given, offered } = begin();
   given.push(READ, READ, READ);
   await clock.pass(2_000);
@@ -122,7 +122,7 @@ test('services take turns', async () => {
 test.each([
   ['agents wait for the service', { queued: 1 }],
   ['no shadow reads are asked for', { share: 0 }],
-])('nothing is asked while %s', async (_, facts) => {
+])('nothing is repeated while %s', async (_, facts) => {
   const { repeats, clock, given, offered } = begin(facts);
   given.push(READ);
   await clock.pass(30_000);
@@ -130,7 +130,7 @@ test.each([
   void repeats.stop();
 });
 
-test('a kept text that is no read any more is left out', async () => {
+test('a kept text that is no longer a read is left out', async () => {
   const { repeats, clock, given, offered } = begin();
   given.push('{"action": "add_memory", "user_id": "ann", "memory": "x"}', 'nonsense', '{"action": "gone"}');
   for (let times = 0; times < 4; times += 1) await clock.pass(2_000);

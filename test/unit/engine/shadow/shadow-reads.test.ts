@@ -43,7 +43,7 @@ describe('a racy pair', () => {
     },
   );
 
-  test('proves nothing where others gave this replica up, and with it its hold, while it read', async () => {
+  test('proves nothing if others gave this replica up, with its hold, meanwhile', async () => {
     const at = begin({ mayAct: () => false, isAlone: false });
     at.whenAsked(() => writeOnce(at.lane));
     at.answers.orchestrator = replyOf('y');
@@ -77,7 +77,7 @@ describe('a lane that agents write to all the time', () => {
     expect(at.watermarks.mostOf(at.lane)).toBe(Infinity);
   });
 
-  test('is read again where deliveries were let past its watermark', async () => {
+  test('is read again if deliveries passed its watermark', async () => {
     const at = begin();
     at.write();
     await at.offerMarked();
@@ -113,7 +113,7 @@ describe('a lane that agents write to all the time', () => {
     expect(asked).toEqual([1]);
   });
 
-  test('is compared a second later where its first copy is under way', async () => {
+  test('is compared a second later if its first copy is under way', async () => {
     const at = begin({ seededCoverage: 0 });
     at.lane.sequenced(1);
     await at.offer();
@@ -124,7 +124,7 @@ describe('a lane that agents write to all the time', () => {
     expect(at.verdict()).toMatchObject({ verdict: 'match' });
   });
 
-  test('is not comparable where it is not seeded a second later either', async () => {
+  test('is not comparable if it is not seeded a second later either', async () => {
     const at = begin({ seededCoverage: 0 });
     at.lane.sequenced(1);
     await at.offer();
@@ -133,7 +133,7 @@ describe('a lane that agents write to all the time', () => {
     expect(at.verdict()).toMatchObject({ verdict: 'not_comparable', reason: 'not_seeded' });
   });
 
-  test('waits at a watermark for one second at most', async () => {
+  test('waits at a watermark for at most one second', async () => {
     const at = begin();
     at.write();
     await at.offerMarked();
@@ -141,7 +141,7 @@ describe('a lane that agents write to all the time', () => {
     expect(at.watermarks.mostOf(at.lane)).toBe(Infinity);
   });
 
-  test('gets no further watermark while the oldest stands for half a second', async () => {
+  test('gets no further watermark once the oldest is half a second old', async () => {
     const at = begin();
     at.write();
     await at.offerMarked();
@@ -150,7 +150,7 @@ describe('a lane that agents write to all the time', () => {
     expect(at.watermarks.stopForRead(at.lane)).toBeUndefined();
   });
 
-  test('has no watermark beside other replicas, which deliver too', async () => {
+  test('has no watermark with other replicas, which deliver too', async () => {
     const at = begin({ isAlone: false });
     await at.offer();
     expect(at.watermarks.stopForRead(at.lane)).toBeUndefined();
@@ -185,20 +185,20 @@ describe('a difference', () => {
 });
 
 describe('noise', () => {
-  test('is measured by asking legacy again, where that does nothing to it', async () => {
+  test('is measured by asking legacy again, if that has no side effect', async () => {
     const at = begin({ random: 0 });
     for (let read = 0; read < 5; read += 1) await at.offer();
     expect(at.asked.filter(({ backend }) => backend === 'legacy')).toHaveLength(5);
     expect(at.verdicts.report(SERVICE).actions['get_memories']).toMatchObject({ repeats: 5, noise: [] });
   });
 
-  test('is not measured where a read does something to legacy', async () => {
+  test('is not measured for a read with side effects on legacy', async () => {
     const at = begin({ random: 0, effect: 'touches' });
     await at.offer();
     expect(at.asked.map(({ backend }) => backend)).toEqual(['orchestrator']);
   });
 
-  test('of the orchestrator excuses nothing, although it answers the agents', async () => {
+  test('of the orchestrator excuses nothing, even if it answers the agents', async () => {
     const at = begin({ random: 0 });
     for (let read = 0; read < 20; read += 1) {
       at.answers.orchestrator = replyOf(`again ${read}`);
@@ -209,7 +209,7 @@ describe('noise', () => {
     expect(at.stored).toHaveLength(20);
   });
 
-  test('of a legacy service that never says the same twice is set apart', async () => {
+  test('of a legacy service whose answers always differ is set apart', async () => {
     const at = begin({ random: 0 });
     let said = 0;
     at.whenAsked(() => {
@@ -251,7 +251,7 @@ describe('a backend whose circuit breaker is open', () => {
     ]);
   });
 
-  test('proves nothing where it is asked in vain for five seconds', async () => {
+  test('proves nothing after five seconds without success', async () => {
     const at = begin();
     at.whenAsked(refuseTimes(100));
     await at.offer();
@@ -265,7 +265,7 @@ describe('a backend whose circuit breaker is open', () => {
     ]);
   });
 
-  test('makes no read wait that would ask once more what does something to legacy', async () => {
+  test('delays no read that would repeat a side effect on legacy', async () => {
     const at = begin({ effect: 'loads' });
     at.answers.orchestrator = replyOf('y');
     await at.offer();
@@ -301,7 +301,7 @@ describe('an item that only the orchestrator shows', () => {
     expect(at.verdict()).toMatchObject({ verdict: 'mismatch' });
   });
 
-  test('is not looked into beside an item that only legacy shows', async () => {
+  test('is not explained next to an item that only legacy shows', async () => {
     const at = begin({ effect: 'loads', goneBy: 'forgotten' });
     at.answers.orchestrator = emptyLegacy;
     await at.offer();

@@ -43,7 +43,7 @@ function createSpillPath() {
 
 const WITHDRAWN = { sequence: async () => ({}) as Sequenced, send: async () => 'wait' };
 
-test('a write that waited for its twin, whose intent was withdrawn, is noted down under an id of its own', async () => {
+test('a write whose intent was withdrawn is spilled under a new id', async () => {
   const { facts, path } = createSpillPath();
   expect(await path.write(OPERATION, laneNamed('ann'), WITHDRAWN)).toBe('wait');
   facts.state = 'away';
@@ -52,7 +52,7 @@ test('a write that waited for its twin, whose intent was withdrawn, is noted dow
   expect(facts.noted[0]?.operationId).not.toBe(OPERATION.id);
 });
 
-test('a write that the journal has never heard of is noted under its id and the present coverage', async () => {
+test('a write that is not in the journal is spilled with its id and coverage', async () => {
   const { facts, path } = createSpillPath();
   facts.state = 'away';
   await path.write(OPERATION, laneNamed('ann'), WITHDRAWN);

@@ -30,30 +30,30 @@ describe('the backlog of a lane', () => {
   test.for([
     ['at its limit', 10, false],
     ['above it', 11, true],
-  ] as const)('%s, with %i writes: it is to be copied: %s', ([, writes, isOver]) => {
+  ] as const)('with %s and %i writes, a copy is due: %s', ([, writes, isOver]) => {
     const lane = waiting('ann', writes);
     expect(limitOver([lane]).limit.isOver(lane)).toBe(isOver);
   });
 
-  test('counts what waits, not what has ever been written', () => {
+  test('counts waiting writes, and not all writes', () => {
     const lane = waiting('ann', 500);
     lane.deliveredUpTo(495);
     expect(limitOver([lane]).limit.isOver(lane)).toBe(false);
   });
 
-  test('is queued without a bound where the service forgets entries that a copy would not find', () => {
+  test('has no limit if the service forgets entries that a copy would miss', () => {
     const lane = waiting('ann', 11);
     expect(limitOver([lane], { entries: 5 }).limit.isOver(lane)).toBe(false);
   });
 
-  test.for(['dirty', 'copying', 'stopped'] as const)('says nothing of a lane that is %s', (condition) => {
+  test.for(['dirty', 'copying', 'stopped'] as const)('does not apply to a lane that is %s', (condition) => {
     const lane = waiting('ann', 11);
     lane.adopt(stateOf(lane, { condition, isHome: false }));
     expect(limitOver([lane]).limit.isOver(lane)).toBe(false);
   });
 });
 
-test('above the limit of all lanes each that is written to is to be copied, counted anew each second', () => {
+test('above the total limit copies each lane with a write, counted every second', () => {
   const lanes = ['ann', 'bob', 'cid'].map((name) => waiting(name, 8));
   const [ann = waiting('', 0)] = lanes;
   const { limit, pass } = limitOver(lanes);

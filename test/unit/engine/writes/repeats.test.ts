@@ -61,7 +61,7 @@ function twinOf(id: string, facts: Partial<UnansweredWrite> = {}): UnansweredWri
 }
 
 test.each(['r-1', ''])(
-  'a write (id "%s") whose equal is not settled waits for it for half its deadline, and is refused then',
+  'a repeat (id "%s") of an unsettled write waits half its deadline, then fails',
   async (id) => {
     const { clock, repeats, sequenced, results } = createRepeat(id, [twinOf(id, { isUnsettled: true })]);
     expect(await repeats.judge(sequenced)).toBe('wait');
@@ -78,7 +78,7 @@ test.each(['r-1', ''])(
   },
 );
 
-test('once that one is settled it goes on', async () => {
+test('it continues once the first write is settled', async () => {
   const twins = [twinOf('', { isUnsettled: true })];
   const { clock, repeats, sequenced } = createRepeat('', twins);
   const settled = repeats.settled(sequenced);
@@ -89,7 +89,7 @@ test('once that one is settled it goes on', async () => {
   expect(await repeats.judge(sequenced)).toBe('new');
 });
 
-test('only with an id the kept reply answers; without one it is a new write, counted as suspected', async () => {
+test('only a repeat with an id gets the kept reply; others are new writes', async () => {
   const named = createRepeat('r-1', [twinOf('r-1', { hasReply: true })]);
   expect(await named.repeats.judge(named.sequenced)).toMatchObject({
     reply: { body: Buffer.from('{"kept": 1}') },
@@ -100,7 +100,7 @@ test('only with an id the kept reply answers; without one it is a new write, cou
   expect(nameless.taken).toEqual([[1]]);
 });
 
-test('what is not equal to the letter is no repeat', async () => {
+test('a request that is not equal to the letter is not a repeat', async () => {
   const { repeats, sequenced, results } = createRepeat('r-1', [
     twinOf('r-2', { hasReply: true, isUnsettled: true }),
   ]);
@@ -108,7 +108,7 @@ test('what is not equal to the letter is no repeat', async () => {
   expect(results()).toEqual([]);
 });
 
-test('a reply that found no agent is handed over when it is kept, however long that takes: until then nobody would know its repeat', async () => {
+test('a reply without its agent counts as handed over only once it is kept', async () => {
   let endKeeping = (): void => undefined;
   const keeping = new Promise<void>((resolve) => (endKeeping = resolve));
   const { clock, repeats, sequenced } = createRepeat('r-1', [], () => keeping);
@@ -123,7 +123,7 @@ test('a reply that found no agent is handed over when it is kept, however long t
   expect(isHandedOver).toHaveBeenCalledOnce();
 });
 
-test('a frontend that does not say what became of a reply is waited for no longer than anybody would', async () => {
+test('a reply without a report of the frontend is awaited for a limited time', async () => {
   const { clock, repeats, sequenced } = createRepeat('r-1', []);
   const replying = repeats.replying(sequenced, { body: Buffer.from('{}') }, 'applied');
   const isHandedOver = vi.fn<() => void>();

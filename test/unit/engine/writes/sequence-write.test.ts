@@ -63,7 +63,7 @@ function createSequencer({ action = 'add_interaction', maySeed = true } = {}) {
   return { clock, lane, asked, abandoned, sequence: () => sequencer.sequence(operation, lane) };
 }
 
-test('a write that is tried again is not abandoned with the intent of which the journal said nothing in time', async () => {
+test('abandoning a late intent does not affect the write that is tried again', async () => {
   const { clock, lane, asked, abandoned, sequence } = createSequencer();
   const first = expect(sequence()).rejects.toMatchObject({ reason: 'slow' });
   await clock.pass(500);
@@ -94,7 +94,7 @@ test.each([
   ['every replica journals', true, 7],
   ['another replica may write past the journal', false, 0],
 ])(
-  'the journal is told under which coverage a write was accepted while %s',
+  'the journal gets the coverage under which a write was accepted while %s',
   async (_when, maySeed, coverage) => {
     const { lane, asked, sequence } = createSequencer({ maySeed });
     const sequenced = sequence();

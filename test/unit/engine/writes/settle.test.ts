@@ -62,7 +62,7 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
   return { clock, settler, service, legacyFacts, journalFacts, copiedAtMs, reasons, lane: laneNamed('ann') };
 }
 
-test('until the second probe is answered the service gets no other write', async () => {
+test('the service gets no other write until the second probe is answered', async () => {
   const { clock, settler, service, lane, legacyFacts } = createSettler();
   legacyFacts.isSilent = true;
   settler.settle(lane, service);
@@ -83,7 +83,7 @@ test('until the second probe is answered the service gets no other write', async
   expect(settler.isShut(SERVICE)).toBe(false);
 });
 
-test('a write whose connection broke at once may lie in the network: its lane is copied a deadline after the send', async () => {
+test('after a broken connection the lane is copied one deadline after the send', async () => {
   const { clock, settler, service, lane, copiedAtMs } = createSettler();
   settler.settle(lane, service, clock.now());
   for (let ms = 0; ms < DEADLINE_MS - 1; ms += 1) await clock.pass(1);
@@ -95,7 +95,7 @@ test('a write whose connection broke at once may lie in the network: its lane is
   expect(lane.isSettling).toBe(false);
 });
 
-test('probes of a server that is not serial prove nothing: only what is there after 60 s counts', async () => {
+test('on a server that is not serial, only the state after 60 s counts', async () => {
   const { clock, settler, service, lane, copiedAtMs } = createSettler({ ...jarvisMemory, isSerial: false });
   settler.settle(lane, service);
   for (let second = 0; second < 59; second += 1) await clock.pass(1_000);
@@ -106,7 +106,7 @@ test('probes of a server that is not serial prove nothing: only what is there af
   expect(lane.isSettling).toBe(false);
 });
 
-test('60 s after the last unknown outcome of a lane it is compared once more', async () => {
+test('a lane is copied again 60 s after its last unknown outcome', async () => {
   const { clock, settler, service, lane, copiedAtMs } = createSettler();
   settler.settle(lane, service);
   await clock.pass(50_000);
@@ -130,7 +130,7 @@ test('an outcome that has become known needs no copy', async () => {
   expect(copiedAtMs).toEqual([]);
 });
 
-test('what took effect behind a copy only another one settles; where none can look, it is an unknown outcome still', async () => {
+test('a late effect needs another copy, or stays unknown without one', async () => {
   const { settler, service, lane, reasons } = createSettler();
   settler.settle(lane, service);
   settler.settleAnew(lane, { ...service, access: { jsonFile: async () => '{}' } }, 0);
@@ -140,7 +140,7 @@ test('what took effect behind a copy only another one settles; where none can lo
   expect(lane.isSettling).toBe(true);
 });
 
-test('a lane is copied anew only after the journal knows that it is dirty', async () => {
+test('a lane is copied again only after the journal knows that it is dirty', async () => {
   const { settler, lane, journalFacts, copiedAtMs } = createSettler();
   let mark = (): void => undefined;
   journalFacts.marked = new Promise<void>((resolve) => (mark = resolve));

@@ -28,7 +28,7 @@ function createStopping() {
   return { clock, recorded, answer: () => answer(), isStopped: () => isStopped };
 }
 
-test('a process that ends has its outcomes written down: others would find them open', async () => {
+test('a process that ends writes its outcomes, because others would find them open', async () => {
   const { clock, recorded, answer, isStopped } = createStopping();
   await clock.pass(500);
   expect(isStopped()).toBe(false);
@@ -38,7 +38,7 @@ test('a process that ends has its outcomes written down: others would find them 
   expect(isStopped()).toBe(true);
 });
 
-test('a journal that does not answer keeps nobody from ending', async () => {
+test('a journal that does not answer does not keep the process from ending', async () => {
   const { clock, isStopped } = createStopping();
   for (let ms = 0; ms < 2_100; ms += 50) await clock.pass(50);
   expect(isStopped()).toBe(true);
@@ -74,7 +74,7 @@ function createAway() {
   return { clock, facts, settlements, record };
 }
 
-test('outcomes that wait for the next try are written before the process ends', async () => {
+test('outcomes that wait for a retry are written before the process ends', async () => {
   const { clock, facts, settlements, record } = createAway();
   const recorded = record(100);
   // By now each is tried every five seconds.
@@ -87,7 +87,7 @@ test('outcomes that wait for the next try are written before the process ends', 
   await stopped;
 });
 
-test('a process that ends tries until its patience is at its end', async () => {
+test('a process that ends retries until its time limit', async () => {
   const { clock, facts, settlements, record } = createAway();
   const recorded = record(1);
   await clock.pass(10);
@@ -99,7 +99,7 @@ test('a process that ends tries until its patience is at its end', async () => {
   await stopped;
 });
 
-test('outcomes above 20,000 are left to the next start instead of filling the memory', async () => {
+test('outcomes above 20,000 are left to the next start to limit memory', async () => {
   const { settlements, record } = createAway();
   void record(20_000);
   expect(await record(2)).toEqual([false, false]);

@@ -35,6 +35,6 @@ test('only dates that exist are dates', () => {
   expect(['2026-02-29', '2026-13-01', '2026-1-1', 'today', ''].some(isDate)).toBe(false);
 });
 
-test('an hour is told as clocks show it', () => {
+test('an hour is shown as clocks show it', () => {
   expect(timeOf(Date.UTC(2026, 6, 1, 22), 'Europe/Berlin')).toBe('00:00');
 });

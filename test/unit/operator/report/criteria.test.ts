@@ -27,13 +27,13 @@ function facts(more: Partial<PlanFacts> = {}): PlanFacts {
 const failing = (more: Partial<PlanFacts> = {}): string[] =>
   failedIn(planOf(facts(more))).map(({ name }) => name);
 
-describe('the criteria of a phase', () => {
-  test('all pass where nothing is wrong, in every phase that there is', () => {
+describe('the criteria of a stage', () => {
+  test('all pass in every stage if nothing is wrong', () => {
     for (const phase of ['off', 'dual_write', 'shadow_read', 'read_cutover'] as const)
       expect(failing({ phase, readsMoved: 100 })).toEqual([]);
   });
 
-  test('a lane that differs fails every phase in which writes are journaled', () => {
+  test('a lane that differs fails every stage with journaled writes', () => {
     for (const phase of ['dual_write', 'shadow_read', 'read_cutover'] as const)
       expect(failing({ phase, readsMoved: 100, differingLanes: 1 })).toEqual(['lanes_differ']);
   });
@@ -78,7 +78,7 @@ describe('the criteria of a phase', () => {
     },
   );
 
-  test('what writes would be judged for is not judged while they cannot move', () => {
+  test('criteria for writes are not judged while writes cannot move', () => {
     const present = planOf(facts({ phase: 'read_cutover', readsMoved: 100 })).find((one) => one.present);
     const verdicts = present?.criteria.filter(({ verdict }) => verdict === 'not_judged');
     expect(verdicts?.map(({ name }) => name)).toEqual(
@@ -104,7 +104,7 @@ describe('the criteria of a phase', () => {
     { actions: { get_context: actionWith(3_000, { mismatches: 1 }) } },
   ];
 
-  test.each(BREAKAGES)('fail for exactly what an interlock says: %o', (breakage) => {
+  test.each(BREAKAGES)('fail for exactly what an interlock reports: %o', (breakage) => {
     const broken = fineFacts(breakage);
     const { flags, actions } = judgeFlags(broken, NOTHING_GRANTED);
     const said = [...flags['read-cutover'].reasons, ...(actions['get_context']?.reasons ?? [])];
@@ -130,13 +130,13 @@ describe('the criteria of a phase', () => {
     expect(of(20, 100_000)).toEqual([]);
   });
 
-  test('dead letters and lost items are counted where writes are journaled', () => {
+  test('dead letters and lost items count while writes are journaled', () => {
     const trouble = { deadLetterLanes: 3, lostItems: 1 };
     expect(failing({ ...trouble, phase: 'off' })).toEqual([]);
     expect(failing({ ...trouble, phase: 'dual_write' })).toEqual(['dead_letter_lanes', 'lost_items']);
   });
 
-  test('a backend that does not answer stands before the first step', () => {
+  test('a backend that does not answer comes before the first step', () => {
     expect(failing({ phase: 'off', answers: { legacy: true, orchestrator: false } })).toEqual([
       'orchestrator_does_not_answer',
     ]);
@@ -157,19 +157,19 @@ describe('the next step', () => {
     [{ 'dual-write': 100, 'shadow-read': 10 }, 'shadow-read to 100 %'],
     [{ 'dual-write': 100, 'shadow-read': 100 }, 'read-cutover to 1 %'],
     [{ 'dual-write': 100, 'shadow-read': 100, 'read-cutover': 5 }, 'read-cutover to 10 %'],
-  ])('goes on where all criteria pass: %o', (percent, text) => {
+  ])('goes on if all criteria pass: %o', (percent, text) => {
     expect(next({ status: at(percent) })).toMatchObject({
       kind: 'raise',
       text: expect.stringContaining(text),
     });
   });
 
-  test('is to stay where all reads have moved', () => {
+  test('is to stay if all reads have moved', () => {
     const status = at({ 'dual-write': 100, 'shadow-read': 100, 'read-cutover': 100 });
     expect(next({ status }).kind).toBe('stay');
   });
 
-  test('mends before it prepares, and prepares before it waits', () => {
+  test('fixes before it prepares, and prepares before it waits', () => {
     const few = { actions: { get_context: actionWith(1) } };
     expect(next({ judged: judgedBy(few) }).kind).toBe('wait');
     const old = { ...few, reconciledAgoSeconds: null };
@@ -190,7 +190,7 @@ describe('the next step', () => {
   });
 });
 
-test('changes are since the report before, and unknown without one or before the day is over', () => {
+test('changes are since the report before; unknown without one or for part of a day', () => {
   const hours = (operations: number) => [
     { action: 'get_context', hour: 3, counts: countsWith({ operations }) },
   ];

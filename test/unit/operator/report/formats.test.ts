@@ -161,7 +161,7 @@ function numbersIn(value: unknown): number[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(numbersIn) : [];
 }
 
-test('every number of the JSON stands in the HTML, exactly', () => {
+test('every number of the JSON is in the HTML, exactly', () => {
   const shown = new Set([...html.matchAll(/<data value="([^"]+)">/g)].map(([, value]) => Number(value)));
   // Of the verdict in words: how many criteria fail.
   const { failed_criteria: failed, failed_to_stay: toStay, ...rest } = report;
@@ -171,7 +171,7 @@ test('every number of the JSON stands in the HTML, exactly', () => {
   expect(html).toContain(`${toStay} criteria of the present stages failing, ${failed - toStay} `);
 });
 
-test('lanes of both backends are in every format, with what is called a failure', () => {
+test('every format compares both backends, with the definition of a failure', () => {
   const one = report.services[0]?.ab[0];
   expect(one).toMatchObject({ action: 'get_context', legacy: { reads: 80 }, orchestrator: { reads: 80 } });
   expect([one?.latency_ratio, one?.failure_difference, one?.paired.latency_ratio]).not.toContain(null);
@@ -182,7 +182,7 @@ test('lanes of both backends are in every format, with what is called a failure'
   }
 });
 
-test('what the HTML prints, the Markdown prints too, in the same order', () => {
+test('the Markdown has the numbers of the HTML, in the same order', () => {
   // The charts say nothing that their table does not say, and the cards nothing that the sections do not.
   const body = html.slice(html.indexOf('</nav>')).replaceAll(/<figure[^]*?<\/figure>/g, '');
   const printed = [...body.matchAll(/<data value="[^"]+">([^<]+)<\/data>/g)].map(([, text]) => text ?? '');
@@ -195,7 +195,7 @@ test('what the HTML prints, the Markdown prints too, in the same order', () => {
   }
 });
 
-test('more signatures than are looked at are counted, and where no more are kept that is said', () => {
+test('signatures above the shown ones are counted, and the limit is shown', () => {
   const told = (known: number): string => {
     const service = fineService();
     const day = { ...service.day, signatures: { known, fresh: 0 } };
@@ -206,7 +206,7 @@ test('more signatures than are looked at are counted, and where no more are kept
   expect(told(2_000)).toContain('2,000 (the limit: the oldest were removed)');
 });
 
-test('nothing runs, nothing is loaded, and what is shown cannot break out', () => {
+test('the HTML runs and loads nothing, and content cannot break out', () => {
   expect(html).not.toMatch(/<script|<b>request_id|\sstyle=|<link|<img|\ssrc=|url\((?!data:font)/);
   // Links to the desk are followed by people, and nothing is loaded from them.
   expect(html.replaceAll(/<a href="https:\/\/crossfade\.example\.org\/[^"]*"/g, '')).not.toMatch(
@@ -223,7 +223,7 @@ test('a bar in a text does not end a cell of a Markdown table', () => {
   expect(row?.replaceAll('\\|', '').split('|')).toHaveLength(6);
 });
 
-test('what somebody wrote makes no heading, no element and no row of its own in Markdown, and ends no code', () => {
+test('text of a person cannot make headings, elements, rows or code in Markdown', () => {
   const written = 'x\n\n# every criterion passes\u2028<img src=a>';
   const cell = [written, { code: `\`\`${written}\`` }];
   const service: ServicePart = {

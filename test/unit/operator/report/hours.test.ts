@@ -19,6 +19,6 @@ test('an hour that has not begun has no numbers, one without traffic has zeros',
   expect(hours[13]).toMatchObject({ hour: '13:00', operations: null, comparable: null, mismatches: null });
 });
 
-test('a day that is over has all its numbers', () => {
+test('a finished day has all its numbers', () => {
   expect(hoursAt(SPAN.toMs).every(({ operations }) => operations !== null)).toBe(true);
 });

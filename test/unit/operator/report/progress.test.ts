@@ -28,7 +28,7 @@ const released: DayEvent = {
 const trip = { latch: 3, trigger: 'errors', action: null, trippedAtMs: atMs(31), releasedAtMs: atMs(47) };
 
 describe('what happened on a day', () => {
-  test('is a sentence with who moved the reads, when, and that no agent lost data', () => {
+  test('is a sentence: who moved the reads, when, and that no agent lost data', () => {
     const { sentence, events } = storyOf({ ...QUIET_DAY, events: [raised, released], trips: [trip] }, SHOWN);
     expect(sentence).toBe(
       'Reads were raised to 25 % by ann at 19:30, moved back by the guard (errors) at 19:31, and released by ben at 19:47. No agent lost data.',
@@ -40,13 +40,13 @@ describe('what happened on a day', () => {
     });
   });
 
-  test('says so where nothing was moved, and what waits for a person', () => {
+  test('shows that nothing was moved, and what waits for a person', () => {
     expect(storyOf(QUIET_DAY, SHOWN).sentence).toBe('No reads were moved. No agent lost data.');
     const lost = { ...QUIET_DAY, lost: { open: 2, found: 2, decided: 0 } };
     expect(storyOf(lost, SHOWN).sentence).toContain('2 items that legacy lost wait for a decision.');
   });
 
-  test('tells a change that the audit does not know by what is in effect', () => {
+  test('shows an unaudited change by what is in effect', () => {
     const moved = { before: 5, now: 25 };
     expect(storyOf(QUIET_DAY, { ...SHOWN, moved }).sentence).toMatch(/^Reads moved from 5 % to 25 % since/);
   });
@@ -107,7 +107,7 @@ describe('the progress', () => {
     expect(renderMarkdown(documentOf(report))).toMatch(/\| 2026-11-18 \| shadow read \| 0 % \|/);
   });
 
-  test('gives the date when the evidence is complete, where the rate is known', () => {
+  test('gives the date when the evidence is complete, if the rate is known', () => {
     const evidence = {
       action: 'get_context',
       hits: 0,
@@ -145,7 +145,7 @@ describe('a report', () => {
   });
   const html = renderHtml(documentOf(reportOf([differing])));
 
-  test('names the lanes that differ, links them, and gives the commands that repair them', () => {
+  test('names and links the lanes that differ, with the commands to repair them', () => {
     expect(html).toContain(
       '<a href="https://crossfade.example.org/lanes/session-memory/chat%20003">session-memory/chat 003</a>',
     );
@@ -157,7 +157,7 @@ describe('a report', () => {
     expect(html).toContain('shadow read; requested: read cutover (the guard keeps reads on legacy: errors)');
   });
 
-  test('has no links where there is no desk', () => {
+  test('has no links without a desk', () => {
     const alone = renderHtml(documentOf({ ...reportOf([differing]), desk_url: null }));
     expect(alone).not.toMatch(/<a href="http/);
     expect(alone).toContain('session-memory/chat 003');
