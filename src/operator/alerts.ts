@@ -56,7 +56,7 @@ export class WebhookAlerts implements Alerts {
   }
 
   #givenUp({ kind, service, finding: { trigger } }: Alert, problem: string): void {
-    this.#settings.onProblem(`the alert "${kind}" of ${service} (${trigger}) was given up: ${problem}`);
+    this.#settings.onProblem(`the alert "${kind}" of ${service} (${trigger}) was dropped: ${problem}`);
   }
 
   #bodyOf(alert: Alert): string {

@@ -1,6 +1,6 @@
 const WORDS: Readonly<Record<string, string>> = {
   racy: 'lane changed meanwhile',
-  repeat: 'repeats within a quarter of an hour',
+  repeat: 'repeats within 15 minutes',
   shadow_timeout: 'timed out',
   shadow_error: 'not answered',
   unknown_lane: 'owners without writes',

@@ -87,7 +87,7 @@ test('a flag that was changed meanwhile is not overwritten', async () => {
   await desk.deployment.ask({ dualWrite: true, shadowRead: 60, readCutover: 100 });
   await page.getByLabel('Reason').first().fill('less load');
   await page.getByRole('button', { name: 'Set', exact: true }).click();
-  await page.getByText('somebody changed crossfade.session-memory.shadow-read meanwhile').waitFor();
+  await page.getByText('crossfade.session-memory.shadow-read was changed meanwhile').waitFor();
   expect((await desk.deployment.serviceStatus(SERVICE)).flags['shadow-read']?.asked).toBe(60);
 });
 

@@ -102,7 +102,7 @@ test('agents are listed by name with their requests, and counted in a gauge', as
   const table = await runCommand(['agents', '--service', 'session-memory', '--url', deployment.httpUrl]);
   expect(table.stdout).toMatch(/session-memory +planner +http +1 /);
   const wrong = await runCommand(['agents', '--service', 'nowhere', '--url', deployment.httpUrl]);
-  expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('no service is called "nowhere"')]);
+  expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('unknown service "nowhere"')]);
   await eventually('the gauge', async () => {
     const text = await (await fetch(`${deployment.httpUrl}/metrics`)).text();
     return text.includes('crossfade_agents_seen{service="session-memory"} 3');

@@ -149,7 +149,7 @@ test('after accepting and repairing, everything is as before', async () => {
   expect(resultOf(accepted)).toMatchObject({ accepted: true, run, findings: 2 });
   const again = await crossfade('repair', 'accept', `${SERVICE}/lane-0`, ...BY);
   expect(again.code).toBe(1);
-  expect(again.stderr).toContain('no difference of session-memory/lane-0');
+  expect(again.stderr).toContain('session-memory/lane-0 has no open difference');
   const audit = resultOf<{ entries: readonly object[] }>(await crossfade('audit', '--service', SERVICE));
   expect(audit.entries).toContainEqual(
     expect.objectContaining({ command: 'repair accept', person: 'ann', reason: 'a test' }),

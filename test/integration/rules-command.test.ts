@@ -131,13 +131,9 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
   await expect(rules('remove', '1', '--reason', 'nobody says who')).rejects.toThrow(
     /missing required options: --person/,
   );
-  await expect(rules('remove', '1', '--service', 'nobody', ...BY_ANN)).rejects.toThrow(
-    /unknown service/,
-  );
+  await expect(rules('remove', '1', '--service', 'nobody', ...BY_ANN)).rejects.toThrow(/unknown service/);
   expect(await rulesJson('remove', '1', ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, removed: 1 });
-  await expect(rules('remove', '1', ...OF_SERVICE, ...BY_ANN)).rejects.toThrow(
-    /unknown rule 1/,
-  );
+  await expect(rules('remove', '1', ...OF_SERVICE, ...BY_ANN)).rejects.toThrow(/unknown rule 1/);
   const rule = 'get_memories: ignore memories[].memory.note';
   expect(await createAuditStore(database).recent({ limit: 10 })).toMatchObject([
     { command: 'rules remove', person: 'ann', service: SERVICE, details: { removed: 1, rule } },
@@ -166,9 +162,7 @@ test('what is no usable list of rules is refused, in words that say why', async 
   );
   await expect(adding('action: get_memories')).rejects.toThrow(/holds no list of rules/);
   await writeFile(file, RULES.replace('2999', '2020'));
-  await expect(rules('try', file, ...OF_SERVICE)).rejects.toThrow(
-    /has already expired \(2020-01-31\)/,
-  );
+  await expect(rules('try', file, ...OF_SERVICE)).rejects.toThrow(/has already expired \(2020-01-31\)/);
   await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(
     /none\.yaml is not read: there is no such file; .*rules --help/,
   );

@@ -8,7 +8,7 @@ export const LOOK_AGAIN_MS = [250, 1_000, 5_000] as const;
 
 /**
  * How often a pair may be looked at again. Reading legacy again must do no harm. A read with side effects is repeated once, which
- * only prolongs the life of a lane in use. A read that removes items is never repeated.
+ * only prolongs the life of a lane in use. A read that cuts stored texts is never repeated.
  */
 const LOOKS: Readonly<Record<LegacyReadEffect, number>> = {
   nothing: LOOK_AGAIN_MS.length,

@@ -54,7 +54,7 @@ const BASE: Readonly<Record<string, Check>> = {
   path: (value) => (typeof value === 'string' ? undefined : 'must be text'),
   owner: text,
   reason: text,
-  // Without an expiry nobody would review the rule again.
+  // Without an expiry the rule would never be reviewed again.
   expires: date,
 };
 

@@ -11,7 +11,7 @@ export const GLOSSARY = {
     'A write that the orchestrator refused for good. Later writes of its lane wait for a decision.',
   delivered: 'Applied on the orchestrator.',
   dirty: 'The history of the lane is uncertain. A copy from legacy makes it certain.',
-  differs: 'A reconciliation found a difference in the lane, and nobody has repaired or accepted it.',
+  differs: 'A reconciliation found a difference in the lane that is neither repaired nor accepted.',
   exception:
     'An item that the orchestrator refuses. A copy left it out, so legacy answers the reads of its lane.',
   generation: 'How often the lane was copied. The orchestrator ignores writes of an older generation.',

@@ -43,7 +43,7 @@ export function progressSection({ trend, evidence_expected: expected }: ServiceR
   return {
     title: 'Progress, last 14 days',
     blocks: [
-      { kind: 'facts', facts: [{ label: 'comparisons needed to move reads: expected on', cell: [when] }] },
+      { kind: 'facts', facts: [{ label: 'enough comparisons to move reads, expected', cell: [when] }] },
       {
         kind: 'table',
         columns: [

@@ -27,8 +27,8 @@ export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport)
       {
         kind: 'facts',
         facts: [
-          { label: 'stage in effect', cell: [words(phase)] },
-          { label: 'stage requested', cell: [words(asked)] },
+          { label: 'active stage', cell: [words(phase)] },
+          { label: 'requested stage', cell: [words(asked)] },
           { label: 'interlocks', cell: [interlocks] },
         ],
       },
@@ -37,7 +37,7 @@ export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport)
         columns: [
           { head: 'flag' },
           { head: 'requested', isNumber: true },
-          { head: 'in effect', isNumber: true },
+          { head: 'active', isNumber: true },
           { head: 'reason' },
         ],
         rows: SERVICE_FLAGS.map((flag) => {

@@ -87,7 +87,7 @@ function parseLimit(value: string | string[] | undefined): number | undefined {
 }
 
 const FILTER_PROBLEM =
-  'each filter may be given once; hours must be a whole number from 1 to 9999, before a number of the list';
+  'give each filter at most once; hours must be a whole number from 1 to 9999, before an id from the list';
 
 const WHOLE: Readonly<Partial<Record<string, RegExp>>> = { hours: /^[1-9]\d{0,3}$/, before: /^\d{1,15}$/ };
 

@@ -99,7 +99,7 @@ test('an alert is dropped after eight tries, which is reported without its addre
   alerts.send(ALERT);
   await eventually('a problem', () => problems.length > 0);
   expect(bodies).toHaveLength(8);
-  expect(problems).toEqual(['the alert "tripped" of session-memory (errors) was given up: it answered 500']);
+  expect(problems).toEqual(['the alert "tripped" of session-memory (errors) was dropped: it answered 500']);
 });
 
 test('above a hundred waiting alerts, and at a stop, dropped ones are reported', async () => {
@@ -122,10 +122,10 @@ test('above a hundred waiting alerts, and at a stop, dropped ones are reported',
     ...Array.from({ length: 100 }, () => 'external' as const),
   ] as const)
     away.send(alertAt(trigger));
-  expect(told).toEqual(['the alert "tripped" of session-memory (latency) was given up: 100 others wait']);
+  expect(told).toEqual(['the alert "tripped" of session-memory (latency) was dropped: 100 others wait']);
   await away.stop();
   expect(told).toHaveLength(102);
-  expect(told.at(-1)).toContain('(external) was given up: the proxy stopped');
+  expect(told.at(-1)).toContain('(external) was dropped: the proxy stopped');
 });
 
 test('a receiver that is away does not keep the proxy from ending', async () => {
@@ -138,7 +138,7 @@ test('a receiver that is away does not keep the proxy from ending', async () => 
   expect(performance.now() - startedAtMs).toBeLessThan(5_000);
 });
 
-test('for Slack an alert is a message with a header, a text and fields, and is not signed', async () => {
+test('for Slack an alert is an unsigned message with a header, a text and fields', async () => {
   const slack = new WebhookAlerts({
     url,
     format: 'slack',

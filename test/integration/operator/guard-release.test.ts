@@ -57,7 +57,7 @@ test('a release is refused while a trigger is found, with its numbers and option
   const refused = await release();
   expect(refused).toMatchObject({ status: 409 });
   expect(refused.message).toContain(
-    'still stands (inconsistency: 21 of 25 differ (84 %; lower bound 45.2 %, limit 0.1 %))',
+    'the guard still finds a cause for session-memory (inconsistency: 21 of 25 differ (84 %; lower bound 45.2 %, limit 0.1 %))',
   );
   expect(refused.message).toContain('--even-so');
   expect(released).toBe(0);

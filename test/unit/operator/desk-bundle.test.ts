@@ -79,7 +79,7 @@ async function pageOf(visit: Visit): Promise<string> {
   return `${title} ${String(lead)} ${String(body)}`;
 }
 
-test('a trip is a page: trigger, time line, signatures, lanes and flag changes before it', async () => {
+test('a trip is a page: trigger, time line, signatures, lanes and earlier changes', async () => {
   const page = await pageOf(visitOf(BUNDLE));
   expect(page).toContain('Trip 1 of session-memory');
   expect(page).toContain('inconsistency, 5 of 44 differ (11.4 %)');

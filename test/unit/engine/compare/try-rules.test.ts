@@ -239,7 +239,7 @@ describe('a file of rules', () => {
       /rule 2: within must be a number/,
       /rule 2: owner must be text/,
       /rule 2: expires must be a calendar day such as 2027-01-31, got "soon"/,
-      /rule 2: seconds is no member/,
+      /rule 2: unknown member seconds/,
       /rule 3: floors overlap must be a number from 0 to 1/,
     ])
       expect(parse).toThrow(problem);
@@ -275,7 +275,9 @@ describe('a file of rules', () => {
   test('must not accept any search answer', () => {
     const ranking = { action: 'search', kind: 'ranking', path: 'results', key: 'id', ...ann };
     const none = { overlap: 0, rankBiasedOverlap: 0, lexicalRecall: 0 };
-    expect(() => parseRules([{ ...ranking, floors: none }])).toThrow(/rule 1: floors must hold one above 0/);
+    expect(() => parseRules([{ ...ranking, floors: none }])).toThrow(
+      /rule 1: floors must have at least one value above 0/,
+    );
     expect(parseRules([{ ...ranking, floors: { overlap: 0, k: 5 } }])).toHaveLength(1);
   });
 

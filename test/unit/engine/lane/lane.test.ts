@@ -96,7 +96,7 @@ describe('the fence', () => {
     for (const [, others] of later) expect(fenceOf({ ...OPEN, ...others, ...facts }, 1)).toBe(reason);
   });
 
-  test('lets comparisons see a known difference, and a comparison of stores a stopped lane', () => {
+  test('lets comparisons see a known difference, and of stores also a stopped lane', () => {
     expect(fenceOf({ ...OPEN, finding: 1 }, 1, 'compare')).toBeUndefined();
     expect(fenceOf({ ...OPEN, condition: 'stopped' }, 1, 'compare')).toBe('stopped');
     expect(fenceOf({ ...OPEN, finding: 1, condition: 'stopped' }, 1, 'compare_stores')).toBeUndefined();

@@ -20,7 +20,7 @@ function latencyAt() {
   return { latency, replied, pass, traffic };
 }
 
-test('a second with fewer than 20 operations has no p95, and its operations are counted instead', () => {
+test('a second with fewer than 20 operations has no p95; slow ones are counted', () => {
   const { latency, traffic } = latencyAt();
   // Three quarters of a second, and the fourth has just begun.
   traffic(10, 3, 5);
