@@ -258,7 +258,7 @@ test('starting, stopping and resuming a run needs a person and a reason, audited
 test('a refused start says what to do', async () => {
   const unknown = await backfill('--service', 'nobody');
   expect(unknown.code).toBe(1);
-  expect(unknown.stderr).toContain('there are session-memory, contextual-memory, jarvis-memory');
+  expect(unknown.stderr).toContain('use session-memory, contextual-memory, jarvis-memory');
   await deployment.ask({ dualWrite: false, shadowRead: 0, readCutover: 0 });
   const uncovered = await backfill();
   expect(uncovered.code).toBe(1);
