@@ -9,7 +9,7 @@ const SCHEDULES: readonly (readonly [path: string, example: string])[] = [
   ['reconciliation.full', '30 3 * * *'],
 ];
 
-/** Zones that nobody knows, and patterns that name no time. */
+/** Unknown time zones, and cron patterns that never match. */
 export function calendarProblems(tree: Tree): string[] {
   const services = isTree(tree['services']) ? Object.keys(tree['services']) : [];
   const zones = [
@@ -27,14 +27,14 @@ export function calendarProblems(tree: Tree): string[] {
   return [...problems, ...schedules];
 }
 
-function scheduleProblems(pattern: unknown, said: string): string[] {
-  // What is no text is told by the schema.
+function scheduleProblems(pattern: unknown, must: string): string[] {
+  // The schema reports values that are not text.
   if (typeof pattern !== 'string' || pattern === NO_SCHEDULE) return [];
   try {
     const { nextMs } = createSchedule(pattern, 'UTC').dueAt(Date.now());
-    return nextMs === null ? [`${said}: "${pattern}" names no time`] : [];
+    return nextMs === null ? [`${must}, got "${pattern}", which never matches a time`] : [];
   } catch (error) {
-    return [`${said}, got "${pattern}": ${messageOf(error)}`];
+    return [`${must}, got "${pattern}": ${messageOf(error)}`];
   }
 }
 

@@ -1,14 +1,14 @@
 import { PATTERNS } from './config-schema.ts';
 import { nearestName } from './nearest-name.ts';
 
-/** Settings as a file holds them, before they are checked. */
+/** The settings of a file, before they are checked. */
 export type Tree = { [key: string]: unknown };
 
 export function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What the schema checker says of one value. */
+/** An error of the schema checker about one value. */
 interface SchemaProblem {
   readonly keyword: string;
   readonly instancePath: string;
@@ -17,11 +17,11 @@ interface SchemaProblem {
 
 interface Checked {
   readonly tree: Tree;
-  /** Keys that a section may hold, for proposals; `path` is that of the section. */
+  /** The keys that a section may have, for "did you mean"; `path` is the section's path. */
   readonly keysAt: (path: string) => readonly string[];
-  /** The environment variable that may give a setting in the file's place. */
+  /** The environment variable that can set a setting instead of the file. */
   readonly variableFor: (path: string) => string | undefined;
-  /** Paths whose text came from the environment, at least in part. */
+  /** Paths whose text came at least partly from the environment. */
   readonly substituted: ReadonlySet<string>;
 }
 
@@ -33,7 +33,7 @@ const TYPES: Readonly<Record<string, string>> = {
   string: 'text',
 };
 
-/** What each rule of the schema asks, in words. Rules without a row are consequences of others. */
+/** The message for each schema rule. Rules without a row only follow from others. */
 const SAYINGS: Readonly<Record<string, (facts: Facts) => string>> = {
   type: ({ type }) => `must be ${TYPES[String(type)] ?? `a ${String(type)}`}`,
   minimum: ({ limit }) => `must be at least ${String(limit)}`,
@@ -44,7 +44,7 @@ const SAYINGS: Readonly<Record<string, (facts: Facts) => string>> = {
   minProperties: () => 'must name at least one service',
 };
 
-/** Everything the schema has against a tree, one line for each problem. */
+/** All schema violations of a tree, one line per problem. */
 export function schemaProblems(errors: readonly SchemaProblem[], checked: Checked): string[] {
   const lines = errors.flatMap((error) => {
     const path = error.instancePath.slice(1).replaceAll('/', '.');
@@ -64,7 +64,7 @@ function namesIn(keys: unknown): string[] {
   return Array.isArray(keys) ? keys.map(String) : [];
 }
 
-/** A choice of words: each that was not taken is an error of its own, at the same place. */
+/** The message for a choice of words. The checker reports one error for each allowed word, all at the same path. */
 function oneOf(errors: readonly SchemaProblem[], instancePath: string): string {
   const words = errors
     .filter((error) => error.keyword === 'const' && error.instancePath === instancePath)
@@ -73,15 +73,15 @@ function oneOf(errors: readonly SchemaProblem[], instancePath: string): string {
 }
 
 function unknownKey(path: string, key: string, { keysAt }: Checked): string {
-  if (path === 'services') return `services.${key} must be named in small letters, digits and dashes`;
+  if (path === 'services') return `services.${key}: use only lowercase letters, digits and dashes in a service name`;
   const near = nearestName(key, keysAt(path));
   const proposal = near === undefined ? '' : `; did you mean ${joined(path, near)}?`;
-  return `${joined(path, key)} is no setting${proposal}`;
+  return `${joined(path, key)} is not a setting${proposal}`;
 }
 
 function missingKey(path: string, { variableFor }: Checked): string {
   const variable = variableFor(path);
-  return `${path} is missing${variable === undefined ? '' : `, and so is ${variable} in the environment`}`;
+  return `${path} is missing: set it${variable === undefined ? '' : `, or set ${variable} in the environment`}`;
 }
 
 function joined(path: string, key: string): string {
@@ -102,7 +102,7 @@ const SECRET = /key|token|url/i;
 
 function quoted(path: string, { tree, substituted }: Checked): string {
   const isSecret = SECRET.test(path.split('.').at(-1) ?? '') || substituted.has(path);
-  return isSecret ? 'something else (not shown)' : JSON.stringify(valueAt(tree, path));
+  return isSecret ? 'another value (not shown)' : JSON.stringify(valueAt(tree, path));
 }
 
 interface Listener {
@@ -110,7 +110,7 @@ interface Listener {
   readonly port: number;
 }
 
-/** A port that is used twice, and a backend's address that is one of our own: both named with both their users. */
+/** Ports that are used twice, and backend addresses that are the proxy's own. Each problem names both users. */
 export function portProblems(tree: Tree): string[] {
   const services = Object.keys(isTree(tree['services']) ? tree['services'] : {});
   const paths = ['http.port', 'desk.port', ...services.flatMap(portPathsOf)];
@@ -121,7 +121,7 @@ export function portProblems(tree: Tree): string[] {
     if (typeof port !== 'number') continue;
     const other = listeners.find((listener) => listener.port === port);
     if (other === undefined) listeners.push({ path, port });
-    else problems.push(`${path} is ${port}, which ${other.path} uses too`);
+    else problems.push(`${path} is ${port}, which is also the value of ${other.path}: use different ports`);
   }
   const targets = ['orchestrator.endpoint', ...services.flatMap(endpointPathsOf)];
   return [...problems, ...targets.flatMap((path) => selfProblem(tree, path, listeners))];
@@ -137,13 +137,13 @@ function endpointPathsOf(service: string): string[] {
 
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|\[::1\])$/;
 
-/** Who may ask and change what: without tokens only whoever is on this machine. */
+/** The operator's API is open without tokens, so it must then listen on this machine only. */
 export function operatorProblems(tree: Tree): string[] {
   const host = valueAt(tree, 'http.host');
   const tokens = valueAt(tree, 'operator.tokens');
   const given = isTree(tokens) ? Object.keys(tokens) : [];
   if (given.length === 0 && typeof host === 'string' && !LOOPBACK_HOST.test(host))
-    return [`http.host is ${host}: beyond this machine the operator's routes need operator.tokens`];
+    return [`http.host is ${host}: set operator.tokens, or use 127.0.0.1, because the operator's API can be reached from other machines`];
   const seen = new Map<unknown, string>();
   return given.flatMap((name) => {
     const token = valueAt(tree, `operator.tokens.${name}.token`);
@@ -151,27 +151,27 @@ export function operatorProblems(tree: Tree): string[] {
     seen.set(token, name);
     return other === undefined
       ? []
-      : [`operator.tokens.${name} has the same token as operator.tokens.${other}`];
+      : [`operator.tokens.${name} has the same token as operator.tokens.${other}: give each person an own token`];
   });
 }
 
-/** The desk changes things: without tokens it is only for trying out, on this machine, and where that was asked for. */
+/** The desk can change things, so it needs tokens. Without them it works only on this machine, and only if requested. */
 export function deskProblems(tree: Tree): string[] {
   const desk = valueAt(tree, 'desk');
   const tokens = valueAt(tree, 'operator.tokens');
   if (!isTree(desk) || (isTree(tokens) && Object.keys(tokens).length > 0)) return [];
-  if (desk['withoutSignIn'] !== true) return ['desk needs operator.tokens to sign in with'];
+  if (desk['withoutSignIn'] !== true) return ['desk needs operator.tokens, so that people can sign in'];
   const host = String(desk['host']);
   return LOOPBACK_HOST.test(host)
     ? []
-    : [`desk.host is ${host}: beyond this machine the desk needs operator.tokens`];
+    : [`desk.host is ${host}: set operator.tokens, or use 127.0.0.1, because the desk can be reached from other machines`];
 }
 
-/** What stands in front of real services is changed by nobody without a name, not even from this machine. */
+/** In front of real services every change needs a person's name, even a change from this machine. */
 export function openDeskProblems(tree: Tree): string[] {
   return valueAt(tree, 'desk.withoutSignIn') === true
     ? [
-        'desk.withoutSignIn is only for the services that npm start brings along: in front of others leave it out, and give operator.tokens to sign in with, or leave out the desk',
+        'desk.withoutSignIn works only with the stand-ins of npm start: remove it and set operator.tokens, or remove desk',
       ]
     : [];
 }
@@ -182,5 +182,5 @@ function selfProblem(tree: Tree, path: string, listeners: readonly Listener[]): 
   const endpoint = valueAt(tree, path);
   const port = typeof endpoint === 'string' ? LOOPBACK.exec(endpoint)?.[1] : undefined;
   const self = listeners.find((listener) => String(listener.port) === port);
-  return self === undefined ? [] : [`${path} is the proxy itself: ${self.path} is ${self.port}`];
+  return self === undefined ? [] : [`${path} is the proxy's own address: ${self.path} is ${self.port} too`];
 }

@@ -8,7 +8,7 @@ const CURVE_KEY = '^[0-9a-zA-Z.:+=^!/*?&<>()\\[\\]{}@%$#-]{40}$';
 const NETWORK = '^[0-9a-fA-F.:]+(/\\d{1,3})?$';
 const KEY_OF_32_BYTES = '^[A-Za-z0-9+/]{43}=$';
 
-/** What each pattern asks, in words. */
+/** What each pattern requires, in words. */
 export const PATTERNS: Readonly<Record<string, string>> = {
   [ADDRESS]: 'an address such as tcp://host:5570 or http://host:5571',
   [PUB_ADDRESS]: 'an address such as tcp://host:6583',
@@ -18,7 +18,7 @@ export const PATTERNS: Readonly<Record<string, string>> = {
   [NETWORK]: 'an IP address or a network such as 10.0.0.7 or 10.0.0.0/8',
   [KEY_OF_32_BYTES]: '32 bytes in base64 (openssl rand -base64 32)',
   '^rediss?://.+': 'an address such as redis://host:6379',
-  '^[a-z_][a-z0-9_]{0,62}$': 'a name of small letters, digits and underscores',
+  '^[a-z_][a-z0-9_]{0,62}$': 'a name of lowercase letters, digits and underscores',
 };
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
@@ -71,7 +71,7 @@ const Service = Type.Object(
   closed,
 );
 
-/** Every setting, its unit in its name. config/production.example.yaml explains each. */
+/** Every setting, with its unit in its name. config/production.example.yaml explains each. */
 export const ConfigSchema = Type.Object(
   {
     proxy: Type.Object(

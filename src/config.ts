@@ -18,11 +18,11 @@ import { messageOf } from './domain/errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Every problem of a configuration at once. */
+/** Lists every problem of a configuration. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
-  /** @param lineOf where the file has the setting that a problem begins with */
+  /** @param lineOf the line of the setting that a problem starts with */
   constructor(file: string, problems: readonly string[], lineOf: LineOf = () => undefined) {
     const told = problems.map((problem) => {
       const line = lineOf(keyOf(problem));
@@ -34,10 +34,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** The line of a setting, or of the nearest section around it that the file has. */
+/** The line of a setting, or of the nearest enclosing section in the file. */
 export type LineOf = (path: string) => number | undefined;
 
-/** The setting that a problem is about: each begins with it. */
+/** The setting that a problem is about. Every problem starts with its path. */
 export function keyOf(problem: string): string {
   return /^[\w-]+(?:\.[\w-]+)*/.exec(problem)?.[0] ?? '';
 }
@@ -93,10 +93,10 @@ const DEFAULTS: Tree = {
 const SERVICE_DEFAULTS: Tree = { retention: {}, legacy: { inFlight: 1, queueSize: 10_000, connections: 32 } };
 const DESK_DEFAULTS: Tree = { host: '127.0.0.1', port: 5581, withoutSignIn: false, pages: 'all' };
 const UNLEASH_DEFAULTS: Tree = { appName: 'crossfade', refreshIntervalMs: 1_000, project: 'default' };
-/** A client token names what it may read: `project:environment.secret`. */
+/** A client token contains the project and environment that it can read: `project:environment.secret`. */
 const CLIENT_TOKEN = /^[^:\s]+:([^.:\s]+)\./;
 
-/** Settings that may also come from the environment: where, and under which name. */
+/** Settings that an environment variable can set: its name, and the path of the setting. */
 const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[]])[] = [
   ['DATABASE_URL', ['journal', 'databaseUrl']],
   ['CROSSFADE_ENCRYPTION_KEY', ['journal', 'encryptionKey']],
@@ -114,8 +114,8 @@ const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[
 ];
 
 /**
- * Reads a YAML file, fills in the environment and the defaults, and checks everything.
- * @param services those that the proxy is started in front of; where it is not started at all, what is for trying out is no problem
+ * Reads a YAML file, adds the environment and the defaults, and checks everything.
+ * @param services the services behind the proxy; `embedded` allows settings that are only for trying out, also when nothing is started
  * @throws ConfigError listing every problem
  */
 export function loadConfig(
@@ -127,7 +127,7 @@ export function loadConfig(
   const substituted = new Set<string>();
   const read = substitutedIn(readTree(file), { env, problems, substituted, path: '' }) as Tree;
   const tree = withDefaults(fromEnvironment(read, env));
-  // Its default is 8: a person wants to see everything at once.
+  // The default is 8 errors; a person needs to see all of them at once.
   Settings.Set({ maxErrors: 1_000 });
   const checker = Compile(ConfigSchema);
   if (!checker.Check(tree))
@@ -142,11 +142,11 @@ export function loadConfig(
 
 function whyUnread(error: unknown): string {
   return (error as NodeJS.ErrnoException).code === 'ENOENT'
-    ? 'there is no such file: the examples in config/ explain every key, and one of them is copied to begin with'
+    ? 'file not found: copy one of the examples in config/, which explain every setting'
     : messageOf(error);
 }
 
-/** @throws ConfigError listing every place that is not YAML, without quoting it: it may hold a secret */
+/** @throws ConfigError listing every YAML error, without quoting the text, because it may contain a secret */
 export function readTree(file: string): Tree {
   const lines = new LineCounter();
   let text: string;
@@ -157,15 +157,15 @@ export function readTree(file: string): Tree {
   }
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
   if (document.errors.length > 0) {
-    const said = document.errors.map(({ message, pos }) => `line ${lines.linePos(pos[0]).line}: ${message}`);
-    throw new ConfigError(file, said);
+    const problems = document.errors.map(({ message, pos }) => `line ${lines.linePos(pos[0]).line}: ${message}`);
+    throw new ConfigError(file, problems);
   }
   const tree: unknown = document.toJS() ?? {};
   if (isTree(tree)) return tree;
-  throw new ConfigError(file, ['it must be a mapping of settings']);
+  throw new ConfigError(file, ['the file must be a YAML mapping of settings']);
 }
 
-/** Where a YAML file has its settings. A file that cannot be read has none. */
+/** The lines of the settings in a YAML file. A file that cannot be read has none. */
 export function linesOf(file: string): LineOf {
   try {
     const lines = new LineCounter();
@@ -179,7 +179,7 @@ export function linesOf(file: string): LineOf {
   }
 }
 
-/** Of the last key of the path that is there. */
+/** The offset of the last key of the path that exists. */
 function offsetOf(node: unknown, [key, ...rest]: readonly string[]): number | undefined {
   if (key === undefined || !isMap(node)) return undefined;
   const pair = node.items.find((one) => isScalar(one.key) && String(one.key.value) === key);
@@ -191,7 +191,7 @@ function variableFor(path: string): string | undefined {
   return FROM_ENVIRONMENT.find(([, keys]) => keys.join('.') === path)?.[0];
 }
 
-/** The keys that the schema knows for a section. */
+/** The keys of a section in the schema. */
 function keysAt(path: string): string[] {
   let schema: unknown = ConfigSchema;
   for (const key of path === '' ? [] : path.split('.')) {
@@ -209,8 +209,8 @@ interface Substitution {
 }
 
 /**
- * `${NAME}` in a text stands for an environment variable, which must be set; `${NAME:-text}` need not be.
- * What comes out empty, and a section that holds only comments, is as if it was not there.
+ * Replaces `${NAME}` in a text by an environment variable, which must be set, and `${NAME:-text}` by a variable with a default.
+ * Empty results, and sections with only comments, are treated as unset.
  */
 export function substitutedIn(value: unknown, at: Substitution): unknown {
   if (typeof value === 'string') return substitutedText(value, at);
@@ -239,7 +239,7 @@ function substitutedText(
   return result === '' && text !== '' ? undefined : result;
 }
 
-/** What the file says goes before the environment. */
+/** The file overrides the environment. */
 function fromEnvironment(tree: Tree, env: Environment): Tree {
   const asksUnleash = valueAt(tree, 'rollout.unleash') !== undefined || (env['UNLEASH_URL'] ?? '') !== '';
   const given = FROM_ENVIRONMENT.filter(
@@ -252,7 +252,7 @@ export function nested(path: readonly string[], value: unknown): Tree {
   return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
 }
 
-/** The first tree, overridden by what the second one says. */
+/** The first tree, overridden by the values of the second. */
 export function merged(base: Tree, over: Tree): Tree {
   const result: Tree = { ...base };
   for (const [key, value] of Object.entries(over)) {
@@ -285,13 +285,13 @@ function unleashWithDefaults(unleash: Tree): Tree {
   return merged({ ...UNLEASH_DEFAULTS, ...(environment !== undefined && { environment }) }, unleash);
 }
 
-/** A webhook that is signed needs its key; what goes to a chat is not signed, because its address is the secret. */
+/** A signed webhook needs its key. Messages to a chat are not signed, because the address is the secret. */
 function guardProblems(tree: Tree): string[] {
   const [url, key, format] = ['guard.alertUrl', 'guard.alertKey', 'guard.alertFormat'].map((path) =>
     valueAt(tree, path),
   );
   return url !== undefined && key === undefined && format === 'signed'
-    ? ['guard.alertUrl needs guard.alertKey: alerts are signed (CROSSFADE_ALERT_KEY)']
+    ? ['guard.alertUrl needs guard.alertKey (CROSSFADE_ALERT_KEY), because alerts are signed']
     : [];
 }
 
@@ -300,7 +300,7 @@ function reportProblems(tree: Tree): string[] {
     (path) => valueAt(tree, path),
   );
   return url !== undefined && key === undefined && format === 'signed'
-    ? ['reports.webhookUrl needs reports.webhookKey: what is posted is signed (CROSSFADE_REPORT_KEY)']
+    ? ['reports.webhookUrl needs reports.webhookKey (CROSSFADE_REPORT_KEY), because posted reports are signed']
     : [];
 }
 
@@ -308,7 +308,7 @@ function unleashProblems(tree: Tree): string[] {
   const unleash = valueAt(tree, 'rollout.unleash');
   if (!isTree(unleash) || unleash['adminToken'] === undefined || unleash['environment'] !== undefined)
     return [];
-  return ['rollout.unleash.environment is needed: the client token does not name it (UNLEASH_ENVIRONMENT)'];
+  return ['rollout.unleash.environment (UNLEASH_ENVIRONMENT) is required, because the client token does not name an environment'];
 }
 
 function limitProblems(tree: Tree): string[] {
@@ -322,11 +322,11 @@ function limitProblems(tree: Tree): string[] {
     : [];
 }
 
-/** The embedded journal's folder is made where it is missing: what stands in its place is told here, not by the database. */
+/** The embedded journal's folder is created if it is missing. A file in its place is reported here, before the database fails. */
 function journalProblems(tree: Tree): string[] {
   const folder = valueAt(tree, 'journal.folder');
   if (typeof folder !== 'string' || valueAt(tree, 'journal.databaseUrl') !== undefined) return [];
-  return isFile(folder) ? [`journal.folder ${folder} is a file, it must be a folder`] : [];
+  return isFile(folder) ? [`journal.folder must be a folder, but ${folder} is a file`] : [];
 }
 
 function isFile(path: string): boolean {

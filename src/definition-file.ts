@@ -5,12 +5,12 @@ import { pathToFileURL } from 'node:url';
 import { messageOf } from './domain/errors.ts';
 import type { ServiceDefinition } from './domain/service-definition.ts';
 
-/** A user's own definition. @throws Error naming the service, the file, what is wrong with it and, where it is known, the line */
+/** Loads a user's own definition. @throws Error with the service, the file, the problem and, if known, the line */
 export async function importDefinition(service: string, file: string): Promise<ServiceDefinition> {
   const path = resolve(file);
   const named = `services.${service}.definition ${file}`;
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
-    throw new Error(`${named} cannot be loaded: there is no file ${path}`);
+    throw new Error(`${named} cannot be loaded: file ${path} not found`);
   const module = (await import(pathToFileURL(path).href).catch((cause: unknown) => {
     throw new Error(`${named} cannot be loaded: ${failureOf(cause, path)}`, { cause });
   })) as { default?: ServiceDefinition };
@@ -26,13 +26,13 @@ function failureOf(cause: unknown, path: string): string {
   return `${place === undefined ? '' : `${place}: `}${kind}${messageOf(cause)}`;
 }
 
-/** `file:line` of the first place outside of Node itself. */
+/** `file:line` of the first stack frame outside Node itself. */
 function placeIn(text: string | undefined): string | undefined {
   const [, file, line] = /(?:^|file:\/\/|\()(\/[^\s()]+?):(\d+)(?:[:\n]|$)/m.exec(text ?? '') ?? [];
   return file === undefined ? undefined : `${file}:${line ?? ''}`;
 }
 
-/** An import rejects with JavaScript's syntax errors without their place; the check that Node has for them prints it. */
+/** The place of a syntax error. An import rejects without it, but `node --check` prints it. */
 function placeOfSyntaxError(cause: unknown, path: string): string | undefined {
   if (!(cause instanceof SyntaxError)) return undefined;
   return placeIn(spawnSync(process.execPath, ['--check', path], { encoding: 'utf8' }).stderr);

@@ -10,14 +10,14 @@ const BUILT_IN: ReadonlyMap<string, ServiceDefinition> = new Map(
   [sessionMemory, contextualMemory, jarvisMemory].map((definition) => [definition.name, definition]),
 );
 
-/** A configured service with the definition that knows its protocol. */
+/** A configured service with the definition of its protocol. */
 export interface DefinedService {
   readonly name: string;
   readonly config: ServiceConfig;
   readonly definition: ServiceDefinition;
 }
 
-/** Finds each configured service's definition: ours, or the user's own file. @throws Error naming the service and its file */
+/** Loads the definition of each configured service: built in, or the user's own file. @throws Error with the service and its file */
 export async function loadDefinitions(config: Config): Promise<readonly DefinedService[]> {
   return Promise.all(
     Object.entries(config.services).map(async ([name, service]) => {
@@ -29,7 +29,7 @@ export async function loadDefinitions(config: Config): Promise<readonly DefinedS
         const known = [...BUILT_IN.keys()];
         const near = nearestName(name, known);
         throw new Error(
-          `services.${name} needs a definition: a file of your own, or one of ours (${known.join(', ')})${near === undefined ? '' : `; did you mean services.${near}?`}`,
+          `services.${name}.definition is missing: set it to your own file, or use the name of a built-in service (${known.join(', ')})${near === undefined ? '' : `; did you mean services.${near}?`}`,
         );
       }
       return { name, config: service, definition: adjusted(found, service) };
@@ -37,7 +37,7 @@ export async function loadDefinitions(config: Config): Promise<readonly DefinedS
   );
 }
 
-/** The definition with the installation's own ports and retention. */
+/** The definition with the ports and the retention of the settings. */
 function adjusted(
   definition: ServiceDefinition,
   { port, healthPort, pubPort, retention }: ServiceConfig,
@@ -51,7 +51,7 @@ function adjusted(
   };
 }
 
-/** Only the settings that were given. */
+/** The settings that are set. */
 function given<Value>(settings: Readonly<Record<string, Value | undefined>> = {}): Record<string, Value> {
   const entries = Object.entries(settings).filter(
     (entry): entry is [string, Value] => entry[1] !== undefined,

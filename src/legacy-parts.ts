@@ -7,7 +7,7 @@ import { serviceName } from './domain/ids.ts';
 import type { LegacyAccess } from './domain/service-definition.ts';
 import type { Clock } from './engine/ports/ports.ts';
 
-/** The ways to one legacy service. Nothing is opened before it is used, or started. */
+/** The connections to one legacy service. They open when they are started or first used. */
 export interface LegacyParts {
   readonly legacy: LegacyClient;
   readonly access: LegacyAccess;

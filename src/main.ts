@@ -11,7 +11,7 @@ const OLDEST_NODE = 24;
 // The only reader of process.env.
 const COMMANDS = commandsOf(process.env);
 
-/** The command that is asked for; all of them where the help or an error must list them. */
+/** The requested command, or all commands if the help or an error must list them. */
 function asked(): Promise<Command[]> {
   const name = process.argv[2] ?? '';
   const chosen = Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS);
@@ -21,17 +21,17 @@ function asked(): Promise<Command[]> {
 async function main(): Promise<void> {
   if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
     throw new Error(
-      `Crossfade needs Node ${OLDEST_NODE}, this is ${process.version}: run it through npm, which brings its own`,
+      `Crossfade needs Node ${OLDEST_NODE} or newer, but this is ${process.version}: run it with npm, which installs its own Node`,
     );
   }
   const program = new Command('crossfade')
     .description('A live, verified, reversible migration of agent memory')
     .version(version)
-    // Options behind the name of a command are that command's.
+    // Options after the name of a command belong to that command.
     .enablePositionalOptions();
   const commands = await asked();
   for (const command of commands) program.addCommand(command);
-  // Where one command is asked for, the others are not there to be completed.
+  // With a single requested command the others are not loaded, so they cannot be completed.
   if (commands.length > 1) (await import('./cli/completion.ts')).addCompletion(program);
   hintAtHelp(program, 'crossfade');
   refuseUnknownCommand(program, process.argv.slice(2));
@@ -51,6 +51,6 @@ try {
 } catch (error) {
   console.error(`crossfade: ${messageOf(error)}`);
   process.exitCode = 1;
-  // A parent's channel would keep a start that failed alive.
+  // An open channel to the parent would keep a failed start alive.
   if (process.connected) process.disconnect();
 }

@@ -1,8 +1,8 @@
-// Two typing errors, or the right name with another unit at its end.
+// Allows two typing errors, or the right name with a different unit.
 const NEAR = 2;
 const SAME_BEGINNING = 5;
 
-/** The candidate that was probably meant; undefined where none is close. */
+/** The most similar candidate; undefined if none is close. */
 export function nearestName(key: string, candidates: readonly string[]): string | undefined {
   const [best] = candidates
     .map((candidate) => ({ candidate, distance: distanceOf(key.toLowerCase(), candidate.toLowerCase()) }))
@@ -13,7 +13,7 @@ export function nearestName(key: string, candidates: readonly string[]): string 
   return candidates.find((candidate) => candidate.toLowerCase().startsWith(beginning));
 }
 
-/** Letters to insert, remove or replace; two that changed places count as one. */
+/** Letters to insert, remove or replace. Two swapped neighbours count as one. */
 function distanceOf(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
   const cell = (row: number, column: number): number => rows[row]?.[column] ?? Infinity;

@@ -1,4 +1,4 @@
-/** Something that is started and stopped. Making it did nothing yet. */
+/** Something that is started and stopped. Creating it has no effect. */
 export interface Part {
   readonly name: string;
   start(): Promise<void>;
@@ -6,15 +6,15 @@ export interface Part {
 }
 
 export interface Running {
-  /** Top to bottom. When one fails, those before it are stopped and its error is thrown. */
+  /** Starts the parts in order. If one fails, the parts before it are stopped and its error is thrown. */
   start(): Promise<void>;
-  /** Bottom to top, each although another failed. @throws AggregateError naming the parts that did not stop */
+  /** Stops the parts in reverse order, also after a failure. @throws AggregateError naming the parts that did not stop */
   stop(): Promise<void>;
-  /** Names of the parts that a stop is waiting for now. */
+  /** The names of the parts that a stop currently waits for. */
   waitingFor(): readonly string[];
 }
 
-/** Parts that start in order and stop at the same time: what agents connect to is given free at once, for a successor. */
+/** Parts that start in order and stop at the same time, so that a successor gets all ports of agents at once. */
 export function stoppingTogether(name: string, parts: readonly Part[]): Part {
   const running = parts.map((part) => inOrder([part]));
   const stop = async (): Promise<void> => {
@@ -39,7 +39,7 @@ export function stoppingTogether(name: string, parts: readonly Part[]): Part {
   };
 }
 
-/** Parts in start order, as one. */
+/** Combines parts, in start order. */
 export function inOrder(parts: readonly Part[]): Running {
   const started: Part[] = [];
   let stopping: Part | undefined;

@@ -45,18 +45,18 @@ export interface ProxyFacts {
   readonly version: string;
   /** Pretty log lines, for a terminal. */
   readonly isTerminal: boolean;
-  /** Further listeners of the engine's events, told before all others. */
+  /** Further listeners of the engine's events. They are called before all others. */
   readonly listeners: readonly Listener[];
 }
 
 const SCHEMA = new URL('storage/schema/', import.meta.url);
 
-/** The composition root of the proxy: every part is made here, once, and started in this order. */
+/** The composition root of the proxy. It creates every part once, and the parts start in this order. */
 export function createProxy(facts: ProxyFacts): Running {
   const [{ config }, clock] = [facts, systemClock];
   const events = eventsFor(facts.listeners);
   const store = createStore(config);
-  // The watchers look at the flags, and tell of their problems: by the time there is one, both are made.
+  // The watchers read the flags and report their problems. Both exist before the first problem can occur.
   const onProblem: OnProblem = (...problem) => watchers.onProblem(...problem);
   const flagged = createFlags(config, store, {
     onProblem: (message) => onProblem('flags', 'unreadable', message),
@@ -103,7 +103,7 @@ export function createProxy(facts: ProxyFacts): Running {
   ]);
 }
 
-/** What limits reads, and what proves them. */
+/** The parts that limit reads, and the evidence for them. */
 function readingOf(
   { interlocks, digestOf }: Guarding,
   { keptReads }: Pick<ReturnType<typeof createStore>, 'keptReads'>,
@@ -129,17 +129,17 @@ function journalPart(database: Database, heartbeats: Database): Part {
   return { name: 'journal', start: () => applySchema(database, SCHEMA), stop };
 }
 
-/** Given up when it has taken so long: others have given this replica up by then, and the next one may find a connection that works. */
+/** A heartbeat that takes longer is aborted: its lease has expired by then, and the next one may get a working connection. */
 const HEARTBEAT_TIMEOUT_MS = 3_000;
 
-/** A connection of their own: work that waits for a lock, or for a connection, must not make the others give this replica up. */
+/** A separate connection, so that work which waits for a lock or a connection does not delay heartbeats until the lease expires. */
 function heartbeatDatabase(url: string, prepares: boolean): Database {
   return createPostgresDatabase({ url, poolSize: 1, statementTimeoutMs: HEARTBEAT_TIMEOUT_MS, prepares });
 }
 
 const servicesOf = ({ services }: Config): ServiceName[] => Object.keys(services).map(serviceName).toSorted();
 
-/** What is kept in the database. */
+/** The stores in the database. */
 function createStore(config: Config) {
   const { databaseUrl, folder, poolSize, preparedStatements, encryptionKey } = config.journal;
   const database =
@@ -169,7 +169,7 @@ function createStore(config: Config) {
     runs: createRunEdges(database, replica, seal),
     keptReads: createKeptReadStore(database, seal),
     keyedWrites: createKeyedWrites(database, seal),
-    // Asked between two heartbeats.
+    // Queried between two heartbeats.
     coverageStore: createCoverageStore(heartbeats),
     replicas: createReplicaStore({ database, heartbeats }, replica.services),
   };

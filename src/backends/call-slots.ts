@@ -5,15 +5,15 @@ import type { Deadlined, DeadlineSweep } from './deadline-sweep.ts';
 import { Fifo } from './fifo.ts';
 import { LATE_MS, PendingCall, REFUSALS, type CallOutcome, type Settle } from './pending-call.ts';
 
-/** Calls past their deadline that are remembered where nothing limits the calls in flight. */
+/** Largest number of calls past their deadline that are remembered if nothing limits the calls in flight. */
 const LATE_LIMIT = 10_000;
 
-/** What carries calls: a socket or a pool of connections. */
+/** Transports calls: a socket or a pool of connections. */
 export interface Transport {
-  /** `ready`: sends now. `connecting`: will be ready in a moment or down. `down`: nothing can be sent. */
+  /** `ready`: sends now. `connecting`: will be ready or down soon. `down`: cannot send. */
   readiness(): 'ready' | 'connecting' | 'down';
   transmit(pending: PendingCall): void;
-  /** The reply of this call is not waited for any more. */
+  /** Called when the reply of this call is no longer needed. */
   abandon?(pending: PendingCall): void;
 }
 
@@ -21,12 +21,12 @@ export interface SlotSettings {
   /** For messages: `session-memory (live)`. */
   readonly name: string;
   readonly backend: Backend;
-  /** Calls sent and not yet answered. 0 is no limit. */
+  /** Largest number of calls sent and not yet answered. 0: no limit. */
   readonly inFlightLimit: number;
   readonly queueLimit: number;
   /**
-   * Whether a call past its deadline keeps its slot until the reply comes, or 60 s. A serial server answers in order:
-   * whatever was sent to it meanwhile would only queue there, out of our reach.
+   * Whether a call past its deadline keeps its slot until the reply comes, at most 60 s. A serial server answers in order, so further
+   * calls would only queue there, where they cannot be withdrawn.
    */
   readonly holdsLateSlots: boolean;
 }
@@ -38,13 +38,13 @@ interface SlotParts {
   onOutcome?(outcome: CallOutcome): void;
 }
 
-/** What is known of a reply that will not come. */
+/** Why a reply will not come, and what is known about the call's effect. */
 interface Loss {
   readonly cause?: unknown;
   readonly how?: string | undefined;
 }
 
-/** The calls of one channel: a bounded queue in our memory, a bounded number in flight, deadlines, late replies. */
+/** The calls of one channel: a bounded queue in memory, a bounded number in flight, deadlines, late replies. */
 export class CallSlots implements Deadlined {
   readonly #settings: SlotSettings;
   readonly #parts: SlotParts;
@@ -91,7 +91,7 @@ export class CallSlots implements Deadlined {
     else this.#queue.push(pending);
   }
 
-  /** Sends what is queued, as far as there are slots. */
+  /** Sends queued calls while there are free slots. */
   drain(): void {
     while (
       this.#queue.size > 0 &&
@@ -132,7 +132,7 @@ export class CallSlots implements Deadlined {
     if (this.#queue.size > 0) this.drain();
   }
 
-  /** The transport refused the bytes: nothing of them left. */
+  /** The transport refused the bytes, so nothing was sent. */
   notSent(pending: PendingCall, reason: 'unreachable' | 'queue_full' = 'unreachable'): void {
     if (this.#sent.get(pending.id) !== pending) return;
     const isWaitedFor = pending.state === 'sent';
@@ -159,12 +159,12 @@ export class CallSlots implements Deadlined {
     this.#forget(pending);
     if (!isWaitedFor) return;
     const what =
-      reason === 'reset' ? 'closed the connection before it answered' : 'was let go before it answered';
+      reason === 'reset' ? 'closed the connection before it answered' : 'did not answer before the client was stopped';
     pending.reject(this.#failure(how ?? what, { effect: 'unknown', reason, cause }));
     if (reason === 'reset') this.#parts.onOutcome?.('reset');
   }
 
-  /** Withdraws everything that is queued: nothing of it was sent. */
+  /** Withdraws all queued calls. Nothing of them was sent. */
   withdrawQueued(reason: 'unreachable' | 'stopped'): void {
     for (const pending of this.#queue.removeWhere(() => true)) {
       this.#refuse(pending, reason);
@@ -172,7 +172,7 @@ export class CallSlots implements Deadlined {
     }
   }
 
-  /** Frees the slots of late calls sent before an instant: the server is proved to have taken them since. Their replies are still recognised. */
+  /** Frees the slots of late calls sent before an instant, because the server has certainly received them. Their replies are still recognised. */
   releaseSentBefore(instantMs: number): void {
     if (!this.#settings.holdsLateSlots) return;
     for (const pending of this.#sent.values()) {

@@ -6,10 +6,10 @@ export interface ChannelLoad {
   readonly isConnected: boolean;
 }
 
-/** One way to one server, with its own sockets, queue and limit. */
+/** A connection to one server, with its own sockets, queue and limit. */
 export interface Channel {
   send(call: LegacyCall): Promise<Reply>;
-  /** The server is proved to have taken every call sent before this instant. */
+  /** The server has certainly received every call sent before this instant. */
   releaseSentBefore(instantMs: number): void;
   load(): ChannelLoad;
   start(): void;

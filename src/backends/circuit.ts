@@ -11,9 +11,9 @@ import type { BackendLoad, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import type { CallOutcome } from './pending-call.ts';
 
 export interface BreakerSettings {
-  /** Connection failures and timeouts in a row that open it. */
+  /** Number of consecutive connection failures and timeouts that open it. */
   readonly failures: number;
-  /** Rest before one trial call, milliseconds. @defaultValue 1000 */
+  /** Time before a trial call, milliseconds. @defaultValue 1000 */
   readonly halfOpenAfterMs?: number;
 }
 
@@ -27,8 +27,8 @@ const STATES = {
 } as const satisfies Record<CircuitState, BackendLoad['breaker']>;
 
 /**
- * A circuit breaker that costs a closed circuit nothing: calls go straight through, and the policy is told of the outcomes
- * that change something (a failure, the first success after one). Only trial calls run inside it, one at a time.
+ * A circuit breaker without cost while it is closed: calls bypass the policy, which gets only the outcomes that change something (a
+ * failure, the first success after one). Only trial calls run inside the policy, one at a time.
  */
 export class Circuit {
   readonly #name: string;
@@ -36,7 +36,7 @@ export class Circuit {
   #policy: CircuitBreakerPolicy;
   #hasFailures = false;
   #isTrying = false;
-  /** Whether the last failure was an answer that did not come in time: then it is there, and too busy. */
+  /** Whether the last failure was a timeout, which means that the server exists but is too busy. */
   #isSlow = false;
 
   constructor(name: string, settings: BreakerSettings) {
@@ -53,7 +53,7 @@ export class Circuit {
     return this.#policy.state === CircuitState.Closed ? send(call) : this.#try(call, send);
   }
 
-  /** Counts the outcome of a call that went straight through. */
+  /** Counts the outcome of a call that bypassed the policy. */
   count(outcome: CallOutcome): void {
     if (this.#policy.state !== CircuitState.Closed) return;
     if (outcome !== 'answered') {
@@ -66,7 +66,7 @@ export class Circuit {
     }
   }
 
-  /** A new connection is a new server: nothing is held against it. */
+  /** Closes the circuit, because a new connection may reach a new server. */
   reset(): void {
     if (!this.#hasFailures) return;
     this.#hasFailures = false;
@@ -74,7 +74,7 @@ export class Circuit {
   }
 
   async #try(call: LegacyCall, send: Send): Promise<Reply> {
-    // The policy would let every further caller wait for the trial's end.
+    // The policy would make every further caller wait for the end of the trial.
     if (this.#isTrying) throw this.#refusal();
     this.#isTrying = true;
     try {
@@ -96,7 +96,7 @@ export class Circuit {
   }
 
   #refusal(cause?: unknown): ConnectionError {
-    return new ConnectionError(`${this.#name} is not called: its circuit breaker is open`, {
+    return new ConnectionError(`${this.#name}: call not sent, because its circuit breaker is open after repeated failures`, {
       effect: 'not_applied',
       reason: 'breaker_open',
       ...(this.#isSlow && { details: { after: 'timeout' } }),

@@ -2,15 +2,15 @@ import type { Clock } from '../engine/ports/ports.ts';
 
 /** Something whose calls end at deadlines. */
 export interface Deadlined {
-  /** Earliest instant at which {@link Deadlined.expire} has something to do; Infinity where there is none. */
+  /** Earliest instant at which {@link Deadlined.expire} has work; Infinity if there is none. */
   nextDueMs(): number;
   expire(nowMs: number): void;
 }
 
-/** One coarse timer for the deadlines of many calls: a timer per message would cost more than the message. */
+/** One coarse timer for the deadlines of many calls, because a timer per message would cost more than the message. */
 export interface DeadlineSweep {
   add(deadlined: Deadlined): void;
-  /** Says that something became due; starts the timer if it rests. */
+  /** Announces a new deadline; starts the timer if it is stopped. */
   wake(): void;
   stop(): void;
 }

@@ -1,4 +1,4 @@
-/** A queue whose head leaves in constant time, whatever its length. */
+/** A queue whose head is removed in constant time at any length. */
 export class Fifo<Item> {
   #items: (Item | undefined)[] = [];
   #head = 0;
@@ -14,7 +14,7 @@ export class Fifo<Item> {
   shift(): Item | undefined {
     if (this.#head === this.#items.length) return undefined;
     const item = this.#items[this.#head];
-    // The place stays until the array is cut: what has left must not be held by it, it may be megabytes.
+    // The slot stays until the array is cut. It must not keep the removed item in memory, which may be megabytes.
     this.#items[this.#head] = undefined;
     this.#head += 1;
     if (this.#head === this.#items.length) this.#reset([]);

@@ -8,14 +8,14 @@ import { endToEndHeaders } from './http-headers.ts';
 import type { CallOutcome, PendingCall } from './pending-call.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
-/** What is longer is no reply of a memory service: one without an end would be collected until nobody recognises it any more. */
+/** Limit of a reply. Without it, an endless reply would be collected until its call is forgotten. */
 const LONGEST_REPLY_BYTES = 64 * 1024 * 1024;
 
 export interface HttpChannelSettings extends SlotSettings {
   /** `http://host:port`. */
   readonly origin: string;
   readonly connections: number;
-  /** Put in front of every path. @defaultValue nothing */
+  /** Prefix of every path. @defaultValue nothing */
   readonly pathPrefix?: string;
 }
 
@@ -67,19 +67,19 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#onEnd();
-    // Without a start no byte of the request left.
+    // If the request has not started, no byte of it was sent.
     if (this.#controller === undefined) this.#slots.notSent(this.#pending);
     else this.#slots.lost(this.#pending, error, howLost(error));
   }
 
   abort(): void {
-    this.#controller?.abort(new Error('nobody waits for the reply any more'));
+    this.#controller?.abort(new Error('the reply is no longer needed'));
   }
 }
 
 function howLost(error: Error): string | undefined {
   return error instanceof errors.ResponseExceededMaxSizeError
-    ? `gave a reply longer than ${LONGEST_REPLY_BYTES / 1024 / 1024} MiB`
+    ? `sent a reply longer than ${LONGEST_REPLY_BYTES / 1024 / 1024} MiB`
     : undefined;
 }
 
@@ -110,7 +110,7 @@ export class HttpChannel implements Channel, Transport {
     return {
       method: http.method,
       path: `${this.#settings.pathPrefix ?? ''}${http.path}`,
-      // What is compressed could not be read here.
+      // Compressed replies could not be read here.
       headers: { ...endToEndHeaders(http.headers, 'call'), 'accept-encoding': 'identity' },
       body: isBodiless ? null : body,
     };
@@ -138,7 +138,7 @@ export class HttpChannel implements Channel, Transport {
     this.#pool = new Pool(this.#settings.origin, {
       connections: this.#settings.connections,
       pipelining: 1,
-      // Deadlines are ours: undici's own are half a second coarse.
+      // We have our own deadlines, because those of undici have a resolution of half a second.
       headersTimeout: 0,
       bodyTimeout: 0,
       maxResponseSize: LONGEST_REPLY_BYTES,

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 type HeaderValue = string | string[] | undefined;
 
-/** What belongs to one connection and ends with it. */
+/** Headers that belong to a single connection. */
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -15,7 +15,7 @@ const HOP_BY_HOP = [
   'upgrade',
 ] as const;
 
-/** What must not go on. A request's host and length are written by the HTTP client; its Expect was answered already. */
+/** Headers that are not forwarded. The HTTP client writes a request's host and length; its Expect was already answered. */
 const DROPPED: Record<'call' | 'request' | 'response', ReadonlySet<string>> = {
   call: new Set([...HOP_BY_HOP, 'host', 'expect', 'content-length']),
   request: new Set([...HOP_BY_HOP, 'host', 'expect', 'via', 'x-forwarded-for']),
@@ -24,7 +24,7 @@ const DROPPED: Record<'call' | 'request' | 'response', ReadonlySet<string>> = {
 
 const VIA = '1.1 crossfade';
 
-/** Headers that may go on: none of one connection, and none named in Connection. */
+/** Headers that may be forwarded: none that belong to a single connection, and none named in Connection. */
 export function endToEndHeaders(
   headers: Readonly<Record<string, HeaderValue>>,
   of: keyof typeof DROPPED,
@@ -40,7 +40,7 @@ export function endToEndHeaders(
   return kept;
 }
 
-/** The headers of a streamed request, with what says that we stood between. */
+/** The headers of a streamed request, plus those that name us as a proxy. */
 export function forwardedHeaders(request: IncomingMessage): Record<string, string | string[]> {
   const { headers, socket } = request;
   const kept = endToEndHeaders(headers, 'request');

@@ -9,18 +9,18 @@ import type { LegacyClient } from './legacy-client.ts';
 
 export interface HttpLegacySettings {
   readonly service: ServiceName;
-  /** `http://host:port` of the legacy server, with a path where it serves below one. */
+  /** `http://host:port` of the legacy server, with a path if the service uses one. */
   readonly endpoint: string;
   /** Connections for each purpose, one call at a time on each. @defaultValue 32 */
   readonly connections?: number;
-  /** Calls waiting in our memory, for each purpose. @defaultValue 10000 */
+  /** Largest number of queued calls for each purpose. @defaultValue 10000 */
   readonly queueLimit?: number;
-  /** @defaultValue live opens after 20 misses in a row, shadow and probe after 5; a trial after 1 s */
+  /** @defaultValue live opens after 20 consecutive failures, shadow and probe after 5; a trial call after 1 s */
   readonly breaker?: Partial<Record<Purpose, BreakerSettings>>;
   readonly clock: Clock;
 }
 
-/** A legacy HTTP service: connections, queue and circuit breaker for each purpose. Nothing is sent twice. */
+/** A legacy HTTP service: connections, queue and circuit breaker for each purpose. No call is sent twice. */
 export function createHttpLegacyBackend(settings: HttpLegacySettings): LegacyClient {
   const { service, clock, connections = 32 } = settings;
   const { origin, pathname } = new URL(settings.endpoint);

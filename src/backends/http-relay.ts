@@ -5,16 +5,16 @@ import type { Clock } from '../engine/ports/ports.ts';
 import { endToEndHeaders, forwardedHeaders } from './http-headers.ts';
 
 export interface HttpRelaySettings {
-  /** `http://host:port` of the legacy server, with a path where it serves below one. */
+  /** `http://host:port` of the legacy server, with a path if the service uses one. */
   readonly endpoint: string;
   /** @defaultValue 128 */
   readonly connections?: number;
-  /** Until the response begins, milliseconds, in steps of half a second. A body that has begun may take any time. @defaultValue 30000 */
+  /** Longest wait for the start of the response, milliseconds, in steps of 500. A started body may take any time. @defaultValue 30000 */
   readonly headersTimeoutMs?: number;
   readonly clock: Clock;
 }
 
-/** The frontend's `RelayExchange`: edges do not import each other, the composition root joins them. */
+/** The frontend's `RelayExchange`. Edges do not import each other; the composition root connects them. */
 interface RelayedExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -35,7 +35,7 @@ export interface HttpRelayClient {
 
 const CONNECT_TIMEOUT_MS = 2_000;
 
-/** Streams requests to a legacy HTTP service and its responses back. Nothing is buffered, nothing is repeated. */
+/** Streams requests to a legacy HTTP service and its responses back. It buffers and repeats nothing. */
 export function createHttpRelay(settings: HttpRelaySettings): HttpRelayClient {
   const { origin, pathname } = new URL(settings.endpoint);
   const prefix = pathname.replace(/\/$/, '');
@@ -87,7 +87,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return length !== undefined && length !== '0';
 }
 
-/** The body as undici takes it. Not the request itself: undici would destroy it, and the agent's connection with it, where the service fails. */
+/** The body for undici. Not the request itself, because undici would destroy it with the agent's connection if the service fails. */
 function bodyOf(request: IncomingMessage): Readable {
   return request.iterator({ destroyOnReturn: false }) as unknown as Readable;
 }
@@ -99,7 +99,7 @@ class Relaying implements Dispatcher.DispatchHandler {
   #deadline: NodeJS.Timeout | undefined;
   #hasLeft = false;
   #hasBegun = false;
-  /** Nothing more goes to the agent: it has its answer, or is gone. */
+  /** Nothing more is sent to the agent, because it has its answer or is gone. */
   #isOver = false;
   readonly #onClose = (): void => {
     if (this.#exchange.response.writableFinished) return;
@@ -123,7 +123,7 @@ class Relaying implements Dispatcher.DispatchHandler {
     exchange.response.on('close', this.#onClose);
   }
 
-  /** The agent waits so long for the response to begin, milliseconds. */
+  /** Sets how long the agent waits for the start of the response, milliseconds. */
   endBy(ms: number): void {
     this.#deadline = setTimeout(() => this.#late(), Math.max(0, ms));
   }
@@ -135,7 +135,7 @@ class Relaying implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#isOver) controller.abort(new Error('nobody waits for it any more'));
+    if (this.#isOver) controller.abort(new Error('the response is no longer needed'));
   }
 
   onResponseStart(
@@ -146,7 +146,7 @@ class Relaying implements Dispatcher.DispatchHandler {
     this.#begin('answered');
     if (this.#isOver) return;
     this.#exchange.response.writeHead(status, statusText, endToEndHeaders(headers, 'response'));
-    // Body and headers leave in one packet where they came in one; an event stream may be silent for long after its headers.
+    // Headers and body that arrived in one packet are sent in one packet. An event stream may be silent for long after its headers.
     setImmediate(this.#flush);
   }
 
@@ -171,7 +171,7 @@ class Relaying implements Dispatcher.DispatchHandler {
     else this.#giveUp(kind);
   }
 
-  /** What was sent may still take effect: the exchange ends when the service has answered. What still waits is withdrawn. */
+  /** A sent request may still take effect, so the exchange ends when the service has answered. A waiting request is withdrawn. */
   #late(): void {
     if (this.#exchange.response.headersSent) return;
     this.#giveUp('timeout');

@@ -4,21 +4,21 @@ import { ConnectionError, messageOf } from '../domain/errors.ts';
 import { parseTolerantly } from '../domain/json.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 
-/** How long a file may be found half-written, milliseconds. */
+/** How long a file may be incomplete, milliseconds. */
 const PATIENCE_MS = 1_000;
 const PAUSE_MS = 40;
 const NOTHING_STORED = '{}';
 
 /**
- * Reads a JSON file that its service rewrites in place while we look. Empty, cut off or changed while it was read: it is
- * read again, and never taken as empty. It is read each time: a rewrite within one tick of the file's clock must not be missed.
+ * Reads a JSON file that its service may rewrite in place at the same time. A file that is empty, truncated or changed during the read
+ * is read again, and never treated as empty. There is no cache, because two rewrites can have the same time stamp.
  */
 export function createJsonFileReader(path: string, clock: Clock): () => Promise<string> {
   let lastWhole: string | undefined;
 
   async function readWhole(): Promise<string> {
     const text = await readUnchanged(path);
-    // Parsing is only for the proof that nothing is missing.
+    // Parsing only proves that nothing is missing.
     if (text !== lastWhole) parseTolerantly(text);
     lastWhole = text;
     return text;
@@ -37,7 +37,7 @@ export function createJsonFileReader(path: string, clock: Clock): () => Promise<
   };
 }
 
-/** A service writes its file with its first entry: where only the folder is there, nothing was stored yet. */
+/** A service creates its file with its first entry. If only the folder exists, nothing was stored yet. */
 async function openOrNothing(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, 'r');
@@ -48,7 +48,7 @@ async function openOrNothing(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-/** @throws Error where the file changed meanwhile */
+/** @throws Error if the file changed during the read */
 async function readUnchanged(path: string): Promise<string> {
   const file = await openOrNothing(path);
   if (file === undefined) return NOTHING_STORED;
@@ -57,7 +57,7 @@ async function readUnchanged(path: string): Promise<string> {
     const text = await file.readFile('utf8');
     const after = await file.stat({ bigint: true });
     if (before.mtimeNs !== after.mtimeNs || before.size !== after.size) {
-      throw new Error('it changed while it was read');
+      throw new Error('the file changed while it was read');
     }
     return text;
   } finally {
@@ -67,8 +67,8 @@ async function readUnchanged(path: string): Promise<string> {
 
 function unreadable(path: string, cause: unknown): ConnectionError {
   // The parser's message quotes the text.
-  const why = cause instanceof SyntaxError ? 'it is empty or not whole JSON' : messageOf(cause);
-  return new ConnectionError(`${path} could not be read during ${PATIENCE_MS} ms: ${why}`, {
+  const why = cause instanceof SyntaxError ? 'the file is empty or its JSON is incomplete' : messageOf(cause);
+  return new ConnectionError(`could not read ${path} within ${PATIENCE_MS} ms: ${why}`, {
     effect: 'not_applied',
     reason: 'unreadable',
     cause: cause instanceof SyntaxError ? undefined : cause,

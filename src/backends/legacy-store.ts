@@ -9,14 +9,14 @@ export interface LegacyAccessSettings {
   readonly sqlitePath?: string;
   /** The service's JSON file. */
   readonly jsonPath?: string;
-  /** The service itself, asked on its probe connection. */
+  /** The service itself, read through its probe connection. */
   readonly backend?: LegacyBackend;
-  /** How long the service may take, milliseconds. @defaultValue 4500 */
+  /** Timeout of a call to the service, milliseconds. @defaultValue 4500 */
   readonly callTimeoutMs?: number;
   readonly clock: Clock;
 }
 
-/** What is configured of a legacy service's contents. Nothing is opened before it is read. */
+/** Reads a legacy service's store through its configured file or its protocol. Opens nothing before the first read. */
 export function createLegacyAccess(settings: LegacyAccessSettings): LegacyAccess & { stop(): Promise<void> } {
   const { sqlitePath, jsonPath, backend, clock, callTimeoutMs = 4_500 } = settings;
   const sqlite = sqlitePath === undefined ? undefined : new SqliteReader(sqlitePath);

@@ -19,7 +19,7 @@ export interface Envelope {
   /** ISO-8601, UTC. */
   readonly timestamp: string;
   readonly key: string | undefined;
-  /** W3C trace context: the orchestrator's span becomes part of the caller's trace. Absent where nothing is traced. */
+  /** W3C trace context: the orchestrator's span becomes part of the caller's trace. Absent if the operation is not traced. */
   readonly traceparent?: string | undefined;
 }
 
@@ -44,7 +44,7 @@ function encode(request: object, { requestId, timestamp, key, traceparent }: Env
   return Buffer.from(encodeJson({ ...request, request_id: requestId, timestamp, traceparent, auth }));
 }
 
-/** The `data` of a success. @throws CrossfadeError what the orchestrator reported, or that its reply makes no sense */
+/** The `data` of a success. @throws CrossfadeError with the orchestrator's error, or because its reply is invalid */
 export function decodeAnswer(body: Buffer): OrchestratorAnswer {
   const text = body.toString('utf8');
   const reply = parse(text);
@@ -53,18 +53,18 @@ export function decodeAnswer(body: Buffer): OrchestratorAnswer {
   if (!isJsonObject(data)) throw senseless('its reply has no data');
   return {
     data,
-    // Cut out for those who ask: most readers need only the values.
+    // Extracted on use, because most readers need only the values.
     get text() {
       return rawMembers(text)['data'] ?? '{}';
     },
   };
 }
 
-/** What each operation of a batch did. */
+/** The result of each operation of a batch. */
 export function decodeResults(answer: OrchestratorAnswer, count: number): WriteAnswer[] {
   const { results } = answer.data;
   if (!Array.isArray(results) || results.length !== count) {
-    throw senseless(`its reply does not answer each of ${count} operations`);
+    throw senseless(`its reply does not have a result for each of ${count} operations`);
   }
   return results.map(resultOf);
 }
@@ -84,18 +84,18 @@ function resultOf(result: unknown): WriteAnswer {
 function parse(text: string): JsonObject {
   let reply: unknown;
   try {
-    // Content that holds NaN or Infinity comes back as it was.
+    // Content with NaN or Infinity is returned unchanged.
     reply = parseTolerantly(text);
   } catch {
     throw senseless('its reply is not JSON');
   }
-  if (!isJsonObject(reply)) throw senseless('its reply is no object');
+  if (!isJsonObject(reply)) throw senseless('its reply is not a JSON object');
   return reply;
 }
 
-/** Whatever answered is not an orchestrator, or not one we know: what it did is not known. */
+/** The server is not an orchestrator, or has an unknown version, so the effect of the call is unknown. */
 function senseless(what: string): OperationError {
-  return new OperationError(`the orchestrator cannot be understood: ${what}`, {
+  return new OperationError(`invalid answer from the orchestrator: ${what}`, {
     code: 'internal_error',
     effect: 'unknown',
     reason: 'malformed_reply',
@@ -130,7 +130,7 @@ function invalid(error: Reported): CrossfadeError {
   return new ValidationError(error.message, refusal(error));
 }
 
-/** A failure whose effect the orchestrator names; where it does not, the effect is `unless`. */
+/** A failure with the effect that the orchestrator reports, otherwise with the effect `unless`. */
 function failure(error: Reported, unless: Effect): CrossfadeError {
   return new OperationError(error.message, { ...refusal(error), effect: error.effect ?? unless });
 }

@@ -17,17 +17,17 @@ export interface OrchestratorSettings {
   /** `tcp://host:port` or `http://host:port`. */
   readonly endpoint: string;
   readonly clock: Clock;
-  /** Calls sent and not answered, for each of live reads, shadow reads, probes and writes. @defaultValue 64 */
+  /** Largest number of unanswered calls, for each of live reads, shadow reads, probes and writes. @defaultValue 64 */
   readonly inFlightLimit?: number;
-  /** Calls waiting in our memory, for each of them. @defaultValue 10000 */
+  /** Largest number of queued calls, for each of them. @defaultValue 10000 */
   readonly queueLimit?: number;
   /** API key, sent as `auth.key` and as HTTP bearer token. */
   readonly key?: string;
-  /** Encrypts a `tcp://` connection. Beside the key, not in its place: it does not say who asks. */
+  /** Encrypts a `tcp://` connection. It does not replace the key, because it does not identify the caller. */
   readonly curve?: CurveKeys;
-  /** The trace of an agent's operation, as `traceparent`. @defaultValue nothing is traced */
+  /** The trace of an agent's operation, as `traceparent`. @defaultValue no tracing */
   readonly traceparentOf?: (operation: OperationId) => string | undefined;
-  /** @defaultValue opens after 3 misses in a row, one trial each second */
+  /** @defaultValue opens after 3 consecutive failures, one trial call per second */
   readonly breaker?: BreakerSettings;
 }
 
@@ -36,15 +36,15 @@ export interface OrchestratorClient extends Orchestrator {
   stop(): Promise<void>;
 }
 
-/** Writes have a way of their own: a batch that takes long delays no read. */
+/** Writes have their own channel, so that a slow batch delays no read. */
 type WayName = Purpose | 'write';
 
-/** The orchestrator refuses a longer message, and of one twice as long it ends the connection: the sender would never hear why. */
+/** The orchestrator refuses a longer message. For a message of twice this size it closes the connection without a reason. */
 const MESSAGE_BYTES = 4 * 1024 * 1024;
 
 const DEFAULT_BREAKER: BreakerSettings = { failures: 3, halfOpenAfterMs: 1_000 };
 
-/** The Memory Orchestrator over ZMQ or HTTP, as the endpoint says. */
+/** A client of the Memory Orchestrator over ZMQ or HTTP, depending on the endpoint. */
 export function createOrchestratorClient(settings: OrchestratorSettings): OrchestratorClient {
   const { clock } = settings;
   const sweep = createDeadlineSweep(clock);
@@ -92,14 +92,14 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
 
 function tooLong(bytes: number): ValidationError {
   return new ValidationError(
-    `a message to the orchestrator holds at most ${MESSAGE_BYTES} bytes, this one has ${bytes}`,
+    `message to the orchestrator too long: ${bytes} bytes, the limit is ${MESSAGE_BYTES}`,
     { reason: 'too_large', details: { field: 'message', limit: MESSAGE_BYTES } },
   );
 }
 
 function channelFactory(settings: OrchestratorSettings, sweep: DeadlineSweep): CreateChannel {
   const { clock, endpoint, curve, inFlightLimit = 64, queueLimit = 10_000 } = settings;
-  // The orchestrator answers many at a time: a call that is given up keeps nobody waiting.
+  // The orchestrator answers calls in parallel, so an abandoned call blocks no other.
   const limits = { inFlightLimit, queueLimit, backend: 'orchestrator', holdsLateSlots: false } as const;
   if (/^https?:/.test(endpoint)) {
     const origin = new URL(endpoint).origin;
@@ -119,7 +119,7 @@ function httpHeaders(key: string | undefined): Record<string, string> {
   return key === undefined ? json : { ...json, authorization: `Bearer ${key}` };
 }
 
-/** Request ids are ours alone: a repeated one would be answered from the orchestrator's memory. */
+/** Request ids are never repeated, because the orchestrator would answer a repeated one from its cache. */
 function envelopes({
   clock,
   key,
@@ -138,7 +138,7 @@ function envelopes({
   };
 }
 
-/** A batch carries writes of many agents, and one trace: that of its first traced operation. */
+/** A batch contains writes of many agents, but only one trace: that of its first traced operation. */
 function firstTrace(
   operations: readonly OperationId[],
   traceparentOf: (operation: OperationId) => string | undefined,

@@ -3,18 +3,18 @@ import type { LegacyCall, Reply } from '../engine/ports/ports.ts';
 
 /** How long after its deadline a reply is still recognised. */
 export const LATE_MS = 60_000;
-/** How a call that was sent, or could not be, ended: what a circuit breaker counts. */
+/** The result of a call for the circuit breaker. */
 export type CallOutcome = 'answered' | 'timeout' | 'reset' | 'unreachable';
 
-/** The two ends of a call's promise. */
+/** The two callbacks of a call's promise. */
 export interface Settle {
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: ConnectionError) => void;
 }
 
 /**
- * One call from acceptance to its end. `queued`: withdrawn at its deadline. `sent`: its effect is unknown until the reply.
- * `late`: its caller has given up; the reply may still come.
+ * One call from acceptance to its end. `queued`: it is withdrawn at its deadline. `sent`: its effect is unknown until the reply.
+ * `late`: its caller no longer waits, but the reply may still come.
  */
 export class PendingCall {
   readonly id: number;
@@ -34,7 +34,7 @@ export class PendingCall {
   }
 }
 
-/** What is said of a call that was never sent. */
+/** Messages for calls that were never sent. */
 export const REFUSALS = {
   unreachable: 'has no connection',
   queue_full: 'has too many calls waiting',

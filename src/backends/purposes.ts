@@ -5,7 +5,7 @@ import { Way, type CreateChannel } from './way.ts';
 
 const PURPOSES = ['live', 'shadow', 'probe'] as const satisfies readonly Purpose[];
 
-/** A slow primary is not an absent one: live calls must not fail because others were slow before them. */
+/** Live calls tolerate more failures, because a slow primary must not make further live calls fail. */
 const DEFAULT_BREAKERS = {
   live: { failures: 20 },
   shadow: { failures: 5 },
@@ -43,8 +43,8 @@ export function createPurposes(settings: PurposeSettings): Purposes {
   let firstAnswerAtMs = Infinity;
 
   /**
-   * Two probes, the second sent after the first was answered, prove that a serial server has taken everything that was sent
-   * before the first: what is still unanswered then will never be.
+   * Two probes, the second sent after the first was answered, prove that a serial server has received every call sent before the
+   * first. Calls that are still unanswered then will never be answered.
    */
   function probeAnswered(startedAtMs: number): void {
     if (startedAtMs >= firstAnswerAtMs) {

@@ -13,10 +13,10 @@ export type SqliteAnswer =
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** A thread's heap is not counted in the process's own: without limits it grows as if there was nobody else. */
+/** A worker's heap is not part of the process's heap limit, so it needs its own limits. */
 const HEAP = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 } as const;
 
-/** Reads a SQLite file of a running service in a thread of its own, never holding a transaction beyond one statement. */
+/** Reads a SQLite file of a running service in a worker thread. No transaction lasts longer than one statement. */
 export class SqliteReader {
   readonly #path: string;
   readonly #waiting = new Map<number, PromiseWithResolvers<readonly Row[]>>();
@@ -27,7 +27,7 @@ export class SqliteReader {
     this.#path = path;
   }
 
-  /** @throws ConnectionError where the file cannot be read, or stays locked for two seconds */
+  /** @throws ConnectionError if the file cannot be read, or stays locked for 2 s */
   all(sql: string, parameters: readonly string[]): Promise<readonly Row[]> {
     this.#worker ??= this.#start();
     this.#worker.ref();

@@ -1,4 +1,4 @@
-// Runs in a worker thread: node:sqlite blocks its thread while it reads.
+// Runs in a worker thread, because node:sqlite blocks its thread while it reads.
 import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,7 @@ interface Opened {
 
 let opened: Opened | undefined;
 
-/** The file as it is now: one that was replaced is opened again. */
+/** Opens the file, and opens it again if it was replaced. */
 function open(): Opened {
   const { ino } = statSync(path, { bigint: true });
   if (opened?.inode === ino) return opened;
@@ -42,14 +42,14 @@ function prepare(sql: string): StatementSync {
   return statement;
 }
 
-/** Steps through one statement to its end, so that its read transaction ends with it. */
+/** Runs one statement to its end, so that its read transaction ends too. */
 function all({ sql, parameters }: SqliteQuestion): object[] {
   const statement = prepare(sql);
   try {
     return statement.all(...parameters);
   } catch (error) {
     if ((error as { code?: string }).code !== 'ERR_OUT_OF_RANGE') throw error;
-    // An integer beyond 2^53 is in there: from now on this statement's integers are BigInts.
+    // The result contains an integer beyond 2^53, so this statement returns BigInts from now on.
     statement.setReadBigInts(true);
     return statement.all(...parameters);
   }

@@ -10,7 +10,7 @@ interface ChannelWatcher {
 
 export type CreateChannel = (name: string, watcher: ChannelWatcher) => Channel;
 
-/** A channel behind its circuit breaker. */
+/** A channel with its circuit breaker. */
 export class Way {
   readonly #channel: Channel;
   readonly #circuit: Circuit;

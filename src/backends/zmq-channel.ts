@@ -17,11 +17,11 @@ export interface ZmqChannelParts {
   readonly clock: Clock;
   readonly sweep: DeadlineSweep;
   onOutcome?(outcome: CallOutcome): void;
-  /** A connection stands: what was known of the peer before may be wrong. */
+  /** A connection was established. Facts about the previous peer may no longer be true. */
   onUp?(): void;
 }
 
-/** Calls to one ZMQ server over one DEALER, matched by a correlation frame in front of the empty delimiter. */
+/** Calls to one ZMQ server over one DEALER socket. A correlation frame before the empty delimiter matches replies to calls. */
 export class ZmqChannel implements Channel, Transport {
   readonly #connection: ZmqConnection;
   readonly #slots: CallSlots;

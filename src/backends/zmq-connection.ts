@@ -2,18 +2,18 @@ import { isAscii } from 'node:buffer';
 import { Dealer, type Context, type MessageLike, type Observer } from 'zeromq';
 import type { PendingCall } from './pending-call.ts';
 
-/** How long a socket may take to its first connection before calls are refused, milliseconds. */
+/** Longest wait for the first connection of a socket before calls are refused, milliseconds. */
 const CONNECT_GRACE_MS = 200;
 const RECONNECT_MS = 50;
 const RECONNECT_MAX_MS = 1_000;
-/** Ticks of the event loop in which replies that came before a disconnect are still read. */
+/** Event loop ticks in which replies from before a disconnect are still read. */
 const DRAIN_TICKS = 50;
 
 const MONITOR_MS = 1_000;
 const STRING_LIMIT_BYTES = 16_384;
 const DELIMITER = Buffer.alloc(0);
 
-/** Keys of a CURVE connection, in Z85. The server must have our public key on its list. */
+/** Keys of a CURVE connection, in Z85. The server must list our public key. */
 export interface CurveKeys {
   readonly serverKey: string;
   readonly publicKey: string;
@@ -23,33 +23,33 @@ export interface CurveKeys {
 export interface ZmqConnectionSettings {
   /** `tcp://host:port`. */
   readonly address: string;
-  /** Without it everything travels in clear. */
+  /** Without it the connection is not encrypted. */
   readonly curve?: CurveKeys | undefined;
   readonly context: Context;
 }
 
 export interface ZmqConnectionListener {
   onReply(id: number, body: Buffer): void;
-  /** The socket did not take them: there is no peer, or its pipe is full. */
+  /** The socket refused the bytes, because there is no peer or its pipe is full. */
   onRefused(pending: PendingCall): void;
   onUp(): void;
-  /** A connection that stood broke. What it carried can neither be answered nor sent again: the socket was replaced. */
+  /** The connection broke and the socket was replaced. Its calls can be neither answered nor sent again. */
   onDown(): void;
-  /** No peer in the grace time. */
+  /** There was no peer within the grace time. */
   onGraceOver(): void;
 }
 
-/** A DEALER that never holds a message for an absent peer. One at a time; it is replaced whenever its connection breaks. */
+/** A DEALER socket that never queues a message for an absent peer. It is replaced whenever its connection breaks. */
 export class ZmqConnection {
   readonly #settings: ZmqConnectionSettings;
   readonly #listener: ZmqConnectionListener;
   #socket: Dealer | undefined;
   #readiness: 'ready' | 'connecting' | 'down' = 'down';
   #grace: NodeJS.Timeout | undefined;
-  // zeromq copies short frames and reads the array while send() runs: one of each serves every call.
+  // zeromq copies short frames and reads the array during send(), so all calls share one of each.
   readonly #correlation = Buffer.alloc(4);
   readonly #frames: MessageLike[] = [this.#correlation, DELIMITER, DELIMITER];
-  // With sendTimeout 0 a send has succeeded or failed when send() returns, and its promise tells so in order.
+  // With sendTimeout 0 a send has succeeded or failed when send() returns, and the promises settle in order.
   readonly #handed: PendingCall[] = [];
   readonly #onHanded = (): void => {
     this.#handed.shift()?.call.onSent?.();
@@ -81,7 +81,7 @@ export class ZmqConnection {
     this.#frames[2] = DELIMITER;
   }
 
-  /** Opens a socket; where the system refuses one, tries again by itself. */
+  /** Opens a socket, and tries again by itself if the system refuses it. */
   open(): void {
     let socket: Dealer | undefined;
     try {
@@ -110,7 +110,7 @@ export class ZmqConnection {
       reconnectInterval: RECONNECT_MS,
       reconnectMaxInterval: RECONNECT_MAX_MS,
       connectTimeout: 2_000,
-      // A host that vanished without a word is noticed within half a minute.
+      // Detects a host that disappeared silently within half a minute.
       tcpKeepalive: 1,
       tcpKeepaliveIdle: 15,
       tcpKeepaliveInterval: 5,
@@ -132,7 +132,7 @@ export class ZmqConnection {
     this.#listener.onGraceOver();
   }
 
-  /** Follows a socket to its end, also after it was replaced: a monitor that is not read to its end is never released by zeromq. */
+  /** Reads a socket's monitor to its end, also after the socket was replaced, because zeromq otherwise never releases the monitor. */
   async #watch(socket: Dealer, monitor: Observer): Promise<void> {
     while (!monitor.closed) {
       const { type } = await monitor.receive();
@@ -140,7 +140,7 @@ export class ZmqConnection {
       if (type === 'handshake') this.#up();
       else if (type === 'disconnect' && this.#readiness === 'ready') await this.#replace(socket);
     }
-    // zeromq names a monitor after its address in memory and frees the name a little later: until then no other may get the address.
+    // zeromq names a monitor by its memory address and frees the name later. Until then no other monitor may get the address.
     setTimeout(() => monitor.closed, MONITOR_MS).unref();
   }
 
@@ -166,7 +166,7 @@ export class ZmqConnection {
       try {
         this.#deliver(await socket.receive());
       } catch (error) {
-        // Closing ends the pending receive with an error; any other one leaves the socket usable.
+        // Closing ends the pending receive with an error. The socket stays usable after any other error.
         if (!socket.closed) process.emitWarning(`receiving from ${this.#settings.address}: ${String(error)}`);
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -186,7 +186,7 @@ function curveOptions(keys: CurveKeys | undefined): object {
   return { curveServerKey: serverKey, curvePublicKey: publicKey, curveSecretKey: secretKey };
 }
 
-/** zeromq copies a string but registers every longer Buffer for release on its own thread, at 3 µs: ASCII, the same bytes in UTF-8, goes as a string. */
+/** ASCII is sent as a string, which has the same bytes. zeromq copies strings, but registering a longer Buffer for release takes 3 µs. */
 function wireForm(body: Buffer): MessageLike {
   return body.length <= STRING_LIMIT_BYTES && isAscii(body) ? body.toString('latin1') : body;
 }

@@ -12,11 +12,11 @@ export interface ZmqLegacySettings {
   readonly service: ServiceName;
   /** `tcp://host:port` of the legacy server. */
   readonly endpoint: string;
-  /** Calls sent and not answered, for each purpose; 0 is no limit. @defaultValue 1: a REP server is serial */
+  /** Largest number of unanswered calls for each purpose; 0: no limit. @defaultValue 1, because a REP server is serial */
   readonly inFlightLimit?: number;
-  /** Calls waiting in our memory, for each purpose. @defaultValue 10000 */
+  /** Largest number of queued calls for each purpose. @defaultValue 10000 */
   readonly queueLimit?: number;
-  /** @defaultValue live opens after 20 misses in a row, shadow and probe after 5; a trial after 1 s */
+  /** @defaultValue live opens after 20 consecutive failures, shadow and probe after 5; a trial call after 1 s */
   readonly breaker?: Partial<Record<Purpose, BreakerSettings>>;
   readonly clock: Clock;
 }

@@ -14,15 +14,15 @@ export function encodeLane(owner: Owner, { items, session, derived }: LegacyLane
   return `${JSON.stringify({ owner, items, session, derived })}\n`;
 }
 
-/** @throws Error where the line is no lane */
+/** @throws Error if the line is not a lane */
 export function decodeLane(line: string): LaneLine {
   const value: unknown = JSON.parse(line);
   if (!isJsonObject(value) || typeof value['owner'] !== 'string' || !Array.isArray(value['items']))
-    throw new Error('it is no lane');
+    throw new Error('not a valid lane');
   return value as unknown as LaneLine;
 }
 
-/** Nothing but a line feed ends one: node:readline takes U+2028 for an end too, which JSON leaves as it is within texts. */
+/** Only a line feed ends a line. node:readline also splits at U+2028, which JSON does not escape in texts. */
 export async function* linesIn(content: Readable): AsyncGenerator<string> {
   let begun: string[] = [];
   for await (const chunk of content.setEncoding('utf8') as AsyncIterable<string>) {
@@ -37,7 +37,7 @@ export async function* linesIn(content: Readable): AsyncGenerator<string> {
   if (last !== '') yield last;
 }
 
-/** What a lane holds, whenever it was written: equal where two readings hold the same items in the same order. */
+/** A digest of the lane's items. Two readings with the same items in the same order have the same digest, whatever their times. */
 export function digestOf({ items }: LaneLine): string {
   const contents = JSON.stringify(items.map(({ fields }) => Object.entries(fields).toSorted(byName)));
   return createHash('sha256').update(contents).digest('base64');

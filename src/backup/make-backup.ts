@@ -23,7 +23,7 @@ export interface BackupSource {
   readonly service: ServiceRuntime;
   readonly store: StorePaths;
   readonly open: OpenStore;
-  /** For a service whose store cannot be listed. */
+  /** Needed for a service whose store cannot be listed. */
   readonly owners?: readonly Owner[] | undefined;
 }
 
@@ -34,19 +34,19 @@ export interface BackupOptions {
   onProgress?(done: number, lanes: number, source: LanesFile['source']): void;
 }
 
-/** Lanes read together. */
+/** Number of lanes read at the same time. */
 const LANES_AT_ONCE = 200;
 
 /**
- * Writes everything a service holds: its store's file as it was at one moment, the lanes in it, and the lanes as the service itself
- * tells them where reading does nothing to it.
- * @throws Error where something cannot be read or written: then there is no manifest, and so no backup
+ * Writes the whole store of a service: a snapshot of its file, the lanes in it, and the lanes as the service returns them if reading
+ * does not change it.
+ * @throws Error if something cannot be read or written. Then there is no manifest, and so no valid backup
  */
 export async function makeBackup(source: BackupSource, options: BackupOptions): Promise<Manifest> {
   const { folder, clock, version } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if ((await readdir(folder)).length > 0)
-    throw new Error(`${folder} is not empty: a backup is never written over`);
+    throw new Error(`folder ${folder} is not empty: use an empty or new folder, because existing files are never overwritten`);
   const { service, store: paths } = source;
   const copy = await copyStore(paths, service.access, folder);
   try {
@@ -87,7 +87,7 @@ interface Door {
   readonly close: () => Promise<void>;
 }
 
-/** The doors that let somebody in who changes nothing. @throws Error where there is none */
+/** The ways to read the lanes without changing them. @throws Error if there is none */
 function doorsOf({ service, open }: BackupSource, copy: StoreCopy | undefined): Door[] {
   const { definition, access } = service;
   const doors: Door[] = [];
@@ -104,7 +104,7 @@ function doorsOf({ service, open }: BackupSource, copy: StoreCopy | undefined): 
   );
 }
 
-/** The digest of what each door showed of a lane. */
+/** The digest of a lane for each way of reading it. */
 type Seen = Map<Owner, string[]>;
 
 interface Written {
@@ -133,7 +133,7 @@ async function writeLanes(
   return { files, different: [...seen.values()].filter((digests) => !isSame(digests)).length };
 }
 
-/** @throws Error where nobody can list them */
+/** @throws Error if neither the store nor the caller lists them */
 async function ownersOf(
   { service, owners }: BackupSource,
   doors: readonly Door[],
@@ -146,7 +146,7 @@ async function ownersOf(
     for await (const some of listed) names.push(...some);
     return names;
   }
-  throw new Error(`${service.name} cannot list its owners: name them with --owners FILE, one in each line`);
+  throw new Error(`${service.name} cannot list its owners: list them with --owners FILE, one per line`);
 }
 
 interface Lanes {

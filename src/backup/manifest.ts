@@ -6,10 +6,10 @@ import { syncFolder } from './packed-file.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
-// Names come from a file that anybody may have written: none leads out of the folder.
+// The manifest may be forged, so no name may lead out of the folder.
 const Name = Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]*$', maxLength: 255 });
 
-// Services name their files as they like, with spaces and in any script: one name, and no way to another folder.
+// Services may use any file name, with spaces and in any script, but it must not lead to another folder.
 const FileName = Type.String({ pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000]+$', maxLength: 255 });
 
 const Packed = {
@@ -22,7 +22,7 @@ const Packed = {
 
 const Lanes = Type.Object({
   ...Packed,
-  /** Through which door the lanes were read: the store's file, or the service's own protocol. */
+  /** How the lanes were read: from the store's file, or through the service's own protocol. */
   source: Type.Union([Type.Literal('file'), Type.Literal('api')]),
   lanes: Count,
   items: Count,
@@ -31,7 +31,7 @@ const Lanes = Type.Object({
 const Store = Type.Object({
   ...Packed,
   kind: Type.Union([Type.Literal('sqlite'), Type.Literal('json')]),
-  /** What the service calls the file. */
+  /** The service's own name of the file. */
   original_name: FileName,
 });
 
@@ -42,13 +42,13 @@ const Manifest = Type.Object({
   made_by: Type.String(),
   time_zone: Type.String(),
   lanes: Type.Array(Lanes, { minItems: 1 }),
-  /** Absent where the service's own file is not configured. */
+  /** Absent if the service's own file is not configured. */
   store: Type.Optional(Store),
-  /** Lanes that look different through the file and through the service: it was written to meanwhile. */
+  /** Lanes that differ between the file and the service, because the service was written to during the backup. */
   lanes_different: Count,
 });
 
-/** What a backup holds, and how to tell that it still does. Lies beside its files as `manifest.json`, written last. */
+/** The contents of a backup, with the digests to verify them. Stored next to its files as `manifest.json`, written last. */
 export type Manifest = Static<typeof Manifest>;
 export type LanesFile = Manifest['lanes'][number];
 export type StoreFile = NonNullable<Manifest['store']>;
@@ -63,12 +63,12 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   await syncFolder(folder);
 }
 
-/** @throws Error where there is none, or none that this version understands */
+/** @throws Error if there is no manifest, or this version cannot read it */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, NAME);
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new Error(`${folder} holds no whole backup: there is no ${NAME}, which is written last`);
+    throw new Error(`${folder} is not a complete backup: ${NAME}, which is written last, is missing`);
   });
   let value: unknown;
   try {
@@ -79,6 +79,6 @@ export async function readManifest(folder: string): Promise<Manifest> {
   if (Value.Check(Manifest, value)) return value;
   const [first] = Value.Errors(Manifest, value);
   throw new Error(
-    `${path} is no manifest of format 1: ${first?.instancePath ?? '/'} ${first?.message ?? ''}`,
+    `${path} is not a manifest of format 1: ${first?.instancePath ?? '/'} ${first?.message ?? ''}`,
   );
 }

@@ -6,21 +6,21 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 
-/** What a packed file must be, to be the one that was written. */
+/** The facts that identify a packed file. */
 export interface PackedFacts {
   readonly name: string;
-  /** Of the file as it lies there, compressed. */
+  /** Size of the compressed file. */
   readonly bytes: number;
   readonly sha256: string;
-  /** Of what is packed in it. */
+  /** Size of the content. */
   readonly content_bytes: number;
   readonly content_sha256: string;
 }
 
-/** Only its owner may read what is in a backup: it is in clear. */
+/** Only the owner may read a backup, because it is not encrypted. */
 const PRIVATE = 0o600;
 
-/** Writes a stream as a zstd file that is whole or not there. @throws Error of the file system; then nothing is left behind */
+/** Writes a stream as a zstd file, completely or not at all. @throws Error of the file system; then no file remains */
 export async function pack(source: Readable | AsyncIterable<string>, path: string): Promise<PackedFacts> {
   const unfinished = `${path}.part`;
   const [content, packed] = [new Meter(), new Meter()];
@@ -42,7 +42,7 @@ export async function pack(source: Readable | AsyncIterable<string>, path: strin
   };
 }
 
-/** What is wrong with a packed file; undefined where it is as it was written. What it holds goes to `sink` on the way. */
+/** Unpacks a file into `sink`. Returns the problem with the file; undefined if it is intact. */
 export async function unpack(
   folder: string,
   facts: PackedFacts,
@@ -63,10 +63,10 @@ export async function unpack(
     return `${facts.name} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
   }
   if (packed.bytes !== facts.bytes)
-    return `${facts.name} has ${packed.bytes} bytes instead of ${facts.bytes}`;
+    return `${facts.name} has ${packed.bytes} bytes, expected ${facts.bytes}`;
   if (packed.digest() !== facts.sha256)
-    return `${facts.name} is not the file that was written: its SHA-256 differs`;
-  if (content.digest() !== facts.content_sha256) return `${facts.name} holds something else than was written`;
+    return `${facts.name} has changed: its SHA-256 differs`;
+  if (content.digest() !== facts.content_sha256) return `${facts.name} has changed: the SHA-256 of its content differs`;
   return undefined;
 }
 
@@ -79,7 +79,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Counts and digests what passes through. */
+/** Counts and digests the bytes that pass through. */
 class Meter extends Transform {
   readonly #hash: Hash = createHash('sha256');
   bytes = 0;

@@ -14,7 +14,7 @@ export interface Restored {
   readonly service: string;
   readonly lanes: number;
   readonly items: number;
-  /** Lanes that the restored instance does not show as the backup has them. */
+  /** Lanes that differ between the restored instance and the backup. */
   readonly different: readonly Owner[];
 }
 
@@ -24,8 +24,8 @@ export interface RestoreTarget {
 }
 
 /**
- * Puts the service's file into an empty folder, for a scratch instance to be started on, and reads every lane back from it.
- * @throws Error where the backup is not whole, holds no file, or the folder is not empty
+ * Writes the service's file into an empty folder, on which a scratch instance can be started, and reads every lane back from it.
+ * @throws Error if the backup is damaged or has no file, or the folder is not empty
  */
 export async function restoreIntoFolder(
   from: string,
@@ -36,11 +36,11 @@ export async function restoreIntoFolder(
   const { store } = manifest;
   if (store === undefined)
     throw new Error(
-      `${from} holds no file of ${manifest.service}: restore it into a running instance, --into tcp://host:port`,
+      `${from} has no store file of ${manifest.service}: restore into a running instance with --into tcp://host:port`,
     );
   await mkdir(into, { recursive: true, mode: 0o700 });
   if ((await readdir(into)).length > 0)
-    throw new Error(`${into} is not empty: nothing is restored over what is there`);
+    throw new Error(`folder ${into} is not empty: use an empty or new folder, because existing files are never overwritten`);
   const path = join(into, store.original_name);
   const problem = await extractStore(from, store, path);
   if (problem !== undefined) {
@@ -56,8 +56,8 @@ export async function restoreIntoFolder(
 }
 
 /**
- * Stores every item anew through the service's own protocol, and reads every lane back. Times become those of the restoration.
- * @throws Error where the backup is not whole, the service cannot do it, or the instance is not empty
+ * Writes every item again through the service's own protocol, and reads every lane back. Times become those of the restore.
+ * @throws Error if the backup is damaged, the service cannot do it, or the instance is not empty
  */
 export async function restoreIntoInstance(
   from: string,
@@ -68,10 +68,10 @@ export async function restoreIntoInstance(
   const api = doorToService(access);
   if (definition.lanes.restoreRequest === undefined || !isReadable({ definition, access: api }))
     throw new Error(
-      `${manifest.service} cannot be read through its protocol: restore its file, --into FOLDER`,
+      `${manifest.service} cannot be read through its protocol: restore its file with --into FOLDER`,
     );
   const through: ServiceRuntime = { ...service, access: api };
-  // All lanes, before anything is written: one that holds items must not be found behind others that were filled.
+  // Checks all lanes before the first write, so that a lane with items is not found after others were filled.
   await eachLane(from, manifest, ({ owner }) => refuseFilled(through, owner));
   await eachLane(from, manifest, async ({ owner, items }) => {
     for (const { fields } of items)
@@ -94,23 +94,23 @@ async function eachLane(
       throw error;
     }
   });
-  // What the instance refuses is no fault of the backup's file.
+  // A refusal by the instance is not a problem of the backup's file.
   if (failure !== undefined) throw failure.error;
   if (problem !== undefined) throw new Error(problem);
 }
 
-/** @throws Error where it holds items */
+/** @throws Error if the lane has items */
 async function refuseFilled(service: ServiceRuntime, owner: Owner): Promise<void> {
   const reading = (await readLegacyLanes(service, [owner])).get(owner);
   if (reading === undefined || 'problem' in reading)
     throw new Error(
-      `the instance does not show the lane of ${owner}${reading === undefined ? '' : `: ${reading.problem}`}`,
+      `the instance cannot show the lane of ${owner}${reading === undefined ? '' : `: ${reading.problem}`}`,
     );
   if (reading.lane.items.length > 0)
-    throw new Error(`the instance holds items of ${owner} already: only an empty one is restored into`);
+    throw new Error(`the instance already holds items of ${owner}: restore into an empty instance`);
 }
 
-/** @throws Error naming everything that is wrong */
+/** @throws Error listing all problems */
 async function soundManifest(folder: string, { name }: ServiceRuntime): Promise<Manifest> {
   const { manifest, problems } = await verifyBackup(folder);
   if (problems.length > 0) throw new Error(`${folder} is damaged: ${problems.join('; ')}`);
@@ -119,10 +119,10 @@ async function soundManifest(folder: string, { name }: ServiceRuntime): Promise<
   return manifest;
 }
 
-/** The lanes as the file holds them, where there are both. */
+/** The lanes read from the store's file if the backup has them, otherwise those read from the service. */
 function lanesOf({ lanes }: Manifest): LanesFile {
   const chosen = lanes.find(({ source }) => source === 'file') ?? lanes[0];
-  if (chosen === undefined) throw new Error('the backup holds no lanes');
+  if (chosen === undefined) throw new Error('the backup has no lanes');
   return chosen;
 }
 

@@ -5,12 +5,12 @@ import { networkInterfaces } from 'node:os';
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 const LOOPBACK: LookupAddress = { address: '127.0.0.1', family: 4 };
-/** What a name stands for where a program listens on every address. */
+/** Host names that mean every address of the machine. */
 const EVERY_ADDRESS = new Set(['0.0.0.0', '::', '*']);
 
 /**
- * Whether two addresses may reach the same program, however they are spelled: a host and a port in common, where every address of this
- * machine is one. Where one of them is no host and port, only the spelling is compared.
+ * Whether two addresses may reach the same program: they share a port and a host, where all addresses of this machine count as one
+ * host. If one of them is not a host and port, only the texts are compared.
  */
 export async function isSameInstance(one: string, other: string): Promise<boolean> {
   const [a, b] = [placeOf(one), placeOf(other)];
@@ -28,7 +28,7 @@ function placeOf(address: string): { readonly host: string; readonly port: strin
   return { host: url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase(), port };
 }
 
-/** Of one that means this machine, `LOOPBACK` among them. A name that nobody knows has none. */
+/** The addresses of a host. A host that means this machine includes `LOOPBACK`; an unknown name has none. */
 async function addressesOf(host: string): Promise<readonly LookupAddress[]> {
   if (EVERY_ADDRESS.has(host)) return [LOOPBACK];
   const found = await lookup(host, { all: true }).catch(() => []);
@@ -39,7 +39,7 @@ async function addressesOf(host: string): Promise<readonly LookupAddress[]> {
   return isOwn ? [LOOPBACK, ...found] : found;
 }
 
-/** It knows an IPv4 address in the clothes of an IPv6 one. */
+/** A BlockList also matches IPv4 addresses that are mapped to IPv6. */
 function listOf(addresses: readonly Pick<LookupAddress, 'address'>[]): BlockList {
   const list = new BlockList();
   for (const one of addresses) list.addAddress(one.address, familyOf(one));

@@ -5,13 +5,13 @@ import { backup, DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../domain/errors.ts';
 import type { LegacyAccess } from '../domain/service-definition.ts';
 
-/** Where the service keeps its data, as far as it is configured. */
+/** The configured files of the service. */
 export interface StorePaths {
   readonly sqliteFile?: string | undefined;
   readonly jsonFile?: string | undefined;
 }
 
-/** The store as it was at one moment, in a folder of its own until it is removed. */
+/** A snapshot of the store in a temporary folder. */
 export interface StoreCopy {
   readonly kind: 'sqlite' | 'json';
   readonly originalName: string;
@@ -19,7 +19,7 @@ export interface StoreCopy {
   remove(): Promise<void>;
 }
 
-/** Opens a store's file as the proxy does. */
+/** Opens a store's file in the same way as the proxy. */
 export type OpenStore = (paths: {
   readonly sqlitePath?: string;
   readonly jsonPath?: string;
@@ -32,11 +32,11 @@ export function opened(
   return open(kind === 'sqlite' ? { sqlitePath: path } : { jsonPath: path });
 }
 
-/** Pages of 4 KiB copied before the service may write again. What it writes meanwhile makes SQLite begin anew: most stores fit in one. */
+/** Pages of 4 KiB copied before the service may write again. A write in between makes SQLite start over; most stores fit into one step. */
 const PAGES = 25_000;
 const LOCK_TIMEOUT_MS = 5_000;
 
-/** Copies a store that its service may be writing. Undefined where none is configured. @throws Error where it cannot be read */
+/** Copies a store while its service may write. Undefined if none is configured. @throws Error if it cannot be read */
 export async function copyStore(
   paths: StorePaths,
   access: LegacyAccess,
@@ -67,16 +67,16 @@ async function copySqlite(from: string, to: string): Promise<void> {
   try {
     await backup(database, to, { rate: PAGES });
   } catch (cause) {
-    // Of a file that stays locked SQLite's backup says "not an error", with code 0.
+    // For a file that stays locked, SQLite's backup reports "not an error" with code 0.
     const isLocked = (cause as { readonly errcode?: number }).errcode === 0;
-    const why = isLocked ? 'its service kept it locked, try again' : messageOf(cause);
+    const why = isLocked ? 'the service kept the file locked; try again' : messageOf(cause);
     throw new Error(`${from} could not be copied: ${why}`, { cause });
   } finally {
     database.close();
   }
 }
 
-/** What is wrong inside a store file; undefined where nothing is. */
+/** The problem inside a store file; undefined if it is intact. */
 export function problemOfSqlite(path: string): string | undefined {
   const database = new DatabaseSync(path, { readOnly: true });
   try {

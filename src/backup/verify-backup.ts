@@ -12,11 +12,11 @@ import { problemOfSqlite } from './store-copy.ts';
 
 export interface Verification {
   readonly manifest: Manifest;
-  /** Each names its file. None: the backup is what was written, and can be restored. */
+  /** Each problem names its file. Without problems the backup is intact and can be restored. */
   readonly problems: readonly string[];
 }
 
-/** Reads a backup to its last byte: sizes, digests, every lane, and the store file as its service would open it. @throws Error without a manifest */
+/** Reads a whole backup: sizes, digests, every lane, and the store file as its service would open it. @throws Error without a manifest */
 export async function verifyBackup(folder: string): Promise<Verification> {
   const manifest = await readManifest(folder);
   const problems: (string | undefined)[] = [];
@@ -25,7 +25,7 @@ export async function verifyBackup(folder: string): Promise<Verification> {
   return { manifest, problems: problems.filter((problem) => problem !== undefined) };
 }
 
-/** Hands every lane of a file over, one after the other. Returns what is wrong with the file. */
+/** Calls back for every lane of a file, one after the other. Returns the problem with the file. */
 export async function readLanes(
   folder: string,
   facts: LanesFile,
@@ -42,10 +42,10 @@ export async function readLanes(
   });
   if (problem !== undefined) return problem;
   if (lanes === facts.lanes && items === facts.items) return undefined;
-  return `${facts.name} holds ${lanes} lanes with ${items} items instead of ${facts.lanes} with ${facts.items}`;
+  return `${facts.name} has ${lanes} lanes with ${items} items, expected ${facts.lanes} with ${facts.items}`;
 }
 
-/** Writes the service's file as it was. Returns what is wrong with it; then the file cannot be used. */
+/** Restores the service's file. Returns the problem with it; then the file cannot be used. */
 export async function extractStore(
   folder: string,
   facts: StoreFile,
@@ -64,7 +64,7 @@ async function problemInside({ kind, name }: StoreFile, path: string): Promise<s
     return problem === undefined ? undefined : `${name} is damaged: ${problem}`;
   } catch (error) {
     // A parser's message quotes the text.
-    return `${name} cannot be opened: ${error instanceof SyntaxError ? 'it is not whole JSON' : messageOf(error)}`;
+    return `${name} cannot be opened: ${error instanceof SyntaxError ? 'it is not complete JSON' : messageOf(error)}`;
   }
 }
 

@@ -1,13 +1,13 @@
 import { FAILURE_WORDS, type AbStatus, type ShownInterval } from '../operator/ab-status.ts';
 import { counted } from './tables.ts';
 
-/** Every action that was read from both backends, and what is called a failure. */
+/** Lines for every action that was read from both backends, then the definition of a failure. */
 export function allAbLines(actions: Readonly<Record<string, AbStatus>>): string[] {
   const lines = Object.entries(actions).flatMap(([action, ab]) => abLines(action, ab));
   return lines.length === 0 ? [] : [...lines, `      ${FAILURE_WORDS}`];
 }
 
-/** Two or three lines about an action that was read from both backends; none where there is nothing to compare. */
+/** Two or three lines about an action that was read from both backends; no lines if there is nothing to compare. */
 function abLines(action: string, { orchestrator, legacy, paired, ...between }: AbStatus): string[] {
   const hasArms = orchestrator.reads > 0 && legacy.reads > 0;
   if (!hasArms && paired.pairs === 0) return [];
@@ -24,7 +24,7 @@ function abLines(action: string, { orchestrator, legacy, paired, ...between }: A
   ];
 }
 
-const TOO_FEW = 'not known (too few lanes)';
+const TOO_FEW = 'unknown (too few lanes)';
 
 const shownMs = (ms: number | null): string => (ms === null ? 'unknown' : `${Number(ms.toPrecision(3))} ms`);
 const shown = (value: number): string => String(Number(value.toPrecision(3)));

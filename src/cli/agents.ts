@@ -8,16 +8,16 @@ interface AgentOptions extends ProxyOptions {
   readonly service?: string;
 }
 
-/** `crossfade agents`: who asks through the proxies, and who writes past them. */
+/** `crossfade agents`: the agents that use the proxies, and the writers that bypass them. */
 export function createAgentsCommand(env: Environment): Command {
   const agents = new Command('agents')
-    .description('Agents that ask through the proxies, the last one first, and writers that bypass them')
-    .option('--service <name>', 'only agents of this service')
+    .description('List agents that use the proxies, most recent first, and writers that bypass them')
+    .option('--service <name>', 'only agents of this service (default: all)')
     .addHelpText(
       'after',
-      '\nAn agent is named by the header crossfade-agent, else by its ZeroMQ identity, else by its address.' +
-        '\nThe 10,000 agents that asked last are kept. Writers that bypass the proxy are those of the last 7 days.' +
-        '\n\nExit codes: 0 shown; 1 the proxy could not be asked.',
+      '\nAn agent is named by its header crossfade-agent, otherwise by its ZeroMQ identity, otherwise by its address.' +
+        '\nThe 10,000 most recent agents are kept. Writers that bypass the proxy are listed for 7 days.' +
+        '\n\nExit codes: 0 success, 1 error (reason on stderr).',
     );
   return proxyOptions(agents, env, 'as JSON').action(list);
 }
@@ -30,7 +30,7 @@ async function list({ service, json, ...at }: AgentOptions): Promise<void> {
   console.log(agents.length === 0 ? 'no agent has sent a request through the proxy' : tableOf(agents));
   const unseen = writers.filter((writer) => !writer.seen_through_proxy);
   if (unseen.length === 0) return;
-  console.log('\nThese write to legacy past the proxy and were never seen through it:');
+  console.log('\nThese writers bypass the proxy and were never seen by it:');
   const rows = unseen.map((one) => [one.service, one.writer ?? 'unknown', String(one.lanes), one.last_found]);
   console.log(table(['service', 'writer', 'lanes', 'last found'], rows));
 }

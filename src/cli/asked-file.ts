@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 
 const WHY: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EISDIR: 'it is a folder',
-  EACCES: 'it may not be read',
+  ENOENT: 'no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'permission denied',
 };
 
-/** Text of a file that a person named. @throws Error that says why not, and with `hint` where such a file comes from */
+/** Text of a file named on the command line. @throws Error with the reason, and with `hint`: where such a file comes from */
 export function readAskedFile(file: string, hint: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const { code = '', message } = cause as NodeJS.ErrnoException;
-    throw new Error(`${file} is not read: ${WHY[code] ?? message}; ${hint}`, { cause });
+    throw new Error(`cannot read ${file}: ${WHY[code] ?? message}; ${hint}`, { cause });
   }
 }

@@ -20,21 +20,21 @@ interface EntryView {
 
 interface Listed {
   readonly entries: readonly EntryView[];
-  /** What `--before` is for what comes behind these; null where nothing does. */
+  /** The `--before` of the next page; null on the last page. */
   readonly next: number | null;
 }
 
 const HEADS = ['at', 'who', 'what', 'service', 'why'];
 
-/** `crossfade audit`: who changed what by hand, and why. */
+/** `crossfade audit`: the changes that people made, and why. */
 export function createAuditCommand(env: Environment): Command {
   const audit = new Command('audit')
-    .description('Who changed what by hand, and why: the newest first')
-    .option('--service <name>', 'only changes to this service')
-    .option('--limit <n>', 'at most so many, up to 1000', parseLimit, '100')
-    .option('--before <id>', 'those behind this one: where a longer list goes on is said at its end')
-    .addHelpText('after', '\nExit codes: 0 shown; 1 the proxy could not be asked.');
-  return proxyOptions(audit, env, 'as JSON, with the details of each').action(list);
+    .description('List changes made by people: who, what and why, newest first')
+    .option('--service <name>', 'only changes to this service (default: all)')
+    .option('--limit <n>', 'maximum number of entries, 1 to 1000', parseLimit, '100')
+    .option('--before <id>', 'list entries older than this id (printed at the end of a truncated list)')
+    .addHelpText('after', '\nExit codes: 0 success, 1 error (reason on stderr).');
+  return proxyOptions(audit, env, 'as JSON, with the details of each entry').action(list);
 }
 
 async function list({ service, limit, before, json, ...at }: AuditOptions): Promise<void> {
@@ -47,8 +47,8 @@ async function list({ service, limit, before, json, ...at }: AuditOptions): Prom
   if (json === true) return console.log(text);
   const { entries, next } = JSON.parse(text) as Listed;
   if (entries.length === 0)
-    return console.log(`nothing was changed by hand${service === undefined ? '' : ` of "${service}"`}`);
+    return console.log(`no changes by people${service === undefined ? '' : ` to "${service}"`}`);
   const rows = entries.map((entry) => [entry.at, entry.person, entry.command, entry.service, entry.reason]);
   console.log(table(HEADS, rows));
-  if (next !== null) console.log(`there are older ones: --before ${next}`);
+  if (next !== null) console.log(`more, older entries: --before ${next}`);
 }

@@ -24,37 +24,38 @@ interface BackfillOptions extends ProxyAddress {
   readonly json?: true;
 }
 
-/** Lanes, or a service whose store cannot be read, were left out: the document says which and why. */
+/** Exit code when lanes were left out, or a service whose store cannot be read. The printed document gives the reasons. */
 const LEFT = 2;
 
-/** `crossfade backfill`: copies all lanes that legacy holds, and says at the end what was imported. */
+/** `crossfade backfill`: copies all lanes of legacy, and prints what was imported. */
 export function createBackfillCommand(env: Environment): Command {
   return new Command('backfill')
-    .description('Copy every lane that legacy holds to the orchestrator, beside the agents')
+    .description('Copy every lane from legacy to the orchestrator while agents keep working')
     .option('--service <name>', 'only this service (default: all)')
     .option('--owner <owner>', 'only the lane of this session or user')
-    .option('--dry-run', 'look at everything and say what would be copied; nothing is written')
+    .option('--dry-run', 'read all lanes and print what would be copied; writes nothing')
     .addOption(
       new Option(
         '--resume',
-        'take up the last backfill that was stopped, as it was asked for, or watch the one under way',
+        'continue the last stopped backfill with its original options, or watch the running one',
       ).conflicts(['service', 'owner', 'rate', 'dryRun']),
     )
-    .option('--rate <n>', 'items a second, all replicas together', parseRate)
-    .option('--reason <text>', 'why; it is audited')
+    .option('--rate <n>', 'maximum items per second for all replicas together (default: no limit)', parseRate)
+    .option('--reason <text>', 'why (recorded in the audit log)')
     .option(
       '--person <name>',
-      'who answers for it (default: what the token says, or the user of this machine)',
+      'who is responsible (default: the name of the token, or the user of this machine)',
     )
-    .option('--detach', 'begin it and do not wait')
-    .option('--json', 'JSON lines while it runs, and the document as one JSON object')
+    .option('--detach', 'start it and return at once')
+    .option('--json', 'progress as JSON lines, then the document as one JSON object')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
     .addHelpText(
       'after',
       `
-Runs inside the proxies, shared among them; it goes on after a crash. Ctrl-C stops it, --resume takes it up again.
-Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes or services were left out, or the owner is not known; 130 stopped by Ctrl-C.`,
+The proxies share the work and continue it after a crash. Ctrl-C stops it, --resume continues it.
+Exit codes: 0 every lane was copied; 1 error (reason on stderr); 2 lanes or services were left out, or the owner is unknown;
+130 stopped by Ctrl-C.`,
     )
     .action(backfill);
 }
@@ -94,6 +95,6 @@ function tell(view: RunView, isJson: boolean): void {
 function parseRate(text: string): number {
   const rate = Number(text);
   if (!Number.isSafeInteger(rate) || rate < 1)
-    throw new InvalidArgumentError(`must be a whole number of items a second, got "${text}"`);
+    throw new InvalidArgumentError(`must be a whole number of items per second, at least 1, got "${text}"`);
   return rate;
 }

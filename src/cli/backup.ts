@@ -5,45 +5,47 @@ import type { Environment } from './operator-client.ts';
 const DEFAULT_CONFIG = './config/crossfade.yaml';
 
 const HELP = `
-A backup is a folder: the service's own file as it was at one moment, its lanes as JSON lines (as the file holds them, and as the
-service tells them where asking does nothing to it), all packed with zstd, and manifest.json with counts and SHA-256, written last.
-It holds memory in clear: only its owner may read it.
-The service is asked and its file read directly, not through a running proxy. For the last backup of all, stop its writers first.
-Exit codes: 0 done; 1 not done, or damaged; 2 done, but lanes differ: the service was written to meanwhile, or a restored instance
-does not show what the backup holds.`;
+A backup is a folder that contains:
+  - a snapshot of the service's own file
+  - its lanes as JSON lines, as read from the file, and as the service returns them if reading does not change the service
+  - manifest.json with counts and SHA-256 digests, written last
+The files are compressed with zstd. They hold memories in clear text, so only the owner of the folder may read it.
+The backup reads the service and its file directly, not through a running proxy. Stop all writers before the last backup.
+Exit codes: 0 success; 1 error (reason on stderr), or the backup is damaged; 2 lanes differ, because the service was written to
+during the backup, or because a restored instance does not show what the backup holds.`;
 
-/** Help and completion need nothing of it. */
+/** Loaded on use, because help and completion do not need it. */
 const work = () => import('./keep-backup.ts');
 
-/** `crossfade backup`: copies of what a legacy service holds, to be kept when it is gone. */
+/** `crossfade backup`: copies of a legacy store, to keep after the service is switched off. */
 export function createBackupCommand(env: Environment): Command {
   const backup = new Command('backup')
-    .description('Back up what a legacy service holds; verify and restore backups')
-    // Options behind the name of a subcommand are that one's.
+    .description('Back up the store of a legacy service; verify and restore backups')
+    // Options after the name of a subcommand belong to that subcommand.
     .enablePositionalOptions()
     .option('--service <name>', 'the service to back up')
-    .option('--out <folder>', 'where to: a folder that is empty, or not there yet')
-    .option('--owners <file>', 'owners, one in each line, for a service that cannot list them')
-    .option('--config <file>', 'settings of the proxy: where the service and its file are', DEFAULT_CONFIG)
-    .option('--json', 'the manifest as one JSON object')
+    .option('--out <folder>', 'target folder; must be empty or not exist')
+    .option('--owners <file>', 'file with one owner per line, for a service that cannot list its owners')
+    .option('--config <file>', 'proxy settings that name the service and its file', DEFAULT_CONFIG)
+    .option('--json', 'print the manifest as one JSON object')
     .addHelpText('afterAll', HELP)
     .action(async (options: MakeOptions) => (await work()).make(options, env));
   backup
     .command('verify')
     .argument('<folder>')
-    .description('Read a backup to its last byte and compare it with its manifest')
-    .option('--json', 'as JSON')
+    .description('Read the whole backup and compare it with its manifest')
+    .option('--json', 'print JSON')
     .action(async (folder: string, options: { json?: true }) => (await work()).verify(folder, options));
   backup
     .command('restore')
     .argument('<folder>')
-    .description('Restore a backup into a scratch instance, and read every lane back from it')
+    .description('Restore a backup into a scratch instance, and read every lane back')
     .requiredOption(
       '--into <target>',
-      "an empty folder for the service's file; or tcp://host:port of an empty instance, which gets every item anew, of a service whose lanes can be asked for without changing them",
+      "an empty folder for the service's file; or tcp://host:port of an empty instance, to which every item is written again (only for services that reading does not change)",
     )
-    .option('--config <file>', 'settings of the proxy: which definition knows the service', DEFAULT_CONFIG)
-    .option('--json', 'as JSON')
+    .option('--config <file>', 'proxy settings that name the definition of the service', DEFAULT_CONFIG)
+    .option('--json', 'print JSON')
     .action(async (folder: string, options: RestoreOptions) => (await work()).restore(folder, options, env));
   return backup;
 }

@@ -1,7 +1,7 @@
 /**
- * Completion for bash alone: the library's script needs the package bash-completion, which small systems lack, and evaluates what was
- * typed, a `$(…)` in it too. `complete` answers a suggestion a line, with its description behind a tab, and last a colon with a number,
- * whose bit 4 says that files are none.
+ * Completion for bash only. The library's own script needs the package bash-completion, which small systems lack. It also evaluates
+ * the typed text, including a `$(…)`. `complete` prints one suggestion per line, followed by a tab and its description. Its last line
+ * is a colon and a number, whose bit 4 means: do not complete file names.
  */
 export const BASH_COMPLETION = `# bash completion for crossfade
 _crossfade() {

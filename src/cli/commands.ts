@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Environment } from './operator-client.ts';
 
-/** Each command with all that it needs, loaded only where it is asked for: the orchestrator need not know the proxy. */
+/** Each command with its imports, loaded on use, so that the orchestrator does not load the proxy. */
 export function commandsOf(env: Environment): Readonly<Record<string, () => Promise<Command>>> {
   return {
     start: async () => (await import('./start.ts')).createStartCommand(env),

@@ -3,7 +3,7 @@ import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
 import { BASH_COMPLETION } from './bash-completion.ts';
 
-/** `crossfade completion <shell>`: prints a script that completes the commands and options of `program`. They must all be there. */
+/** `crossfade completion <shell>`: prints a script that completes the commands and options of `program`. Add all commands before. */
 export function addCompletion(program: Command): void {
   tab(program, { completionCommandName: 'completion' });
   program.commands
@@ -16,13 +16,13 @@ export function addCompletion(program: Command): void {
     .addHelpText(
       'after',
       `
-The shell must know "crossfade": npm link in the project's folder where node is 24 or newer, else
+The shell must find "crossfade". With Node 24 or newer, run npm link in the project's folder. Otherwise define
   crossfade() { npm --prefix FOLDER run -s crossfade -- "$@"; }
 Then, once:
   bash   crossfade completion bash > ~/.local/share/bash-completion/completions/crossfade
   zsh    crossfade completion zsh > "\${fpath[1]}/_crossfade"
   fish   crossfade completion fish > ~/.config/fish/completions/crossfade.fish
-For bash as it runs now: source <(crossfade completion bash)
-Exit codes: 0 printed; 1 there is none for this shell.`,
+For the current bash session only: source <(crossfade completion bash)
+Exit codes: 0 success; 1 unknown shell.`,
     );
 }

@@ -5,16 +5,16 @@ import { loadDefinitions } from '../definitions.ts';
 import { messageOf } from '../domain/errors.ts';
 import { checkFlags } from '../proxy/flags.ts';
 
-/** One thing that keeps a start from using the file. */
+/** One reason why a start would refuse the file. */
 export interface ConfigProblem {
-  /** The setting; empty where the file as a whole is meant. */
+  /** The setting; empty if the problem concerns the whole file. */
   readonly key: string;
-  /** Null where the file does not have it. */
+  /** Null if the file does not contain the setting. */
   readonly line: number | null;
   readonly message: string;
 }
 
-/** Everything that a start with this file would refuse. Starts nothing. */
+/** Every problem for which a start with this file would fail. Starts nothing. */
 export async function checkConfig(file: string, env: Environment): Promise<ConfigProblem[]> {
   const settings = settingProblems(file, env);
   const tree = treeOf(file);
@@ -37,7 +37,7 @@ function settingProblems(file: string, env: Environment): readonly string[] {
   }
 }
 
-/** What the file holds, also where settings are wrong; undefined where it is no YAML. */
+/** The file as a tree, even if settings are invalid; undefined if it is not YAML. */
 function treeOf(file: string): Tree | undefined {
   try {
     return readTree(file);

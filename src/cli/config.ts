@@ -2,22 +2,22 @@ import { Command } from 'commander';
 import type { Environment } from '../config.ts';
 
 const HELP = `
-Checks every setting, the flag files (unless a flag server is configured) and the definition of every service, as a start with this
-file would, and starts nothing. Each problem names its setting, what was given, what is allowed, and its line. Secrets are not shown.
+Checks every setting, the flag files (unless a flag server is configured) and the definition of every service, exactly as a start
+does, but starts nothing. Each problem names the setting, its value, the allowed values and the line. Secrets are not shown.
 Exit codes: 0 no problems, 1 problems (listed on stdout).`;
 
-/** `crossfade config`: looks at settings without starting anything. */
+/** `crossfade config`: checks settings without starting anything. */
 export function createConfigCommand(env: Environment): Command {
   const config = new Command('config')
     .description('Check the settings of the proxy')
     .addHelpText('after', HELP);
   config
     .command('check')
-    .argument('<file>', 'settings of the proxy, such as config/production.example.yaml')
+    .argument('<file>', 'settings file of the proxy, such as config/production.example.yaml')
     .description('List every problem of a settings file, its flag files and its definitions')
     .option('--json', 'as one JSON object')
     .addHelpText('after', HELP)
-    // Help and completion need nothing of the settings.
+    // Loaded on use, because help and completion do not need the settings.
     .action(async (file: string, { json }: { readonly json?: true }) => {
       const problems = await (await import('./config-check.ts')).checkConfig(file, env);
       if (json === true) console.log(JSON.stringify({ file, usable: problems.length === 0, problems }));

@@ -29,24 +29,24 @@ const HEADS = [
   'state',
 ];
 
-/** What can be done about a letter, and what is said of it. */
+/** Subcommand: its description, and what it prints after the operation id. */
 const CHANGES = {
-  redrive: ['Send it again, and read it back', 'is sent again'],
-  skip: ['Leave it out on the orchestrator: its lane goes on without it', 'is left out'],
-  copy: ['Have its whole lane copied from legacy', 'waits for the copy of its lane'],
+  redrive: ['Send a dead letter again, and read it back to verify it', 'will be sent again'],
+  skip: ['Skip a dead letter: the orchestrator never gets it, and later writes of its lane continue', 'is skipped'],
+  copy: ['Copy the whole lane from legacy, which settles the dead letter', 'will be settled by a copy of its lane'],
 } as const;
 
-/** `crossfade dead-letters`: writes that the orchestrator refused for good, and what people do about them. */
+/** `crossfade dead-letters`: writes that the orchestrator refused for good, and the decisions about them. */
 export function createDeadLettersCommand(env: Environment): Command {
   const letters = new Command('dead-letters')
-    .description('Writes that the orchestrator refused for good: their lanes wait behind them')
+    .description('Writes that the orchestrator refused for good; later writes of their lanes wait')
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
-  ledgerOptions(letters.command('list').description('The newest first'), env).action(list);
+  ledgerOptions(letters.command('list').description('List dead letters, newest first'), env).action(list);
   proxyOptions(
     letters
       .command('show')
       .argument('<operation>')
-      .description('One letter, its request with shapes and digests instead of content'),
+      .description('Show one dead letter; contents are redacted to shapes and digests'),
     env,
   ).action(async (operation: string, { json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, pathOf(operation));

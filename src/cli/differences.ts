@@ -8,15 +8,15 @@ import { table } from './tables.ts';
 const HEADS = ['action', 'where', 'what', 'times', 'lanes', 'last seen', 'looks like'];
 
 const HELP = `
-What one comparison found, side by side and redacted: the desk, or GET /v1/services/<service>/differences. What may differ is said by
-rules: crossfade rules try.
+To see one comparison side by side (redacted), use the desk or GET /v1/services/<service>/differences.
+To allow a difference, add a rule; crossfade rules try FILE shows its effect first.
 Exit codes: 0 success, with or without differences; 1 error (reason on stderr).`;
 
-/** `crossfade differences`: what shadow reads found, grouped by cause. */
+/** `crossfade differences`: the differences that comparisons found, grouped by cause. */
 export function createDifferencesCommand(env: Environment): Command {
   const command = new Command('differences')
-    .argument('<service>', 'as the status names it')
-    .description('What differs between both sides, grouped by cause')
+    .argument('<service>', 'service name, as in crossfade status')
+    .description('List the differences between both backends, grouped by cause')
     .addHelpText('after', HELP);
   return proxyOptions(command, env, 'as JSON, with redacted examples').action(show);
 }
@@ -26,7 +26,7 @@ async function show(service: string, { json, ...at }: ProxyOptions): Promise<voi
   if (json === true) return console.log(text);
   const { signatures } = JSON.parse(text) as { signatures: readonly ShownSignature[] };
   if (signatures.length === 0)
-    return console.log(`no comparison of ${service} has found a difference, the last five seconds aside`);
+    return console.log(`no comparison of ${service} has found a difference (the last 5 s are not included)`);
   const rows = signatures.map(({ action, path, class: kind, shape, hint, ...seen }) => [
     action,
     path === '' ? '(whole answer)' : path,

@@ -24,7 +24,7 @@ const STOP_WITHIN_MS = 8_000;
 const CONNECT_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 50;
 
-/** The whole embedded default: stand-ins and orchestrator as processes of their own, the proxy in this one. */
+/** Runs the embedded default: the proxy in this process, the stand-ins and the orchestrator as child processes. */
 export async function startEmbedded(file: string, env: Environment): Promise<void> {
   const config = loadConfig(file, env);
   await checkFlags(config);
@@ -52,7 +52,7 @@ export async function startEmbedded(file: string, env: Environment): Promise<voi
   });
 }
 
-/** The sockets need up to a few seconds after both sides listen: "ready" is said when every part is reached. */
+/** Waits until the proxy reaches every part, at most 10 s. The sockets need up to a few seconds after both sides listen. */
 async function connected({ http: { host, port } }: Config): Promise<void> {
   const endMs = performance.now() + CONNECT_WITHIN_MS;
   while (performance.now() < endMs && !(await isWhollyReady(`http://${host}:${port}/health/ready`)))
@@ -69,7 +69,7 @@ async function isWhollyReady(url: string): Promise<boolean> {
   return ready && parts['orchestrator']?.reason === undefined;
 }
 
-/** A second start in the same folder would write to the same files: it is refused before anything else happens. */
+/** Locks the data folder and checks the ports first, because a second start in the same folder would write to the same files. */
 function createPlace(listeners: readonly Listener[]): Omit<Part, 'name'> {
   let release: (() => void) | undefined;
   return {
@@ -85,7 +85,7 @@ function createPlace(listeners: readonly Listener[]): Omit<Part, 'name'> {
   };
 }
 
-/** @throws Error saying what stands in the folder's place */
+/** @throws Error with the reason why the folder cannot be made */
 function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true });
@@ -101,7 +101,7 @@ function makeFolder(path: string): void {
 
 const HOST = '127.0.0.1';
 
-/** Where the stand-ins and the orchestrator will listen: where the proxy will ask for them, and two ports that it does not ask. */
+/** Where the stand-ins and the orchestrator will listen: the ports that the proxy connects to, and two more. */
 function othersOf({ services, orchestrator }: Config): Listener[] {
   const asked = Object.entries(services).flatMap(([name, { legacy }]) => [
     [`stand-in of ${name}`, legacy.endpoint],
@@ -120,7 +120,7 @@ const UNASKED = [
   ['orchestrator, HTTP', `http://${HOST}:5571`],
 ];
 
-/** What does not need each other starts at the same time; when one fails, the others are stopped. */
+/** Parts that do not need each other start at the same time. If one fails, the others are stopped. */
 function together(...parts: readonly Running[]): Running {
   const stop = async (): Promise<void> => void (await Promise.all(parts.map((part) => part.stop())));
   return {
@@ -137,27 +137,27 @@ function together(...parts: readonly Running[]): Running {
   };
 }
 
-/** One of our own commands as a process that ends with this one, whatever ends it. */
+/** One of our own commands as a child process. It ends with this process, even if this one is killed. */
 function child(name: 'stand-ins' | 'orchestrator', args: readonly string[]): Part {
   let running: ChildProcess | undefined;
   let isStopping = false;
   return {
     name,
     start: async () => {
-      // Of its own group: Ctrl-C reaches this process alone, which then stops the others in order.
+      // In its own process group, so that Ctrl-C reaches only this process, which then stops the others in order.
       running = spawn(process.execPath, [MAIN, name, ...args], {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         detached: true,
       });
       const ended = once(running, 'exit').then(([code, signal]) => {
-        throw new Error(`it ended with ${signal === null ? `exit code ${String(code)}` : String(signal)}`);
+        throw new Error(`the process ended with ${signal === null ? `exit code ${String(code)}` : String(signal)}`);
       });
       await Promise.race([once(running, 'message'), ended]);
-      // The rest goes on: what the proxy does without it is worth seeing.
+      // The rest continues, so that a person can see how the proxy behaves without this part.
       ended.catch((error: unknown) => {
         if (isStopping) return;
         console.error(
-          `crossfade: ${name}: ${messageOf(error)}; "npm run crossfade -- ${name}" starts it again`,
+          `crossfade: ${name}: ${messageOf(error)}; start it again with "npm run crossfade -- ${name}"`,
         );
       });
     },

@@ -5,10 +5,10 @@ import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 const HELP = `
-By default a summary: where reads and writes go and why, the last writes, the last differences. --full prints every fact as YAML.
-Operations are named by their ids in the owner's own explanation (writes), in dead-letters, unknown-outcomes and differences. The
-timeline of a write gives each step with its time; the journal keeps it for a day after its delivery, the ledgers for 90.
-Exit codes: 0 success, 1 error (reason on stderr), also where nothing is known of the owner.`;
+Prints a summary: where reads and writes go and why, the last writes, the last differences. --full prints every fact as YAML.
+Ids of operations are printed by explain for an owner (writes), dead-letters, unknown-outcomes and differences. The timeline of a
+write gives each step with its time. It is kept for a day after the delivery; dead letters and unknown outcomes for 90 days.
+Exit codes: 0 success; 1 error (reason on stderr), or the owner is unknown.`;
 
 const SIGNIFICANT_DIGITS = 4;
 const NOT_KNOWN = 1;
@@ -17,15 +17,15 @@ interface ExplainOptions extends ProxyOptions {
   readonly full?: true;
 }
 
-/** `crossfade explain`: why an owner's requests go where they go, and what became of an operation on both backends. */
+/** `crossfade explain`: how an owner's requests are routed and why, and the result of an operation on both backends. */
 export function createExplainCommand(env: Environment): Command {
   const command = new Command('explain')
-    .argument('<service>', 'as the status names it')
+    .argument('<service>', 'service name, as in crossfade status')
     .argument('<subject>', 'an owner, or the id of an operation')
-    .description('Print a decision with the facts behind it, and what is stored of it')
-    .option('--full', 'every fact, as YAML')
+    .description('Explain how the requests of an owner are routed, or what happened to an operation')
+    .option('--full', 'print every fact, as YAML')
     .addHelpText('after', HELP);
-  return proxyOptions(command, env, 'every fact, as JSON').action(explain);
+  return proxyOptions(command, env, 'print every fact, as JSON').action(explain);
 }
 
 async function explain(
@@ -40,13 +40,13 @@ async function explain(
   else if (full === true) console.log(stringify(rounded(explanation)));
   if (isUnknownOwner(explanation)) {
     console.error(
-      `crossfade: nothing is known of ${service}/${subject}: it was never written through the proxy and never copied. "crossfade lanes list ${service}" shows the known owners`,
+      `crossfade: unknown owner ${service}/${subject}: it was never written through the proxy and never copied. List the known owners with: crossfade lanes list ${service}`,
     );
     process.exitCode = NOT_KNOWN;
   } else if (json !== true && full !== true) console.log(toldExplanation(explanation));
 }
 
-/** Fractions with 14 digits say no more than those with four. */
+/** Rounds fractions to four digits, because more are not significant. */
 function rounded(value: unknown): unknown {
   if (typeof value === 'number')
     return Number.isInteger(value) ? value : Number(value.toPrecision(SIGNIFICANT_DIGITS));

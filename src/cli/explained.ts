@@ -5,7 +5,7 @@ interface Decided {
   readonly dual_write: boolean;
   readonly shadow_read: boolean;
   readonly reason: string;
-  /** Of reads only. */
+  /** Set for reads only. */
   readonly shadow_reason?: string;
   readonly limit?: {
     readonly at_most: number;
@@ -23,7 +23,7 @@ interface Operation {
   readonly orchestrator: { readonly standing: string; readonly item: unknown };
 }
 
-/** `GET /v1/explain/:service/:subject`, as far as the summary reads it. */
+/** `GET /v1/explain/:service/:subject`: the members that the summary uses. */
 export interface Explanation {
   readonly service: string;
   readonly owner: string;
@@ -58,7 +58,7 @@ export function isUnknownOwner({ inputs, writes, differences, operation }: Expla
   return typeof inputs.lane === 'string' && isEmpty;
 }
 
-/** One screen: where requests go and why, and what is stored. */
+/** A summary of one screen: how requests are routed and why, and what is stored. */
 export function toldExplanation(explanation: Explanation): string {
   const { service, owner, operation, decisions, writes, differences } = explanation;
   return [
@@ -70,7 +70,7 @@ export function toldExplanation(explanation: Explanation): string {
     ...(writes.length === 0 ? [] : ['', ...writeLines(writes)]),
     ...(differences.length === 0 ? [] : ['', ...differenceLines(service, differences)]),
     '',
-    'Every fact: --full (YAML) or --json',
+    'All facts: --full (YAML) or --json',
   ].join('\n');
 }
 

@@ -4,20 +4,20 @@ import { askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
-/** `crossfade flags list`: what every flag asks for, as the proxy has read it. */
+/** `crossfade flags list`: what every flag requests, as the proxy has read it. */
 export function createFlagListCommand(env: Environment): Command {
   return proxyOptions(
-    new Command('list').description('What each flag asks for, and where it is kept'),
+    new Command('list').description('List what each flag requests, and where the flags are stored'),
     env,
   ).action(list);
 }
 
-/** `crossfade flags set`: where flags are files, as the desk does it. */
+/** `crossfade flags set`: changes a flag that is stored in files, as the desk does. */
 export function createFlagSetCommand(env: Environment): Command {
   const command = new Command('set')
-    .argument('<flag>', 'as the list names it')
-    .argument('<percent>', 'a whole number from 0 to 100; of a switch 0 or 100', parsePercent)
-    .description('Change what a flag asks for, where flags are files; Unleash has its own ways');
+    .argument('<flag>', 'flag name, as in crossfade flags list')
+    .argument('<percent>', 'a whole number from 0 to 100; 0 or 100 for a switch', parsePercent)
+    .description('Change a flag that is stored in files; change flags of Unleash in Unleash');
   return personOptions(command, env).action(set);
 }
 
@@ -25,11 +25,11 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await askProxy(at, '/v1/flags');
   if (json === true) return console.log(text);
   const { source, fresh, editable, server, flags } = JSON.parse(text) as ShownFlags;
-  const where = editable ? 'changed by crossfade flags set' : `changed at ${server ?? 'their server'}`;
-  console.log(`${source}${fresh ? '' : ' (STALE: what was last known is in effect)'}, ${where}`);
+  const where = editable ? 'changed with crossfade flags set' : `changed in ${server ?? 'the flag server'}`;
+  console.log(`${source}${fresh ? '' : ' (STALE: the last known flags are in effect)'}, ${where}`);
   console.log(
     table(
-      ['flag', 'asks for'],
+      ['flag', 'requested'],
       flags.map(({ name, kind, asked }) => [name, asksFor(kind, asked)]),
     ),
   );
@@ -42,13 +42,13 @@ async function set(
 ): Promise<void> {
   const { flags } = JSON.parse(await askProxy(at, '/v1/flags')) as ShownFlags;
   const known = flags.find(({ name }) => name === flag);
-  if (known === undefined) throw new Error(`no flag is called "${flag}": crossfade flags list shows them`);
+  if (known === undefined) throw new Error(`unknown flag "${flag}": crossfade flags list shows all flags`);
   const wish = { share, was: known.asked, person, reason };
   const text = await askProxy(at, `/v1/flags/${encodeURIComponent(flag)}`, wish);
   if (json === true) return console.log(text);
   const { file, seen } = JSON.parse(text) as { readonly file: string; readonly seen: boolean };
   const read = seen ? 'the proxy has read it' : 'the proxy has not read it yet';
-  console.log(`${flag} asks for ${share} % instead of ${known.asked} %, in ${file}; ${read}`);
+  console.log(`${flag} requests ${share} % (before: ${known.asked} %), stored in ${file}; ${read}`);
 }
 
 function asksFor(kind: 'share' | 'switch', asked: number): string {

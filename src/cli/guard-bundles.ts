@@ -13,10 +13,10 @@ interface Head {
   readonly bytes: number;
 }
 
-/** `crossfade guard bundles`: which trips left a bundle. */
+/** `crossfade guard bundles`: lists the trips that stored a bundle. */
 export function createBundlesCommand(env: Environment): Command {
   const command = new Command('bundles').description(
-    'Trips, and the bundle that each left: what was known at that moment',
+    'List trips with their bundles: the data stored at the moment of each trip',
   );
   return proxyOptions(command, env).action(list);
 }
@@ -34,23 +34,23 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   ]);
   console.log(
     rows.length === 0
-      ? 'no trip has left a bundle'
+      ? 'no bundles: no trip has stored one'
       : table(['bundle', 'tripped', 'service', 'trigger', 'size'], rows),
   );
 }
 
-/** `crossfade guard bundle`: fetches one. */
+/** `crossfade guard bundle`: prints or saves one bundle. */
 export function createBundleCommand(env: Environment): Command {
   const command = new Command('bundle')
-    .argument('<number>', 'as `guard bundles` shows it')
-    .description('Signatures, minutes, flags, settings without secrets and versions at a trip')
-    .option('--out <file>', 'write it there, as JSON');
+    .argument('<number>', 'number of the bundle, as in crossfade guard bundles')
+    .description('Show the bundle of a trip: signatures, minutes, flags, settings without secrets, versions')
+    .option('--out <file>', 'write the bundle to this file, as JSON');
   return proxyOptions(command, env).action(
     async (bundle: string, { json, out, ...at }: ProxyOptions & { readonly out?: string }) => {
       const text = await askProxy(at, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
       if (out !== undefined) {
         writeFileSync(out, text);
-        return console.log(`bundle ${bundle} is in ${out}`);
+        return console.log(`bundle ${bundle} written to ${out}`);
       }
       console.log(json === true ? text : stringify(JSON.parse(text)));
     },

@@ -6,12 +6,12 @@ interface MinutesOptions extends ProxyOptions {
   readonly hours: number;
 }
 
-/** `crossfade guard minutes`: what the guard counted, as `guard backtest` reads it. */
+/** `crossfade guard minutes`: the guard's counts, in the form that `guard backtest` reads. */
 export function createMinutesCommand(env: Environment): Command {
   const command = new Command('minutes')
-    .description('What was counted in each minute, one JSON object a line: what backtest replays')
-    .option('--hours <n>', 'of the last so many hours', parseHours, 24);
-  return proxyOptions(command, env, 'as it is always: one JSON object a line').action(
+    .description('Print the counts of each minute, one JSON object per line, as input for guard backtest')
+    .option('--hours <n>', 'how many hours back', parseHours, 24);
+  return proxyOptions(command, env, 'no effect: the output is always one JSON object per line').action(
     async ({ hours, json: _json, ...at }: MinutesOptions) => {
       process.stdout.write(await askProxy(at, `/v1/guard/minutes?hours=${hours}`));
     },

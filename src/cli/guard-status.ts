@@ -8,7 +8,7 @@ import { table } from './tables.ts';
 /** A service's part of `GET /v1/guard`. */
 export type WatchedService = GuardStatus & { readonly triggers: readonly TriggerLevel[] };
 
-/** What holds a service's reads, what was found, and how near each trigger is to its trip. */
+/** What keeps a service's reads on legacy, the findings, and how close each trigger is to a trip. */
 export function toldGuard(service: string, watched: WatchedService): string {
   const levels = watched.triggers.map(({ trigger, reached, numbers, action, detail }) => [
     `  ${trigger}`,
@@ -29,7 +29,7 @@ function latchLines(service: string, watched: WatchedService): string[] {
   if (heldBy === null) return [`${service}  reads are not held`];
   const title = `${service}  READS HELD ON LEGACY by ${heldBy}`;
   if (latch === undefined)
-    return [title, '  There is no latch to release: the hold ends when its cause does.'];
+    return [title, '  Nothing to release: reads resume when the cause is gone.'];
   const { tripped_at: at, cool_down_until: until, finding } = latch;
   const where = [finding.action ?? 'the service as a whole', finding.detail].filter(Boolean).join(', ');
   return [
@@ -40,7 +40,7 @@ function latchLines(service: string, watched: WatchedService): string[] {
   ];
 }
 
-/** Triggers that do not trip. */
+/** Triggers that do not trip, with their effect. */
 const EFFECTS: Partial<Record<TriggerLevel['trigger'], string>> = {
   lost: 'blocks further increases',
   not_comparable: 'raises an alert only',
@@ -50,10 +50,10 @@ const EFFECTS: Partial<Record<TriggerLevel['trigger'], string>> = {
 function standingLine(findings: readonly Finding[]): string[] {
   const standing = standingFindings(findings);
   if (standing.length === 0) return [];
-  return [`  A trigger still stands (${standingWords(standing)}): the release is refused without --even-so`];
+  return [`  A trigger is still active (${standingWords(standing)}): the release is refused without --even-so`];
 }
 
-/** What was found in the last second, and what is done about it. */
+/** The findings of the last second, and the guard's reaction to them. */
 export function findingLines(findings: readonly Finding[]): string[] {
   return groupedFindings(findings).map(findingLine);
 }

@@ -37,19 +37,19 @@ const EXIT_CODES = `
 Exit codes: 0 success, 1 error (reason on stderr).`;
 
 const BACKTEST_EXAMPLE = `
-What would half the limit have done in the last week?
+Example: would half the limit have tripped in the last week?
   crossfade guard minutes --hours 168 > minutes.ndjson
   crossfade guard backtest --from minutes.ndjson --mismatch-rate 0.0005`;
 
-/** `crossfade guard`: what the guard holds and why, its release, and what other limits would have done. */
+/** `crossfade guard`: shows what the guard blocks and why, releases its latch, and replays other limits. */
 export function createGuardCommand(env: Environment): Command {
   const guard = new Command('guard')
-    .description('Latches of the guard: look, release, replay')
+    .description('Show and release the latches of the guard, and replay its limits')
     .addHelpText('afterAll', EXIT_CODES);
   proxyOptions(
     guard
       .command('status')
-      .description('What keeps reads on legacy, and how near each trigger is to its trip')
+      .description('Show what keeps reads on legacy, and how close each trigger is to a trip')
       .option('--service <name>', 'only this service (default: all)'),
     env,
   ).action(status);
@@ -58,9 +58,9 @@ export function createGuardCommand(env: Environment): Command {
       .command('release')
       .argument('<service>')
       .description(
-        'Release the latch after a trip. Refused before the cool-down has passed, and while a trigger stands',
+        'Release the latch after a trip; fails during the cool-down, and while a trigger is active',
       )
-      .option('--even-so', 'release although a trigger still stands; the guard may trip again at once'),
+      .option('--even-so', 'release although a trigger is still active; the guard may trip again at once'),
     env,
   ).action(release);
   personOptions(
@@ -68,7 +68,7 @@ export function createGuardCommand(env: Environment): Command {
       .command('accept')
       .argument('<service>')
       .argument('<subject>', 'action:<name>, or unclassified')
-      .description('Answer by name for an action without evidence, or for actions that nobody knows'),
+      .description('Accept, under your name, an action without evidence or unknown actions'),
     env,
   ).action(accept);
   return guard
@@ -84,7 +84,7 @@ async function status({ service, json, ...at }: StatusOptions): Promise<void> {
   const { services } = JSON.parse(text) as { services: Readonly<Record<string, WatchedService>> };
   const chosen = Object.entries(services).filter(([name]) => service === undefined || name === service);
   if (chosen.length === 0)
-    throw new Error(`no service is called "${service ?? ''}": ${Object.keys(services).join(', ')}`);
+    throw new Error(`unknown service "${service ?? ''}"; known services: ${Object.keys(services).join(', ')}`);
   if (json === true) return console.log(JSON.stringify({ services: Object.fromEntries(chosen) }));
   console.log(chosen.map(([name, watched]) => toldGuard(name, watched)).join('\n\n'));
 }
@@ -103,7 +103,7 @@ async function release(
       `The evidence of ${action} keeps the ${mismatches} of ${comparable} comparisons that differed: ${missing} more must match before it is proven again.`,
     );
   if (flags.length > 0)
-    console.log(`The trip had switched off ${flags.join(' and ')}: switch on what shall move.`);
+    console.log(`The trip switched off ${flags.join(' and ')}: switch them on again to move reads.`);
 }
 
 async function accept(
@@ -120,18 +120,18 @@ function createBacktestCommand(): Command {
   return new Command('backtest')
     .description('Replay stored minutes against proposed limits: when would the guard have tripped?')
     .addHelpText('after', BACKTEST_EXAMPLE)
-    .requiredOption('--from <file>', 'minutes, as `guard minutes` prints them')
-    .option('--mismatch-rate <rate>', 'mismatches per comparison', ...number('mismatchRate'))
-    .option('--error-rate <rate>', 'failures per operation', ...number('errorRate'))
-    .option('--least-hits <n>', 'fewer prove nothing', ...number('leastHits'))
-    .option('--z <deviations>', "of Wilson's lower bound", ...number('z'))
-    .option('--added-ms <ms>', `p95 added: ${ADDED_BOUNDS_MS.join(', ')}`, parseBound, GUARD_LIMITS.addedMs)
-    .option('--slow-minutes <n>', `of the last ${GUARD_LIMITS.ofMinutes}`, ...number('slowMinutes'))
-    .option('--least-operations <n>', 'in a minute', ...number('leastOperations'))
+    .requiredOption('--from <file>', 'file with the output of crossfade guard minutes')
+    .option('--mismatch-rate <rate>', 'limit: mismatches per comparison', ...number('mismatchRate'))
+    .option('--error-rate <rate>', 'limit: failures per operation', ...number('errorRate'))
+    .option('--least-hits <n>', 'fewest mismatches or failures that can trip', ...number('leastHits'))
+    .option('--z <deviations>', "standard deviations of Wilson's lower bound", ...number('z'))
+    .option('--added-ms <ms>', `limit: milliseconds added to the p95, one of ${ADDED_BOUNDS_MS.join(', ')}`, parseBound, GUARD_LIMITS.addedMs)
+    .option('--slow-minutes <n>', `slow minutes among the last ${GUARD_LIMITS.ofMinutes} that trip`, ...number('slowMinutes'))
+    .option('--least-operations <n>', 'fewest operations for a minute to count', ...number('leastOperations'))
     .option('--json', 'one JSON object instead of lines')
     .action((options: BacktestOptions) => {
       const { from, json, ...proposed } = options;
-      const rows = parseMinutes(readAskedFile(from, 'crossfade guard minutes > FILE writes one'), from);
+      const rows = parseMinutes(readAskedFile(from, 'create it with: crossfade guard minutes > FILE'), from);
       const trips = backtest(rows, { ...GUARD_LIMITS, ...proposed });
       console.log(json === true ? JSON.stringify(summaryOf(rows, trips)) : told(rows, trips));
     });
@@ -143,7 +143,7 @@ function parseLimit(text: string): number {
   return value;
 }
 
-/** Stored minutes know how many operations were slower than these, and nothing between. */
+/** Stored minutes count the operations that were slower than these bounds, and no values between them. */
 function parseBound(text: string): number {
   const value = parseLimit(text);
   if (!ADDED_BOUNDS_MS.some((bound) => bound === value))
@@ -151,13 +151,13 @@ function parseBound(text: string): number {
   return value;
 }
 
-/** @throws Error naming the line that is none */
+/** @throws Error with the number of the invalid line */
 function parseMinutes(text: string, file: string): MinuteRow[] {
   return text.split('\n').flatMap((line, index) => {
     if (line.trim() === '') return [];
     const row = parseMinute(line);
     if (row === undefined)
-      throw new Error(`${file}: line ${index + 1} is no minute as \`guard minutes\` prints them`);
+      throw new Error(`${file}:${index + 1}: not a line of \`crossfade guard minutes\``);
     return [row];
   });
 }

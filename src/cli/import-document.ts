@@ -1,7 +1,7 @@
 import { concernsOf, type ShownSurvey } from '../operator/survey-words.ts';
 import { counted, table } from './tables.ts';
 
-/** What was imported of a service, as the proxy's document says it. */
+/** What was imported of a service, in the proxy's document. */
 interface ImportedService {
   readonly digest?: string;
   readonly skipped?: readonly { readonly owner: string; readonly reason: string; readonly items?: number }[];
@@ -18,7 +18,7 @@ interface ImportedService {
 const SKIPPED_SHOWN = 50;
 const OWNER_LENGTH = 60;
 
-/** What there is, before anything is written. */
+/** What legacy holds, read before anything is written. */
 export function showSurvey(survey: Readonly<Record<string, ShownSurvey>>): string {
   return Object.entries(survey)
     .map(([service, found]) => surveyed(service, found).join('\n'))
@@ -28,7 +28,7 @@ export function showSurvey(survey: Readonly<Record<string, ShownSurvey>>): strin
 function surveyed(service: string, found: ShownSurvey): string[] {
   if ('not_listed' in found) return [service, `  left out: ${found.not_listed}`];
   const { lanes = 0, items, content_bytes: bytes, newest_at: newest, to_embed: embed } = found;
-  const from = found.owners_from === 'journal' ? ', as the journal knows them' : '';
+  const from = found.owners_from === 'journal' ? ' (listed from the journal)' : '';
   if (items === undefined) return [service, `  ${counted(lanes, 'lane')}${from}`];
   const age = newest === null || newest === undefined ? '' : `, the newest of ${newest}`;
   const concerns = concernsOf(found);
@@ -42,7 +42,7 @@ function surveyed(service: string, found: ShownSurvey): string[] {
         ...(owners.length === 0 ? [] : [`      ${owners.map(shortened).join(', ')}`]),
       ].join('\n'),
     ),
-    ...(concerns.length === 0 ? ['  nothing that a person should know of first'] : []),
+    ...(concerns.length === 0 ? ['  no problems found'] : []),
   ];
 }
 
@@ -60,13 +60,13 @@ function size(bytes: number): string {
   return kibibytes < 10_240 ? `${Math.round(kibibytes)} KiB` : `${Math.round(kibibytes / 1_024)} MiB`;
 }
 
-/** In one line, whatever it holds. */
+/** The owner on one line of at most 60 characters. */
 function shortened(owner: string): string {
   const line = /^[\p{L}\p{N}\p{S}\p{P}]+$/u.test(owner) ? owner : JSON.stringify(owner);
   return line.length <= OWNER_LENGTH ? line : `${line.slice(0, OWNER_LENGTH - 1)}…`;
 }
 
-/** What was imported, what was left out and why, where each member went, and a few lanes to look at. No content. */
+/** What was imported, what was left out and why, where each member went, and a few sample lanes. No content. */
 export function showImport(services: Readonly<Record<string, ImportedService>>): string {
   return Object.entries(services)
     .map(([service, imported]) => documented(service, imported).join('\n'))
@@ -84,7 +84,7 @@ function documented(service: string, imported: ImportedService): string[] {
         `${shortened(owner)}: ${items === undefined ? '' : `${counted(items, 'item')}, `}${reason}`,
     );
   const more =
-    skipped.length > SKIPPED_SHOWN ? [`and ${skipped.length - SKIPPED_SHOWN} more: --json shows them`] : [];
+    skipped.length > SKIPPED_SHOWN ? [`and ${skipped.length - SKIPPED_SHOWN} more: --json shows all`] : [];
   return [
     `${service}, digest ${digest}`,
     ...section('left out', [...left, ...more]),
@@ -109,5 +109,5 @@ function sampled(samples: NonNullable<ImportedService['samples']>): string[] {
       .map(([name, shape]) => `${name} ${String(shape)}`)
       .join(', '),
   ]);
-  return table(['lane', 'items', 'digest', 'its first item'], rows).split('\n');
+  return table(['lane', 'items', 'digest', 'first item'], rows).split('\n');
 }

@@ -30,19 +30,19 @@ export interface RestoreOptions {
   readonly json?: true;
 }
 
-/** What was backed up or restored is whole, but not the same through every door. */
+/** Exit code when the backup or restore is complete, but the file and the service show different lanes. */
 const DIFFERENT = 2;
 const SHOWN = 10;
 
 const open: OpenStore = (paths) => createLegacyAccess({ ...paths, clock });
 
-/** Makes a backup, and tells what is in it. */
+/** Makes a backup, and prints its contents. */
 export async function make(
   { service: name, out, owners, config, json }: MakeOptions,
   env: Environment,
 ): Promise<void> {
   if (name === undefined || out === undefined)
-    throw new Error('say which service and where to: crossfade backup --service NAME --out FOLDER');
+    throw new Error('--service and --out are required: crossfade backup --service NAME --out FOLDER');
   const service = await definedService(config, name, env);
   const manifest = await withRuntime(service, async (runtime) =>
     makeBackup(
@@ -64,7 +64,7 @@ export async function make(
   if (manifest.lanes_different > 0) process.exitCode = DIFFERENT;
 }
 
-/** Tells whether a backup is whole. */
+/** Checks whether a backup is complete and undamaged. */
 export async function verify(folder: string, { json }: { readonly json?: true }): Promise<void> {
   const verification = await verifyBackup(folder);
   const { problems } = verification;
@@ -91,7 +91,7 @@ export async function restore(
     : service;
   if (isInstance && (await isSameInstance(into, legacy.endpoint)))
     throw new Error(
-      `${into} is the service itself, which is configured as ${legacy.endpoint}: restore into a scratch instance, on another port`,
+      `${into} is the running service (configured as ${legacy.endpoint}): restore into a scratch instance on another port`,
     );
   const restored = await withRuntime(scratch, (runtime) =>
     isInstance
@@ -102,15 +102,15 @@ export async function restore(
   if (restored.different.length > 0) process.exitCode = DIFFERENT;
 }
 
-/** Whether a target is a running instance, and no folder. @throws Error where it can be neither, or be meant as either */
+/** Whether a target is a running instance, and not a folder. @throws Error if it is neither, or ambiguous */
 function isAddress(into: string): boolean {
   if (/^[^/\\]+:\d+$/.test(into))
-    throw new Error(`"${into}" could be an instance or a folder: say tcp://${into}, or ./${into}`);
+    throw new Error(`"${into}" could be an instance or a folder: use tcp://${into} or ./${into}`);
   if (!/^\w+:\/\//.test(into)) return false;
   const url = URL.parse(into);
   const isWhole = url !== null && url.hostname !== '' && (url.protocol !== 'tcp:' || url.port !== '');
   if (!isWhole || !/^(tcp|https?):$/.test(url.protocol))
-    throw new Error(`"${into}" is no address of an instance: say tcp://host:port`);
+    throw new Error(`invalid address "${into}": use tcp://host:port`);
   return true;
 }
 
@@ -136,13 +136,13 @@ async function withRuntime<Result>(
   }
 }
 
-/** @throws Error naming the line that is no owner */
+/** @throws Error with the number of the invalid line */
 async function ownersIn(file: string): Promise<Owner[]> {
   const lines = (await readFile(file, 'utf8')).split('\n');
   return lines.flatMap((line, index) => {
     if (line === '') return [];
     const owner = parseOwner(line);
-    if (owner === undefined) throw new Error(`${file}:${index + 1} is no owner`);
+    if (owner === undefined) throw new Error(`${file}:${index + 1}: invalid owner name`);
     return [owner];
   });
 }
@@ -167,7 +167,7 @@ function told({ service, lanes, store, lanes_different: different }: Manifest, f
       : [
           `${counted(different, 'lane differs', 'lanes differ')} between the file and the service: stop its writers and back up again`,
         ]),
-    `check it with: crossfade backup verify ${folder}`,
+    `Verify it with: crossfade backup verify ${folder}`,
   ].join('\n');
 }
 
@@ -178,7 +178,7 @@ function verdictOn({ manifest, problems }: Verification, folder: string): string
   const counts = lanes.map(
     ({ source, lanes: count, items }) => `${counted(count, 'lane')}, ${counted(items, 'item')} (${source})`,
   );
-  return `${folder} is whole: ${service} as of ${madeAt}, ${counts.join('; ')}`;
+  return `${folder} is complete: ${service} as of ${madeAt}, ${counts.join('; ')}`;
 }
 
 function outcomeOf({ service, lanes, items, different }: Restored, into: string): string {

@@ -22,30 +22,30 @@ interface LaneView {
 
 const HEADS = ['owner', 'condition', 'why', 'writes', 'delivered', 'exceptions', 'differences'];
 
-/** `crossfade lanes`: finds lanes, and has one copied anew. */
+/** `crossfade lanes`: finds lanes, and copies one again. */
 export function createLanesCommand(env: Environment): Command {
   const lanes = new Command('lanes')
-    .description('The lanes of a service: find them, and have one copied anew')
+    .description('Find the lanes of a service, or copy one again')
     .addHelpText(
       'afterAll',
       `
-One lane in full, with its writes: crossfade explain <service> <owner>. Compared on both backends: crossfade reconcile --service
-<service> --owner <owner>.
+One lane in full, with its writes: crossfade explain <service> <owner>. Compare one lane on both backends: crossfade reconcile
+--service <service> --owner <owner>.
 Exit codes: 0 success, 1 error (reason on stderr).`,
     );
   const list = lanes
     .command('list')
     .argument('<service>')
-    .description('The last write first')
-    .option('--owner <text>', 'only those whose owner begins so')
-    .option('--unwell', 'only those that are not clean, hold items that were left out, or differ from legacy')
-    .option('--limit <n>', 'at most so many, up to 1000', parseLimit, '50');
+    .description('List the lanes of a service, last written first')
+    .option('--owner <text>', 'only lanes whose owner starts with this text')
+    .option('--unwell', 'only lanes that are not clean, have excepted items, or differ from legacy')
+    .option('--limit <n>', 'maximum number of lanes, 1 to 1000', parseLimit, '50');
   proxyOptions(list, env).action(show);
   const copy = lanes
     .command('copy')
     .argument('<service>')
     .argument('<owner>')
-    .description('Make the orchestrator hold what legacy shows of the lane');
+    .description('Copy one lane again from legacy to the orchestrator');
   personOptions(copy, env).action(copyLane);
   return lanes;
 }
@@ -59,7 +59,7 @@ async function show(service: string, { owner, unwell, limit, json, ...at }: List
   const text = await askProxy(at, `/v1/services/${encodeURIComponent(service)}/lanes?${query.toString()}`);
   if (json === true) return console.log(text);
   const { lanes } = JSON.parse(text) as { lanes: readonly LaneView[] };
-  if (lanes.length === 0) return console.log('no such lanes');
+  if (lanes.length === 0) return console.log('no lanes found');
   const rows = lanes.map((lane) => [
     lane.owner,
     lane.condition === 'clean' && lane.differences > 0 ? 'differs' : lane.condition,
@@ -71,7 +71,7 @@ async function show(service: string, { owner, unwell, limit, json, ...at }: List
   ]);
   console.log(table(HEADS, rows));
   if (lanes.length === Number(limit))
-    console.log(`the first ${limit}: --owner finds others, --limit shows more`);
+    console.log(`only the first ${limit} are shown: use --limit for more, or --owner to search`);
 }
 
 async function copyLane(
@@ -84,6 +84,6 @@ async function copyLane(
   console.log(
     json === true
       ? text
-      : `${service}/${owner} is being copied: crossfade explain ${service} ${owner} shows how it ends`,
+      : `${service}/${owner} is being copied; see the result with: crossfade explain ${service} ${owner}`,
   );
 }

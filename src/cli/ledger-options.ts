@@ -10,14 +10,14 @@ export interface LedgerOptions extends ProxyOptions {
 
 const MOST = 1_000;
 
-/** For a command that lists what waits for a person. */
+/** Adds the options of a command that lists dead letters or unknown outcomes. */
 export function ledgerOptions(command: Command, env: Environment): Command {
   const listing = command
-    .option('--service <name>', 'only those of this service')
+    .option('--service <name>', 'only this service (default: all)')
     .addOption(
-      new Option('--state <state>', 'what is listed').choices(['open', 'ended', 'all']).default('open'),
+      new Option('--state <state>', 'which entries to list').choices(['open', 'ended', 'all']).default('open'),
     )
-    .option('--limit <n>', `at most so many, up to ${MOST}`, parseLimit, '50');
+    .option('--limit <n>', `maximum number of entries, 1 to ${MOST}`, parseLimit, '50');
   return proxyOptions(listing, env);
 }
 

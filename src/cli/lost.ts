@@ -11,26 +11,26 @@ interface LostView {
   readonly found_at: string;
 }
 
-/** `crossfade lost`: items that legacy does not show any more although nobody deleted them. */
+/** `crossfade lost`: items that are gone from legacy although no agent deleted them. */
 export function createLostCommand(env: Environment): Command {
   const lost = new Command('lost')
     .description('Items that legacy lost: list them, and restore or accept them')
-    .addHelpText('afterAll', '\nExit codes: 0 done; 1 not done, and why is said.');
+    .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   proxyOptions(
     lost
       .command('list')
       .description(
-        'Those that wait for a decision: lane, place among them, time, shape of the fields, memory id',
+        'List lost items that need a decision: lane, position, time, field shapes, memory id',
       ),
     env,
   ).action(list);
-  const lane = ['<lane>', 'as the list shows it: <service>/<owner>'] as const;
+  const lane = ['<lane>', '<service>/<owner>, as in crossfade lost list'] as const;
   personOptions(
     lost
       .command('accept')
       .argument(...lane)
       .argument('<memory id>')
-      .description('Legacy is right: the orchestrator gives the item up'),
+      .description('Accept the loss: delete the item from the orchestrator too'),
     env,
   ).action((of: string, id: string, wish: PersonOptions) =>
     decide({ decision: 'accept', lane: of, id }, wish),
@@ -39,9 +39,9 @@ export function createLostCommand(env: Environment): Command {
     lost
       .command('restore')
       .argument(...lane)
-      .argument('[memory id]', 'one item (default: all items of the lane that wait, in their old order)')
+      .argument('[memory id]', 'one item (default: all lost items of the lane, in their original order)')
       .description(
-        'Store items on legacy again through its protocol, each as the last one of its lane; an owner that is gone is made again first',
+        'Store items on legacy again through its protocol, each at the end of its lane. A missing owner is created first',
       ),
     env,
   ).action((of: string, id: string | undefined, wish: PersonOptions) =>
@@ -54,10 +54,10 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await askProxy(at, '/v1/lost');
   if (json === true) return console.log(text);
   const { items } = JSON.parse(text) as { items: readonly LostView[] };
-  console.log(items.length === 0 ? 'nothing is lost' : lostLines(items).join('\n'));
+  console.log(items.length === 0 ? 'no lost items' : lostLines(items).join('\n'));
 }
 
-/** One line an item. The items of a lane come in their order. */
+/** One line per item. The items of a lane are in their stored order. */
 export function lostLines(items: readonly LostView[]): string[] {
   const lanes = Map.groupBy(items, ({ service, owner }) => `${service}/${owner}`);
   return [...lanes].flatMap(([lane, ofLane]) =>
@@ -87,7 +87,7 @@ async function decide(
 ): Promise<void> {
   const slash = lane.indexOf('/');
   if (slash < 1)
-    throw new Error(`"${lane}" is no lane: use <service>/<owner>, as "crossfade lost list" shows it`);
+    throw new Error(`invalid lane "${lane}": use <service>/<owner>, as in "crossfade lost list"`);
   const item = {
     service: lane.slice(0, slash),
     owner: lane.slice(slash + 1),
@@ -97,7 +97,7 @@ async function decide(
   if (json === true) return console.log(text);
   const { waiting, restored = 1 } = JSON.parse(text) as { waiting: number; restored?: number };
   const rest =
-    waiting === 0 ? 'nothing of its lane waits for a decision' : `${waiting} more items of its lane wait`;
+    waiting === 0 ? 'no lost items left in this lane' : `${waiting} more lost items in this lane need a decision`;
   const what = id ?? `${restored} ${restored === 1 ? 'item' : 'items'} of ${lane}`;
   console.log(`${decision === 'accept' ? 'accepted' : 'restored'} ${what}; ${rest}`);
 }

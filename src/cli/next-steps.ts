@@ -2,8 +2,8 @@ import { isLeftOut, type RunView } from './run-watch.ts';
 import { counted } from './tables.ts';
 
 /**
- * What a reconciliation that has ended means, where its numbers do not say it, and what a person does next.
- * @param isSettled whether its repair was planned or made at once
+ * Hints printed after a reconciliation: the next command, or why nothing was compared.
+ * @param isSettled whether a repair was already planned or applied
  */
 export function afterReconciliation(view: RunView, isSettled: boolean): string[] {
   if (view.state !== 'finished') return [];
@@ -14,7 +14,7 @@ export function afterReconciliation(view: RunView, isSettled: boolean): string[]
       ? ['  nothing to compare: no lane was written to since it was last found equal']
       : []),
     ...(repairable > 0 && !isSettled
-      ? [`next: crossfade repair plan ${view.run} says what a repair would do`]
+      ? [`next: crossfade repair plan ${view.run} shows what a repair would change`]
       : []),
     ...(lost > 0
       ? [`next: crossfade lost list shows ${counted(lost, 'item')} that legacy lost: no repair touches them`]
@@ -22,7 +22,7 @@ export function afterReconciliation(view: RunView, isSettled: boolean): string[]
   ];
 }
 
-/** Of all services of a run. */
+/** The sum over all services of a run. */
 export function sumOf({ services }: RunView, name: string): number {
   return Object.values(services).reduce((total, counts) => total + Number(counts[name] ?? 0), 0);
 }

@@ -23,38 +23,38 @@ interface Grant extends Place {
 }
 
 /**
- * `crossfade orchestrator keys`: works on the orchestrator's database itself, so that the first key needs no key. On PostgreSQL at any
- * time; an embedded database belongs to one process, so its orchestrator must be stopped.
+ * `crossfade orchestrator keys`: works on the orchestrator's database directly, so that the first key needs no key. With PostgreSQL it
+ * works at any time. An embedded database belongs to one process, so stop its orchestrator first.
  */
 export function createKeysCommand(env: Environment): Command {
   const keys = new Command('keys')
-    .description('API keys of the orchestrator, and key pairs for CURVE')
+    .description('Manage API keys of the orchestrator, and create CURVE key pairs')
     .addHelpText('after', HELP)
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
-  onDatabase(keys.command('create <agent>'), 'Make a key and show it, once')
-    .addOption(new Option('--role <role>', 'what it may do').choices([...ROLES]).default('agent'))
+  onDatabase(keys.command('create <agent>'), 'Create a key and print it once')
+    .addOption(new Option('--role <role>', 'permissions of the key').choices([...ROLES]).default('agent'))
     .option(
       '--users <ids>',
-      "users whose sessions an agent sees beside its own, with commas; '*' for all",
+      "further users whose sessions the agent may read, separated by commas; '*' for all (default: none)",
       listIn,
       [],
     )
-    .option('--expires <when>', 'days from now (90d), or an ISO-8601 time', timeIn)
-    .option('--rate <requests>', "requests per second, in place of the installation's", wholeIn)
+    .option('--expires <when>', 'days from now (90d) or an ISO-8601 time (default: never)', timeIn)
+    .option('--rate <requests>', "requests per second (default: the limit in the orchestrator's settings)", wholeIn)
     .action((agent: string, grant: Grant) =>
       withDatabase(env, grant, (session) => create(session, agent, grant)),
     );
-  onDatabase(keys.command('list'), 'Show all keys, without their secrets').action((place: Place) =>
+  onDatabase(keys.command('list'), 'List all keys, without their secrets').action((place: Place) =>
     withDatabase(env, place, async (session) => list(await listKeys(session), place)),
   );
-  onDatabase(keys.command('revoke <key-id>'), 'End a key; it stops working within two seconds').action(
+  onDatabase(keys.command('revoke <key-id>'), 'Revoke a key; it stops working within 2 s').action(
     (keyId: string, place: Place) => withDatabase(env, place, (session) => revoke(session, keyId, place)),
   );
   keys
     .command('curve <name>')
-    .description('Make a key pair for CURVE: <name>.pub to be told, <name>.key to be kept')
-    .option('--folder <path>', 'where the two files go', '.')
-    .option('--json', 'machine-readable')
+    .description('Create a CURVE key pair: <name>.pub (share) and <name>.key (keep secret)')
+    .option('--folder <path>', 'folder for the two files', '.')
+    .option('--json', 'print JSON')
     .action((name: string, { folder, json }: { folder: string; json?: boolean }) =>
       makePair(name, folder, json),
     );
@@ -65,30 +65,30 @@ const HELP = `
 The first key:
   crossfade orchestrator keys create operator --role admin
 Then set access.keys to required (ORCHESTRATOR_ACCESS_KEYS=required) and start the orchestrator.
-A caller sends its key as auth.key of the message, or as HTTP header "Authorization: Bearer <key>".
+A client sends its key as auth.key of the message, or in the HTTP header "Authorization: Bearer <key>".
 
-What a key may do, by role:
-  agent      writes memories under its own name, changes and deletes its own; reads sessions that it opened, has a memory in, or
-             that belong to a user of --users
-  migration  everything, also behind the fence of a lane; without a rate limit
+Permissions by role:
+  agent      write memories under its own name, change and delete its own memories; read sessions that it opened, that hold one of
+             its memories, or that belong to a user of --users
+  migration  everything, including fenced writes of lanes; no rate limit
   admin      everything`;
 
 function onDatabase(command: Command, description: string): Command {
   return command
     .description(description)
-    .option('--config <file>', 'settings of the orchestrator as YAML')
-    .option('--database-url <url>', 'its PostgreSQL (ORCHESTRATOR_DATABASE_URL)')
-    .option('--folder <path>', 'folder of its embedded database, when it is stopped (ORCHESTRATOR_FOLDER)')
-    .option('--json', 'machine-readable');
+    .option('--config <file>', 'settings file of the orchestrator (YAML)')
+    .option('--database-url <url>', "URL of the orchestrator's PostgreSQL (environment: ORCHESTRATOR_DATABASE_URL)")
+    .option('--folder <path>', 'folder of the embedded database; stop the orchestrator first (environment: ORCHESTRATOR_FOLDER)')
+    .option('--json', 'print JSON');
 }
 
-/** @throws Error naming the process that has the embedded folder */
+/** @throws Error with the id of the process that uses the embedded folder */
 async function withDatabase(
   env: Environment,
   place: Place,
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
-  // Help and completion need nothing of it.
+  // Loaded on use, because help and completion do not need it.
   const [{ createStorage }, { createLog }, { loadOrchestratorSettings }] = await Promise.all([
     import('../orchestrator/database/storage.ts'),
     import('../telemetry/log.ts'),
@@ -111,7 +111,7 @@ async function withDatabase(
 
 async function create(session: Session, agent: string, grant: Grant): Promise<void> {
   const { role, users, expires, rate, json } = grant;
-  if (agent.length > 64) throw new Error('The name of an agent has at most 64 characters');
+  if (agent.length > 64) throw new Error(`invalid agent name of ${agent.length} characters: use at most 64`);
   const key = await grantKey(session, { agent, role, users, requestsPerSecond: rate, expiresAt: expires });
   if (json === true) {
     print(
@@ -121,15 +121,15 @@ async function create(session: Session, agent: string, grant: Grant): Promise<vo
   }
   print(key.text);
   process.stderr.write(
-    `Key ${key.keyId} of ${agent}, role ${role}. This is the only time that it is shown: the database keeps its digest.\n`,
+    `Key ${key.keyId} of ${agent}, role ${role}. It is shown only once, because the database stores only its digest.\n`,
   );
 }
 
 async function revoke(session: Session, keyId: string, { json }: Place): Promise<void> {
   const row = await revokeKey(session, keyId);
   if (row === undefined)
-    throw new Error(`There is no key "${keyId}": crossfade orchestrator keys list shows all`);
-  print(json === true ? JSON.stringify(row) : `Key ${keyId} of ${row.agent} is revoked.`);
+    throw new Error(`unknown key "${keyId}": crossfade orchestrator keys list shows all keys`);
+  print(json === true ? JSON.stringify(row) : `Revoked key ${keyId} of ${row.agent}.`);
 }
 
 const HEADINGS = ['KEY', 'AGENT', 'ROLE', 'USERS', 'STATE', 'CREATED', 'LAST USED'];
@@ -173,13 +173,13 @@ async function makePair(name: string, folder: string, json: boolean | undefined)
   const { curveKeyPair } = await import('zeromq');
   const { publicKey, secretKey } = curveKeyPair();
   const [publicFile, secretFile] = [join(folder, `${name}.pub`), join(folder, `${name}.key`)];
-  // Never over a pair that is there: somebody may be using it.
+  // Never overwrite an existing pair, because it may be in use.
   await writeFile(secretFile, `${secretKey}\n`, { mode: 0o600, flag: 'wx' });
   await writeFile(publicFile, `${publicKey} ${name}\n`, { flag: 'wx' });
   print(
     json === true
       ? JSON.stringify({ public_key: publicKey, public_file: publicFile, secret_file: secretFile })
-      : `${publicFile} (to be told) and ${secretFile} (to be kept): public key ${publicKey}`,
+      : `Created ${publicFile} (share) and ${secretFile} (keep secret). Public key: ${publicKey}`,
   );
 }
 
@@ -196,7 +196,7 @@ function listIn(text: string): string[] {
 
 function wholeIn(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text))
-    throw new InvalidArgumentError('It must be a whole number of at least 1.');
+    throw new InvalidArgumentError(`must be a whole number of at least 1, got "${text}"`);
   return Number(text);
 }
 
@@ -204,6 +204,6 @@ function timeIn(text: string): Date {
   const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
   const time = days === undefined ? new Date(text) : new Date(Date.now() + Number(days) * DAY_MS);
   if (Number.isNaN(time.getTime()) || time.getTime() <= Date.now())
-    throw new InvalidArgumentError('It must be days from now (90d) or an ISO-8601 time that is to come.');
+    throw new InvalidArgumentError(`must be days from now (90d) or an ISO-8601 time in the future, got "${text}"`);
   return time;
 }

@@ -14,12 +14,12 @@ interface Sources {
   /** YAML. */
   readonly file?: string | undefined;
   readonly env: Environment;
-  /** What the command line says, as text, by the path of the setting. Goes before everything. */
+  /** Values from the command line as text, by the path of the setting. They override all others. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * The settings of an orchestrator: the command line before the environment before the file before the defaults.
+ * The settings of an orchestrator. The command line overrides the environment, which overrides the file, which overrides the defaults.
  * @throws ConfigError listing every problem
  */
 export function loadOrchestratorSettings({ file, env, flags = {} }: Sources): Settings {
@@ -35,7 +35,7 @@ export function loadOrchestratorSettings({ file, env, flags = {} }: Sources): Se
     (result, [path, text]) => (isGiven(text) ? merged(result, treeOf(path, text)) : result),
     merged(defaultsOf(SettingsSchema), written),
   );
-  // Its default is 8: a person wants to see everything at once.
+  // The default is 8 errors; a person needs to see all of them at once.
   Checking.Set({ maxErrors: 1_000 });
   const checker = Compile(SettingsSchema);
   if (!checker.Check(tree))
@@ -53,7 +53,7 @@ function treeOf(path: string, text: string): Tree {
   return nested(path.split('.'), schemaAt(path)['type'] === 'integer' ? numberIn(text) : text);
 }
 
-/** What is no number stays as it is, to be quoted in the complaint. */
+/** A text that is not a number stays as it is, so that the error can quote it. */
 function numberIn(text: string): unknown {
   return /^-?[0-9]+$/.test(text) ? Number(text) : text;
 }
@@ -75,11 +75,11 @@ function variableFor(path: string): string | undefined {
   return SETTINGS_FROM_ENVIRONMENT.find(([, known]) => known === path)?.[0];
 }
 
-/** Two listeners on one port, and an address for others while nobody is asked who they are. */
+/** Two listeners on one port, or a public address without access control. */
 function listenProblems(tree: Tree): string[] {
   const [host, port, httpPort] = ['host', 'port', 'httpPort'].map((key) => valueAt(tree, `listen.${key}`));
   const problems: string[] = [];
-  if (port === httpPort) problems.push(`listen.port and listen.httpPort are both ${String(port)}`);
+  if (port === httpPort) problems.push(`listen.port and listen.httpPort are both ${String(port)}: use two different ports`);
   const access = valueAt(tree, 'access') as AccessSettings;
   return typeof host === 'string' ? [...problems, ...accessProblems(host, access)] : problems;
 }

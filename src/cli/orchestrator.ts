@@ -4,32 +4,32 @@ import { createKeysCommand } from './orchestrator-keys.ts';
 import type { OrchestratorFlags } from './run-orchestrator.ts';
 
 const HELP = `
-It listens on 127.0.0.1, ZeroMQ 5570 and HTTP 5571, with an embedded database in data/orchestrator, unless told otherwise.
+By default it listens on 127.0.0.1, ZeroMQ port 5570 and HTTP port 5571, with an embedded database in data/orchestrator.
 Try it:
   curl -d '{"session_id": "s", "payload": {"memory_type": "context", "content": {"text": "Ann likes tea"}, "create_session": true}}' \\
     http://127.0.0.1:5571/v1/create
   curl -d '{"session_id": "s", "payload": {"query": "tea"}}' http://127.0.0.1:5571/v1/search
-GET /openapi.json describes every action and field, GET /health/ready says how it is.
+GET /openapi.json describes every action and field, GET /health/ready shows its state.
 
-Exit codes: 0 stopped by SIGTERM or SIGINT, and what it had taken in is answered; 1 it could not start.`;
+Exit codes: 0 stopped by SIGTERM or SIGINT after every accepted request was answered; 1 start failed (reason on stderr).`;
 
-/** `crossfade orchestrator`: runs the Memory Orchestrator until it is told to stop. */
+/** `crossfade orchestrator`: runs the Memory Orchestrator until it is stopped. */
 export function createOrchestratorCommand(env: Environment): Command {
   return (
     new Command('orchestrator')
-      .description('Run the new Memory Orchestrator')
-      .option('--config <file>', 'settings as YAML; config/orchestrator.example.yaml explains each')
-      .option('--folder <path>', 'folder of the embedded database (ORCHESTRATOR_FOLDER)')
-      .option('--host <address>', 'address to listen on (ORCHESTRATOR_HOST)')
-      .option('--port <number>', 'ZeroMQ port (ORCHESTRATOR_PORT)')
-      .option('--http-port <number>', 'HTTP port (ORCHESTRATOR_HTTP_PORT)')
-      .option('--database-url <url>', 'PostgreSQL to use instead (ORCHESTRATOR_DATABASE_URL)')
+      .description('Run the Memory Orchestrator')
+      .option('--config <file>', 'settings file (YAML); config/orchestrator.example.yaml explains every setting')
+      .option('--folder <path>', 'folder of the embedded database (environment: ORCHESTRATOR_FOLDER)')
+      .option('--host <address>', 'address to listen on (environment: ORCHESTRATOR_HOST)')
+      .option('--port <number>', 'ZeroMQ port (environment: ORCHESTRATOR_PORT)')
+      .option('--http-port <number>', 'HTTP port (environment: ORCHESTRATOR_HTTP_PORT)')
+      .option('--database-url <url>', 'use this PostgreSQL instead of the embedded database (environment: ORCHESTRATOR_DATABASE_URL)')
       .addHelpText('after', HELP)
-      // Help and completion need nothing of it.
+      // Loaded on use, because help and completion do not need it.
       .action(async (flags: OrchestratorFlags) =>
         (await import('./run-orchestrator.ts')).runOrchestrator(flags, env),
       )
-      // Options behind the name of a subcommand are that one's.
+      // Options after the name of a subcommand belong to that subcommand.
       .enablePositionalOptions()
       .addCommand(createKeysCommand(env))
   );

@@ -13,9 +13,9 @@ export interface PushSettings {
   readonly json?: true;
 }
 
-/** Makes the flags that are missing in Unleash. */
+/** Creates the flags that are missing in Unleash. */
 export async function push({ config: file, dryRun, json }: PushSettings, env: Environment): Promise<void> {
-  // To make flags takes no token to read them.
+  // Creating flags does not need the token for reading them.
   const config = loadConfig(file, { ...env, UNLEASH_API_TOKEN: env['UNLEASH_API_TOKEN'] || NO_TOKEN });
   const settings = settingsOf(config);
   const isQuiet = json === true;
@@ -33,21 +33,21 @@ const NO_TOKEN = 'none';
 
 const servicesOf = ({ services }: Config) => Object.keys(services).map((name) => serviceName(name));
 
-/** @throws Error saying what is missing */
+/** @throws Error naming the missing setting */
 function settingsOf({ rollout: { unleash } }: Config): AdminSettings {
   if (unleash === undefined)
     throw new Error(
-      'no Unleash server is configured: set rollout.unleash.url in the configuration, or UNLEASH_URL',
+      'no Unleash server is configured: set rollout.unleash.url or UNLEASH_URL',
     );
   const settings = adminOf(unleash);
   if (settings === undefined)
-    throw new Error('an admin token is needed: set rollout.unleash.adminToken, or UNLEASH_ADMIN_TOKEN');
+    throw new Error('no admin token: set rollout.unleash.adminToken or UNLEASH_ADMIN_TOKEN');
   return settings;
 }
 
 function told({ flag, result, asks, note }: PushedFlag, isDryRun: boolean): string {
   const done = isDryRun && (result === 'created' || result === 'completed') ? `would be ${result}` : result;
-  const share = asks === undefined ? '' : `  asks for ${asks} %`;
+  const share = asks === undefined ? '' : `  requests ${asks} %`;
   return `${done.padEnd(9)}  ${flag}${share}${note === undefined ? '' : `\n           ${note}`}`;
 }
 

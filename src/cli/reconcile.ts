@@ -17,47 +17,48 @@ interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly json?: true;
 }
 
-/** The stores disagree, or it could not be told of every lane. */
+/** Exit code when lanes differ, or could not be compared. */
 const DIFFERENT = 2;
 
-/** `crossfade reconcile`: compares both stores lane by lane, and says which side moved. */
+/** `crossfade reconcile`: compares both stores lane by lane, and reports which store changed. */
 export function createReconcileCommand(env: Environment): Command {
   const command = new Command('reconcile')
-    .description('Compare both stores outside of any request, say which side moved, and repair')
+    .description('Compare both stores, report which store changed, and optionally repair')
     .option('--service <name>', 'only this service (default: all)')
     .option('--owner <owner>', 'only the lane of this session or user')
     .addOption(new Option('--full', 'every lane (default)').conflicts('changed'))
     .option(
       '--changed',
-      'only lanes written to since they were last found equal, and those that were not equal',
+      'only lanes that were written or found different since their last equal comparison',
     )
     .addOption(
       new Option(
         '--resume',
-        'take up the last reconciliation that was stopped, as it was asked for, or watch the one under way',
+        'continue the last stopped reconciliation with its original options, or watch the running one',
       ).conflicts(['service', 'owner', 'full', 'changed']),
     )
     .addOption(
-      new Option('--repair <how>', 'plan: say what a repair would do; apply: do it').choices([
+      new Option('--repair <how>', 'plan: print what a repair would change; apply: repair (default: neither)').choices([
         'plan',
         'apply',
       ]),
     );
   return limitOptions(command)
-    .option('--reason <text>', 'why; it is audited. Needed for --repair apply')
+    .option('--reason <text>', 'why (recorded in the audit log; needed with --repair apply)')
     .option(
       '--person <name>',
-      'who answers for it (default: what the token says, or the user of this machine)',
+      'who is responsible (default: the name of the token, or the user of this machine)',
     )
-    .option('--json', 'JSON lines while it runs, and the result as one JSON object')
+    .option('--json', 'progress as JSON lines, then the result as one JSON object')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
     .addHelpText(
       'after',
       `
-Runs inside the proxies, shared among them; it goes on after a crash. Ctrl-C stops it, --resume takes it up again. What legacy has
-lost is never repaired: "crossfade lost list" shows it, and a person decides by name.
-Exit codes: 0 equal, or repaired; 1 it could not be begun, or failed; 2 lanes differ, could not be compared, or were left; 130 stopped.`,
+The proxies share the work and continue it after a crash. Ctrl-C stops it, --resume continues it. A repair never touches items that
+legacy lost: "crossfade lost list" shows them, and a person decides about each.
+Exit codes: 0 equal, or repaired; 1 error (reason on stderr); 2 lanes differ, could not be compared, or were left out; 130 stopped by
+Ctrl-C.`,
     )
     .action(reconcile);
 }
@@ -84,7 +85,7 @@ async function reconcile(options: ReconcileOptions): Promise<void> {
 /** @throws Error */
 function refuseUnexplainedRepair({ repair: how, reason }: ReconcileOptions): void {
   if (how !== 'apply' || reason !== undefined) return;
-  throw new Error('--repair apply changes what is stored: say --reason');
+  throw new Error('--repair apply changes stored data: --reason is required');
 }
 
 async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunView | undefined> {
@@ -101,7 +102,7 @@ async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunV
   return watchRun(begun.run, { at, person: by.person, json: options.json === true });
 }
 
-/** There was nothing to repair, which is said. */
+/** True if there was nothing to repair; the output says so. */
 function isUnrepaired({ state }: RunView, repaired: RunView | undefined): boolean {
   return state === 'finished' && repaired === undefined;
 }

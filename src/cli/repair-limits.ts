@@ -1,23 +1,23 @@
 import { InvalidArgumentError, type Command } from 'commander';
 
-/** Most that a repair may change before it asks. */
+/** The limits above which a repair is refused. */
 export interface RepairLimitOptions {
   readonly limitItems?: number;
   readonly limitShare?: number;
 }
 
-/** The limits as options: what cannot be one is said before anything is read, or compared for minutes. */
+/** The limits as options. Invalid values are refused before a reconciliation runs for minutes. */
 export function limitOptions(command: Command): Command {
   return command
-    .option('--limit-items <n>', 'most findings that may be repaired (default: 1000)', parseItems)
+    .option('--limit-items <n>', 'maximum number of findings to repair (default: 1000)', parseItems)
     .option(
       '--limit-share <share>',
-      'most of all compared items that may be repaired; 0.01 is 1 % (default: 0.005)',
+      'maximum share of the compared items to repair; 0.01 is 1 % (default: 0.005)',
       parseShare,
     );
 }
 
-/** The same in the words of the operator's API. */
+/** The limits as members of the operator's API. */
 export function limitsIn({ limitItems, limitShare }: RepairLimitOptions): object {
   return {
     ...(limitItems !== undefined && { limit_items: limitItems }),
@@ -35,6 +35,6 @@ function parseItems(text: string): number {
 function parseShare(text: string): number {
   const share = Number(text);
   if (!(share > 0 && share <= 1))
-    throw new InvalidArgumentError(`must be above 0 and at most 1 (all of them), got "${text}"`);
+    throw new InvalidArgumentError(`must be above 0 and at most 1 (all items), got "${text}"`);
   return share;
 }

@@ -8,46 +8,46 @@ import { watchRun, type RunView } from './run-watch.ts';
 
 interface ApplyOptions extends PersonOptions, RepairLimitOptions {}
 
-/** Lanes were left as they are. */
+/** Exit code when lanes were left unrepaired. */
 const LEFT = 2;
 const EXIT_CODES = `
-Exit codes: 0 done; 1 it could not be begun, or failed; 2 lanes were left as they are; 130 stopped by Ctrl-C.`;
+Exit codes: 0 success; 1 error (reason on stderr); 2 lanes were left unchanged; 130 stopped by Ctrl-C.`;
 
-/** `crossfade repair`: settles what a reconciliation found, and puts it back. */
+/** `crossfade repair`: repairs what a reconciliation found, and reverts a repair. */
 export function createRepairCommand(env: Environment): Command {
   const repair = new Command('repair')
-    .description('Settle what a reconciliation found, or put back what a repair changed')
+    .description('Repair or accept what a reconciliation found, or revert a repair')
     .addHelpText('afterAll', EXIT_CODES);
   const planning = repair
     .command('plan')
-    .argument('<run>', 'number of the reconciliation')
-    .description('What a repair would do, lane by lane; nothing is changed');
-  // The siblings require both: a script may pass them to all three.
+    .argument('<run>', 'number of the reconciliation, as in crossfade runs list')
+    .description('Print what a repair would change, lane by lane; changes nothing');
+  // The other subcommands require both, and a script may pass them to all.
   planning
-    .option('--reason <text>', 'accepted as in apply and undo; a plan is not recorded in the audit log')
-    .option('--person <name>', 'accepted as in apply and undo');
+    .option('--reason <text>', 'accepted for scripts, no effect: a plan is not recorded in the audit log')
+    .option('--person <name>', 'accepted for scripts, no effect');
   proxyOptions(planning, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
     console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
   });
   const applying = limitOptions(repair.command('apply'))
-    .argument('<run>', 'number of the reconciliation')
+    .argument('<run>', 'number of the reconciliation, as in crossfade runs list')
     .description(
-      'Read each lane again under its lock, make the orchestrator equal, compare it, stop at the first surprise',
+      'Make the orchestrator equal to legacy: lock, read, change and compare each lane; stops if a lane still differs',
     );
-  personOptions(applying, env, 'JSON lines while it runs, and the result as one JSON object').action(apply);
+  personOptions(applying, env, 'progress as JSON lines, then the result as one JSON object').action(apply);
   const accepting = repair
     .command('accept')
-    .argument('<lane>', 'as the plan shows it: <service>/<owner>')
+    .argument('<lane>', '<service>/<owner>, as in crossfade repair plan')
     .description(
-      'Accept the difference of one lane: its reads may move again, and it counts no longer. A later difference counts again',
+      'Accept the differences of one lane, so that its reads may move again. Later differences count again',
     );
   personOptions(accepting, env).action(accept);
   const undoing = repair
     .command('undo')
-    .argument('<run>', 'number of the repair, as "crossfade runs list" shows it')
+    .argument('<run>', 'number of the repair, as in crossfade runs list')
     .description(
-      'Put back what the repair changed. The lanes differ from legacy again: they stop, and read from legacy',
+      'Revert a repair. The lanes then differ from legacy again, so they are stopped and read from legacy',
     );
   personOptions(undoing, env).action(undo);
   return repair;
@@ -70,14 +70,14 @@ async function apply(of: string, options: ApplyOptions): Promise<void> {
 async function accept(lane: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
   const slash = lane.indexOf('/');
   if (slash < 1)
-    throw new Error(`"${lane}" is not a lane: write <service>/<owner>, as "crossfade repair plan" does`);
+    throw new Error(`invalid lane "${lane}": use <service>/<owner>, as in "crossfade repair plan"`);
   const [service, owner] = [lane.slice(0, slash), lane.slice(slash + 1)];
   const path = `/v1/services/${encodeURIComponent(service)}/lanes/accept`;
   const text = await askProxy(at, path, { owner, person, reason });
   if (json === true) return console.log(text);
   const { run, findings } = JSON.parse(text) as { run: number; findings: number };
   console.log(
-    `${counted(findings, 'difference')} of ${lane}, found by run ${run}, accepted: its reads may move again`,
+    `${counted(findings, 'difference')} of ${lane}, found by run ${run}, accepted; its reads may move again`,
   );
 }
 

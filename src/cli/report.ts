@@ -20,24 +20,24 @@ interface ReportOptions extends ProxyAddress {
 const FAILED = 1;
 const NOT_CHECKED = 2;
 
-/** `crossfade report`: a day's report, and whether the criteria of the present phases pass. */
+/** `crossfade report`: the report of a day, and whether the criteria of the current phases pass. */
 export function createReportCommand(env: Environment): Command {
   return new Command('report')
-    .description('The daily report: numbers, criteria of every phase, and what to do next')
-    .option('--date <day>', 'YYYY-MM-DD, today (so far), yesterday, or latest (the newest stored)', 'today')
-    .addOption(new Option('--format <format>', 'md unless --check is given').choices(REPORT_FORMATS))
+    .description('Show the daily report: numbers, criteria of every phase, and the next steps')
+    .option('--date <day>', 'YYYY-MM-DD, today (so far), yesterday, or latest (newest stored report)', 'today')
+    .addOption(new Option('--format <format>', 'output format (default: md; none with --check)').choices(REPORT_FORMATS))
     .option('--json', 'the same as --format json')
-    .option('--out <file>', 'write it there')
-    .option('--check', 'say which criteria of the present phases fail; with a format, show the report too')
+    .option('--out <file>', 'write the report to this file')
+    .option('--check', 'print which criteria of the current phases fail; with --format, also print the report')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
     .addHelpText(
       'after',
       `
-The default date is today: the numbers so far, computed now and not stored. --date latest is the newest stored report, normally the one
-made this morning about yesterday. A stored report is shown as it was made; for a day without one it is computed now and not stored.
-Exit codes: 0 success, and with --check every criterion of the present phase of every service passes; 1 with --check: a criterion
-fails; without: error (reason on stderr); 2 with --check: could not be evaluated.`,
+The report of today, and of a day without a stored report, is computed now and not stored. A stored report never changes. --date latest
+is normally the report that was made this morning about yesterday.
+Exit codes: 0 success. 1 error (reason on stderr).
+Exit codes with --check: 0 every criterion of the current phase of every service passes. 1 a criterion fails. 2 could not be evaluated.`,
     )
     .action((options: ReportOptions) => (options.check === true ? check(options) : show(options)))
     .addCommand(createListCommand(env));
@@ -72,7 +72,7 @@ function fetched({ date, url, token }: ReportOptions, format: ReportFormat): Pro
 function print({ out }: ReportOptions, text: string): void {
   if (out === undefined) return console.log(text.trimEnd());
   writeFileSync(out, text);
-  console.log(`the report is in ${out}`);
+  console.log(`report written to ${out}`);
 }
 
 function told({ service, phase, plan, next_step: next }: Report['services'][number]): string {
@@ -106,13 +106,13 @@ interface Head {
 
 function createListCommand(env: Environment): Command {
   return new Command('list')
-    .description('Stored reports, the newest first')
+    .description('List stored reports, newest first')
     .addHelpText('after', '\nExit codes: 0 success, 1 error (reason on stderr).')
-    .option('--json', 'as JSON')
+    .option('--json', 'print JSON')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
     .action(async (_options: Listed, command: Command) => {
-      // Options that its parent knows too were taken by it.
+      // The parent command has consumed the options that it knows too.
       const { json, url, token } = command.optsWithGlobals<Listed>();
       const text = await askProxy({ url, ...(token !== undefined && { token }) }, '/v1/reports');
       if (json === true) return console.log(text);
@@ -124,7 +124,7 @@ function createListCommand(env: Environment): Command {
       ]);
       console.log(
         rows.length === 0
-          ? 'no report is stored yet: crossfade report shows the day so far'
+          ? 'no stored reports yet: crossfade report shows today so far'
           : table(['day', 'made', 'failing criteria'], rows),
       );
     });

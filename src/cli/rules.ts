@@ -28,53 +28,53 @@ interface RemoveOptions extends PersonOptions {
 const MOST_TRIED = 1_000;
 
 const FILE = `
-A file of rules is a YAML or JSON list. Each names its action, path (members joined by dots, [] for any element), owner, reason and
-the day from which on it is off, and is one of: ignore, set, prefix, equal_if_missing, default (value), tolerance (within), tolerance_seconds (seconds),
-keyed (key), ranking (key, text, query, floors):
+A rules file is a YAML or JSON list. Each rule has an action, a kind, a path (members joined by dots, [] for any element), an owner, a
+reason and the day on which it expires. Kinds, with their parameters: ignore, set, prefix, equal_if_missing, default (value),
+tolerance (within), tolerance_seconds (seconds), keyed (key), ranking (key, text, query, floors):
 
   - action: get_memories
     kind: ignore
     path: memories[].memory.note
     owner: ann
-    reason: notes are made anew by every reader
+    reason: notes are generated on every read
     expires: 2027-01-31
 
-A rule that ignores what may be a whole list of items (memories, memories[], data) is refused unless it says hidesList: true.
+A rule that ignores a path which may be a whole list of items (memories, memories[], data) is refused without hidesList: true.
 
 Exit codes: 0 success, 1 error (reason on stderr).`;
 
-/** `crossfade rules`: what comparisons let differ. */
+/** `crossfade rules`: the differences that comparisons allow. */
 export function createRulesCommand(env: Environment): Command {
   const command = new Command('rules')
-    .description('Comparison rules: list, try, add and remove')
+    .description('List, try, add and remove comparison rules, which define allowed differences')
     .addHelpText('afterAll', FILE);
   const looking = (name: string, description: string): Command =>
     proxyOptions(
       command
         .command(name)
         .description(description)
-        .requiredOption('--service <name>', 'service of the rules'),
+        .requiredOption('--service <name>', 'service whose rules are used'),
       env,
     );
-  looking('list', 'The rules of a service, with what they accepted').action(list);
-  looking('try <file>', 'Judge stored differences again under the rules of a file; changes nothing')
-    .option('--limit <n>', `newest differences to judge, up to ${MOST_TRIED}`, parseLimit, 500)
+  looking('list', 'List the rules of a service, with the number of differences that each accepted').action(list);
+  looking('try <file>', 'Compare stored differences again under the rules of a file; changes nothing')
+    .option('--limit <n>', `how many of the newest differences, 1 to ${MOST_TRIED}`, parseLimit, 500)
     .action(tryFile);
   personOptions(
     command
       .command('add <file>')
       .description(
-        'Put the rules of a file in force, on every replica within 5 s; evidence of their actions begins anew',
+        'Activate the rules of a file, on every replica within 5 s; resets the evidence of their actions',
       ),
     env,
   )
-    .option('--service <name>', 'service of the rules (required)')
+    .option('--service <name>', 'service whose rules are added (required)')
     .action(add);
   personOptions(
     command
       .command('remove <id>')
-      .description('Take a rule that was added out of force')
-      .option('--service <name>', 'refuse where the rule is of another service'),
+      .description('Deactivate an added rule, on every replica within 5 s')
+      .option('--service <name>', 'refuse if the rule belongs to another service'),
     env,
   ).action(remove);
   return command;
@@ -84,17 +84,17 @@ async function list({ service, json, ...at }: LookOptions): Promise<void> {
   const text = await askProxy(at, `/v1/rules?service=${encodeURIComponent(service)}`);
   if (json === true) return console.log(text);
   const { rules } = JSON.parse(text) as { rules: readonly ListedRule[] };
-  if (rules.length === 0) return console.log(`no rules: whatever differs in ${service} counts`);
+  if (rules.length === 0) return console.log(`no rules: every difference of ${service} counts`);
   const rows = rules.map(({ id, action, rule, expired, hits }) => [
     id === null ? 'definition' : String(id),
     action,
     ruleNameOf(rule),
     String(hits),
-    expired ? `EXPIRED ${rule.expires ?? ''}: off` : (rule.expires ?? 'for ever'),
+    expired ? `EXPIRED ${rule.expires ?? ''}: off` : (rule.expires ?? 'never'),
     rule.owner,
     rule.reason,
   ]);
-  console.log(table(['id', 'action', 'rule', 'accepted', 'until', 'owner', 'reason'], rows));
+  console.log(table(['id', 'action', 'rule', 'accepted', 'expires', 'owner', 'reason'], rows));
 }
 
 async function tryFile(file: string, { service, limit, json, ...at }: TryOptions): Promise<void> {
@@ -110,9 +110,9 @@ function told({ action, signatures, ...tried }: TriedAction): string {
     tried.not_judged === 0
       ? []
       : [
-          `  ${tried.not_judged} more cannot be judged again: whole lanes, to which no rule applies, or stored by an earlier version`,
+          `  ${tried.not_judged} more cannot be compared again: they are whole lanes, to which no rule applies, or were stored by an earlier version`,
         ];
-  if (comparisons === 0) return [`${action}: no pair of answers is stored`, ...notJudged].join('\n');
+  if (comparisons === 0) return [`${action}: no stored pair of answers`, ...notJudged].join('\n');
   const lines = signatures.map(({ class: kind, path, shape, hint, accepted, counts, explained, unknown }) => {
     const cause = hint === undefined ? '' : `, looks like: ${hintWords(hint)}`;
     const apart = explained === 0 ? '' : `, ${explained} explained`;
@@ -120,8 +120,8 @@ function told({ action, signatures, ...tried }: TriedAction): string {
   });
   return [
     `${action}: of ${comparisons} stored mismatches ${tried.would_match} would match, ${tried.still_mismatch} would not, ` +
-      `${left === 0 ? '' : `${left} would not be comparable, `}${undecided} cannot be told from what is stored ` +
-      `(${tried.from_samples} judged from their texts)`,
+      `${left === 0 ? '' : `${left} would not be comparable, `}${undecided} cannot be decided from the stored data ` +
+      `(${tried.from_samples} compared by their texts)`,
     ...notJudged,
     ...lines,
   ].join('\n');
@@ -131,27 +131,27 @@ async function add(file: string, options: AddOptions): Promise<void> {
   const { service, person, reason, json, ...at } = options;
   const text = await askProxy(at, '/v1/rules', { service, person, reason, rules: rulesIn(file) });
   const { added } = JSON.parse(text) as { added: readonly number[] };
-  console.log(json === true ? text : `in force within 5 s, as number ${added.join(', ')}`);
+  console.log(json === true ? text : `added as ${added.length === 1 ? 'rule' : 'rules'} ${added.join(', ')}, active within 5 s`);
 }
 
 async function remove(id: string, { service, person, reason, json, ...at }: RemoveOptions): Promise<void> {
   const text = await askProxy(at, `/v1/rules/${encodeURIComponent(id)}/remove`, { service, person, reason });
-  console.log(json === true ? text : `rule ${id} is out of force within 5 s`);
+  console.log(json === true ? text : `removed rule ${id}, inactive within 5 s`);
 }
 
-/** What is wrong with a rule the proxy says. @throws Error where the file cannot be read, or holds no list */
+/** The proxy checks the rules themselves. @throws Error if the file cannot be read, or is not a list */
 function rulesIn(file: string): readonly unknown[] {
   const rules = parsed(file);
-  if (!Array.isArray(rules)) throw new Error(`${file} holds no list of rules: see rules --help`);
+  if (!Array.isArray(rules)) throw new Error(`${file} is not a list of rules: see crossfade rules --help`);
   return rules;
 }
 
 function parsed(file: string): unknown {
-  const text = readAskedFile(file, 'what it holds is shown by crossfade rules --help');
+  const text = readAskedFile(file, 'crossfade rules --help describes the file');
   try {
     return parse(text);
   } catch (cause) {
-    throw new Error(`${file} is no YAML: ${messageOf(cause)}`, { cause });
+    throw new Error(`${file} is not valid YAML: ${messageOf(cause)}`, { cause });
   }
 }
 

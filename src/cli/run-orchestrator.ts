@@ -6,7 +6,7 @@ import { createLog } from '../telemetry/log.ts';
 import { version } from '../version.ts';
 import { loadOrchestratorSettings } from './orchestrator-settings.ts';
 
-/** What the command line says of the settings. */
+/** The settings that the command line can set. */
 export interface OrchestratorFlags {
   readonly config?: string;
   readonly databaseUrl?: string;
@@ -16,7 +16,7 @@ export interface OrchestratorFlags {
   readonly httpPort?: string;
 }
 
-/** Runs the orchestrator until it is told to stop. */
+/** Runs the orchestrator until it is stopped. */
 export async function runOrchestrator(flags: OrchestratorFlags, env: Environment): Promise<void> {
   const settings = loadOrchestratorSettings({
     file: flags.config,
@@ -43,14 +43,14 @@ export async function runOrchestrator(flags: OrchestratorFlags, env: Environment
   if (database === 'pglite')
     log.info(
       { folder: storage.folder },
-      'Embedded database: it survives a crash of the process, not of the machine',
+      'The embedded database survives a crash of the process, but not of the machine',
     );
   log.info({ ready: true, host, port, http_port: httpPort, database }, 'ready');
   process.send?.({ type: 'ready', port, httpPort });
   await stopped;
 }
 
-/** Resolves when the process was asked to end, by a signal or by its parent's leaving, and everything accepted is answered. */
+/** Resolves after a signal or the exit of the parent process, when every accepted request is answered. */
 function stopOnSignal(log: Logger, stop: () => Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false;
@@ -68,6 +68,6 @@ function stopOnSignal(log: Logger, stop: () => Promise<void>): Promise<void> {
     };
     process.on('SIGTERM', () => end('SIGTERM'));
     process.on('SIGINT', () => end('SIGINT'));
-    if (process.send !== undefined) process.once('disconnect', () => end('parent left'));
+    if (process.send !== undefined) process.once('disconnect', () => end('parent process exited'));
   });
 }

@@ -3,22 +3,22 @@ import type { RunView } from './run-watch.ts';
 const JSON_EVERY_MS = 2_000;
 const TEXT_EVERY_MS = 10_000;
 const WIDTH = 30;
-/** Looks of which the speed is made: ten seconds. */
+/** The speed is computed from this many samples, which is ten seconds. */
 const LOOKS = 40;
 
-/** What is printed on. */
+/** The stream that is printed to. */
 export interface Screen {
-  /** Whether a person watches. */
+  /** True on a terminal. */
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
 export interface RunProgressParts {
-  /** Lines for programs, also on a terminal. */
+  /** Print JSON lines, also on a terminal. */
   readonly json: boolean;
-  /** Where a bar or lines of text go. */
+  /** The stream for the progress bar or text lines. */
   readonly screen: Screen;
-  /** Where JSON lines go. */
+  /** The stream for JSON lines. */
   readonly lines: Screen;
   /** Milliseconds, never backwards. @defaultValue performance.now */
   readonly now?: () => number;
@@ -31,7 +31,7 @@ export interface RunProgress {
   end(): void;
 }
 
-/** How far a run is: on a terminal a bar with its rate and the time left; with `json` JSON lines, else lines of text. */
+/** The progress of a run: with `json` JSON lines, on a terminal a bar with its rate and the time left, otherwise text lines. */
 export function createRunProgress(parts: RunProgressParts): RunProgress {
   const { json, screen, lines, now = () => performance.now() } = parts;
   if (json) return createLines(lines, now, { lineOf: jsonLine, everyMs: JSON_EVERY_MS });
@@ -40,7 +40,7 @@ export function createRunProgress(parts: RunProgressParts): RunProgress {
     : createLines(screen, now, { lineOf: textLine, everyMs: TEXT_EVERY_MS });
 }
 
-/** Lanes of the last seconds, and how long the rest takes at that speed. */
+/** Lanes per second over the last ten seconds, and the time left at that speed. */
 class Speed {
   readonly #now: () => number;
   readonly #seen: { readonly atMs: number; readonly done: number }[] = [];
@@ -116,7 +116,7 @@ function textLine(view: SeenRun, speed: Speed): string {
   return `run ${view.run}: ${notesOf(view, speed)}`;
 }
 
-/** What the bar says beside itself, and a line of text alone. */
+/** The text next to the bar, and the whole of a text line. */
 function notesOf({ state, lanes, lanes_done: done, brake }: SeenRun, speed: Speed): string {
   const left = speed.secondsLeft(lanes - done);
   const notes = [

@@ -3,7 +3,7 @@ import { showImport, showSurvey } from './import-document.ts';
 import type { RunView } from './run-watch.ts';
 import { counted, table } from './tables.ts';
 
-/** What a repair would do, as the proxy shows it. */
+/** What a repair would change, as the proxy returns it. */
 export interface RepairPlanView {
   readonly run: number;
   readonly findings: number;
@@ -33,15 +33,15 @@ export function showRun({ run, kind, state, reason, services }: RunView): string
   return [title, ...lines].join('\n');
 }
 
-/** A backfill: its numbers, what was found before it wrote anything, and the document of what was imported. */
+/** A backfill: its numbers, the survey before the first write, and the document of what was imported. */
 export function showBackfill(view: RunView): string {
   const services = (view.report?.['services'] ?? {}) as Parameters<typeof showImport>[0];
   return [
     showRun(view),
     ...(Object.keys(view.survey).length === 0
       ? []
-      : ['', 'Before it began', indented(showSurvey(view.survey))]),
-    ...(Object.keys(services).length === 0 ? [] : ['', 'What was imported', indented(showImport(services))]),
+      : ['', 'Before the backfill', indented(showSurvey(view.survey))]),
+    ...(Object.keys(services).length === 0 ? [] : ['', 'Imported', indented(showImport(services))]),
   ].join('\n');
 }
 
@@ -49,10 +49,10 @@ function indented(text: string): string {
   return text.replaceAll(/^(?=.)/gm, '  ');
 }
 
-/** Runs, the newest first. */
+/** The runs as a table, newest first. */
 export function showRuns(runs: readonly RunView[]): string {
   return table(
-    ['run', 'kind', 'state', 'result', 'began', 'took', 'of', 'by', 'why'],
+    ['run', 'kind', 'state', 'result', 'started', 'took', 'scope', 'by', 'why'],
     runs.map((run) => [
       String(run.run),
       run.kind,
@@ -67,7 +67,7 @@ export function showRuns(runs: readonly RunView[]): string {
   );
 }
 
-/** What a reconciliation found, and what of it still stands. */
+/** The findings of a reconciliation, and whether they are settled. */
 function resultOf({ result = null }: RunView): string {
   if (result === null) return '';
   const { differences, lanes, unsettled_lanes: unsettled } = result;
@@ -86,15 +86,15 @@ function askedOf({ services = [], owner, scope, of, scheduled }: NonNullable<Run
   return [
     services.join(', '),
     ...(owner === undefined ? [] : [`owner ${owner}`]),
-    ...(scope === 'changed' ? ['what was written to since'] : []),
+    ...(scope === 'changed' ? ['changed lanes'] : []),
     ...(of === undefined ? [] : [`of run ${of}`]),
-    ...(scheduled === undefined ? [] : ['by schedule']),
+    ...(scheduled === undefined ? [] : ['scheduled']),
   ].join('; ');
 }
 
-/** What would change of each lane, item by item. */
+/** What would change in each lane, item by item. */
 export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanView): string {
-  if (lanes.length === 0) return `nothing to repair of run ${run}`;
+  if (lanes.length === 0) return `run ${run}: nothing to repair`;
   const shown = lanes
     .slice(0, LANES_SHOWN)
     .flatMap(({ service, owner, findings: found, before, after }) => [
@@ -109,12 +109,12 @@ export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanVie
   const title = `repair of run ${run}: ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')}, ${percent} % of the compared items`;
   const next =
     refusal === null
-      ? `next: crossfade repair apply ${run} --reason TEXT does it`
-      : `  would be refused: ${refusal}`;
+      ? `next: crossfade repair apply ${run} --reason TEXT`
+      : `  apply would be refused: ${refusal}`;
   return [title, ...shown, ...more, next].join('\n');
 }
 
-/** One line for each item: before is what the orchestrator holds, after what it will hold. No content. */
+/** One line per item: what the orchestrator holds before and after the repair. No content. */
 function findingLines(findings: readonly PrintedFinding[]): string[] {
   if (findings.length === 0) return [];
   const rows = findings.slice(0, FINDINGS_SHOWN).map((finding) => {

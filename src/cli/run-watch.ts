@@ -1,7 +1,7 @@
 import { askProxy, NoProxy, type ProxyAddress } from './operator-client.ts';
 import { createRunProgress } from './run-progress.ts';
 
-/** A run as the proxy shows it, as far as it is read here. */
+/** A run as the proxy returns it: the members that the command line uses. */
 export interface RunView {
   readonly run: number;
   readonly kind: string;
@@ -24,7 +24,7 @@ export interface RunView {
   readonly survey: Readonly<Record<string, object>>;
   readonly services: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
   readonly report: Readonly<Record<string, unknown>> | null;
-  /** Of a finished reconciliation. */
+  /** Set for a finished reconciliation. */
   readonly result?: {
     readonly differences: number;
     readonly lanes: number;
@@ -34,34 +34,37 @@ export interface RunView {
 
 export interface WatchOptions {
   readonly at: ProxyAddress;
-  /** Who answers for a stop; absent where the token says it. */
+  /** Who is responsible for a stop; absent if the token names a person. */
   readonly person: string | undefined;
-  /** Lines for programs, also on a terminal. */
+  /** Print JSON lines, also on a terminal. */
   readonly json: boolean;
 }
 
 const LOOK_EVERY_MS = 250;
-/** A proxy that is started again takes its runs up again. */
+/** A restarted proxy continues its runs, so wait for it this long. */
 const PATIENCE_MS = 120_000;
-/** What the shell says of a program that Ctrl-C ended. */
+/** The shell's exit code for a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
-/** Whether a service's store could not be read: nothing was done about it. */
+/** True if a service was left out because its store could not be read. */
 export function isLeftOut({ survey }: Pick<RunView, 'survey'>): boolean {
   return Object.values(survey).some((found) => 'not_listed' in found);
 }
 
-/** Whoever names an owner that is nowhere has misspelled it, or named the wrong service: says so. */
+/** True if no service has a lane of the owner, perhaps because the owner is misspelled. Prints a message then. */
 export function isOfNobody({ survey }: Pick<RunView, 'survey'>, owner: string | undefined): boolean {
   const found = Object.values(survey) as { readonly lanes?: number }[];
   if (owner === undefined || found.length === 0 || found.some(({ lanes }) => lanes !== 0)) return false;
   console.error(
-    `crossfade: ${Object.keys(survey).join(', ')}: no lane of "${owner}" is known: crossfade lanes list SERVICE finds them`,
+    `crossfade: ${Object.keys(survey).join(', ')}: unknown owner "${owner}": crossfade lanes list SERVICE shows the known owners`,
   );
   return true;
 }
 
-/** Watches a run to its end: a bar with rate and time left on a terminal, JSON lines with --json, else lines of text on stderr. Ctrl-C stops the run. */
+/**
+ * Watches a run to its end: JSON lines with --json, on a terminal a bar with rate and time left, otherwise text lines on stderr. Ctrl-C
+ * stops the run.
+ */
 export async function watchRun(id: number, { at, person, json }: WatchOptions): Promise<RunView> {
   const shown = createRunProgress({
     json,
@@ -71,7 +74,7 @@ export async function watchRun(id: number, { at, person, json }: WatchOptions): 
   const onInterrupt = (): void => {
     shown.end();
     process.exitCode = INTERRUPTED;
-    const stop = { person, reason: 'Ctrl-C where it was watched' };
+    const stop = { person, reason: 'stopped with Ctrl-C on the command line' };
     void askProxy(at, `/v1/runs/${id}/stop`, stop).catch(() => undefined);
   };
   process.once('SIGINT', onInterrupt);

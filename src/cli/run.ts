@@ -2,15 +2,15 @@ import type { Running } from '../parts.ts';
 
 const WAIT_WORDS_EVERY_MS = 1_000;
 
-/** Where a person watches. */
+/** The stream on which a person may watch. */
 export interface Terminal {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
 /**
- * Starts, says so, and stops at SIGINT, SIGTERM or when the parent goes. A second signal ends at once.
- * On a terminal the stop says what it waits for, and ends with "Stopped".
+ * Starts, calls `onReady`, and stops at SIGINT, SIGTERM or when the parent process exits. A second signal exits at once.
+ * On a terminal the stop prints what it waits for, and at the end "Stopped".
  */
 export async function runUntilStopped(running: Running, onReady: () => void): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
@@ -18,16 +18,16 @@ export async function runUntilStopped(running: Running, onReady: () => void): Pr
     const ask = (): void => {
       asked += 1;
       if (asked > 1) process.exit(130);
-      // What is under way is finished first: a start, or writes that agents wait for.
+      // Work in progress is finished first: a start, or writes that agents wait for.
       if (process.stderr.isTTY)
         process.stderr.write(
-          '\nStopping: requests in progress are finished first. Ctrl-C again ends at once.\n',
+          '\nStopping after requests in progress are finished. Press Ctrl-C again to exit at once.\n',
         );
       resolve();
     };
     process.on('SIGINT', ask);
     process.on('SIGTERM', ask);
-    // Our own farewell below comes as this event too: it is no second signal.
+    // The disconnect below causes this event too, so it must not count as a second signal.
     if (process.send !== undefined) process.once('disconnect', resolve);
   });
   const started = running.start().then(() => 'started' as const);
@@ -40,7 +40,7 @@ export async function runUntilStopped(running: Running, onReady: () => void): Pr
   if (process.connected) process.disconnect();
 }
 
-/** Stops, and on a terminal says every second what it waits for, and at last that it has stopped. */
+/** Stops. On a terminal it prints every second what it waits for, and at the end that it has stopped. */
 export async function stoppedVisibly(running: Running, terminal: Terminal): Promise<void> {
   if (terminal.isTTY !== true) return running.stop();
   const beganMs = performance.now();

@@ -4,19 +4,19 @@ import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } fr
 import { showBackfill, showRun, showRuns } from './run-tables.ts';
 import type { RunView } from './run-watch.ts';
 
-/** `crossfade runs`: backfills, reconciliations and repairs, those under way and those before. */
+/** `crossfade runs`: current and past backfills, reconciliations and repairs. */
 export function createRunsCommand(env: Environment): Command {
   const runs = new Command('runs')
-    .description('Backfills, reconciliations and repairs: list, show, stop')
+    .description('List, show and stop backfills, reconciliations and repairs')
     .addHelpText(
       'afterAll',
-      '\nExit codes: 0 success, 1 error (reason on stderr). The state of a run says how the run itself ended.',
+      '\nExit codes: 0 success, 1 error (reason on stderr). They do not reflect the result of a run; see its state.',
     );
-  proxyOptions(runs.command('list').description('The newest first'), env).action(list);
+  proxyOptions(runs.command('list').description('List runs, newest first'), env).action(list);
   const showing = runs
     .command('show')
     .argument('<run>')
-    .description('How far it is, what it found, and its document');
+    .description('Show the progress of a run, its findings, and its document');
   proxyOptions(showing, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}`);
     console.log(json === true ? text : shown(JSON.parse(text) as RunView));
@@ -24,10 +24,10 @@ export function createRunsCommand(env: Environment): Command {
   const stopping = runs
     .command('stop')
     .argument('<run>')
-    .description('What is under way ends, nothing more begins; --resume of its command takes it up again');
+    .description('Finish pages in progress and stop a run; continue later with --resume of backfill or reconcile');
   personOptions(stopping, env).action(async (run: string, { person, reason, json, ...at }: PersonOptions) => {
     const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/stop`, { person, reason });
-    console.log(json === true ? text : `run ${run} is stopped`);
+    console.log(json === true ? text : `stopped run ${run}`);
   });
   return runs;
 }
@@ -37,11 +37,11 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   if (json === true) return console.log(text);
   const { runs: all } = JSON.parse(text) as { runs: readonly RunView[] };
   console.log(
-    all.length === 0 ? 'no runs yet: crossfade backfill --dry-run looks at what there is' : showRuns(all),
+    all.length === 0 ? 'no runs yet: crossfade backfill --dry-run shows what would be copied' : showRuns(all),
   );
 }
 
-/** What was asked for, how far it is, and what came of it. */
+/** The request of a run, its progress, and its result. */
 function shown(run: RunView): string {
   const { lanes, lanes_done: done } = run;
   const under =

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { STAND_IN_SERVICES, createStandIns } from '../sandbox/stand-ins.ts';
 import type { StandInService, StandInsSettings } from '../sandbox/stand-ins.ts';
 
-// The ports of the originals.
+// The ports of the original services.
 const ORIGINAL_PORTS = { session: 5574, pub: 6583, contextual: 5596, jarvis: 5598 };
 
 interface StandInsOptions {
@@ -25,14 +25,14 @@ interface StandInsOptions {
   readonly fsync: boolean;
 }
 
-/** `crossfade stand-ins`: the imitated legacy services in one process, until it is told to stop or its parent goes. */
+/** `crossfade stand-ins`: the imitated legacy services in one process, until it is stopped or its parent process exits. */
 export function createStandInsCommand(): Command {
   return new Command('stand-ins')
     .description('Run stand-ins for the legacy memory services')
     .addHelpText('after', '\nExit codes: 0 stopped by SIGTERM or SIGINT; 1 start failed (reason on stderr).')
-    .option('--data <dir>', 'folder of their stores', join('data', 'stand-ins'))
+    .option('--data <dir>', 'folder for their stores', join('data', 'stand-ins'))
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--port-offset <n>', 'added to the ports of the originals', parseWholeNumber, 10_000)
+    .option('--port-offset <n>', 'added to the ports of the original services', parseWholeNumber, 10_000)
     .addOption(
       new Option('--service <name...>', 'only these services')
         .choices(STAND_IN_SERVICES)
@@ -40,25 +40,25 @@ export function createStandInsCommand(): Command {
     )
     .option('--session-port <port>', 'port of session-memory', parseWholeNumber)
     .option('--health-port <port>', 'health port of session-memory (default: its port + 1)', parseWholeNumber)
-    .option('--pub-port <port>', 'port session-memory publishes its state on', parseWholeNumber)
+    .option('--pub-port <port>', 'port on which session-memory publishes its state', parseWholeNumber)
     .option('--contextual-port <port>', 'port of contextual-memory', parseWholeNumber)
     .option('--jarvis-port <port>', 'port of jarvis-memory', parseWholeNumber)
-    .option('--max-sessions <n>', 'sessions session-memory keeps at a clean-up', parseWholeNumber, 100)
-    .option('--cleanup-seconds <n>', 'seconds between two clean-ups of session-memory', parseSeconds, 60)
-    .option('--max-entries <n>', 'interactions contextual-memory keeps of a session', parseWholeNumber, 50)
+    .option('--max-sessions <n>', 'sessions that session-memory keeps at a cleanup', parseWholeNumber, 100)
+    .option('--cleanup-seconds <n>', 'seconds between two cleanups of session-memory', parseSeconds, 60)
+    .option('--max-entries <n>', 'interactions that contextual-memory keeps per session', parseWholeNumber, 50)
     .option(
       '--save-every-ms <n>',
-      'write the JSON stores this seldom, 0: on every write',
+      'milliseconds between two saves of the JSON stores; 0 saves on every write',
       parseWholeNumber,
       0,
     )
-    .option('--time-zone <zone>', 'zone of the naive timestamps (default: that of the process)')
+    .option('--time-zone <zone>', 'time zone of timestamps without a zone (default: that of the process)')
     .addOption(
-      new Option('--memory-client <kind>', "session-memory's own client for the orchestrator of its day")
+      new Option('--memory-client <kind>', "how session-memory's own orchestrator client behaves")
         .choices(['stub', 'unreachable'])
         .default('stub'),
     )
-    .option('--no-fsync', 'session-memory does not wait for the disk')
+    .option('--no-fsync', 'session-memory does not sync its writes to disk')
     .action(runStandIns);
 }
 

@@ -7,7 +7,7 @@ import { checkFlags } from '../proxy/flags.ts';
 import { version } from '../version.ts';
 import { runUntilStopped } from './run.ts';
 
-/** The proxy alone, in front of real services. */
+/** Runs only the proxy, in front of real services. */
 export async function startAlone(file: string, env: Environment): Promise<void> {
   const config = loadConfig(file, env, 'real');
   await checkFlags(config);
@@ -22,7 +22,7 @@ export async function startAlone(file: string, env: Environment): Promise<void> 
   await runUntilStopped(proxy, () => process.send?.({ type: 'ready' }));
 }
 
-/** Crash tests see every event of the engine on a pipe, and stop the process at the one they name. */
+/** Crash tests read every event of the engine from a pipe, and stop the process at a chosen event. */
 function listenersOf(env: Environment): Listener[] {
   const fd = env['CROSSFADE_EVENT_FD'];
   const haltOn = env['CROSSFADE_HALT_ON'];

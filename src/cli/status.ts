@@ -11,7 +11,7 @@ import { counted } from './tables.ts';
 
 type ServiceStatus = Status['services'][number];
 
-/** Begins the reasons of whole lanes among those of all comparisons. */
+/** Prefix of the reasons that concern comparisons of whole lanes. */
 const WHOLE_LANE = 'whole_lane ';
 
 /** `crossfade status`: what each flag requests, what is active, and what blocks the rest. */
@@ -20,9 +20,9 @@ export function createStatusCommand(env: Environment): Command {
     .description('Requested and active percentages, and what blocks the rest')
     .addHelpText(
       'after',
-      '\nExit codes: 0 success, 1 error (reason on stderr). For a gate: crossfade report --check.',
+      '\nExit codes: 0 success, 1 error (reason on stderr). For a CI gate use crossfade report --check.',
     );
-  return proxyOptions(command, env, 'everything, as JSON').action(async ({ json, ...at }: ProxyOptions) => {
+  return proxyOptions(command, env, 'print all facts, as JSON').action(async ({ json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, '/v1/status');
     console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
   });
@@ -36,18 +36,18 @@ export function toldAll({ proxy: { flags }, readiness, services, spill }: Status
   return [...spilled, ...(isStale ? [stale] : []), ...troubles, ...services.map(told)].join('\n\n');
 }
 
-/** Parts with a word of their own elsewhere, or with a number that is worth none. */
+/** Parts that other lines already cover. */
 const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['journal', 'lanes', 'migration']);
 
 function readinessLines(readiness: Status['readiness']): string[] {
   return Object.entries(readiness).flatMap(([part, { ok, reason }]) => {
     if (ok && (reason === undefined || TOLD_ELSEWHERE.has(part) || reason.startsWith('stale'))) return [];
-    return [`${ok ? '' : 'NOT READY: '}${part}: ${reason ?? 'it gives no reason'}`];
+    return [`${ok ? '' : 'NOT READY: '}${part}: ${reason ?? 'no reason given'}`];
   });
 }
 
 function spillLine({ seconds, writes, bytes, limit_bytes: limit }: NonNullable<Status['spill']>): string {
-  return `THE JOURNAL IS AWAY for ${seconds} s: ${counted(writes, 'write is', 'writes are')} spilled (${bytes} of ${limit} bytes); reads come from legacy`;
+  return `THE JOURNAL IS AWAY for ${seconds} s: ${counted(writes, 'write is', 'writes are')} spilled (${bytes} of ${limit} bytes); reads are answered by legacy`;
 }
 
 function lanesLine(service: ServiceStatus): string {
@@ -59,7 +59,7 @@ function lanesLine(service: ServiceStatus): string {
     unknown_outcomes: unknown,
     lost_items: lost,
   } = service;
-  if (lanes === null || lag === null) return '  lanes are not known while the journal is away';
+  if (lanes === null || lag === null) return '  lanes: unknown while the journal is away';
   const decide = unknown.readable ? '' : ' that a person must decide';
   return [
     `  ${counted(lanes.total, 'lane')}, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped; ${counted(pending, 'delivery waits', 'deliveries wait')}`,
@@ -73,7 +73,7 @@ function lagWords({ writes, lanes, oldest_seconds: oldest }: NonNullable<Service
   return `the orchestrator lacks ${counted(writes, 'write')} of ${counted(lanes, 'lane')}, the oldest for ${oldest} s`;
 }
 
-/** What this proxy has seen since its start. */
+/** The counts of this proxy since its start. */
 function seenLine(service: ServiceStatus): string {
   const { comparisons, reads_by: reads, latency_ms: latency } = service;
   const { match, mismatch, not_comparable: incomparable } = comparisons;
@@ -85,25 +85,25 @@ function seenLine(service: ServiceStatus): string {
     `  reads: ${answered(reads.legacy, 'legacy', latency.legacy)}, ${answered(reads.orchestrator, 'the orchestrator', latency.orchestrator)}`,
     ...wholeLanesLine(service),
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
-    ...(dropped.length === 0 ? [] : [`  not compared for want of room: ${dropped.join(', ')}`]),
+    ...(dropped.length === 0 ? [] : [`  shadow reads dropped: ${dropped.join(', ')}`]),
   ].join('\n');
 }
 
 function wholeLanesLine(service: ServiceStatus): string[] {
   const { lane_comparisons: seen, lane_percentage: share, not_comparable_by: obstacles } = service;
   const { match, mismatch, not_comparable: incomparable } = seen;
-  if (share === 0) return ['  no whole lane is compared: shadow.lanePercentage is 0'];
+  if (share === 0) return ['  whole lanes are not compared: shadow.lanePercentage is 0'];
   if (match + mismatch + incomparable === 0) return [];
   const reasons = Object.entries(obstacles).flatMap(([reason, times]) =>
     reason.startsWith(WHOLE_LANE) ? [`${times} ${reason.slice(WHOLE_LANE.length)}`] : [],
   );
   const why = reasons.length === 0 ? '' : `: ${reasons.join(', ')}`;
   return [
-    `  ${counted(match + mismatch, 'whole lane')} compared, ${mismatch} differ, ${incomparable} not comparable${why} (${share} % of the reads that do something to legacy)`,
+    `  ${counted(match + mismatch, 'whole lane')} compared, ${mismatch} differ, ${incomparable} not comparable${why} (${share} % of the reads with side effects on legacy)`,
   ];
 }
 
-/** Without reads, a latency would be of something else. */
+/** Without reads there is no latency to show. */
 function answered(reads: number, by: string, { p99 }: ServiceStatus['latency_ms']['legacy']): string {
   return reads === 0 ? `0 by ${by}` : `${reads} by ${by} (p99 ${shownMs(p99)})`;
 }
@@ -142,8 +142,8 @@ function flagsOffLine(service: ServiceStatus): string[] {
   if (off.state === 'not_configured')
     return [`  the flag still requests ${service.flags['read-cutover'].asked} %; the latch overrides it`];
   if (off.state === 'off')
-    return [`  switched off in Unleash: ${off.flags?.join(', ') || 'nothing, none asked for anything'}`];
-  return [`  not yet switched off in Unleash, ${off.tries ?? 0} tries failed: ${off.last_error ?? ''}`];
+    return [`  switched off in Unleash: ${off.flags?.join(', ') || 'nothing, because every flag was at 0 %'}`];
+  return [`  not yet switched off in Unleash, ${counted(off.tries ?? 0, 'attempt')} failed: ${off.last_error ?? ''}`];
 }
 
 function releaseLine({ service, guard }: ServiceStatus): string[] {
@@ -160,16 +160,16 @@ interface Share {
 }
 
 function line(name: string, { asked, in_effect: inEffect }: Share, more: string): string {
-  return `  ${name.padEnd(40)} asked ${String(asked).padStart(3)} %  in effect ${String(inEffect).padStart(3)} %  ${more}`;
+  return `  ${name.padEnd(40)} requested ${String(asked).padStart(3)} %  active ${String(inEffect).padStart(3)} %  ${more}`;
 }
 
 function reasonOf(status: ServiceStatus['flags']['read-cutover']): string {
   const { reason, held_actions: held = [], dropped_for: triggers = [] } = status;
-  if (triggers.length > 0) return `${reason} for ${triggers.join(', ')}`;
-  return held.length === 0 ? reason : `${reason}; less of ${held.join(', ')}`;
+  if (triggers.length > 0) return `${reason} because of ${triggers.join(', ')}`;
+  return held.length === 0 ? reason : `${reason}; lower for ${held.join(', ')}`;
 }
 
-/** What each says, and once what to do about them: several may wait for the same. */
+/** Each interlock's message, then each advice once, because several interlocks may share it. */
 function interlockLines(interlocks: readonly ToldInterlock[] = []): string[] {
   const advice = interlocks.map(
     ({ next, command }) => `        ${next}${command === null ? '' : ` ${command}`}`,
@@ -183,11 +183,11 @@ function evidenceOf(status: NonNullable<ServiceStatus['actions']>[string]): stri
   const { comparable, mismatches, whole_lanes: lanes } = status;
   const { comparisons_missing: missing, days_missing: days } = status;
   const [lower, upper] = status.mismatch_interval;
-  const ofLanes = lanes === 0 ? '' : ` (of them whole lanes: ${lanes})`;
+  const ofLanes = lanes === 0 ? '' : ` (including ${counted(lanes, 'whole lane')})`;
   const seen = `${mismatches} of ${comparable}${ofLanes} differ (95 %: ${percent(lower)} to ${percent(upper)})`;
   if (missing === 0) return seen;
   const time =
-    days === null ? 'not enough traffic to tell how long' : `${shown(days)} days at today's traffic`;
+    days === null ? 'too little traffic to estimate the time' : `${shown(days)} days at today's traffic`;
   return `${seen}, ${missing} more needed, ${time}`;
 }
 

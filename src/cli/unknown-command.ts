@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { nearestName } from '../nearest-name.ts';
 
-/** Commander prints the group's help for `group nonsense --help`: this makes the wrong word an error before anything is parsed. */
+/** Reports an unknown subcommand before parsing, because commander prints the group's help for `group nonsense --help`. */
 export function refuseUnknownCommand(command: Command, words: readonly string[]): void {
   const [word, ...rest] = words;
   if (word === undefined || word.startsWith('-') || word === 'help') return;

@@ -16,18 +16,18 @@ interface UnknownView {
 
 const HEADS = ['operation', 'service', 'action', 'found at', 'end', 'closed at', 'waits for'];
 
-/** The two choices of a person, where nothing else will tell. */
+/** The two decisions that a person can make if the outcome cannot be determined. */
 const CHOICES = {
-  'assume-applied': ['applied', 'It took effect on legacy: it is delivered to the orchestrator'],
-  'assume-lost': ['lost', 'It never took effect on legacy: it is not delivered'],
+  'assume-applied': ['applied', 'Assume that a write took effect on legacy, and deliver it to the orchestrator'],
+  'assume-lost': ['lost', 'Assume that a write never took effect on legacy, and do not deliver it'],
 } as const;
 
-/** `crossfade unknown-outcomes`: the ledger of writes whose outcome was not known, and a person's choice where nobody else can tell. */
+/** `crossfade unknown-outcomes`: the ledger of writes with an unknown outcome, and a person's decision about one. */
 export function createUnknownOutcomesCommand(env: Environment): Command {
   const unknowns = new Command('unknown-outcomes')
-    .description('Writes with an unknown result, and how each was resolved')
+    .description('List writes with an unknown outcome and how each was resolved, or decide about one')
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
-  ledgerOptions(unknowns.command('list').description('The newest first'), env).action(list);
+  ledgerOptions(unknowns.command('list').description('List unknown outcomes, newest first'), env).action(list);
   for (const [name, [outcome, description]] of Object.entries(CHOICES)) {
     const command = unknowns.command(name).argument('<operation...>').description(description);
     personOptions(command, env).action((operations: string[], options: PersonOptions) =>
@@ -63,6 +63,6 @@ async function assume(
   for (const operation of operations) {
     const path = `/v1/unknown-outcomes/${encodeURIComponent(operation)}/assume`;
     const text = await askProxy(at, path, { outcome, person, reason });
-    console.log(json === true ? text : `${operation} is taken to be ${outcome}`);
+    console.log(json === true ? text : `${operation} is assumed to be ${outcome}`);
   }
 }

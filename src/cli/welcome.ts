@@ -3,7 +3,7 @@ import type { DefinedService } from '../definitions.ts';
 import { portsOf } from '../proxy/listeners.ts';
 import { table } from './tables.ts';
 
-/** What runs where, and what to try first. */
+/** The addresses of all parts, and commands to try first. */
 export function createWelcome(
   { http, desk, orchestrator }: Config,
   services: readonly DefinedService[],
@@ -11,7 +11,7 @@ export function createWelcome(
   const base = `http://${http.host}:${http.port}`;
   const rows = [
     ...services.flatMap(rowsOf),
-    ['any of them over HTTP', `POST ${base}/v1/services/<service>`, ''],
+    ['any service over HTTP', `POST ${base}/v1/services/<service>`, ''],
     ['', '', ''],
     ...(desk === undefined ? [] : [["operator's desk", `http://${desk.host}:${desk.port}`, '']]),
     ['orchestrator', orchestrator.endpoint, 'http://127.0.0.1:5571/openapi.json'],
@@ -22,7 +22,7 @@ export function createWelcome(
     `  curl -s ${base}/v1/services/${service} -d '${body}'`;
   return [
     '',
-    table(['service', 'agents connect to', 'legacy service behind it'], rows),
+    table(['service', 'agents connect to', 'legacy service'], rows),
     '',
     'Try:',
     ask('session-memory', '{"action": "create_session", "session_id": "s-1", "user_id": "ana"}'),
@@ -35,7 +35,7 @@ export function createWelcome(
     ask('jarvis-memory', '{"action": "get_memories", "user_id": "ana"}'),
     '  npm run crossfade -- status',
     "Then move the reads of session-memory to 100 % on the operator's desk (or in flags/crossfade.json), and read again:",
-    'the orchestrator answers. Ctrl-C ends it; what was stored is in ./data.',
+    'the orchestrator answers. Ctrl-C stops everything. The data is in ./data.',
     '',
   ].join('\n');
 }

@@ -6,8 +6,8 @@ type Strategy = NonNullable<Feature['strategies']>[number];
 const known = new WeakMap<Feature, Map<number, Feature>>();
 
 /**
- * The feature as if it asked for at most so many percent: the same lanes, fewer of them, for a gradual rollout takes lanes in a fixed
- * order. Lists of users or hosts stay: who is named there was named by a person. @param atMost 0–100
+ * The feature limited to at most `atMost` percent. It keeps a part of the same lanes, because a gradual rollout takes lanes in a fixed
+ * order. Lists of users or hosts stay, because a person has named each of them. @param atMost 0–100
  */
 export function cappedFeature(feature: Feature, atMost: number): Feature {
   let byCap = known.get(feature);

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
 import type { Definitions, Feature, Repository, Segment } from './definitions.ts';
 
-/** The definitions that unleash-client evaluates, kept in memory. Fetching them is somebody else's work. */
+/** The definitions that unleash-client evaluates, kept in memory. It fetches nothing itself. */
 export interface DefinitionStore extends Repository {
-  /** Puts all definitions in place of the present ones and tells the listeners. */
+  /** Replaces all definitions and notifies the listeners. */
   replace(definitions: Definitions): void;
   version(): number;
-  /** What `evaluate` answers while one definition stands in the place of the stored one of its name. */
+  /** The result of `evaluate` while `feature` replaces the stored definition of its name. */
   asIf<Answer>(feature: Feature, evaluate: () => Answer): Answer;
   onReplaced(listener: () => void): void;
 }
@@ -26,7 +26,7 @@ class MemoryDefinitionStore extends EventEmitter implements DefinitionStore {
     this.#features = new Map(features.map((feature) => [feature.name, feature]));
     this.#segments = new Map(segments.map((segment) => [segment.id, segment]));
     this.#version += 1;
-    // Until it has heard this, the SDK answers every question with its fallback.
+    // Before this event the SDK answers every evaluation with its fallback.
     if (this.#version === 1) this.emit('ready');
     this.emit('changed', features);
     for (const listener of this.#listeners) listener();

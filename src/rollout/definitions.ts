@@ -6,7 +6,7 @@ type Constraint = Strategy['constraints'][number];
 export type Segment = NonNullable<ClientFeaturesResponse['segments']>[number];
 export type Repository = NonNullable<UnleashConfig['repository']>;
 
-/** What Unleash serves at `/client/features`, and what a flag file holds. */
+/** The content of Unleash's `/client/features`, and of a flag file. */
 export interface Definitions {
   readonly features: readonly Feature[];
   readonly segments: readonly Segment[];
@@ -15,8 +15,8 @@ export interface Definitions {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Trusts a text only where unleash-client can evaluate it without throwing. Fields it does not know are kept.
- * @throws Error saying what is wrong where
+ * Accepts only definitions that unleash-client can evaluate without throwing. Unknown fields are kept.
+ * @throws Error with the place and the problem
  */
 export function parseDefinitions(text: string): Definitions {
   const file = fieldsOf(JSON.parse(text), 'the file');

@@ -6,7 +6,7 @@ import { cappedFeature } from './capped-feature.ts';
 import type { DefinitionStore } from './definition-store.ts';
 import { rolloutPercentage } from './rollout-percentage.ts';
 
-/** What a flag is asked for: a service as a whole, one lane of it, or one request. Narrower facts are not shown to the flag. */
+/** The scope of each flag: a service as a whole, one lane, or one request. The evaluation gets no narrower facts. */
 const FLAG_SCOPE = {
   'dual-write': 'service',
   'shadow-read': 'request',
@@ -18,7 +18,7 @@ const FLAG_SCOPE = {
 const ON: FlagAnswer = { enabled: true, reason: 'on' };
 const OFF: FlagAnswer = { enabled: false, reason: 'off' };
 const UNKNOWN: FlagAnswer = { enabled: false, reason: 'unknown_flag' };
-/** A definition that the SDK threw at. */
+/** The answer if the SDK threw an error for the definition. */
 const NOT_EVALUABLE: FlagAnswer = { enabled: false, reason: 'not_evaluable' };
 
 interface Subject {
@@ -30,7 +30,7 @@ interface Subject {
 /** The flags over a store of definitions, evaluated by unleash-client. */
 export interface Evaluation {
   readonly flags: Flags;
-  /** For its usage metrics; started and stopped by whom it belongs to. */
+  /** For its usage metrics. The owner starts and stops it. */
   readonly unleash: Unleash;
 }
 
@@ -42,13 +42,13 @@ export function createEvaluation(store: DefinitionStore, config: UnleashConfig):
     skipInstanceCountWarning: true,
   });
   const names = createFlagNames();
-  // One object for all evaluations: they are synchronous, and nothing keeps what it was shown.
+  // One object serves all evaluations, because they are synchronous and do not keep it.
   const subject: Subject = {
     userId: undefined,
     sessionId: undefined,
     properties: { service: undefined, action: undefined, lane: undefined, agent: undefined },
   };
-  // The SDK's type has no field that is present and undefined; its code takes that for absent.
+  // The SDK's type allows no undefined fields, but its code treats them as absent.
   const shown = subject as unknown as Context;
   const evaluate = (name: string): FlagAnswer => {
     try {
@@ -81,7 +81,7 @@ export function createEvaluation(store: DefinitionStore, config: UnleashConfig):
 
 type FlagNames = Readonly<Record<ServiceFlag, string>>;
 
-/** The SDK looks flags up by name on every read: built once a service. */
+/** The SDK looks up flags by name on every read, so the names are built once per service. */
 function createFlagNames(): (service: ServiceName) => FlagNames {
   const known = new Map<ServiceName, FlagNames>();
   return (service) => {
@@ -99,7 +99,7 @@ function describeSubject(subject: Subject, flag: ServiceFlag, context: FlagConte
   const isWhole = scope === 'service';
   const isRequest = scope === 'request';
   subject.userId = isWhole ? undefined : context.owner;
-  // Without an id the SDK draws lots at every question: a service as a whole must not flicker under a gradual rollout.
+  // Without an id the SDK decides randomly each time, so a flag of the whole service would flicker under a gradual rollout.
   subject.sessionId = isWhole ? context.service : context.lane;
   subject.properties.service = context.service;
   subject.properties.lane = isWhole ? undefined : context.lane;

@@ -2,14 +2,14 @@ import { flagName, KILL_SWITCH, SERVICE_FLAGS } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Flags } from '../engine/ports/ports.ts';
 
-/** A flag whose definition asks for another share than before, percent. */
+/** A flag whose requested share has changed, in percent. */
 export interface FlagChange {
   readonly flag: string;
   readonly from: number;
   readonly to: number;
 }
 
-/** Tells what each change of the definitions did to the flags of these services; nothing, where only constraints or segments changed. */
+/** Reports how each change of the definitions changed the shares of these services' flags. Ignores constraints and segments. */
 export function watchFlagChanges(
   flags: Flags,
   services: readonly ServiceName[],

@@ -5,12 +5,12 @@ import { messageOf } from '../domain/errors.ts';
 import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
 import { rolloutPercentage, SHARE_OF_STRATEGY } from './rollout-percentage.ts';
 
-/** What a person wants a flag of the files to ask for. */
+/** The share that a person wants a flag in the files to request. */
 export interface FlagWish {
   readonly name: string;
   /** Percent. */
   readonly share: number;
-  /** What the person saw that it asks for, percent: somebody may have changed it meanwhile. */
+  /** The share that the person saw, in percent. Another person may have changed it since. */
   readonly was: number;
 }
 
@@ -18,16 +18,16 @@ export type FlagEdit =
   | { readonly result: 'written'; readonly file: string }
   | { readonly result: 'unknown_flag' }
   | { readonly result: 'changed_meanwhile'; readonly asks: number }
-  /** The file must be corrected first: nothing is known of the flags after the error. */
+  /** The file must be corrected first, because the flags after the error are unknown. */
   | { readonly result: 'broken_file'; readonly path: string; readonly why: string }
-  /** Its definition has no one share that could be set; a person edits the file. */
+  /** The definition has no single share to set, so a person must edit the file. */
   | { readonly result: 'not_simple'; readonly why: string };
 
-/** Changes flags in the files that the offline flags are read from. */
+/** Changes flags in the flag files. */
 export interface FlagFile {
   /**
-   * One edit at a time. The file is replaced as a whole: whoever reads it sees it before or after.
-   * @param beforeWriting when the edit is known to be possible; what it throws leaves the file alone
+   * Makes one edit at a time. The file is replaced as a whole, so readers see it before or after the edit.
+   * @param beforeWriting called when the edit is possible; if it throws, the file is not changed
    */
   set(wish: FlagWish, beforeWriting: () => Promise<void>): Promise<FlagEdit>;
 }
@@ -47,7 +47,7 @@ async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promi
   for (const file of (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted()) {
     const path = join(folder, file);
     const text = await readFile(path, 'utf8');
-    // The first file that defines a flag is the one that is used.
+    // If several files define a flag, the first one is used.
     const parsed = definitionsIn(text);
     if (typeof parsed === 'string') return { result: 'broken_file', path, why: parsed };
     const feature = parsed.features.find(({ name }) => name === wish.name);
@@ -63,7 +63,7 @@ async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promi
   return { result: 'unknown_flag' };
 }
 
-/** What is wrong with the text, where it holds no definitions. */
+/** The definitions, or the problem with the text. */
 function definitionsIn(text: string): Definitions | string {
   try {
     return parseDefinitions(text);
@@ -74,22 +74,22 @@ function definitionsIn(text: string): Definitions | string {
 
 interface FeatureChange {
   readonly enabled: boolean;
-  /** Of its one strategy. */
+  /** The parameters of its only strategy. */
   readonly parameters?: Readonly<Record<string, unknown>>;
 }
 
 const IS_SHARE = /\.(?:shadow-read|read-cutover|write-cutover)$/;
 
-/** What must be written so that the flag asks for the share, or why it cannot be. */
+/** The change after which the flag requests the share, or why there is none. */
 function changeOf(feature: Feature, share: number): FeatureChange | string {
   const { name, strategies: [strategy, ...others] = [] } = feature;
   if (others.length > 0) return `${name} has ${others.length + 1} strategies`;
   if (strategy === undefined) return switchTo(name, share);
   const has = SHARE_OF_STRATEGY[strategy.name];
   if (has === undefined || has === 'some')
-    return `${name} is decided by the strategy ${strategy.name}, which has no share`;
+    return `${name} uses the strategy ${strategy.name}, which has no share`;
   if (has === 'everything') return switchTo(name, share);
-  // A switch is turned off and keeps its share; a share is moved to 0, so that turning the flag on again moves nothing.
+  // A switch is turned off and keeps its share. A share is set to 0, so that turning the flag on later moves nothing.
   if (share === 0 && !IS_SHARE.test(name)) return { enabled: false };
   const parameters = { ...strategy.parameters, [has.parameter]: String(share) };
   return { enabled: share > 0 || feature.enabled, parameters };
@@ -97,7 +97,7 @@ function changeOf(feature: Feature, share: number): FeatureChange | string {
 
 function switchTo(name: string, share: number): FeatureChange | string {
   if (share === 0 || share === 100) return { enabled: share === 100 };
-  return `${name} is only on or off: its strategy has no share`;
+  return `${name} can only be on or off, because its strategy has no share`;
 }
 
 function withChange(text: string, name: string, { enabled, parameters }: FeatureChange): string {
@@ -110,7 +110,7 @@ function withChange(text: string, name: string, { enabled, parameters }: Feature
   return `${JSON.stringify({ ...file, features }, null, 2)}\n`;
 }
 
-/** Beside the file first, durable, and then in its place. Its name while it is written is none that is read. */
+/** Writes a durable temporary file, and then renames it. The temporary name is never read as a flag file. */
 async function replace(path: string, text: string): Promise<void> {
   const draft = `${path}.${randomUUID()}.new`;
   try {

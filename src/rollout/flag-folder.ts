@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import { parseDefinitions, type Definitions } from './definitions.ts';
 
-/** Younger files may still be being written, or change again within the resolution of their time stamp (4 ms). */
+/** Younger files may still be incomplete, or change again within the resolution of their time stamp (4 ms). */
 const YOUNG_MS = 100;
 
-/** Some editors move a file away before they write it anew: it is gone when it is gone for this long. */
+/** Some editors move a file away before they write it again, so a file counts as removed only after this time. */
 const GONE_MS = 250;
 
-/** Thousands of flags take a megabyte. What is longer is something else, and might not fit into our memory. */
+/** Thousands of flags take a megabyte. A longer file is not a flag file, and may not fit into memory. */
 const MOST_BYTES = 16 * 1024 * 1024;
 
 interface FlagFile {
-  /** What the folder says about the file; absent while the file is too young to be trusted unread. */
+  /** The size and time stamp of the file; absent while the file is too young to skip reading it. */
   readonly mark: string | undefined;
   readonly text: string;
-  /** The last that could be read. */
+  /** The last readable definitions. */
   readonly definitions: Definitions | undefined;
   readonly problem: string | undefined;
   /** Instant of `performance.now`. */
@@ -36,13 +36,13 @@ export interface FlagFolder {
   scan(): Promise<FolderScan>;
 }
 
-/** Reads the flag files of a folder, each only when it changed. A file that cannot be used keeps its last values. */
+/** Reads the flag files of a folder when they change. An unusable file keeps its last values. */
 export function createFlagFolder(folder: string): FlagFolder {
   let files: ReadonlyMap<string, FlagFile> = new Map();
   return {
     async scan() {
       const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted();
-      // Nothing at all is a mistake, not a wish: the values stay.
+      // A folder without files is a mistake, not a request, so the values stay.
       if (names.length === 0)
         return { definitions: NONE, isChanged: false, problems: [`no *.json in ${folder}`] };
       const next = new Map<string, FlagFile>();
@@ -62,7 +62,7 @@ export function createFlagFolder(folder: string): FlagFolder {
   };
 }
 
-/** A file that is not there any more, while it may come back. */
+/** A file that is missing but may come back. */
 function missed(known: FlagFile | undefined): FlagFile | undefined {
   if (known === undefined) return undefined;
   const now = performance.now();
@@ -73,16 +73,16 @@ function missed(known: FlagFile | undefined): FlagFile | undefined {
 async function look(path: string, known: FlagFile | undefined): Promise<FlagFile | undefined> {
   try {
     const found = await stat(path);
-    // Reading a pipe would wait for its writer, and no flag would change any more.
-    if (!found.isFile()) throw new Error('it is no file');
+    // Reading a pipe would wait for its writer, and no flag could change any more.
+    if (!found.isFile()) throw new Error('it is not a regular file');
     const { mtimeMs, ctimeMs, size, ino } = found;
-    if (size > MOST_BYTES) throw new Error(`it has ${size} bytes, a flag file may have ${MOST_BYTES}`);
+    if (size > MOST_BYTES) throw new Error(`the file has ${size} bytes, the limit is ${MOST_BYTES}`);
     const mark = `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
     if (known?.mark === mark) return known;
     const isYoung = Math.abs(Date.now() - mtimeMs) < YOUNG_MS;
     return read(await readFile(path, 'utf8'), isYoung ? undefined : mark, known);
   } catch (cause) {
-    // Between being listed and being read it was renamed or removed; the next scan knows.
+    // The file was renamed or removed after it was listed; the next scan sees that.
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     const problem = messageOf(cause);
     return { mark: undefined, text: '', definitions: known?.definitions, problem };
@@ -95,7 +95,7 @@ function read(text: string, mark: string | undefined, known: FlagFile | undefine
   try {
     return { mark, text, definitions: parseDefinitions(text), problem: undefined };
   } catch (cause) {
-    // Half a file, as an editor writes it: looked at again before anybody is told.
+    // Perhaps a file that an editor is still writing, so it is read again before the problem is reported.
     if (mark === undefined && known !== undefined) return { ...known, mark, missingSinceMs: undefined };
     return { mark, text, definitions: known?.definitions, problem: messageOf(cause) };
   }
@@ -116,12 +116,12 @@ function merge(files: ReadonlyMap<string, FlagFile>): { definitions: Definitions
   for (const [file, { definitions }] of files) {
     for (const feature of definitions?.features ?? []) {
       if (features.has(feature.name))
-        problems.push(`${file}: ${feature.name} is defined twice, the first is used`);
+        problems.push(`${file}: ${feature.name} is defined twice; the first definition is used`);
       else features.set(feature.name, feature);
     }
     for (const segment of definitions?.segments ?? []) {
       if (segments.has(segment.id))
-        problems.push(`${file}: segment ${segment.id} is defined twice, the first is used`);
+        problems.push(`${file}: segment ${segment.id} is defined twice; the first definition is used`);
       else segments.set(segment.id, segment);
     }
   }

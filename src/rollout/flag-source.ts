@@ -4,43 +4,43 @@ import type { LastKnown } from './last-known-flags.ts';
 
 /** How current the flags are. */
 interface FlagSourceState {
-  /** Where they come from, printable: never a token. */
+  /** The source, printable; never contains a token. */
   readonly source: string;
-  /** False while what is evaluated may be older than what the source says: never read, unreachable, not readable. */
+  /** False while the evaluated flags may be outdated: never read, source unreachable, or not readable. */
   readonly fresh: boolean;
   readonly lastError?: string;
-  /** Where the flags of this start come from while their source has not answered yet. Absent once it has. */
+  /** The origin of the flags until their source has answered for the first time. Absent afterwards. */
   readonly from?: LastKnown['from'];
-  /** Since they were last read, milliseconds; absent while they never were. */
+  /** Milliseconds since the last read; absent before the first. */
   readonly ageMs?: number;
 }
 
 /** Flags that are read from somewhere while the proxy runs. */
 export interface FlagSource extends Flags {
   /**
-   * Reads the flags for the first time. Before it every flag is unknown, and so off.
-   * @throws Error from files that cannot be used; a server that cannot be reached is waited for (2 s), and asked on
+   * Reads the flags for the first time. Before that every flag is unknown, and therefore off. For an unreachable server it waits 2 s and
+   * then continues in the background. @throws Error if flag files cannot be used
    */
   start(): Promise<void>;
   stop(): Promise<void>;
   describe(): FlagSourceState;
-  /** Of every flag that is defined, also of others' flags. */
+  /** The names of all defined flags, including flags of other applications. */
   names(): readonly string[];
-  /** The definitions that decide about a service, without the values of their constraints: those name people. */
+  /** The definitions of a service's flags, without the values of their constraints, because those name people. */
   shown(service: ServiceName): readonly object[];
 }
 
-/** Told in words about flags that cannot be read, once for each new reason. */
+/** Called with a message when the flags cannot be read, once for each new reason. */
 type OnProblem = (message: string) => void;
 
-/** What a source tells of itself. */
+/** Callbacks of a flag source. */
 export interface FlagSourceListener {
   readonly onProblem?: OnProblem;
-  /** The flags can be read again, after a problem that was told. */
+  /** The flags can be read again after a reported problem. */
   readonly onRecovery?: () => void;
 }
 
-/** Whether the flags can be read, and if not, why; each change is told once. */
+/** Whether the flags can be read, and why not. Reports each change once. */
 export class FlagHealth {
   readonly #listener: FlagSourceListener;
   #problem: string | undefined;
@@ -48,7 +48,7 @@ export class FlagHealth {
   #readAtMs: number | undefined;
   #from: LastKnown['from'] | undefined;
 
-  /** @param problem while nothing was read yet: not told */
+  /** @param problem the state before the first read; it is not reported */
   constructor(listener: FlagSourceListener, problem: string) {
     this.#listener = listener;
     this.#problem = problem;
@@ -70,7 +70,7 @@ export class FlagHealth {
     this.#isTold = problem !== undefined;
   }
 
-  /** The flags of an earlier run are in effect. */
+  /** Uses the flags of an earlier run. */
   assume({ from, ageMs }: LastKnown): void {
     this.#from = from;
     if (ageMs !== undefined) this.#readAtMs = performance.now() - ageMs;

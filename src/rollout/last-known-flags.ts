@@ -1,35 +1,35 @@
 import { parseDefinitions, type Definitions } from './definitions.ts';
 import { createFlagFolder } from './flag-folder.ts';
 
-/** Where a server's flags are kept between two starts. */
+/** The store for a server's flags between two starts. */
 export interface KeptFlags {
-  /** What was saved last, with the wall-clock time of the server's last answer. */
+  /** The last saved text, with the wall-clock time of the server's last answer. */
   load(): Promise<{ readonly text: string; readonly readAtMs: number } | undefined>;
   save(text: string): Promise<void>;
-  /** The server has answered that what was saved is still valid. */
+  /** The server has confirmed that the saved flags are still valid. */
   confirm(): Promise<void>;
 }
 
 export interface LastKnown {
   readonly definitions: Definitions;
   readonly from: 'journal' | 'files';
-  /** Since the server gave them. Absent for files. */
+  /** Milliseconds since the server sent them. Absent for files. */
   readonly ageMs?: number;
 }
 
 export interface LastKnownFlags {
-  /** The flags for a start without the server. Undefined where there are none. @throws Error where the journal cannot be read */
+  /** The flags for a start without the server; undefined if there are none. @throws Error if the journal cannot be read */
   find(): Promise<LastKnown | undefined>;
-  /** Keeps what the server has answered, in the background; `text` is absent where nothing has changed. */
+  /** Saves the server's answer in the background; `text` is absent if nothing has changed. */
   keep(text: string | undefined): void;
 }
 
-/** Larger answers are not kept: thousands of flags take a megabyte. */
+/** Larger answers are not saved; thousands of flags take a megabyte. */
 const MOST_BYTES = 16 * 1024 * 1024;
-/** How often an answer without changes is noted. */
+/** How often an unchanged answer is recorded. */
 const CONFIRM_EVERY_MS = 60_000;
 
-/** The flags of the last run: those that the journal keeps, else those of a folder. */
+/** The flags of the last run: from the journal, otherwise from a folder. */
 export function createLastKnownFlags(kept: KeptFlags, folder: string): LastKnownFlags {
   let confirmedAtMs = -Infinity;
   let unsaved: string | undefined;
@@ -42,7 +42,7 @@ export function createLastKnownFlags(kept: KeptFlags, folder: string): LastKnown
       if (unsaved === saved) unsaved = undefined;
       confirmedAtMs = performance.now();
     } catch {
-      // The journal is away: what is unsaved is tried again with the next answer.
+      // The journal is away; the next answer tries to save again.
     }
   };
   return {

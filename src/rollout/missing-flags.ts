@@ -1,10 +1,10 @@
 import { flagName, FLAG_PREFIX, KILL_SWITCH, SERVICE_FLAGS } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 
-/** Flags of ours that are not defined, which counts as off; beside them what is defined and nobody's: perhaps their misspelling. */
+/** Our flags that are not defined, which counts as off, plus unknown flags with our prefix, possibly typos. */
 export interface MissingFlags {
   readonly missing: readonly string[];
-  /** Empty where nothing is missing: then they belong to somebody else. */
+  /** Empty if no flag is missing, because then these flags belong to another application. */
   readonly misspelled: readonly string[];
 }
 
@@ -20,8 +20,8 @@ export function missingFlags(defined: readonly string[], services: readonly Serv
   return { missing, misspelled: strangers };
 }
 
-/** One sentence for people, where a flag may be misspelled; else undefined. */
+/** A message if a flag may be misspelled; otherwise undefined. */
 export function misspelling({ missing, misspelled }: MissingFlags): string | undefined {
   if (misspelled.length === 0) return undefined;
-  return `not defined, and so off: ${missing.join(', ')}; defined, and no flag of a configured service: ${misspelled.join(', ')}`;
+  return `flags not defined, therefore off: ${missing.join(', ')}; unknown flags, possibly typos: ${misspelled.join(', ')}`;
 }

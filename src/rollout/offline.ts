@@ -8,16 +8,16 @@ import { shownFlags } from './shown-flags.ts';
 import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 
 export interface OfflineFlagSettings extends FlagSourceListener {
-  /** All `*.json` in it are read, in Unleash's client format: `{version: 2, features: [...], segments?: [...]}`. */
+  /** All its `*.json` files are read, in Unleash's client format: `{version: 2, features: [...], segments?: [...]}`. */
   readonly folder: string;
 }
 
-/** Where the file system reports no changes (network shares, some containers), this finds them. */
+/** Polling finds changes on file systems that do not report them (network shares, some containers). */
 const LOOK_EVERY_MS = 300;
-/** An editor's several events for one change become one reading. */
+/** Combines an editor's several events for one change into one read. */
 const SETTLE_MS = 30;
 
-/** Flags from files, evaluated as a server's would be, without any network. Changes are in effect within 1 s. */
+/** Flags from files, evaluated like those of a server, but without a network. Changes take effect within 1 s. */
 export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings): FlagSource {
   const store = createDefinitionStore();
   const { flags, unleash } = createEvaluation(store, {
@@ -37,7 +37,7 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
     ...flags,
     async start() {
       const { definitions, problem } = await lookAt(files);
-      // There are no earlier values to keep yet, and flags that are off by accident would end dual writes.
+      // There are no earlier values to keep, and flags that are off by accident would end dual writes.
       if (problem !== undefined) throw unusable(folder, problem);
       health.set(undefined);
       if (definitions !== undefined) store.replace(definitions);
@@ -53,14 +53,14 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
   };
 }
 
-/** Reads the flag files once, without following them. @throws Error naming each file that cannot be used */
+/** Reads the flag files once, without watching them. @throws Error naming each unusable file */
 export async function checkFlagFiles(folder: string): Promise<void> {
   const { problem } = await lookAt(createFlagFolder(folder));
   if (problem !== undefined) throw unusable(folder, problem);
 }
 
 function unusable(folder: string, problem: string): Error {
-  return new Error(`the flags in ${folder} cannot be used: ${problem}`);
+  return new Error(`the flag files in ${folder} cannot be used: ${problem}`);
 }
 
 interface Look {
@@ -80,7 +80,7 @@ async function lookAt(files: FlagFolder): Promise<Look> {
   }
 }
 
-/** Looks soon after the folder reports a change and at least every 300 ms; never twice at a time. */
+/** Reads soon after the folder reports a change, and at least every 300 ms; one read at a time. */
 function createLooks(folder: string, look: () => Promise<void>): { start(): void; stop(): Promise<void> } {
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -99,7 +99,7 @@ function createLooks(folder: string, look: () => Promise<void>): { start(): void
     });
   };
   const onChange = (): void => {
-    // Only the first since the last look counts: where something changes all the time, no look would ever come.
+    // Only the first event since the last read starts the timer; otherwise constant changes would delay the read forever.
     if (!isChanged && running === undefined) lookIn(SETTLE_MS);
     isChanged = true;
   };
@@ -120,7 +120,7 @@ function createLooks(folder: string, look: () => Promise<void>): { start(): void
 function watchFolder(folder: string, changed: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(folder, { persistent: false }, changed);
-    // The folder went away; looking every 300 ms goes on.
+    // The folder was removed; polling every 300 ms continues.
     watcher.on('error', () => watcher.close());
     return watcher;
   } catch {

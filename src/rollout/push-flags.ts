@@ -3,30 +3,30 @@ import type { FlagBlueprint } from './flag-blueprint.ts';
 import type { StandingFlag, UnleashAdmin } from './unleash-admin.ts';
 import { UnleashError, type UnleashResult } from './unleash-answer.ts';
 
-/** What became of one flag. `completed`: it stood without a strategy, off, and has one now. */
+/** The result for one flag. `completed`: it was off and without a strategy, and has one now. */
 export interface PushedFlag {
   readonly flag: string;
   readonly result: 'created' | 'completed' | 'kept' | 'failed';
-  /** What it asks for after the push, percent; absent where it failed. */
+  /** The requested share after the push, in percent; absent if the push failed. */
   readonly asks?: number;
-  /** What a person should know: why it failed, or what is odd about a flag that was kept. */
+  /** Why it failed, or what is unusual about a kept flag. */
   readonly note?: string;
 }
 
-/** After one of these, every further flag would end the same way. */
+/** After one of these results every further flag would fail too. */
 const HOPELESS: ReadonlySet<UnleashResult> = new Set(['unauthorized', 'forbidden', 'unreachable', 'timeout']);
 
 export interface PushOptions {
-  /** Looks only. */
+  /** Reads only. */
   readonly isDryRun: boolean;
-  /** Told of each flag when it is done. */
+  /** Called for each finished flag. */
   readonly onPushed?: (pushed: PushedFlag) => void;
 }
 
 /**
- * Makes the flags that are missing, so that they ask for nothing. What is there already is neither lowered nor raised: not its switch,
- * not its strategies. Safe to repeat, also after a push that ended in its middle.
- * @throws UnleashError where going on is pointless: a token that is not accepted, a server that is not there
+ * Creates the missing flags so that they request nothing. It never changes the switch or the strategies of an existing flag. It is safe
+ * to repeat, also after an interrupted push.
+ * @throws UnleashError if no flag can succeed: the token is not accepted, or the server cannot be reached
  */
 export async function pushFlags(
   admin: UnleashAdmin,
@@ -54,7 +54,7 @@ async function pushOne(
       const isOurs = isDryRun || (await make(admin, blueprint));
       return { flag, result: isOurs ? 'created' : 'kept', asks: 0 };
     }
-    // Switched on it would ask for everything: Unleash gives a flag without a strategy one for everybody.
+    // Unleash gives a flag without a strategy one for everyone, so switching it on would request 100 %.
     if (standing.strategies === 0 && !standing.enabled) {
       if (!isDryRun) await complete(admin, blueprint);
       return { flag, result: 'completed', asks: 0 };
@@ -66,13 +66,13 @@ async function pushOne(
   }
 }
 
-/** False where somebody else made it at this moment, and completes it. */
+/** False if another push has created the flag at the same moment; that push completes it. */
 async function make(admin: UnleashAdmin, blueprint: FlagBlueprint): Promise<boolean> {
   try {
     await admin.create(blueprint);
   } catch (error) {
     const isTaken = error instanceof UnleashError && error.result === 'conflict';
-    // The name may also be taken by an archived flag, or by another project's.
+    // An archived flag, or a flag of another project, may also have the name.
     if (isTaken && (await admin.find(blueprint.name)) !== undefined) return false;
     throw error;
   }
@@ -85,7 +85,7 @@ async function complete(admin: UnleashAdmin, blueprint: FlagBlueprint): Promise<
   if (blueprint.enabled) await admin.switchOn(blueprint.name);
 }
 
-/** The flags whose group decides which lanes move first. */
+/** Flags whose group decides which lanes move first. */
 const CUTOVER = /\.(?:read|write)-cutover$/;
 
 function kept(blueprint: FlagBlueprint, standing: StandingFlag): PushedFlag {
@@ -99,20 +99,20 @@ function kept(blueprint: FlagBlueprint, standing: StandingFlag): PushedFlag {
   };
 }
 
-/** Changing a group would move other lanes than those that have moved. */
+/** A changed group would select other lanes than those that have moved. */
 function oddGroup({ name, strategy }: FlagBlueprint, { groups }: StandingFlag): string | undefined {
   const { groupId } = strategy.parameters;
   const others = CUTOVER.test(name) ? groups.filter((group) => group !== groupId) : [];
   if (others.length === 0) return undefined;
-  return `its group is "${others.join('", "')}", not "${groupId}": reads and writes must share one to move the same lanes`;
+  return `its group is "${others.join('", "')}", not "${groupId}": reads and writes need the same group to move the same lanes`;
 }
 
-/** Earlier versions made switches as shares: on, at 0 %. */
+/** Earlier versions created switches as shares: on, at 0 %. */
 function oddSwitch(
   { enabled: isShare }: FlagBlueprint,
   { enabled, share }: StandingFlag,
 ): string | undefined {
   if (isShare || share === 100) return undefined;
   const state = enabled ? 'it is on' : 'switched on';
-  return `${state} at a share of ${share} %, so "on" does not mean on: set its rollout to 100 % and use its switch`;
+  return `${state} at a share of ${share} %, so switching it on has no effect: set its rollout to 100 % and use its switch`;
 }

@@ -1,6 +1,6 @@
 import type { OnUnleashAnswer, UnleashApi, UnleashResult } from './unleash-answer.ts';
 
-/** How often requests to Unleash ended in which way, since the start. */
+/** Requests to Unleash since the start, by result. */
 interface RequestCount {
   readonly api: UnleashApi;
   readonly result: UnleashResult;

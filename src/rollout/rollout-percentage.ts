@@ -12,10 +12,10 @@ export const SHARE_OF_STRATEGY: Readonly<
   applicationHostname: 'some',
 };
 
-/** A list of users or hosts has no share: 1 says "more than nothing", for a stage is reached by any share. */
+/** A list of users or hosts has no share. 1 means "more than nothing", because any share reaches a stage. */
 const SOME = 1;
 
-/** What of a flag says how much it asks for. */
+/** The parts of a flag that determine its requested share. */
 interface Shares {
   readonly enabled: boolean;
   readonly strategies?: readonly {
@@ -25,13 +25,13 @@ interface Shares {
 }
 
 /**
- * The largest share that one of the strategies asks for, whole percents from 0 to 100. Constraints and segments are not looked at. The
- * SDK sorts owners into hundredths: of 33.3 it lets through 33, and of 0.5 nobody.
+ * The largest share that a strategy requests, in whole percents from 0 to 100. Constraints and segments are ignored. The SDK divides
+ * owners into hundredths, so 33.3 selects 33 % and 0.5 selects no owner.
  */
 export function rolloutPercentage(feature: Shares | undefined): number {
   if (feature?.enabled !== true) return 0;
   const strategies = feature.strategies ?? [];
-  // As the SDK evaluates it: on, and nothing that would narrow it.
+  // The SDK evaluates an enabled flag without strategies as on for everyone.
   if (strategies.length === 0) return 100;
   return Math.max(...strategies.map(({ name, parameters }) => shareOf(name, parameters)));
 }

@@ -3,7 +3,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Feature } from './definitions.ts';
 import type { DefinitionStore } from './definition-store.ts';
 
-/** The flags of a service as they are known, to be shown to others: of a constraint how many values it has, for they name people. */
+/** The flags of a service for display. A constraint shows only the number of its values, because the values name people. */
 export function shownFlags(store: DefinitionStore, service: ServiceName): readonly object[] {
   const names = [...SERVICE_FLAGS.map((flag) => flagName(service, flag)), KILL_SWITCH];
   return names.map((name) => {
@@ -31,7 +31,7 @@ function shownFeature({ enabled, strategies = [] }: Feature): object {
 
 const SHOWN_PARAMETERS = new Set(['rollout', 'percentage', 'stickiness', 'groupId']);
 
-/** Others are lists of users and hosts. */
+/** Hides other parameters, which are lists of users and hosts. */
 function shownParameters(parameters: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(
     Object.entries(parameters).map(([name, value]) => [name, SHOWN_PARAMETERS.has(name) ? value : '(set)']),

@@ -17,25 +17,25 @@ export interface AdminSettings {
   readonly onAnswer?: OnUnleashAnswer;
 }
 
-/** A flag as it stands in the environment. */
+/** The state of a flag in the environment. */
 export interface StandingFlag {
   readonly enabled: boolean;
-  /** The largest share it asks for if it is on, 0–100. */
+  /** The largest share that it requests while it is on, 0–100. */
   readonly share: number;
   readonly strategies: number;
-  /** The groups its strategies name. */
+  /** The groups of its strategies. */
   readonly groups: readonly string[];
 }
 
 const TIMEOUT_MS = 5_000;
-/** Hosted servers and gateways limit how often they are asked: then it is asked again, at most so often. */
+/** Hosted servers and gateways limit the request rate. A limited request is repeated at most this often. */
 const MOST_WAITS = 3;
 const LONGEST_WAIT_MS = 60_000;
 const FIRST_WAIT_MS = 5_000;
 
 type Method = 'GET' | 'POST';
 
-/** Looks at flags of one environment of an Unleash server and changes them. All methods throw {@link UnleashError}. */
+/** Reads and changes flags of one environment of an Unleash server. All methods throw {@link UnleashError}. */
 export class UnleashAdmin {
   readonly #settings: AdminSettings;
   readonly #features: string;
@@ -51,7 +51,7 @@ export class UnleashAdmin {
     return this.#settings.environment;
   }
 
-  /** Undefined where the project has no such flag. */
+  /** Undefined if the project has no such flag. */
   async find(name: string): Promise<StandingFlag | undefined> {
     try {
       return standingOf(await this.#ask('GET', this.#pathOf(name)), this.#settings);
@@ -70,17 +70,17 @@ export class UnleashAdmin {
     await this.#ask('POST', `${this.#environmentOf(name)}/strategies`, body);
   }
 
-  /** Only with a strategy in place: without one Unleash adds one for everybody. */
+  /** Call it only for a flag with a strategy, because otherwise Unleash adds one for everyone. */
   async switchOn(name: string): Promise<void> {
     await this.#ask('POST', `${this.#environmentOf(name)}/on`);
   }
 
-  /** Its strategies stay as they are: a person sees what it asked for. */
+  /** Keeps the strategies, so that a person sees what the flag requested. */
   async switchOff(name: string): Promise<void> {
     await this.#ask('POST', `${this.#environmentOf(name)}/off`);
   }
 
-  /** Gives up what is under way. */
+  /** Aborts requests in progress. */
   stop(): void {
     this.#stopped.abort();
   }
@@ -110,7 +110,7 @@ export class UnleashAdmin {
     }
     const parsed = parseBody(text);
     answered?.('admin', parsed === undefined ? 'malformed' : 'ok');
-    if (parsed === undefined) throw new UnleashError('malformed', `${url} answered what is not JSON`);
+    if (parsed === undefined) throw new UnleashError('malformed', `the answer of ${url} is not JSON`);
     return parsed.value;
   }
 
@@ -121,7 +121,7 @@ export class UnleashAdmin {
         method,
         headers: { authorization: token, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
-        // A page to log in at is no answer.
+        // A redirect to a login page is not an answer.
         redirect: 'manual',
         signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       });
@@ -158,12 +158,12 @@ function waitOf(header: string | null): number | undefined {
 
 const HINTS: Readonly<Partial<Record<UnleashResult, string>>> = {
   unauthorized: ': the admin token is not accepted',
-  forbidden: ': the token may not change flags; an admin token, or a personal token of an editor, may',
+  forbidden: ': the token may not change flags; use an admin token, or a personal token of an editor',
 };
 
 const LONGEST_WORDS = 300;
 
-/** Unleash says well what is wrong; what a gateway before it says is not repeated. */
+/** Includes Unleash's own message, but not the text of a gateway in front of it. */
 function refusalOf(url: string, status: number, text: string): string {
   const hint = HINTS[resultOf(status)];
   const { message } = (parseBody(text)?.value ?? {}) as { readonly message?: unknown };
@@ -171,7 +171,7 @@ function refusalOf(url: string, status: number, text: string): string {
   return `${url} answered ${status}${hint ?? said}`;
 }
 
-/** Nothing is a good answer too: switches have none. */
+/** An empty body is valid too, because requests to switch a flag return none. */
 function parseBody(text: string): { readonly value: unknown } | undefined {
   if (text.trim() === '') return { value: undefined };
   try {
@@ -196,14 +196,14 @@ type Parameters = Readonly<Record<string, unknown>>;
 function standingOf(answer: unknown, { environment, project }: AdminSettings): StandingFlag {
   const { environments } = (answer ?? {}) as { readonly environments?: unknown };
   if (!Array.isArray(environments))
-    throw new UnleashError('malformed', 'Unleash shows a flag without environments');
+    throw new UnleashError('malformed', 'Unleash returned a flag without environments');
   const found = environments.find((one) => (one as Environment).name === environment) as
     Environment | undefined;
   if (found === undefined)
     throw new UnleashError('refused', `the project "${project}" has no environment "${environment}"`);
   const { enabled, strategies } = found;
   if (typeof enabled !== 'boolean' || !Array.isArray(strategies))
-    throw new UnleashError('malformed', 'Unleash shows an environment without its strategies');
+    throw new UnleashError('malformed', 'Unleash returned an environment without strategies');
   const working = strategies.filter(({ disabled }) => disabled !== true);
   const named = working.map(({ name, parameters }) => ({ name, parameters: parameters ?? {} }));
   const groups = named.map(({ parameters }) => parameters['groupId']);

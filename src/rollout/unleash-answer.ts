@@ -1,4 +1,4 @@
-/** How a request to Unleash ended, in closed words. */
+/** The possible results of a request to Unleash. */
 export const UNLEASH_RESULTS = [
   'ok',
   'not_modified',
@@ -16,13 +16,13 @@ export const UNLEASH_RESULTS = [
 
 export type UnleashResult = (typeof UNLEASH_RESULTS)[number];
 
-/** Which API: flags are read through `client`, and changed through `admin`. */
+/** The API: `client` reads flags, `admin` changes them. */
 export type UnleashApi = 'client' | 'admin';
 
-/** Told of every request, whatever became of it. */
+/** Called for every request, with its result. */
 export type OnUnleashAnswer = (api: UnleashApi, result: UnleashResult) => void;
 
-/** Why a request to Unleash came to nothing, in words that hold no token. */
+/** Why a request to Unleash failed. The message contains no token. */
 export class UnleashError extends Error {
   readonly result: UnleashResult;
 
@@ -47,14 +47,14 @@ export function resultOf(status: number): UnleashResult {
   return RESULTS[status] ?? (status >= 500 ? 'server_error' : 'refused');
 }
 
-/** What `fetch`, or the reading of a body, threw: late, or not reached. */
+/** Converts an error of `fetch`, or of reading a body: a timeout, or an unreachable server. */
 export function failureOf(url: string, cause: unknown, timeoutMs: number): UnleashError {
   const isLate = cause instanceof Error && cause.name === 'TimeoutError';
   if (isLate) return new UnleashError('timeout', `${url} did not answer within ${timeoutMs} ms`, { cause });
   return new UnleashError('unreachable', `${url} cannot be reached: ${reasonOf(cause)}`, { cause });
 }
 
-/** fetch says only "fetch failed"; what failed is its cause. */
+/** The message of fetch is only "fetch failed"; its cause has the reason. */
 function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   if (!(cause instanceof Error)) return String(cause);

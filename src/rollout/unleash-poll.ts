@@ -15,13 +15,13 @@ const SPEC_VERSION = '5.2.0';
 
 interface PolledFlags {
   readonly definitions: Definitions;
-  /** As the server spelled them. */
+  /** The server's original text. */
   readonly text: string;
 }
 
 type Poll = (signal: AbortSignal) => Promise<PolledFlags | undefined>;
 
-/** Asks a server for its flags. Resolves with nothing where they have not changed. @throws UnleashError naming URL and status or cause */
+/** Requests a server's flags. Resolves with undefined if they have not changed. @throws UnleashError with URL and status or cause */
 export function createUnleashPoll(settings: PollSettings): Poll {
   const url = `${settings.url.replace(/\/+$/, '')}/client/features`;
   let known: { readonly etag: string | undefined; readonly text: string } | undefined;
@@ -70,7 +70,7 @@ async function request(
     });
     const { status, headers } = response;
     if (status !== 200) await response.body?.cancel();
-    // Within the same timeout: a body may stop in its middle.
+    // Reading the body has the same timeout, because a body may stop half-way.
     const text = status === 200 ? await response.text() : '';
     return { status, text, etag: headers.get('etag') ?? undefined };
   } catch (cause) {
@@ -92,6 +92,6 @@ function parseAnswer(url: string, text: string): Definitions {
   try {
     return parseDefinitions(text);
   } catch (cause) {
-    throw new UnleashError('malformed', `${url} answered what is not in Unleash's client format`, { cause });
+    throw new UnleashError('malformed', `the answer of ${url} is not in Unleash's client format`, { cause });
   }
 }

@@ -8,18 +8,18 @@ import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-sou
 import { createUnleashPoll, type PollSettings } from './unleash-poll.ts';
 
 export interface UnleashFlagSettings extends PollSettings, FlagSourceListener {
-  /** For a start while the server is away. @defaultValue every flag is unknown until it answers */
+  /** For a start while the server is unreachable. @defaultValue every flag is unknown until the server answers */
   readonly lastKnown?: LastKnownFlags;
 }
 
 const FIRST_ANSWER_MS = 2_000;
-/** A request of the SDK's that is under way at the end holds the process up no longer than this. */
+/** At the end a request of the SDK delays the process by at most this time. */
 const METRICS_TIMEOUT_MS = 2_000;
 
 /**
- * Flags of an Unleash server, evaluated by its SDK. What was last known stays while the server cannot be read.
- * The asking is ours: the SDK's own stops for good at a 401 or 403, slows down to 165 s after errors of the server, and stays
- * slow for a while when they are over. A kill switch has to arrive within one interval.
+ * Flags of an Unleash server, evaluated by its SDK. The last known flags stay in effect while the server cannot be read.
+ * We poll ourselves, because a kill switch must arrive within one interval. The SDK's polling stops forever at a 401 or 403, slows
+ * down to 165 s after server errors, and stays slow for a while after they end.
  */
 export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
   const store = createDefinitionStore();
@@ -29,10 +29,10 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
     customHeaders: { Authorization: settings.apiToken },
     timeout: METRICS_TIMEOUT_MS,
   });
-  // Usage metrics are for the people who look at Unleash: losing them is nothing to report. Unheard, the SDK prints them.
+  // Lost usage metrics are not worth a report. Without a listener the SDK prints the error.
   unleash.on(UnleashEvents.Error, () => undefined);
   const poll = createUnleashPoll(settings);
-  const health = new FlagHealth(settings, 'not asked yet');
+  const health = new FlagHealth(settings, 'not read yet');
   const asking = createAsking(settings.refreshIntervalMs, async (signal) => {
     try {
       const polled = await poll(signal);
@@ -65,7 +65,7 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
   };
 }
 
-/** Takes the flags of the last run while the server has never answered. The journal may be away too: then it is tried again. */
+/** Uses the flags of the last run until the server answers. Tries again while the journal is away. */
 async function assumeLastKnown(
   lastKnown: LastKnownFlags | undefined,
   store: DefinitionStore,
@@ -73,7 +73,7 @@ async function assumeLastKnown(
 ): Promise<void> {
   if (store.version() > 0) return;
   const last = await lastKnown?.find().catch(() => undefined);
-  // The server may have answered meanwhile.
+  // The server may have answered in the meantime.
   if (last === undefined || store.version() > 0) return;
   health.assume(last);
   store.replace(last.definitions);
@@ -85,7 +85,7 @@ interface Asking {
   stop(): Promise<void>;
 }
 
-/** Asks, waits, asks again; one question at a time. */
+/** Polls at an interval, one request at a time. */
 function createAsking(intervalMs: number, ask: (signal: AbortSignal) => Promise<void>): Asking {
   const abort = new AbortController();
   let running = Promise.resolve();

@@ -3,7 +3,7 @@ import { GAUGES } from './gauge-definitions.ts';
 
 type AbInterval = readonly [value: number, lower: number, upper: number] | null;
 
-/** What an action's reads on both backends are to each other, between `lanes` and `paired`. */
+/** How an action's reads on both backends compare, between `lanes` and `paired`. */
 export interface AbGauges {
   readonly service: string;
   readonly action: string;
@@ -11,15 +11,15 @@ export interface AbGauges {
   readonly reads: Readonly<Record<string, number>>;
   readonly latencyRatio: Readonly<Record<string, AbInterval>>;
   readonly failureDifference: Readonly<Record<string, AbInterval>>;
-  /** p95 of the same reads, orchestrator less legacy, milliseconds. */
+  /** Difference of the p95 of the same reads, orchestrator minus legacy, milliseconds. */
   readonly p95DifferenceMs: AbInterval;
-  /** Most that its upper end may be. */
+  /** Limit of the upper end, milliseconds. */
   readonly p95LimitMs: number;
 }
 
 const BOUNDS = ['value', 'lower', 'upper'] as const;
 
-/** What is not known because too few lanes were seen is left out. */
+/** Omits values that are unknown because too few lanes were read. */
 export function observeArms(meter: Meter, arms: () => readonly AbGauges[]): void {
   const gauge = ({ name, description, unit }: { name: string; description: string; unit: string }) =>
     meter.createObservableGauge(name, { description, unit });

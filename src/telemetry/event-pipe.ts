@@ -4,11 +4,11 @@ import type { EventName, Listener } from '../engine/ports/events.ts';
 export interface EventPipeOptions {
   /** An open file descriptor that the parent process reads. */
   readonly fd: number;
-  /** The process stands still for ever once it has said this event: the parent can kill it at exactly that step. */
+  /** The process blocks forever after it has written this event, so that the parent can kill it at exactly that step. */
   readonly haltOn?: EventName;
 }
 
-/** Members of an event that say where it happened. Nothing else is written. */
+/** The members of an event that identify where it happened. No others are written. */
 const IDS = [
   'operationId',
   'service',
@@ -20,7 +20,7 @@ const IDS = [
   'result',
 ] as const;
 
-/** Says every event as one line of JSON, before the engine goes on. For crash tests. */
+/** Writes every event as one line of JSON before the engine continues. For crash tests. */
 export function createEventPipe({ fd, haltOn }: EventPipeOptions): Listener {
   return (name, event) => {
     writeLine(fd, lineOf(name, event));
@@ -41,7 +41,7 @@ function writeLine(fd: number, line: string): void {
     try {
       written += writeSync(fd, bytes, written);
     } catch (error) {
-      // A full pipe whose reader is slow; the line must be out before the engine goes on.
+      // The pipe is full because its reader is slow. The line must be written before the engine continues.
       if (!isFull(error)) throw error;
       pauseThread(1);
     }
@@ -56,7 +56,7 @@ function haltForEver(): never {
   for (;;) pauseThread(Infinity);
 }
 
-/** Blocks the whole thread: no timer, no socket, no promise goes on meanwhile. */
+/** Blocks the whole thread: no timer, socket or promise continues. */
 function pauseThread(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

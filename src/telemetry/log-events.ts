@@ -6,12 +6,12 @@ import { QuietLog } from './quiet-log.ts';
 
 type Level = 'warn' | 'info' | 'debug';
 
-/** What one event is in the log. `facts` names every member that is logged: what is added to an event later is not. */
+/** The log line of an event. `facts` lists every member that is logged, so that members added later are not logged by accident. */
 interface Entry<Name extends EventName> {
   readonly level: Level;
   readonly message: string;
   facts(event: MigrationEvents[Name]): object;
-  /** It can happen with every request: aggregated by service, see {@link QuietLog}. */
+  /** The event can occur with every request, so it is aggregated by service, see {@link QuietLog}. */
   readonly isFrequent?: true;
 }
 
@@ -25,17 +25,17 @@ const ENTRIES: Entries = {
   },
   'lane:stopped': {
     level: 'warn',
-    message: 'a lane is stopped; a person must decide',
+    message: 'a lane was stopped; a person must decide',
     facts: ({ service, lane, reason, lost }) => ({ service, lane, reason, lost }),
   },
   'lane:excepted': {
     level: 'warn',
-    message: 'a copy left out what the orchestrator refuses; reads of the lane stay on legacy',
+    message: 'a copy left out items that the orchestrator refuses; reads of the lane stay on legacy',
     facts: ({ service, lane, items, code, reason }) => ({ service, lane, items, code, reason }),
   },
   'lane:copy_failed': {
     level: 'warn',
-    message: 'copying a lane failed; it is tried again',
+    message: 'copying a lane failed and will be repeated',
     facts: ({ service, lane, reason, attempt, retryInMs }) => ({
       service,
       lane,
@@ -46,23 +46,23 @@ const ENTRIES: Entries = {
   },
   'lane:diverged': {
     level: 'warn',
-    message: 'a reconciliation found that the stores disagree about a lane',
+    message: 'a reconciliation found differences in a lane',
     facts: ({ service, lane, findings, lost, bypassed }) => ({ service, lane, findings, lost, bypassed }),
   },
   'run:failed': {
     level: 'warn',
-    message: 'a page of a run failed; it is tried again',
+    message: 'a page of a run failed and will be repeated',
     facts: ({ reason }) => ({ reason: printableReason(reason) }),
     isFrequent: true,
   },
   'run:finished': {
     level: 'info',
-    message: 'a run is finished',
+    message: 'a run has finished',
     facts: ({ run, kind }) => ({ run, kind }),
   },
   'delivery:failed': {
     level: 'warn',
-    message: 'a delivery to the secondary failed; it is tried again',
+    message: 'a delivery to the secondary failed and will be repeated',
     facts: ({ writes, attempt, retryInMs, reason }) => ({
       writes,
       attempt,
@@ -73,7 +73,7 @@ const ENTRIES: Entries = {
   },
   'comparison:deleted_returned': {
     level: 'warn',
-    message: 'the orchestrator returned items that were deleted',
+    message: 'the orchestrator returned deleted items',
     facts: ({ service, action, lane, operationId, items }) => ({ service, action, lane, operationId, items }),
   },
   'rule:expired': {
@@ -103,7 +103,7 @@ const ENTRIES: Entries = {
   },
   'write:repeated': {
     level: 'debug',
-    message: 'a write equals one whose agent got no reply',
+    message: 'a write repeats one whose agent got no reply',
     facts: ({ service, action, lane, operationId, result }) => ({
       service,
       action,
@@ -114,7 +114,7 @@ const ENTRIES: Entries = {
   },
   'write:named': {
     level: 'debug',
-    message: 'the items that a write names by place or condition were looked for',
+    message: 'resolved the items that a write names by place or condition',
     facts: ({ service, action, lane, operationId, result, reason = '' }) => ({
       service,
       action,
@@ -126,23 +126,23 @@ const ENTRIES: Entries = {
   },
   'guard:tripped': {
     level: 'warn',
-    message: 'the guard has tripped: reads go to legacy until a person releases the latch',
+    message: 'the guard has tripped; reads go to legacy until a person releases the latch',
     facts: ({ service, finding }) => ({ service, ...findingFacts(finding) }),
   },
   'guard:found': {
     level: 'warn',
-    message: 'the guard has found something that a person should look at',
+    message: 'the guard reports a problem; a person should look at it',
     facts: ({ service, finding }) => ({ service, ...findingFacts(finding) }),
   },
   'guard:flags_off': {
     level: 'info',
-    message: 'after the trip the flags are off where people see them',
+    message: 'the flags were switched off in Unleash after the trip',
     facts: ({ service, flags }) => ({ service, flags }),
   },
   'guard:flags_failed': {
     level: 'warn',
     message:
-      'the flags could not be switched off after the trip; it is tried again, and the latch holds all the same',
+      'the flags could not be switched off in Unleash after the trip; this will be repeated, and the latch keeps reads on legacy',
     facts: ({ service, reason }) => ({ service, reason: printableReason(reason) }),
   },
   'guard:released': {
@@ -158,23 +158,23 @@ const ENTRIES: Entries = {
   },
   'spill:began': {
     level: 'warn',
-    message: 'the journal is away: writes go to legacy and to the spill, reads come from legacy',
+    message: 'the journal is away; writes go to legacy and to the spill, and legacy answers reads',
     facts: ({ reason }) => ({ reason }),
   },
   'spill:failed': {
     level: 'warn',
-    message: 'a write was rejected: the journal is away and the spill cannot take it',
+    message: 'a write was rejected because the journal is away and the spill cannot store it',
     facts: ({ reason }) => ({ reason }),
     isFrequent: true,
   },
   'spill:replayed': {
     level: 'info',
-    message: 'the journal is back and holds all that was spilled; its lanes are copied',
+    message: 'the journal is back and holds every spilled write; their lanes will be copied',
     facts: ({ writes, durationMs }) => ({ writes, awayMs: Math.round(durationMs) }),
   },
   'spill:damaged': {
     level: 'warn',
-    message: 'part of the spill is not readable: it is kept as damaged-*.kept, and every lane is copied anew',
+    message: 'part of the spill is unreadable; it is kept as damaged-*.kept, and every lane will be copied again',
     facts: ({ services }) => ({ services }),
   },
   'backfill:failed': {
@@ -185,17 +185,17 @@ const ENTRIES: Entries = {
   },
   'coverage:began': {
     level: 'info',
-    message: 'writes are journaled from here on',
+    message: 'coverage began; writes are journaled now',
     facts: ({ service, number }) => ({ service, coverage: number }),
   },
   'coverage:ended': {
     level: 'info',
-    message: 'writes pass unjournaled from here on',
+    message: 'coverage ended; writes are no longer journaled',
     facts: ({ service, number }) => ({ service, coverage: number }),
   },
   'backfill:queued': {
     level: 'info',
-    message: 'the owners are listed; lanes that are not seeded will be copied',
+    message: 'the owners of a service are listed; lanes that are not seeded will be copied',
     facts: ({ service, owners, lanes }) => ({ service, owners, lanes }),
   },
   'lane:copied': {
@@ -238,7 +238,7 @@ class EventLog {
   }
 }
 
-/** Logs what an operator must know. No line per request, and nothing of what a memory holds. */
+/** Logs what an operator must know. It writes no line per request, and no content of memories. */
 export function createLogListener(log: Logger): Listener {
   const events = new EventLog(log);
   return (name, event) => events.say(name, event);

@@ -2,9 +2,9 @@ import pino, { type LevelWithSilent, type Logger } from 'pino';
 
 export interface LogOptions {
   readonly level: LevelWithSilent;
-  /** Lines for people instead of JSON. For a terminal; slower, and formatted in a worker thread. */
+  /** Readable lines instead of JSON, for a terminal. Slower; formatted in a worker thread. */
   readonly pretty: boolean;
-  /** Put on every line. */
+  /** The `name` of every line. */
   readonly name: string;
 }
 
@@ -21,7 +21,7 @@ export function createLog({ level, pretty, name }: LogOptions): Logger {
   return pino(options, pino.transport({ target: 'pino-pretty', options: looks }));
 }
 
-// pino's own serializer copies every member of an error; a database's error has the rows and parameters in them.
+// pino's own serializer copies every member of an error, and a database error contains rows and parameters.
 function printableError(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name: type, message, stack } = error;

@@ -1,13 +1,13 @@
 import type { Meter } from '@opentelemetry/api';
 import { GAUGES } from './gauge-definitions.ts';
 
-/** What this replica knows by itself, without the journal. */
+/** Values that this replica knows without the journal. */
 export interface MemoryGauges {
   /** By `live` and `silent`. */
   readonly replicas: Readonly<Record<'live' | 'silent', number>>;
   /** Agents that asked in the last hour, by service. */
   readonly agentsSeen: ReadonlyMap<string, number>;
-  /** Comparison rules that are off because their day has come, by service. */
+  /** Expired comparison rules, by service. */
   readonly expiredRules: ReadonlyMap<string, number>;
 }
 

@@ -1,4 +1,4 @@
-/** What is measured, in the words of Prometheus. Every label's values are a closed set; never an owner, a lane or an id. */
+/** A metric of Prometheus. The values of every label are a closed set, and never an owner, a lane or an id. */
 export interface MetricDefinition {
   readonly name: `crossfade_${string}`;
   readonly description: string;
@@ -8,7 +8,7 @@ export interface MetricDefinition {
 }
 
 export interface HistogramDefinition extends MetricDefinition {
-  /** Upper ends of the buckets, in the unit. */
+  /** Upper bounds of the buckets, in the metric's unit. */
   readonly boundaries: readonly number[];
 }
 
@@ -17,58 +17,58 @@ const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 const ADDED_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.025, 0.1, 1,
 ];
-/** A delivery waits for the outage of the secondary to end. */
+/** A delivery can wait for the end of an outage of the secondary. */
 const LAG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200];
 
-/** Rising numbers. Prometheus shows each with `_total` behind its name. */
+/** Counters. Prometheus adds `_total` to each name. */
 export const COUNTERS = {
   operations: {
     name: 'crossfade_operations',
-    description: 'Agent requests that were answered, by how they ended for the agent',
+    description: 'Answered agent requests, by result for the agent',
     unit: '{operation}',
     labels: ['service', 'action', 'kind', 'status'],
   },
   badInput: {
     name: 'crossfade_bad_input',
-    description: 'Requests that the proxy refused because a legacy service would have choked on them',
+    description: 'Requests that the proxy refused because they could crash or block a legacy service',
     unit: '{request}',
     labels: ['service', 'problem'],
   },
   backendCalls: {
     name: 'crossfade_backend_calls',
-    description: 'Calls of a backend, by purpose and by how they ended',
+    description: 'Calls to a backend, by purpose and result',
     unit: '{call}',
     labels: ['service', 'backend', 'purpose', 'result'],
   },
   writes: {
     name: 'crossfade_writes',
-    description: 'Journaled writes, by what is known of their effect on the primary',
+    description: 'Journaled writes, by outcome on the primary',
     unit: '{write}',
     labels: ['service', 'outcome'],
   },
   repeatedWrites: {
     name: 'crossfade_repeated_writes',
     description:
-      'Writes that equal one whose agent got no reply: answered from the reply kept, told to come again, or sent as suspected duplicates',
+      'Writes that repeat one whose agent got no reply: answered with the kept reply, asked to retry later, or sent as suspected duplicates',
     unit: '{write}',
     labels: ['service', 'result'],
   },
   namedWrites: {
     name: 'crossfade_named_writes',
     description:
-      'Writes that name items by place or condition, by whether these could be found before they were sent',
+      'Writes that name items by place or condition, by whether the items could be determined before the write was sent',
     unit: '{write}',
     labels: ['service', 'result'],
   },
   deliveries: {
     name: 'crossfade_deliveries',
-    description: 'Writes that reached the secondary, by what they did there',
+    description: 'Writes delivered to the secondary, by their effect there',
     unit: '{write}',
     labels: ['service', 'result'],
   },
   deliveryFailures: {
     name: 'crossfade_delivery_failures',
-    description: 'Attempts to deliver a batch that failed and are repeated',
+    description: 'Failed attempts to deliver a batch, which are repeated',
     unit: '{attempt}',
     labels: [],
   },
@@ -86,25 +86,25 @@ export const COUNTERS = {
   },
   spilled: {
     name: 'crossfade_spilled_writes',
-    description: 'Writes that were noted down beside the journal while that was away',
+    description: 'Writes spilled to disk while the journal was away',
     unit: '{write}',
     labels: ['service'],
   },
   spillFailures: {
     name: 'crossfade_spill_failures',
-    description: 'Writes that were rejected because the spill could not take them, by reason',
+    description: 'Writes rejected because the spill could not store them, by reason',
     unit: '{write}',
     labels: ['reason'],
   },
   spillReplayed: {
     name: 'crossfade_spill_replayed_writes',
-    description: 'Spilled writes that the journal holds since',
+    description: 'Spilled writes that the journal has taken over',
     unit: '{write}',
     labels: [],
   },
   lanesDirtied: {
     name: 'crossfade_lanes_dirtied',
-    description: 'Times that the history of a lane became uncertain',
+    description: 'Number of times that a lane became dirty',
     unit: '{lane}',
     labels: ['service', 'reason'],
   },
@@ -116,7 +116,7 @@ export const COUNTERS = {
   },
   copyFailures: {
     name: 'crossfade_lane_copy_failures',
-    description: 'Copies of a lane that failed and are repeated',
+    description: 'Failed copies of a lane, which are repeated',
     unit: '{attempt}',
     labels: ['service'],
   },
@@ -134,32 +134,32 @@ export const COUNTERS = {
   },
   itemsForgotten: {
     name: 'crossfade_items_forgotten',
-    description: 'Items that the legacy service has forgotten by its own rules',
+    description: 'Items that the legacy service forgot by its declared retention',
     unit: '{item}',
     labels: ['service'],
   },
   itemsLost: {
     name: 'crossfade_items_lost',
-    description: 'Items that vanished from the primary and that no rule accounts for',
+    description: 'Items that disappeared from the primary without an explanation',
     unit: '{item}',
     labels: ['service'],
   },
   lanesDiverged: {
     name: 'crossfade_lanes_diverged',
     description:
-      'Lanes that a reconciliation of this replica found unequal, by whether somebody wrote to legacy past the proxy',
+      'Lanes that a reconciliation of this replica found different, by whether a writer bypassed the proxy',
     unit: '{lane}',
     labels: ['service', 'bypassed'],
   },
   runsFinished: {
     name: 'crossfade_runs_finished',
-    description: 'Backfills, reconciliations and repairs whose last page this replica did',
+    description: 'Backfills, reconciliations and repairs that this replica finished',
     unit: '{run}',
     labels: ['kind'],
   },
   runFailures: {
     name: 'crossfade_run_failures',
-    description: 'Pages and listings of runs that failed and are tried again',
+    description: 'Failed pages and listings of runs, which are repeated',
     unit: '{failure}',
     labels: [],
   },
@@ -172,13 +172,13 @@ export const COUNTERS = {
   comparisonRepeats: {
     name: 'crossfade_comparison_repeats',
     description:
-      'Shadow reads that showed again what was compared within a quarter of an hour: no further proof',
+      'Shadow reads that repeated a comparison of the last 15 minutes, and so are no further evidence',
     unit: '{comparison}',
     labels: ['service', 'action'],
   },
   laneComparisons: {
     name: 'crossfade_lane_comparisons',
-    description: 'Lanes compared whole because of a read that does something to legacy, by verdict',
+    description: 'Whole lanes compared because of a read with side effects on legacy, by verdict',
     unit: '{comparison}',
     labels: ['service', 'verdict'],
   },
@@ -190,7 +190,7 @@ export const COUNTERS = {
   },
   deletedReturned: {
     name: 'crossfade_deleted_items_returned',
-    description: 'Items that the orchestrator returned although they were deleted',
+    description: 'Deleted items that the orchestrator returned',
     unit: '{item}',
     labels: ['service'],
   },
@@ -202,26 +202,26 @@ export const COUNTERS = {
   },
   shadowDropped: {
     name: 'crossfade_shadow_reads_dropped',
-    description: 'Shadow reads and comparisons of whole lanes that were not made, by reason',
+    description: 'Shadow reads and comparisons of whole lanes that were skipped, by reason',
     unit: '{read}',
     labels: ['service', 'reason'],
   },
   guardTrips: {
     name: 'crossfade_guard_trips',
-    description: 'Times that the guard sent the reads of a service back to legacy, by trigger',
+    description: 'Trips: the guard sent the reads of a service back to legacy, by trigger',
     unit: '{trip}',
     labels: ['service', 'trigger'],
   },
   flagsOffFailures: {
     name: 'crossfade_flags_off_failures',
     description:
-      'Attempts to switch flags off after a trip that failed and are repeated; the latch holds all the same',
+      'Failed attempts to switch flags off after a trip, which are repeated; the latch still keeps reads on legacy',
     unit: '{attempt}',
     labels: ['service'],
   },
   readsFellBack: {
     name: 'crossfade_reads_fell_back',
-    description: 'Reads that the orchestrator was to answer and legacy answered, by reason',
+    description: 'Fallbacks: reads that legacy answered instead of the orchestrator, by reason',
     unit: '{read}',
     labels: ['service', 'reason'],
   },
@@ -230,35 +230,35 @@ export const COUNTERS = {
 export const HISTOGRAMS = {
   operationDuration: {
     name: 'crossfade_operation_duration_seconds',
-    description: 'From receiving a request to its reply',
+    description: 'Time from receiving a request to its reply',
     unit: 's',
     labels: ['service', 'action', 'kind'],
     boundaries: LATENCY_SECONDS,
   },
   primaryDuration: {
     name: 'crossfade_primary_duration_seconds',
-    description: 'The part of an operation spent waiting for the primary',
+    description: 'Time that an operation waits for the primary',
     unit: 's',
     labels: ['service', 'kind', 'backend'],
     boundaries: LATENCY_SECONDS,
   },
   addedDuration: {
     name: 'crossfade_added_duration_seconds',
-    description: 'The part of an operation that was not spent waiting for the primary: what the proxy costs',
+    description: 'Time that the proxy adds to an operation: everything except waiting for the primary',
     unit: 's',
     labels: ['service', 'kind'],
     boundaries: ADDED_SECONDS,
   },
   backendCallDuration: {
     name: 'crossfade_backend_call_duration_seconds',
-    description: 'Duration of a call of a backend',
+    description: 'Duration of a call to a backend',
     unit: 's',
     labels: ['service', 'backend', 'purpose', 'result'],
     boundaries: LATENCY_SECONDS,
   },
   journalCommitDuration: {
     name: 'crossfade_journal_commit_duration_seconds',
-    description: 'From handing an intent to the journal until it is durable',
+    description: 'Time until a write intent is durable in the journal',
     unit: 's',
     labels: ['service'],
     boundaries: LATENCY_SECONDS,
@@ -266,14 +266,14 @@ export const HISTOGRAMS = {
   readDeliveryWait: {
     name: 'crossfade_read_delivery_wait_seconds',
     description:
-      'From the moment a cut-over read asks for the deliveries that it needs until they are on the secondary',
+      'Time that a read by the orchestrator waits for the delivery of earlier writes',
     unit: 's',
     labels: ['service'],
     boundaries: LATENCY_SECONDS,
   },
   deliveryLag: {
     name: 'crossfade_delivery_lag_seconds',
-    description: 'From accepting a write until it is on the secondary',
+    description: 'Time from accepting a write until it is on the secondary',
     unit: 's',
     labels: ['service'],
     boundaries: LAG_SECONDS,

@@ -19,7 +19,7 @@ function seriesOf<Name extends string>(
   >;
 }
 
-/** Counts and measures events. Counters are plain numbers, read when somebody scrapes; only histograms are recorded at once. */
+/** Counts and measures events. Counters are plain numbers that a scrape reads; only histograms are recorded at once. */
 export class MetricRecorder {
   readonly counters = seriesOf(COUNTERS);
   readonly coverage = new LabelSeries(GAUGES.coverage.labels);
@@ -128,7 +128,7 @@ export class MetricRecorder {
     this.counters.operations.at(service).at(action).at(kind).at(status).total += 1;
     const { labels } = this.#measured.operationDuration.at(service).at(action).at(kind);
     this.#histograms.operationDuration.record(durationMs / MS_PER_SECOND, labels);
-    // Without a primary's answer there is nothing that the proxy's part could be told from.
+    // Without an answer of the primary the proxy's own part is unknown.
     if (backend === undefined) return;
     const primary = this.#measured.primaryDuration.at(service).at(kind).at(backend);
     this.#histograms.primaryDuration.record(primaryMs / MS_PER_SECOND, primary.labels);

@@ -17,7 +17,7 @@ import { observeMemoryGauges, type MemoryGauges } from './memory-gauges.ts';
 import { observeRuns, RUN_GAUGES } from './run-gauges.ts';
 import { MetricRecorder, type Histograms } from './metric-recorder.ts';
 
-/** What is not told by events and is asked for when somebody scrapes. */
+/** Values that no event reports and that are queried at every scrape. */
 interface Gauges {
   readonly pendingDeliveries: number;
   readonly copiesWaiting: number;
@@ -27,7 +27,7 @@ interface Gauges {
   readonly runs?: RunFigures;
 }
 
-/** What is left of a service's flags. */
+/** The flags of a service after interlocks and latch. */
 interface GuardedGauges {
   readonly isLatched: boolean;
   /** Its flags are still to be switched off in Unleash. */
@@ -38,21 +38,21 @@ interface GuardedGauges {
 
 export interface Metrics {
   readonly listener: Listener;
-  /** Prometheus text. What cannot be asked for, because the database is away, is left out; the rest is there. */
+  /** Prometheus text. Values that cannot be queried because the database is away are omitted. */
   render(): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** How the flags are known. */
+/** Whether the flags are current. */
 export interface FlagGauges {
   readonly fresh: boolean;
   readonly ageMs?: number;
   readonly requests: readonly { readonly api: string; readonly result: string; readonly total: number }[];
 }
 
-/** What became of the daily reports. */
+/** The daily reports and their deliveries. */
 interface ReportGauges {
-  /** Undefined while there is none, or nobody knows. */
+  /** Undefined if there is none, or it is unknown. */
   readonly lastMadeAtMs: number | undefined;
   readonly failedDeliveries: ReadonlyMap<string, number>;
 }
@@ -63,11 +63,11 @@ export interface MetricsOptions {
   readonly flags: () => FlagGauges;
   readonly reports: () => ReportGauges;
   readonly known?: () => MemoryGauges;
-  /** Undefined where nothing is ever spilled. */
+  /** Undefined if the proxy has no spill. */
   readonly spill: () => SpillStatus | undefined;
 }
 
-/** A scrape waits no longer for the gauges. */
+/** Longest time that a scrape waits for the gauges. */
 const COLLECT_TIMEOUT_MS = 5_000;
 
 /** OpenTelemetry metrics, recorded by hand from events. Registers nothing globally and detects no resource. */
@@ -103,7 +103,7 @@ function createHistograms(meter: Meter): Histograms {
   return Object.fromEntries<Histogram>(made) as Histograms;
 }
 
-/** Every combination's number is read when somebody scrapes: counting costs one addition. */
+/** A scrape reads the number of every combination, so counting costs only one addition. */
 function observeCounters(meter: Meter, { counters, coverage }: MetricRecorder): void {
   for (const key of Object.keys(COUNTERS) as (keyof typeof COUNTERS)[]) {
     const { name, description, unit } = COUNTERS[key];
@@ -128,7 +128,7 @@ function observeMemory(meter: Meter): void {
   gauge.addCallback((result) => result.observe(process.memoryUsage.rss()));
 }
 
-/** Known without the journal: it is away when this matters. */
+/** Does not need the journal, because it is away when these values matter. */
 function observeSpill(meter: Meter, spill: () => SpillStatus | undefined): void {
   const observed = [
     [GAUGES.spilling, ({ isSpilling }: SpillStatus) => (isSpilling ? 1 : 0)],
@@ -184,9 +184,9 @@ const ASKED = [
   ...RUN_GAUGES,
 ] as const;
 
-/** The gauges that somebody must be asked for at every scrape. */
+/** The gauges that are queried at every scrape. */
 class AskedGauges {
-  /** Whether the last answer came. OpenTelemetry would go on showing the values of the one before. */
+  /** Whether the last query succeeded. Otherwise OpenTelemetry would still show the values of the one before. */
   isKnown = false;
   readonly #ask: () => Promise<Gauges> | Gauges;
   readonly #observables: Readonly<Record<(typeof ASKED)[number], Observable>>;
@@ -204,7 +204,7 @@ class AskedGauges {
     );
   }
 
-  /** What was collected without the gauges that are not known. */
+  /** The collected metrics without the unknown gauges. */
   leftOut({ resource, scopeMetrics }: ResourceMetrics): ResourceMetrics {
     const names = new Set<string>(ASKED.map((key) => GAUGES[key].name));
     return {
@@ -259,7 +259,7 @@ class AskedGauges {
   }
 }
 
-/** By reason: 1 where it holds the flag as a whole, else how many of its actions it holds. */
+/** By interlock: 1 if it lowers the flag as a whole, otherwise the number of actions that it lowers. */
 function heldBy({ flags, actions }: InterlockVerdict, flag: ServiceFlag): Map<InterlockWord, number> {
   const ofActions = flag === 'read-cutover' ? Object.values(actions).flatMap(({ reasons }) => reasons) : [];
   const held = new Map<InterlockWord, number>();

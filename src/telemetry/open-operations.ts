@@ -1,21 +1,21 @@
 import type { Span } from '@opentelemetry/api';
 import type { OperationId } from '../domain/ids.ts';
 
-/** Sampled operations that more may be told about. */
+/** Largest number of sampled operations that are kept open for later events. */
 const MOST_OPEN = 2_000;
-/** Deliveries and comparisons that come later belong to no trace any more. */
+/** Deliveries and comparisons after this time are not traced. */
 const OPEN_MS = 60_000;
 
-/** A sampled operation: its span, and what turns the engine's instants into wall-clock time. */
+/** A sampled operation: its span, and the offset from the engine's instants to wall-clock time. */
 export interface OpenOperation {
   readonly span: Span;
   readonly startedAtMs: number;
-  /** Added to an instant of the monotonic clock it gives milliseconds since 1970. */
+  /** Add it to an instant of the monotonic clock to get milliseconds since 1970. */
   readonly epochOffsetMs: number;
   isReplied: boolean;
 }
 
-/** The sampled operations of the last minute, bounded: the oldest leave first, and a span that was not ended is ended then. */
+/** The sampled operations of the last minute, bounded. The oldest are removed first, and an open span is ended then. */
 export class OpenOperations {
   readonly #open = new Map<OperationId, OpenOperation>();
 

@@ -1,8 +1,8 @@
 const MOST_CHARACTERS = 300;
 
 /**
- * A failure's message as a log may have it: one line, bounded, and without the piece of the text that JSON.parse puts into its
- * messages (`Unexpected token 'x', "..." is not valid JSON`), which may be a piece of a memory.
+ * A failure's message in a form that may be logged: one line, bounded, and without the quoted text of JSON.parse
+ * (`Unexpected token 'x', "..." is not valid JSON`), which may be part of a memory.
  */
 export function printableReason(reason: string): string {
   const oneLine = reason.replaceAll(/\s+/g, ' ');

@@ -8,8 +8,8 @@ interface Line {
 }
 
 /**
- * For what can happen with every request. Of each key it says the first at once, and then at most one line per 5 s: the newest,
- * with the count of those it stands for.
+ * For events that can occur with every request. It logs the first event of a key at once, and then at most one line per 5 s: the newest
+ * event, with the number of events that the line stands for.
  */
 export class QuietLog {
   readonly #lines = new Map<string, Line>();
@@ -24,14 +24,14 @@ export class QuietLog {
 
   #flush(key: string, line: Line): void {
     line.timer = undefined;
-    // Quiet for a while: keys do not pile up.
+    // No event for a while, so the key is removed and keys do not pile up.
     if (line.count === 0) {
       this.#lines.delete(key);
       return;
     }
     line.say({ ...line.newest, count: line.count });
     line.count = 0;
-    // Must not keep a process alive that has nothing else to do.
+    // The timer must not keep the process alive.
     line.timer = setTimeout(() => this.#flush(key, line), QUIET_MS).unref();
   }
 }

@@ -5,7 +5,7 @@ export const RUN_GAUGES = ['openRuns', 'runLanes', 'lastRun', 'divergentLanes', 
 
 type RunObservables = Readonly<Record<(typeof RUN_GAUGES)[number], Observable>>;
 
-/** How runs stand, and what they have found. */
+/** The progress of runs, and their findings. */
 export function observeRuns(
   result: BatchObservableResult,
   gauges: RunObservables,

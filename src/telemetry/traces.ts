@@ -17,7 +17,7 @@ import { OpenOperations, type OpenOperation } from './open-operations.ts';
 export interface TracesOptions {
   /** Share of operations that are traced, 0–1. */
   readonly sampleRatio: number;
-  /** Takes OTLP over HTTP: `http://localhost:4318`, or with a path of its own. Without one nothing is traced. */
+  /** OTLP over HTTP, such as `http://localhost:4318`, optionally with a path. Without an endpoint nothing is traced. */
   readonly endpoint: string | undefined;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
@@ -25,15 +25,15 @@ export interface TracesOptions {
 
 export interface Traces {
   readonly listener: Listener;
-  /** The W3C trace context of an operation that is traced, for calls made on its behalf. */
+  /** The W3C trace context of a traced operation, for calls on its behalf. */
   traceparentOf(operation: OperationId): string | undefined;
-  /** Exports what is left. */
+  /** Exports the remaining spans. */
   stop(): Promise<void>;
 }
 
 type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
 
-/** A part of an operation, in the engine's instants. */
+/** A part of an operation, with the engine's instants. */
 interface Part {
   readonly name: string;
   readonly startedAtMs: number;
@@ -43,10 +43,10 @@ interface Part {
   readonly attributes: Attributes;
 }
 
-/** One trace per sampled operation, made from events with the times they carry. Nothing is instrumented or detected by itself. */
+/** One trace per sampled operation, made from events and their times. There is no automatic instrumentation. */
 export function createTraces({ sampleRatio, endpoint, random }: TracesOptions): Traces {
   if (endpoint === undefined || sampleRatio <= 0) return NO_TRACES;
-  // Everything is named: what is left out, the SDK takes from the environment or exports to localhost unasked.
+  // Every option is set, because the SDK reads missing ones from the environment, or exports to localhost.
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({ 'service.name': 'crossfade' }),
     spanProcessors: [
@@ -71,7 +71,7 @@ export function createTraces({ sampleRatio, endpoint, random }: TracesOptions): 
   };
 }
 
-/** A collector's bare address means its usual path, as everywhere in OpenTelemetry. */
+/** Adds the usual path to a collector's bare address, as elsewhere in OpenTelemetry. */
 function tracesUrl(endpoint: string): string {
   const url = new URL(endpoint);
   if (url.pathname === '/') url.pathname = '/v1/traces';
@@ -123,13 +123,13 @@ class Tracing {
 
   traceparentOf(operation: OperationId): string | undefined {
     const context = this.#open.get(operation)?.span.spanContext();
-    // Version 00, and the flag that says the trace is recorded: only sampled operations are open here.
+    // Version 00, and the flag for a recorded trace, because only sampled operations are open here.
     return context === undefined ? undefined : `00-${context.traceId}-${context.spanId}-01`;
   }
 
   #received({ operationId, service, action, kind, atMs }: MigrationEvents['operation:received']): void {
     if (!this.#isSampled()) return;
-    // Taken anew each time: the wall clock may be set while the process runs.
+    // Computed each time, because the wall clock may be changed while the process runs.
     const epochOffsetMs = Date.now() - performance.now();
     const attributes = {
       'crossfade.operation_id': operationId,
@@ -227,7 +227,7 @@ class Tracing {
   }
 }
 
-/** Of what ended at this moment. Events are said synchronously. */
+/** The time span of a part that ends now. Events are emitted synchronously. */
 function untilNow(durationMs: number): Pick<Part, 'startedAtMs' | 'endedAtMs'> {
   const endedAtMs = performance.now();
   return { startedAtMs: endedAtMs - durationMs, endedAtMs };
