@@ -110,7 +110,7 @@ function addressed<M extends Pick<Message, 'members'>>(message: M, action: strin
   if (action === undefined) return message;
   const given = message.members['action'];
   if (given !== undefined && given !== action)
-    throw new ValidationError('The action of the message is not the one of the address', {
+    throw new ValidationError('The action of the message differs from the action in the URL', {
       code: 'invalid_request',
     });
   return { ...message, members: { ...message.members, action } };

@@ -66,7 +66,7 @@ export function createAccessLog(settings: AccessLogSettings, parts: AccessLogPar
       await flush(queue, parts);
       clearTimeout(timer);
       const dropped = queue.dropped + queue.waiting.length;
-      if (dropped > 0) parts.log.warn({ dropped }, 'Entries of the access log were lost');
+      if (dropped > 0) parts.log.warn({ dropped }, 'Entries of the access log were dropped');
     },
   };
 }
@@ -82,7 +82,7 @@ async function flushSome(queue: Queue, { database, log }: AccessLogParts): Promi
     await writeEntries(database, entries);
     queue.isFailing = false;
   } catch (error) {
-    if (!queue.isFailing) log.warn(`The access log could not be written: ${messageOf(error)}`);
+    if (!queue.isFailing) log.warn(`Writing the access log failed and will be repeated: ${messageOf(error)}`);
     queue.isFailing = true;
     if (!REFUSED.test(sqlstateOf(error) ?? '')) return false;
     queue.dropped += entries.length;

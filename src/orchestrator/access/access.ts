@@ -65,7 +65,7 @@ export function createAccess(settings: AccessSettings, parts: AccessParts): Acce
 async function warnWithoutKeys({ database, log }: AccessParts): Promise<void> {
   const keys = await listKeys(database);
   if (!keys.some(({ revoked_at: revoked }) => revoked === null))
-    log.warn('There is no access key yet: crossfade orchestrator keys create <agent> --role admin');
+    log.warn('No access key exists: create one with crossfade orchestrator keys create <agent> --role admin');
 }
 
 type Door = Pick<Access, 'identify' | 'permit'>;

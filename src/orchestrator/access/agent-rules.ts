@@ -56,7 +56,7 @@ export const AGENT_RULES: { readonly [A in Action]: Rule<A> } = {
   },
   bulk_delete: ({ sessionId, action }, _agent, claims) => {
     if (sessionId === '')
-      throw denied(`${action} over all sessions of a user is not for keys of the role agent`, 'role');
+      throw denied(`${action} over all sessions of a user is not allowed for keys of the role agent`, 'role');
     claims.seen.add(sessionId);
     claims.sole.add(sessionId);
   },
@@ -102,7 +102,7 @@ export const AGENT_RULES: { readonly [A in Action]: Rule<A> } = {
 export const WITHOUT_KEY: ReadonlySet<unknown> = new Set<Action>(['health', 'ping', 'health_check']);
 
 function notForAgents({ action }: Request): never {
-  throw denied(`${action} is not for keys of the role agent`, 'role');
+  throw denied(`${action} is not allowed for keys of the role agent`, 'role');
 }
 
 function seesSession({ sessionId }: Request, _agent: Identity, claims: Claims): void {
@@ -130,7 +130,7 @@ function ownState(
   claims: Claims,
 ): void {
   if (payload.agent_id !== agent.id)
-    throw denied('An agent has its own state only', 'foreign_agent', { agent_id: payload.agent_id });
+    throw denied('An agent can only access its own state', 'foreign_agent', { agent_id: payload.agent_id });
   claims.seen.add(sessionId);
 }
 
@@ -145,6 +145,6 @@ function ownName(content: object, agent: Identity): void {
 function ownUser(user: string | undefined, agent: Identity): void {
   if (user === undefined ? agent.users.has(ALL_USERS) : seesUser(agent, user)) return;
   const message =
-    user === undefined ? 'The key is not for all users: name a user_id' : 'The key is not for this user';
+    user === undefined ? 'The key does not cover all users: give a user_id' : 'The key does not cover this user';
   throw denied(message, 'foreign_user', { user_id: user ?? null });
 }

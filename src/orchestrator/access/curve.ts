@@ -23,7 +23,7 @@ export interface Curve {
 const ZAP_ADDRESS = 'inproc://zeromq.zap.01';
 const ZAP_VERSION = '1.0';
 const OK = ['200', 'OK'] as const;
-const UNKNOWN_CLIENT = ['400', 'The public key is not on the list'] as const;
+const UNKNOWN_CLIENT = ['400', 'The public key is not on the list of clients'] as const;
 const BROKEN_LIST = ['500', 'The list of clients cannot be read'] as const;
 
 /** Undefined where it is not asked for. */
@@ -67,7 +67,7 @@ function createCurve(settings: CurveSettings, onProblem: (message: string) => vo
       const secretKey = (await read(settings.secretKeyFile, 'access.curveSecretKeyFile')).trim();
       if (!isCurveKey(secretKey))
         throw new Error(
-          `access.curveSecretKeyFile ${settings.secretKeyFile} holds no CURVE key (40 characters)`,
+          `access.curveSecretKeyFile ${settings.secretKeyFile} does not contain a CURVE key (40 characters): create one with crossfade orchestrator keys curve`,
         );
       await readClients(settings.clientsFile);
       // Without somebody who answers, libzmq would let every client in: first the handler, then the front.
@@ -91,7 +91,7 @@ async function readClients(path: string): Promise<ReadonlySet<string>> {
     if (line === '' || line.startsWith('# ')) continue;
     const [key = ''] = line.split(/\s+/);
     if (!isCurveKey(key))
-      throw new Error(`Line ${index + 1} of ${path} does not begin with a CURVE public key`);
+      throw new Error(`${path}:${index + 1}: the line must start with a CURVE public key (40 characters)`);
     clients.add(key);
   }
   return clients;

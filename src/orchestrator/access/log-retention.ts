@@ -39,7 +39,7 @@ export function createLogRetention(
 
   function run(): void {
     running = purge().catch((error: unknown) =>
-      log.warn(`The access log could not be purged: ${messageOf(error)}`),
+      log.warn(`Purging the access log failed: ${messageOf(error)}`),
     );
   }
 

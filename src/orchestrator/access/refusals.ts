@@ -5,7 +5,7 @@ export type KeyProblem = 'key_missing' | 'key_unknown' | 'key_revoked' | 'key_ex
 
 const SAYINGS: Readonly<Record<KeyProblem, string>> = {
   key_missing: 'An API key is required: auth.key of the message, or the Authorization: Bearer header',
-  key_unknown: 'The API key is not known',
+  key_unknown: 'Unknown API key',
   key_revoked: 'The API key was revoked',
   key_expired: 'The API key has expired',
 };
@@ -35,7 +35,7 @@ export function denied(
 }
 
 export function tooFast(retryAfterMs: number): OperationError {
-  return new OperationError(`Too many requests with this key: try again in ${retryAfterMs} ms`, {
+  return new OperationError(`Too many requests with this key: retry after ${retryAfterMs} ms`, {
     code: 'rate_limit_exceeded',
     effect: 'not_applied',
     details: { retry_after_ms: retryAfterMs },

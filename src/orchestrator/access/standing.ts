@@ -84,12 +84,12 @@ function refuseSession(fact: SessionFacts, agent: Identity, claims: Claims): voi
   const details = { session_id: fact.session_id };
   const holds = fact.opened || seesUser(agent, fact.user_id);
   if (claims.seen.has(fact.session_id) && !isSeen(fact, agent))
-    throw denied('The session is not one that this agent sees', 'foreign_session', details);
+    throw denied('The agent of this key cannot see the session', 'foreign_session', details);
   if (claims.held.has(fact.session_id) && !holds)
     throw denied('The session was opened by another agent', 'foreign_session', details);
   if (fact.shared)
     throw denied(
-      'The session holds memories of other agents: delete your own one by one',
+      'The session contains memories of other agents: delete your own memories one by one',
       'foreign_memory',
       details,
     );

@@ -52,5 +52,5 @@ export function createCache({ settings, log, onLookup, cover }: CacheParts): Cac
 
 function told(log: Logger, isUp: boolean, reason: string): void {
   if (isUp) log.info('Redis answers again');
-  else log.warn({ reason }, 'Redis does not answer: answers are read from the database');
+  else log.warn({ reason }, 'Redis does not answer; answers are read from the database');
 }

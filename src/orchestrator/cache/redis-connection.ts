@@ -29,7 +29,7 @@ export class RedisConnection {
   readonly #breaker: CircuitBreakerPolicy;
   readonly #policy: IPolicy;
   #client: RedisClientType | undefined;
-  #lastError = 'it was never reached';
+  #lastError = 'never connected';
   #restsUntilMs = 0;
   #isOut = false;
 

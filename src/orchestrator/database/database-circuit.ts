@@ -47,7 +47,7 @@ export function createDatabaseCircuit(
     },
     async run(work) {
       if (isResting())
-        throw new StorageError('The database is not asked: its circuit breaker is open', {
+        throw new StorageError('Query not sent, because the circuit breaker of the database is open', {
           effect: 'not_applied',
           reason: BREAKER_OPEN,
         });

@@ -38,14 +38,14 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
   const database = createDatabase(settings);
   const circuit = createDatabaseCircuit(settings, (isOpen) => report(log, isOpen));
   const upkeep = createUpkeep(database, (problem) =>
-    log.warn({ problem }, 'The tables could not be looked after'),
+    log.warn({ problem }, 'Table maintenance failed'),
   );
   let hasVector = false;
   let months: NodeJS.Timeout | undefined;
 
   async function prepareAll(owner: Database): Promise<void> {
     hasVector = await addVector(owner);
-    if (!hasVector) log.warn('pgvector is not installed in the database: semantic search is off');
+    if (!hasVector) log.warn('pgvector is not installed in the database; semantic search is off');
     await applySchema(owner, new URL('../schema/', import.meta.url), {
       render: (sql) => partitionedSchema(sql, settings),
       async afterwards(session) {
@@ -72,7 +72,7 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
         );
       }
       if (!settings.partitioned) return;
-      const onError = (error: unknown): void => log.error(`No new partitions: ${messageOf(error)}`);
+      const onError = (error: unknown): void => log.error(`Creating new partitions failed: ${messageOf(error)}`);
       months = setInterval(() => void createMonthsAsOwner(database, new Date()).catch(onError), DAY_MS);
       months.unref();
     },
@@ -85,7 +85,7 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
 }
 
 function report(log: Logger, isResting: boolean): void {
-  if (isResting) log.error('The database does not answer: callers are refused until it does');
+  if (isResting) log.error('The database does not answer; requests are refused until it does');
   else log.info('The database answers again');
 }
 

@@ -97,9 +97,9 @@ export function createMeaning(parts: MeaningParts): Meaning {
       embedder.note(lines.isSettled() ? memoryIds.filter((id) => !supplied.has(id)) : memoryIds);
     },
     problem() {
-      if (!canCompare()) return 'pgvector is not installed: no semantic search';
+      if (!canCompare()) return 'pgvector is not installed, so semantic search is off';
       const { lastError } = works.tally.counts();
-      return isOff || lastError === undefined ? undefined : `Embedding fails: ${lastError}`;
+      return isOff || lastError === undefined ? undefined : `Embedding failed: ${lastError}`;
     },
     details: () => ({ provider: embeddings.provider, ...detailsOf(works) }),
     async start() {

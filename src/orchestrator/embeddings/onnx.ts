@@ -23,7 +23,7 @@ export async function loadTransformers(): Promise<TransformersPackage> {
     return (await import(PACKAGE)) as TransformersPackage;
   } catch (cause) {
     throw new Error(
-      `embeddings.provider "onnx" needs a package that is not installed: npm install ${PACKAGE}`,
+      `embeddings.provider "onnx" needs a package that is not installed: run npm install ${PACKAGE}`,
       {
         cause,
       },

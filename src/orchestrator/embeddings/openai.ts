@@ -79,7 +79,7 @@ function refusalOf(status: number, retryAfter: string | string[] | undefined, te
   if (status === 429 || status >= 500) {
     const afterMs = waitOf(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
     return afterMs !== undefined && afterMs > LONGEST_WAIT_MS
-      ? new ProviderError(`${message}, and asks to wait ${Math.round(afterMs / 1_000)} s`)
+      ? new ProviderError(`${message}, and requests a wait of ${Math.round(afterMs / 1_000)} s`)
       : new AgainError(message, afterMs);
   }
   // Too long, or not to its taste. A key that is not accepted says nothing about the texts.
@@ -133,7 +133,7 @@ function vectorsOf(reply: unknown): Vector[] {
   const vectors: Vector[] = [];
   rows.forEach((row: unknown, place) => {
     if (!isJsonObject(row) || !Array.isArray(row['embedding']))
-      throw new ProviderError('The embedding endpoint answered with a row that has no embedding');
+      throw new ProviderError('The embedding endpoint answered with a row without an embedding');
     const index = typeof row['index'] === 'number' ? row['index'] : place;
     vectors[index] = row['embedding'] as number[];
   });

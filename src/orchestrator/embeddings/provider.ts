@@ -28,11 +28,11 @@ export function checkedVectors(
   { model, dimension }: Space,
 ): Vector[] {
   if (vectors.length !== count)
-    throw new ProviderError(`${model} gave ${vectors.length} vectors for ${count} texts`);
+    throw new ProviderError(`${model} returned ${vectors.length} vectors for ${count} texts`);
   for (const vector of vectors) {
     if (vector.length !== dimension)
-      throw new ProviderError(`${model} gave ${vector.length} dimensions, the settings say ${dimension}`);
-    if (!vector.every(Number.isFinite)) throw new ProviderError(`${model} gave a vector that is not finite`);
+      throw new ProviderError(`${model} returned ${vector.length} dimensions, but the settings say ${dimension}`);
+    if (!vector.every(Number.isFinite)) throw new ProviderError(`${model} returned a vector with a number that is not finite`);
   }
   return [...vectors];
 }

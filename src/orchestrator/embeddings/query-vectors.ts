@@ -32,7 +32,7 @@ export function createQueryVectors(
     // One that comes too late for this search is there for the next.
     const text = clipped(query, maxTextCharacters);
     const [vector] = (await provider?.embed([text], AbortSignal.timeout(2 * queryTimeoutMs))) ?? [];
-    if (vector === undefined) throw new Error('No provider embeds queries');
+    if (vector === undefined) throw new Error('No embedding provider is configured for queries');
     kept.set(key, vector);
     return vector;
   }

@@ -109,11 +109,11 @@ export function vectorsInHand(
 /** @throws ValidationError unless this can be compared with the vectors of the space */
 export function checkedVector(vector: readonly number[], field: string, { model, dimension }: Space): void {
   if (vector.length !== dimension)
-    throw new ValidationError(`${field} must have ${dimension} numbers, as the vectors of ${model} have`, {
+    throw new ValidationError(`${field} must have ${dimension} numbers, as the vectors of ${model}`, {
       details: { field, dimension },
     });
   if (vector.every((number) => number === 0))
-    throw new ValidationError(`${field} must not be all zeros: it points nowhere`, { details: { field } });
+    throw new ValidationError(`${field} must not be all zeros, because it has no direction`, { details: { field } });
 }
 
 export interface SuppliedParts {

@@ -51,7 +51,7 @@ export function createEncryption(
       const [newest] = keys;
       if (newest === undefined || settings.resealRowsPerSecond === 0) return;
       const onError = (error: unknown): void =>
-        log.warn(`Contents could not be sealed with the newest key: ${messageOf(error)}`);
+        log.warn(`Sealing existing contents with the newest key failed: ${messageOf(error)}`);
       reseal = createReseal(opened, {
         keyId: newest.id,
         rowsPerSecond: settings.resealRowsPerSecond,
@@ -81,11 +81,11 @@ function coverOf(vault: Vault): Cover {
 
 async function keysOf({ keys, keysFile }: EncryptionSettings): Promise<EncryptionKey[]> {
   if (keys !== undefined && keysFile !== undefined)
-    throw new Error('encryption.keys and encryption.keysFile are both given: one place must be the truth');
+    throw new Error('set either encryption.keys or encryption.keysFile, not both');
   if (keysFile === undefined) return parseEncryptionKeys(keys ?? '');
   const found = parseEncryptionKeys(await readFile(keysFile, 'utf8'));
   // An empty file is a mistake, not a wish to store in clear.
-  if (found.length === 0) throw new Error(`encryption.keysFile ${keysFile} holds no key`);
+  if (found.length === 0) throw new Error(`encryption.keysFile ${keysFile} contains no key`);
   return found;
 }
 
@@ -106,6 +106,6 @@ async function refuseMissingKeys(database: Database, keys: readonly EncryptionKe
   const missing = used.map(({ key }) => key).filter((key) => !known.has(key));
   if (missing.length > 0)
     throw new Error(
-      `The database holds contents sealed with ${missing.map((key) => `"${key}"`).join(', ')}, which is not among the encryption keys: without that they are lost`,
+      `The database has contents sealed with ${missing.map((key) => `"${key}"`).join(', ')}, which is not among the configured encryption keys: add it, because they cannot be read without it`,
     );
 }

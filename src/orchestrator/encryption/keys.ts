@@ -28,7 +28,7 @@ function keyOf(line: string, number: number): EncryptionKey {
   const [, id, base64] = LINE.exec(line) ?? [];
   if (id === undefined || base64 === undefined)
     throw new Error(
-      `Line ${number} of the encryption keys is not "id:key" with 32 bytes in base64 (openssl rand -base64 32)`,
+      `Line ${number} of the encryption keys is invalid: use "id:key" with 32 bytes in base64 (openssl rand -base64 32)`,
     );
   const master = Buffer.from(base64, 'base64');
   const derived = (use: string): Buffer =>

@@ -29,7 +29,7 @@ export function createFronts(parts: FrontsParts): Part {
   const names = settings.access.keys === 'required' ? undefined : ownNames(hostname(), allowedHosts);
   const onLostReply = (error: unknown): void => {
     metrics.count('lostReplies');
-    log.warn(`A reply was lost: ${messageOf(error)}`);
+    log.warn(`A reply could not be delivered: ${messageOf(error)}`);
   };
   const curve = curveOf(settings.access, (message) => log.error(`CURVE: ${message}`));
   const each = [

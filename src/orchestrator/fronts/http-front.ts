@@ -138,7 +138,7 @@ function farewellOf(server: FastifyInstance): () => void {
 /** What the server refuses before it is a message of ours. */
 function refuseInOurWords(server: FastifyInstance): void {
   server.setNotFoundHandler((request, reply) =>
-    refuse(reply, 404, refusal(`There is no ${request.method} here: actions are asked by POST /v1/<action>`)),
+    refuse(reply, 404, refusal(`Not found: use POST /v1/<action>, got ${request.method}`)),
   );
   server.setErrorHandler<FastifyError>(refuseBy);
 }

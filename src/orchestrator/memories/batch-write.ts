@@ -75,10 +75,10 @@ export function operationsOf(request: Request<'batch_write'>): readonly Request<
 }
 
 function operationOf(batch: Request<'batch_write'>, members: unknown, text: string): Request<WriteAction> {
-  if (!isJsonObject(members)) throw new ValidationError('An operation is an object');
+  if (!isJsonObject(members)) throw new ValidationError('An operation must be an object');
   const { sessionId, lane, suspicious } = batch;
   const operation = parseRequest({ members, raw: rawMembers(text), suspicious }, { sessionId, lane });
   if (!isWrite(operation))
-    throw new ValidationError('A batch takes writes only', { code: 'invalid_request' });
+    throw new ValidationError('A batch can contain writes only', { code: 'invalid_request' });
   return operation;
 }

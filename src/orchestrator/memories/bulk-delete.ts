@@ -47,7 +47,7 @@ export async function bulkDelete(session: Session, request: Request<'bulk_delete
 function refuseMisplaced(payload: object): void {
   const field = MISPLACED.find((name) => Object.hasOwn(payload, name));
   if (field !== undefined)
-    throw new ValidationError(`${field} is not known here: conditions belong into filter`, {
+    throw new ValidationError(`unknown member ${field}: put conditions into filter`, {
       details: { field },
     });
 }

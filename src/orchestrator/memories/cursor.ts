@@ -22,7 +22,7 @@ export function decodeCursor<K extends Key>(cursor: string, parts: Parts<K>): K 
 
 /** The cursor is none that the orchestrator gave. */
 export function notOurs(): ValidationError {
-  return new ValidationError('cursor is not one of ours', { details: { field: 'cursor' } });
+  return new ValidationError('invalid cursor: use next_cursor of the page before', { details: { field: 'cursor' } });
 }
 
 function parsed(cursor: string): unknown {

@@ -30,7 +30,7 @@ export const PAGE_BYTES = 'select coalesce(sum(octet_length(content)), 0) as pag
 export function requireFitting(row: { readonly page_bytes: number } | undefined): void {
   if (row === undefined || row.page_bytes <= LIMITS.pageBytes) return;
   throw new ValidationError(
-    `limit: the contents of this page are longer than ${LIMITS.pageBytes} bytes together; ask for fewer memories`,
+    `limit: the contents of this page exceed ${LIMITS.pageBytes} bytes; request fewer memories`,
     {
       reason: 'page_too_large',
       details: { field: 'limit', limit: LIMITS.pageBytes, actual: row.page_bytes },

@@ -40,7 +40,7 @@ export function refusedAt(index: number, error: unknown): unknown {
 export function refusedValue(error: unknown): ValidationError | undefined {
   const sqlstate = error instanceof StorageError ? sqlstateOf(error) : undefined;
   if (sqlstate === undefined || !UNSTORABLE_VALUE.test(sqlstate)) return undefined;
-  return new ValidationError('A value is beyond what the database can hold', {
+  return new ValidationError('The database cannot store a value, because it is too large', {
     reason: 'unstorable_value',
     details: { sqlstate },
     cause: error,

@@ -9,14 +9,14 @@ const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 export const COUNTERS = {
   requests: {
     name: 'crossfade_orchestrator_requests',
-    description: 'Requests that were answered, by action and by outcome: success or the code of the error',
+    description: 'Answered requests, by action and outcome (success, or the error code)',
     unit: '{request}',
     labels: ['action', 'outcome'],
   },
   cacheLookups: {
     name: 'crossfade_orchestrator_cache_lookups',
     description:
-      'Reads that looked for a kept answer: hit, miss, stale (of an older session), off (Redis is out of reach), skipped (the session is written to between reads)',
+      'Cache lookups of reads, by result: hit, miss, stale (the session has changed), off (Redis is unreachable), skipped (the session changes between reads)',
     unit: '{lookup}',
     labels: ['result'],
   },
@@ -28,13 +28,13 @@ export const COUNTERS = {
   },
   slowStatements: {
     name: 'crossfade_orchestrator_slow_statements',
-    description: 'Statements that took longer than telemetry.slowQueryMs; each is in the log',
+    description: 'Statements that took longer than telemetry.slowQueryMs; the log contains them',
     unit: '{statement}',
     labels: [],
   },
   lostReplies: {
     name: 'crossfade_orchestrator_lost_replies',
-    description: 'Replies whose agent had left',
+    description: 'Replies that could not be delivered because the agent had disconnected',
     unit: '{reply}',
     labels: [],
   },
@@ -43,14 +43,14 @@ export const COUNTERS = {
 export const HISTOGRAMS = {
   requestDuration: {
     name: 'crossfade_orchestrator_request_duration_seconds',
-    description: 'From receiving a request to its answer',
+    description: 'Time from receiving a request to its answer',
     unit: 's',
     labels: ['action', 'outcome'],
     boundaries: LATENCY_SECONDS,
   },
   statementDuration: {
     name: 'crossfade_orchestrator_statement_duration_seconds',
-    description: 'Duration of one statement, without the wait for a connection',
+    description: 'Duration of one statement, excluding the wait for a connection',
     unit: 's',
     labels: ['result'],
     boundaries: LATENCY_SECONDS,
@@ -61,37 +61,37 @@ export const HISTOGRAMS = {
 export const GAUGES = {
   openRequests: {
     name: 'crossfade_orchestrator_open_requests',
-    description: 'Requests that are not answered yet',
+    description: 'Requests in progress',
     unit: '{request}',
     labels: [],
   },
   connections: {
     name: 'crossfade_orchestrator_database_connections',
-    description: 'Connections of the pool, by state; the embedded database has one',
+    description: 'Connections of the pool, by state; the embedded database has one connection',
     unit: '{connection}',
     labels: ['state'],
   },
   waitingForDatabase: {
     name: 'crossfade_orchestrator_database_waiting',
-    description: 'Pieces of work that wait for a connection',
+    description: 'Requests for a connection that are waiting',
     unit: '{request}',
     labels: [],
   },
   databaseCircuit: {
     name: 'crossfade_orchestrator_database_circuit_open',
-    description: '1 while the database does not answer and is left alone',
+    description: '1 while the circuit breaker of the database is open',
     unit: '1',
     labels: [],
   },
   embeddingQueue: {
     name: 'crossfade_orchestrator_embedding_queue',
-    description: 'Memories that wait for their vector',
+    description: 'Memories that wait for an embedding',
     unit: '{memory}',
     labels: [],
   },
   embeddingQueueAge: {
     name: 'crossfade_orchestrator_embedding_queue_age_seconds',
-    description: 'Age of the memory that waits longest for its vector',
+    description: 'Age of the memory that has waited longest for an embedding',
     unit: 's',
     labels: [],
   },

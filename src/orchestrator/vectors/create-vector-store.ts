@@ -27,7 +27,7 @@ export function createVectorStore(settings: SearchSettings, parts: VectorStorePa
         database,
         space,
         client: createVertexClient(vertexAddressOf(settings.vertex)),
-        onFailure: (message) => log.warn(`Vertex AI failed, pgvector answers: ${message}`),
+        onFailure: (message) => log.warn(`Vertex AI failed, so pgvector answers: ${message}`),
       });
     default:
       return createPgvectorStore(database);

@@ -94,7 +94,7 @@ export async function loadAiPlatform(): Promise<AiPlatformPackage> {
   try {
     return (await import(PACKAGE)) as AiPlatformPackage;
   } catch (cause) {
-    throw new Error(`search.store "vertex" needs a package that is not installed: npm install ${PACKAGE}`, {
+    throw new Error(`search.store "vertex" needs a package that is not installed: run npm install ${PACKAGE}`, {
       cause,
     });
   }

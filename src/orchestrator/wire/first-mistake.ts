@@ -55,7 +55,7 @@ function explained(
   const path = pathOf(instancePath, places);
   if (missing !== undefined) return { path: [...path, missing], complaint: 'is required' };
   // typebox says this of a member that a closed object does not have.
-  if (keyword === 'boolean') return { path, complaint: 'is not known' };
+  if (keyword === 'boolean') return { path, complaint: 'is unknown' };
   return { path, complaint: message, ...(limit !== undefined && { limit: Number(limit) }) };
 }
 
@@ -80,7 +80,7 @@ function oversizeOf(shape: Shape, value: unknown, path: readonly string[]): Mist
   if (shape.additionalProperties === false)
     for (const name in value)
       if (!Object.hasOwn(properties, name))
-        return { path: [...path, name.slice(0, SHOWN_NAME_LENGTH)], complaint: 'is not known' };
+        return { path: [...path, name.slice(0, SHOWN_NAME_LENGTH)], complaint: 'is unknown' };
   for (const [name, member] of Object.entries(properties)) {
     const mistake = oversizeOf(member, value[name], [...path, name]);
     if (mistake !== undefined) return mistake;

@@ -5,7 +5,7 @@ import { LIMITS } from './limits.ts';
 export const TOO_LARGE = 'too_large';
 
 export function messageTooLarge(): ValidationError {
-  return new ValidationError(`A message holds at most ${LIMITS.messageBytes} bytes`, {
+  return new ValidationError(`The message is too long: the limit is ${LIMITS.messageBytes} bytes`, {
     code: 'invalid_request',
     reason: TOO_LARGE,
     details: { field: 'message', limit: LIMITS.messageBytes },

@@ -9,31 +9,31 @@ import { REQUEST_EXCEPTIONS, REQUEST_FIELDS } from './request-fields.ts';
 import { needsSession } from './request.ts';
 
 const SUMMARIES: Readonly<Record<Action, string>> = {
-  create: 'Stores a memory. The same memory_id with the same content gets the first answer again.',
-  update: 'Changes a memory. Content and tags replace; what is left out keeps its value.',
+  create: 'Stores a memory. A repetition with the same memory_id and content gets the first answer again.',
+  update: 'Changes a memory. Content and tags are replaced; omitted members keep their values.',
   delete: 'Deletes a memory. Its tombstone stays until it is purged.',
-  bulk_delete: 'Deletes what a filter selects, without one the whole session.',
-  create_session: 'Begins a session, or the next life of one that has ended.',
-  upsert_session: 'Makes a session hold what is given.',
-  end_session: 'Ends a session, with a summary unless one is given.',
-  batch_write: 'Applies writes in order, in one transaction, all or none.',
+  bulk_delete: 'Deletes the memories that a filter selects; without a filter, all memories of the session.',
+  create_session: 'Starts a session, or restarts a session that has ended.',
+  upsert_session: 'Creates a session or replaces the given members of it.',
+  end_session: 'Ends a session. Creates a summary unless one is given.',
+  batch_write: 'Applies several writes in order, in one transaction: all or none.',
   read: 'Reads one memory.',
   batch_read: 'Reads memories by ids, by filter, or both.',
-  scan: 'Reads one session completely, in order, page by page.',
+  scan: 'Reads a whole session, in order, page by page.',
   search: 'Finds memories by words, by meaning, or both.',
-  summarize: 'Says what the memories of a session are about.',
+  summarize: 'Summarizes the memories of a session.',
   list_sessions: 'Lists sessions by id, page by page.',
-  digest: 'Count and digest of the memories of one or many sessions.',
-  put_profile: 'Makes the profile of a user hold what is given.',
+  digest: 'Returns the number and the digest of the memories of one or more sessions.',
+  put_profile: 'Creates a user profile or replaces the given members of it.',
   get_profile: 'Reads the profile of a user.',
   delete_profile: 'Deletes the profile of a user.',
-  put_agent_state: 'Stores the state of an agent, in a session or outside any.',
+  put_agent_state: 'Stores the state of an agent, in a session or without one.',
   get_agent_state: 'Reads the state of an agent.',
-  add_relationship: 'Relates two memories.',
-  get_related: 'What a memory is related to.',
-  health: 'How the orchestrator is.',
-  ping: 'As health.',
-  health_check: 'As health.',
+  add_relationship: 'Creates a relationship between two memories.',
+  get_related: 'Returns the memories to which a memory is related.',
+  health: 'Returns the state of the orchestrator.',
+  ping: 'Same as health.',
+  health_check: 'Same as health.',
 };
 
 const REQUEST_ID = Type.Optional(Type.Union([Type.String(), Type.Number(), Type.Null()]));
@@ -52,7 +52,7 @@ function requestOf(action: Action): TSchema {
   });
 }
 
-/** Nothing of the payload is required. */
+/** Whether the payload has no required members. */
 function takesNothing(action: Action): boolean {
   const schema: TSchema & { readonly required?: unknown; readonly allOf?: unknown } = PAYLOADS[action];
   return schema.required === undefined && schema.allOf === undefined;
@@ -81,31 +81,31 @@ const ERROR = Type.Object({
 });
 
 const FAILURES: Readonly<Record<string, string>> = {
-  400: 'invalid_request: the message is none, or names no action, or lacks its session',
-  401: 'permission_denied: without a key, or with one that is not valid',
-  403: 'permission_denied: the key does not permit this',
+  400: 'invalid_request: not a valid message, no known action, or no session',
+  401: 'permission_denied: the key is missing or not valid',
+  403: 'permission_denied: the key does not allow this',
   404: 'memory_not_found, session_not_found',
-  409: 'validation_error, reason duplicate: the id exists with another content or owner',
-  413: 'invalid_request, reason too_large: the message has more than 4 MiB',
-  422: 'validation_error: details.field is wrong, or (reason version_conflict) has changed meanwhile',
+  409: 'validation_error, reason duplicate: the id exists with different content or another owner',
+  413: 'invalid_request, reason too_large: the message is longer than 4 MiB',
+  422: 'validation_error: details.field is wrong, or the version has changed (reason version_conflict)',
   429: 'rate_limit_exceeded: details.retry_after_ms',
   500: 'internal_error, search_error',
-  503: 'storage_error: the database does not answer, or not before the deadline (reason timeout); details.effect says what is known',
+  503: 'storage_error: the database does not answer, or not before the deadline (reason timeout); see details.effect',
 };
 
-const ABOUT = `The same messages travel over ZeroMQ, one JSON frame each way: {"action": "read", "session_id": …, "payload": {…}}.
+const ABOUT = `ZeroMQ carries the same messages, one JSON frame each way: {"action": "read", "session_id": …, "payload": {…}}.
 What is null is as good as left out, except where a field says what null means. Ids, tags and names have at most 64 characters.
 Every reader sees a write from the next read on. Reading a session that does not exist finds nothing; writing to it fails with session_not_found.
-Content that was stored with escape_unstorable comes back as it was sent: NaN, Infinity and -Infinity stand in the reply as bare words, as Python's json module writes them. Such a reply is no strict JSON.`;
+Content that was stored with escape_unstorable is returned as it was sent: NaN, Infinity and -Infinity appear as bare words, as Python's json module writes them. Such a reply is not strict JSON.`;
 
-/** What is there beside the actions: path, what for, and the type of its answer. */
+/** Further routes: path, summary, and the content type of the answer. */
 const PAGES: readonly (readonly [path: string, summary: string, type: string])[] = [
-  ['/health/live', 'Whether the process runs.', 'application/json'],
-  ['/health/ready', 'As the action health, without envelope; 503 while it is unhealthy.', 'application/json'],
+  ['/health/live', 'Shows that the process runs.', 'application/json'],
+  ['/health/ready', 'Same as the action health, without envelope; 503 while unhealthy.', 'application/json'],
   ['/metrics', 'Metrics as Prometheus text.', 'text/plain'],
 ];
 
-/** What HTTP offers, from the same schemas that check both transports. */
+/** The HTTP API, made from the schemas that check both transports. */
 export function openApiOf(version: string): object {
   const actions = Object.keys(PAYLOADS) as Action[];
   return {

@@ -88,11 +88,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function readMessage(bytes: Uint8Array): Message {
   const text = textOf(bytes);
   if (hasMoreValuesThan(text, LIMITS.values))
-    throw new ValidationError(`A message holds at most ${LIMITS.values} JSON values`, {
+    throw new ValidationError(`The message has too many JSON values: the limit is ${LIMITS.values}`, {
       details: { field: 'message', limit: LIMITS.values },
     });
   if (isDeeperThan(text, LIMITS.depth))
-    throw new ValidationError(`A message is nested at most ${LIMITS.depth} levels deep`, {
+    throw new ValidationError(`The message is nested too deeply: the limit is ${LIMITS.depth} levels`, {
       details: { field: 'message', limit: LIMITS.depth },
     });
   return messageOfText(text);
@@ -139,7 +139,7 @@ function messageOfText(text: string): Message {
       throw invalid('Invalid JSON format');
     }
   }
-  if (!isJsonObject(parsed)) throw invalid('A message is one JSON object');
+  if (!isJsonObject(parsed)) throw invalid('The message must be one JSON object');
   return { members: parsed, raw: rawMembers(text), suspicious: maybeUnstorable(text, strictly) };
 }
 

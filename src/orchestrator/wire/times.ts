@@ -32,7 +32,7 @@ function isDayOfItsMonth(text: string, day: number): boolean {
 }
 
 function beyondYears(field: string): ValidationError {
-  return new ValidationError(`${field} must not lead out of the years 1 to 9999, in UTC`, {
+  return new ValidationError(`${field} must stay within the years 1 to 9999, in UTC`, {
     details: { field },
   });
 }

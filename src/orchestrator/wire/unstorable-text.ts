@@ -61,7 +61,7 @@ export function storableMember(request: WithMembers, field: string): StoredJson 
 }
 
 export function unstorable(field: string): ValidationError {
-  const message = `${field} holds NUL, half of a surrogate pair, NaN or Infinity, which cannot be stored`;
+  const message = `${field} contains NUL, half of a surrogate pair, NaN or Infinity, which cannot be stored`;
   return new ValidationError(message, { reason: 'unstorable_text', details: { field } });
 }
 

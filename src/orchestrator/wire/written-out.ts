@@ -18,7 +18,7 @@ export function refuseGrowth(text: string, field: string): void {
   for (const [, exponent] of text.matchAll(STRING_OR_FAR_EXPONENT)) added += Number(exponent ?? 0);
   if (added > LIMITS.contentBytes)
     throw new ValidationError(
-      `${field} must not hold numbers whose exponents stand for more than ${LIMITS.contentBytes} digits`,
+      `${field} must not contain numbers whose exponents stand for more than ${LIMITS.contentBytes} digits`,
       { details: { field, limit: LIMITS.contentBytes } },
     );
 }
