@@ -2,28 +2,28 @@ import type { Clock } from '../engine/ports/ports.ts';
 
 /** A connection on which a message arrives. */
 export interface ArrivalSource {
-  /** Reads no more until it is resumed. */
+  /** Stops reading until it is resumed. */
   pause(): void;
   resume(): void;
-  /** Gives the message up: others need its room. */
+  /** Drops the message, because other messages need its memory. */
   cut(): void;
 }
 
 export interface ArrivalsSettings {
-  /** Bytes of messages that are still arriving, or wait for room. Above it, long messages are not read on. */
+  /** Limit for the bytes of messages that are arriving or wait for room. Above it, long messages are paused. */
   readonly limitBytes: number;
   readonly clock: Clock;
 }
 
-/** A message below this may use twice the limit: nearly all messages are, and they do not wait for the long ones. */
+/** A shorter message may use twice the limit, so that the common short messages do not wait for long ones. */
 const SHORT_BYTES = 65_536;
-/** An arriving message is dropped when none of its bytes came for this time and other messages wait, milliseconds. */
+/** An arriving message is dropped if no byte of it came for this time while other messages wait, milliseconds. */
 const PATIENCE_MS = 500;
 const LOOK_EVERY_MS = 100;
 
 /**
- * Counts what has arrived of messages that are not whole yet, byte by byte. A message is counted when its bytes come, not when they are
- * announced, so that an idle connection takes no room.
+ * Counts the received bytes of incomplete messages. Bytes are counted when they arrive, not when they are announced, so an idle
+ * connection uses no budget.
  */
 export class Arrivals {
   readonly #limitBytes: number;
@@ -72,7 +72,7 @@ export class Arrivals {
     this.#goOn();
   }
 
-  /** Resumes what was paused, oldest first, while there is room; and the oldest in any case, where nothing else could make room. */
+  /** Resumes paused messages, oldest first, while there is room. The oldest is resumed in any case if nothing else can free memory. */
   #goOn(): void {
     const paused = [...this.#arriving].filter(({ isPaused }) => isPaused);
     const isStuck = paused.length === this.#arriving.size;
@@ -83,13 +83,13 @@ export class Arrivals {
     }
   }
 
-  /** While messages wait to be read, those that keep them waiting for too long are given up. */
+  /** While messages wait to be read, drops messages that block them for too long. */
   async #look(): Promise<void> {
     this.#isLooking = true;
     while ([...this.#arriving].some(({ isPaused }) => isPaused)) {
       const lookedAtMs = this.#clock.now();
       await this.#clock.sleep(LOOK_EVERY_MS);
-      // The process itself was busy: what has come meanwhile is not read yet.
+      // The process itself was busy, so bytes that arrived in the meantime are not read yet.
       if (this.#clock.now() - lookedAtMs > 3 * LOOK_EVERY_MS) {
         for (const arrival of this.#arriving) arrival.readSinceMs = this.#clock.now();
       }
@@ -115,9 +115,9 @@ interface ArrivalEvents {
 export class Arrival {
   bytes = 0;
   isPaused = false;
-  /** It has come whole, and waits for room. */
+  /** The message is complete, and waits for room. */
   isWhole = false;
-  /** When bytes of it came last, or it was resumed. */
+  /** The last time at which bytes arrived or it was resumed. */
   readSinceMs = 0;
   readonly #source: ArrivalSource;
   readonly #events: ArrivalEvents;
@@ -127,7 +127,7 @@ export class Arrival {
     this.#events = events;
   }
 
-  /** So many bytes more are in memory. The source may be paused, or cut, before this returns. */
+  /** Counts further bytes in memory. The source may be paused or cut before this returns. */
   grew(bytes: number): void {
     this.bytes += bytes;
     this.#events.onGrown(bytes);
@@ -139,7 +139,7 @@ export class Arrival {
     this.#events.onWhole();
   }
 
-  /** Its bytes are counted elsewhere, or are gone. May be called more than once. */
+  /** Ends the count, because the bytes are counted elsewhere or are freed. May be called more than once. */
   end(): void {
     this.#events.onEnd();
   }

@@ -2,9 +2,9 @@ import type { Clock } from '../engine/ports/ports.ts';
 import { Arrivals } from './arrivals.ts';
 
 export interface ByteBudgetSettings {
-  /** Bytes of requests under way, over all services of a protocol; the last that is let in may go above it. */
+  /** Limit for the bytes of requests in progress, over all services of a protocol. The last admitted request may exceed it. */
   readonly limitBytes: number;
-  /** How long a request waits for room before it is refused, milliseconds: what is left of its deadline must do for the answer. */
+  /** How long a request waits for room before it is refused, milliseconds. The rest of its deadline must be enough for the answer. */
   readonly patienceMs: number;
   readonly clock: Clock;
 }
@@ -14,11 +14,11 @@ interface Waiter {
   readonly admit: () => void;
 }
 
-/** Counts the bytes of requests under way. In memory a request is several times its length, and only a count of bytes bounds that. */
+/** Counts the bytes of requests in progress. A request takes several times its length in memory, and only a byte count limits that. */
 export class ByteBudget {
   readonly patienceMs: number;
   readonly limitBytes: number;
-  /** What is on its way in, and takes no room of the requests under way: half as much as these may. */
+  /** Arriving messages. They have a separate budget of half the size. */
   readonly arrivals: Arrivals;
   readonly #clock: Clock;
   #usedBytes = 0;
@@ -31,17 +31,17 @@ export class ByteBudget {
     this.arrivals = new Arrivals({ limitBytes: limitBytes / 2, clock });
   }
 
-  /** Whether a request of unknown length may come in. Nobody passes those who wait. */
+  /** Whether a request of unknown length can be admitted. It does not overtake waiting requests. */
   get hasRoom(): boolean {
     return this.#usedBytes < this.limitBytes && this.#waiting.length === 0;
   }
 
-  /** Counts what is in memory already. */
+  /** Counts bytes that are already in memory. */
   add(bytes: number): void {
     this.#usedBytes += bytes;
   }
 
-  /** Counts so many bytes once there is room for them, first come, first served; false where there was none in time. */
+  /** Counts bytes as soon as there is room for them, first come, first served; false if there was none in time. */
   async take(bytes: number, patienceMs: number = this.patienceMs): Promise<boolean> {
     if (this.#waiting.length === 0 && this.#fits(bytes)) {
       this.add(bytes);
@@ -59,7 +59,7 @@ export class ByteBudget {
     await this.#clock.sleep(patienceMs, admitted.signal);
     if (admitted.signal.aborted) return true;
     this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-    // It may have been the large one that kept smaller ones waiting.
+    // The request may have been a large one that blocked smaller ones.
     this.#admit();
     return false;
   }
@@ -76,7 +76,7 @@ export class ByteBudget {
     }
   }
 
-  /** What is longer than the whole budget comes in alone. */
+  /** A request that is longer than the whole budget is admitted alone. */
   #fits(bytes: number): boolean {
     return (
       this.#usedBytes === 0 ||

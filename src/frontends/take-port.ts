@@ -5,15 +5,15 @@ export interface Place {
   readonly host: string;
   readonly port: number;
   readonly clock: Clock;
-  /** How long a port that is taken is waited for: the proxy that this one replaces gives it free. @defaultValue 0 */
+  /** How long to wait for a port in use, milliseconds, until the proxy that this one replaces releases it. @defaultValue 0 */
   readonly takeOverMs?: number;
 }
 
-/** The second is what libzmq says of an address whose last owner it has not let go of yet. */
+/** libzmq reports EAGAIN for an address that its last owner has not released yet. */
 const TAKEN = new Set(['EADDRINUSE', 'EAGAIN']);
 const AGAIN_AFTER_MS = 20;
 
-/** Listens as soon as the port is free. @throws Error where it stays taken, or cannot be had */
+/** Listens as soon as the port is free. @throws Error if it stays in use, or cannot be opened */
 export async function takePort(
   listen: () => Promise<unknown>,
   { host, port, clock, takeOverMs = 0 }: Place,

@@ -4,20 +4,20 @@ import { fileURLToPath } from 'node:url';
 import type { Database } from './database.ts';
 import type { Session } from './sessions/session.ts';
 
-// Any number that no other program on the same server is likely to lock.
+// An arbitrary number that no other program on the same server is likely to lock.
 const SCHEMA_LOCK = 727_436_110;
 
 export interface SchemaOptions {
-  /** What a step's text becomes before it runs. */
+  /** Transforms a step's text before it runs. */
   readonly render?: (sql: string) => string;
-  /** Runs behind the steps, in their transaction and under their lock. `applied` are the steps that were new. */
+  /** Runs after the steps, in their transaction and under their lock. `applied` are the new steps. */
   readonly afterwards?: (session: Session, applied: readonly string[]) => Promise<void>;
 }
 
 /**
  * Applies the `*.sql` steps of a folder in name order, each once: in one transaction, under an advisory lock, recorded in `schema_steps`.
- * Safe when repeated and when two processes start at once. Steps are known by the part that owns the folder (`src/<part>/schema`).
- * @throws Error where a newer version has applied steps that this one does not know: what it would do to their tables nobody has tried
+ * Safe to repeat, and for two processes that start at once. Steps belong to the part that owns the folder (`src/<part>/schema`).
+ * @throws Error if a newer version has applied steps that this one does not know, because this combination is untested
  */
 export async function applySchema(
   database: Database,
@@ -60,6 +60,6 @@ export async function applySchema(
 function refuseUnknown(part: string, unknown: readonly string[]): void {
   if (unknown.length === 0) return;
   throw new Error(
-    `The database was used by a newer version: its tables (${part}) are at ${unknown.toSorted().join(', ')}, which this version does not know. Start the newer version, or restore a backup from before it`,
+    `The database was used by a newer version: its schema (${part}) has the steps ${unknown.toSorted().join(', ')}, which this version does not know. Start the newer version, or restore a backup from before the upgrade`,
   );
 }

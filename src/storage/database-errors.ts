@@ -1,27 +1,27 @@
 import { CrossfadeError, type Effect, messageOf, StorageError } from '../domain/errors.ts';
 
-/** Where a statement failed: before it had a connection, while the database worked on it, inside an open transaction, or at its commit. */
+/** Where a statement failed: before it had a connection, during its execution, inside an open transaction, or at its commit. */
 export type Phase = 'connect' | 'statement' | 'transaction' | 'commit';
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
-// Connection exceptions, and the server leaving while a statement runs: whether the statement took effect cannot be told.
+// Connection exceptions, and a server shutdown while a statement runs. It is unknown whether the statement took effect.
 const LOST = /^(?:08...|57P0[1-5]|40003)$/;
-// The server ended a statement at its timeout.
+// The server cancelled a statement at its timeout.
 const GAVE_UP = '57014';
-// Data exceptions quote the value that was refused.
+// Data exceptions quote the refused value.
 const QUOTES_VALUES = /^22/;
 const PRINTABLE_FIELDS = ['constraint', 'table', 'column'] as const;
 
 /**
- * What a driver threw as a {@link StorageError} that may be logged: neither statement, parameters nor row values.
- * `details.sqlstate` holds the SQLSTATE where the server gave one.
+ * Converts a driver's error to a {@link StorageError} that may be logged: it has no statement, parameters or row values.
+ * `details.sqlstate` has the SQLSTATE if the server sent one.
  */
 export function storageError(error: unknown, phase: Phase): CrossfadeError {
   if (error instanceof CrossfadeError) return error;
   const sqlstate = sqlstateOf(error);
   const effect = effectOf(sqlstate, phase);
   if (sqlstate === undefined) {
-    const message = `The database is out of reach (${phase}): ${messageOf(error)}`;
+    const message = `The database cannot be reached (${phase}): ${messageOf(error)}`;
     return new StorageError(message, { effect, reason: 'unreachable', cause: withoutContent(error) });
   }
   const details: Record<string, string> = { sqlstate };
@@ -30,14 +30,14 @@ export function storageError(error: unknown, phase: Phase): CrossfadeError {
     if (value !== undefined) details[field] = value;
   }
   const what = QUOTES_VALUES.test(sqlstate) ? 'a value was refused' : firstLine(messageOf(error));
-  return new StorageError(`The database refused (${sqlstate}): ${what}`, {
+  return new StorageError(`The database refused the statement (${sqlstate}): ${what}`, {
     effect,
     details,
     ...(sqlstate === GAVE_UP && { reason: 'timeout' }),
   });
 }
 
-/** The SQLSTATE of a {@link StorageError}, if the server gave one. */
+/** The SQLSTATE of a {@link StorageError}, if the server sent one. */
 export function sqlstateOf(error: unknown): string | undefined {
   if (error instanceof CrossfadeError) {
     const known = error.details['sqlstate'];
@@ -49,7 +49,7 @@ export function sqlstateOf(error: unknown): string | undefined {
 }
 
 function effectOf(sqlstate: string | undefined, phase: Phase): Exclude<Effect, 'rejected'> {
-  // Without a commit the server rolls back, whatever became of the connection.
+  // Without a commit the server rolls back, whatever happens to the connection.
   if (phase === 'connect' || phase === 'transaction') return 'not_applied';
   return sqlstate === undefined || LOST.test(sqlstate) ? 'unknown' : 'not_applied';
 }

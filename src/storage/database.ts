@@ -20,26 +20,26 @@ import type { Session, Work } from './sessions/session.ts';
 export { sqlstateOf };
 export type { Session };
 
-/** What a database has to do at this moment. */
+/** The current load of a database. */
 export interface DatabaseLoad {
   /** Open connections: 1 on PGlite. */
   readonly connections: number;
   readonly idle: number;
-  /** Callers that wait for a connection, or for their turn. */
+  /** Callers that wait for a connection or for their turn. */
   readonly waiting: number;
 }
 
-/** The one small port over pg and PGlite. Nothing is opened before the first use. */
+/** A common interface of pg and PGlite. Opens nothing before the first use. */
 export interface Database extends Session {
   readonly kind: 'postgres' | 'pglite';
   /**
    * Runs `work` in a transaction and commits; rolls back when it throws.
-   * Inside, use only the session it is given: another query of the same database would wait for ever on PGlite.
+   * Inside, use only the given session, because another query of the same database would wait forever on PGlite.
    */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
   /**
-   * The same database for work that must be over at an instant of `performance.now()`. What has not begun by then is not begun:
-   * StorageError, not applied, reason `timeout`. PostgreSQL is made to give up on what runs; PGlite finishes the statement it is at.
+   * The same database for work that must end by an instant of `performance.now()`. Work that has not started by then fails with a
+   * StorageError, not applied, reason `timeout`. PostgreSQL cancels a running statement; PGlite finishes it.
    */
   until(atMs: number): Database;
   load(): DatabaseLoad;
@@ -50,18 +50,18 @@ export interface PostgresSettings {
   readonly url: string;
   /** @defaultValue 10 */
   readonly poolSize?: number;
-  /** The server gives up on a statement after this time. @defaultValue 10000 */
+  /** The server cancels a statement after this time. @defaultValue 10000 */
   readonly statementTimeoutMs?: number;
   /** @defaultValue 3000 */
   readonly connectTimeoutMs?: number;
-  /** Off behind a pooler that gives each transaction another connection. @defaultValue true */
+  /** Set to false behind a pooler that assigns connections per transaction. @defaultValue true */
   readonly prepares?: boolean | undefined;
   /** Every connection acts as this role; the user of the url must be a member of it. */
   readonly role?: string | undefined;
 }
 
 export interface PgliteSettings {
-  /** In memory without it. Locked against a second process. */
+  /** Without it the database is in memory. The folder is locked against a second process. */
   readonly folder?: string | undefined;
   readonly extensions?: Extensions;
 }
@@ -87,7 +87,7 @@ function postgresParser(oid: number, format?: 'text' | 'binary'): (text: string)
   ) => unknown;
 }
 
-/** PostgreSQL through a pool. Making it opens no connection. */
+/** PostgreSQL through a connection pool. Creating it opens no connection. */
 export function createPostgresDatabase(settings: PostgresSettings): Database {
   const {
     url,
@@ -108,7 +108,7 @@ export function createPostgresDatabase(settings: PostgresSettings): Database {
     types: { getTypeParser: postgresParser as typeof pg.types.getTypeParser },
     ...(role !== undefined && { options: `-c role=${role}` }),
   });
-  // Without a listener a connection that breaks while idle, or between two statements, ends the process. The next use of it reports.
+  // Without a listener, a connection that breaks while idle or between two statements would end the process. Its next use reports the error.
   pool.on('error', ignore);
   pool.on('connect', (client) => client.on('error', ignore));
 
@@ -158,16 +158,16 @@ async function withClient<T>(
   }
 }
 
-// What the pool says when nobody gave a connection back in time. One that cannot be opened fails with other words.
+// The pool's message if no connection was released in time. A connection that cannot be opened fails with another message.
 const WAITED_IN_VAIN = 'timeout exceeded when trying to connect';
 
 function isCrowded({ totalCount, options }: pg.Pool, error: unknown): boolean {
   return error instanceof Error && error.message === WAITED_IN_VAIN && totalCount >= options.max;
 }
 
-/** Says nothing against the database: there is more to do than it has connections for. */
+/** Not an outage: there is more work than connections. */
 function crowded(): StorageError {
-  return new StorageError('All connections to the database are busy', {
+  return new StorageError('All connections to the database are in use', {
     effect: 'not_applied',
     reason: 'busy',
   });
@@ -179,7 +179,7 @@ const PGLITE_PARSERS = {
   [NUMERIC]: Number,
 };
 
-/** The embedded database: one session in this process, blocking the event loop while it works. Opened, and its folder locked, at the first use. */
+/** The embedded database: one session in this process, which blocks the event loop while it works. The first use opens it and locks its folder. */
 export function createPgliteDatabase(settings: PgliteSettings = {}): Database {
   const turns = new Turns();
   let opening: Promise<OpenPglite> | undefined;
@@ -238,21 +238,21 @@ async function openPglite({ folder, extensions = {} }: PgliteSettings): Promise<
 
 const OWNER_ONLY = 0o700;
 
-/** PGlite makes its files readable and writable for everybody, whatever the umask: nobody else may enter the folder. */
+/** PGlite makes its files readable and writable for everyone, whatever the umask, so only the owner may enter the folder. */
 function privateFolder(path: string): string {
   mkdirSync(path, { recursive: true, mode: OWNER_ONLY });
   chmodSync(path, OWNER_ONLY);
   return path;
 }
 
-/** PostgreSQL gave up while it opened its files: inside PGlite that ends WebAssembly, and its own message is in the log alone. */
+/** PostgreSQL failed to open its files. Inside PGlite that aborts WebAssembly, and only the log has PostgreSQL's own message. */
 function isAborted(error: unknown): boolean {
   return /\bAborted\(|program exited|unreachable/i.test(messageOf(error));
 }
 
 function damaged(folder: string, cause: unknown): StorageError {
-  const what = `The embedded database in ${folder} cannot be opened: its files are damaged or incomplete (${messageOf(cause).split('\n', 1)[0]})`;
+  const what = `The embedded database in ${folder} cannot be opened, because its files are damaged or incomplete (${messageOf(cause).split('\n', 1)[0]})`;
   const help =
-    'Stop Crossfade, move the folder away, and put back a copy of it or a backup (crossfade backup --help)';
+    'Stop Crossfade, move the folder away, and restore a copy of it or a backup (crossfade backup --help)';
   return new StorageError(`${what}. ${help}`, { effect: 'not_applied', reason: 'damaged', cause });
 }

@@ -3,13 +3,13 @@ import { dirname, join, resolve } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 
 const heldHere = new Set<string>();
-// A guard file this old was left behind by a crash in the few milliseconds that it exists.
+// A guard file exists for a few milliseconds only. An older one remained after a crash.
 const GUARD_STALE_MS = 10_000;
 
 /**
- * Keeps a second process (or a second user in this one) out of a folder: PGlite does not, and two writers corrupt it.
- * Returns the release. A lock whose process is gone, or whose pid was given to another process since, is taken over.
- * @throws Error naming the pid that holds the folder
+ * Locks a folder against a second process (or a second user in this one), because PGlite does not, and two writers corrupt it.
+ * Returns the release. A lock is taken over if its process is gone, or its pid was reused.
+ * @throws Error with the pid that uses the folder
  */
 export function lockFolder(folder: string): () => void {
   const path = join(resolve(folder), 'lock');
@@ -31,12 +31,12 @@ function takeOver(folder: string, path: string): void {
   const guard = `${path}.takeover`;
   if (ageOf(guard) > GUARD_STALE_MS) rmSync(guard, { force: true });
   if (!createFile(guard, String(process.pid)))
-    throw new Error(`The folder ${folder} is being taken over by another process; try again`);
+    throw new Error(`Another process is taking over the folder ${folder}: try again`);
   try {
     const holder = readHolder(path);
     if (holder !== undefined && isAlive(holder)) throw held(folder, holder.pid);
     rmSync(path, { force: true });
-    if (!createLock(path)) throw new Error(`The folder ${folder} was locked by another process just now`);
+    if (!createLock(path)) throw new Error(`Another process has just locked the folder ${folder}: stop it first, or use another folder`);
   } finally {
     rmSync(guard, { force: true });
   }
@@ -44,7 +44,7 @@ function takeOver(folder: string, path: string): void {
 
 interface Holder {
   readonly pid: number;
-  /** When the process started, in the kernel's ticks since boot: tells a reused pid. Null where the system does not say. */
+  /** Start time of the process in the kernel's ticks since boot, to detect a reused pid. Null if the system does not report it. */
   readonly started: string | null;
 }
 
@@ -62,7 +62,7 @@ function isAlive(holder: Holder): boolean {
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
+    // EPERM: the process is alive and belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
   const started = startOf(holder.pid);
@@ -72,7 +72,7 @@ function isAlive(holder: Holder): boolean {
 function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // Fields after the command's name, which may hold spaces and parentheses; starttime is the 22nd of all.
+    // The fields after the command's name, which may contain spaces and parentheses. starttime is field 22.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
   } catch {
     return null;
@@ -85,9 +85,9 @@ function createFile(path: string, text: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    // On a full disk it is there by now, and empty: it would keep everybody out.
+    // On a full disk an empty lock file now exists. It would lock out every process.
     rmSync(path, { force: true });
-    throw new Error(`The folder ${dirname(path)} cannot be written to: ${messageOf(error)}`, {
+    throw new Error(`Cannot write to the folder ${dirname(path)}: ${messageOf(error)}`, {
       cause: error,
     });
   }
@@ -103,6 +103,6 @@ function ageOf(path: string): number {
 
 function held(folder: string, pid: number): Error {
   return new Error(
-    `The folder ${folder} is in use by process ${pid}; only one process can open it. Stop that one first`,
+    `The folder ${folder} is in use by process ${pid}, and only one process can use it: stop that process first`,
   );
 }

@@ -33,7 +33,7 @@ function latchOf(row: LatchRow): Latch {
 const COLUMNS = 'id, service, finding, replica, tripped_at, cool_down_until, flags_off';
 const OPEN = `select ${COLUMNS} from latches where released_at is null order by id`;
 
-/** Of two replicas that trip at once one inserts the row, and the other finds it. */
+/** If two replicas trip at once, one inserts the row and the other finds it. */
 const TRIP = `
 insert into latches (service, finding, replica, cool_down_until)
 values ($1, $2::jsonb, $3, now() + make_interval(secs => $4)) on conflict do nothing returning ${COLUMNS}`;
@@ -71,7 +71,7 @@ export function createLatchStore(database: Database): LatchStore {
           return { latch: latchOf(made), isNew: true };
         }
         const open = await openLatch(session, service);
-        if (open === undefined) throw new Error(`The latch of ${service} was released while it was set`);
+        if (open === undefined) throw new Error(`The latch of ${service} was released at the moment it was set: try again`);
         return { latch: open, isNew: false };
       }),
     async areFlagsDue(latch) {
@@ -125,7 +125,7 @@ async function writeFlagsOff(
     `update latches set flags_off = $2::jsonb where id = $1 and flags_off is null returning ${COLUMNS}`,
     [latch, JSON.stringify(flags)],
   );
-  // Another replica was faster.
+  // Another replica has already written it.
   if (written === undefined) return;
   const reason = written.finding.trigger;
   await addAudit(session, {

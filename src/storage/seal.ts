@@ -1,11 +1,11 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { StorageError } from '../domain/errors.ts';
 
-/** Text on its way into the database and back. */
+/** Encrypts texts for the database, and decrypts them. */
 export interface Seal {
   readonly isEncrypting: boolean;
   seal(text: string): string;
-  /** @throws StorageError where the text was sealed with another key or altered */
+  /** @throws StorageError if the text was sealed with another key or altered */
   open(text: string): string;
 }
 
@@ -13,19 +13,19 @@ const MARK = 'sealed:1:';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Keeps text as it is, and says what a key is missing for. */
+/** Stores text in clear. Sealed text is an error, because the key is missing. */
 export const PLAIN: Seal = {
   isEncrypting: false,
   seal: (text) => text,
   open: (text) => {
     if (!text.startsWith(MARK)) return text;
-    throw new StorageError('The journal holds encrypted requests, and no encryption key is configured', {
+    throw new StorageError('The journal contains encrypted requests, but journal.encryptionKey is not set: set the key with which they were encrypted', {
       effect: 'not_applied',
     });
   },
 };
 
-/** AES-256-GCM. What was written before there was a key stays readable. @param key 32 bytes */
+/** AES-256-GCM. Text that was stored without a key stays readable. @param key 32 bytes */
 export function createSeal(key: Buffer): Seal {
   return {
     isEncrypting: true,
@@ -45,7 +45,7 @@ export function createSeal(key: Buffer): Seal {
           decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
         );
       } catch (cause) {
-        throw new StorageError('A stored request does not open with the configured encryption key', {
+        throw new StorageError('A stored request cannot be decrypted with journal.encryptionKey: set the key with which it was encrypted', {
           effect: 'not_applied',
           cause,
         });

@@ -5,21 +5,21 @@ import type { ByteBudget } from '../byte-budget.ts';
 export interface BodyLimits {
   readonly messageBytes: number;
   readonly budget: ByteBudget;
-  /** Milliseconds that are left for the whole body to arrive, when it is asked. */
+  /** Remaining milliseconds for the whole body to arrive. */
   readonly leftMs: () => number;
 }
 
 /** A body in memory, counted until it is released. */
 export interface ReceivedBody {
   readonly bytes: Buffer;
-  /** To be called once, when nothing of the request is under way. */
+  /** Call it once, when the request has ended. */
   release(): void;
 }
 
-/** Why there is no body: `busy`, no room for it in time; `late`, it did not arrive; `aborted`, the client left. */
+/** Why there is no body: `busy`: no room for it in time; `late`: it did not arrive in time; `aborted`: the client disconnected. */
 export type NoBody = 'too_large' | 'busy' | 'late' | 'aborted';
 
-/** The whole body. Its bytes are counted as they come, so that a client that announces a body and sends none takes no room. Never rejects. */
+/** The whole body. Bytes are counted as they arrive, so a client that announces a body but sends none uses no budget. Never rejects. */
 export async function receiveBody(
   request: IncomingMessage,
   { messageBytes, budget, leftMs }: BodyLimits,
@@ -82,17 +82,17 @@ class ArrivingBody {
     this.#end(why);
   }
 
-  /** No more than the first word counts: a request closes after its end, too. */
+  /** Only the first call counts, because a request also closes after its end. */
   #end(why: NoBody): void {
     if (!this.arrival.isWhole) this.arrival.end();
     this.#resolve(why);
   }
 }
 
-/** How long a body that nobody reads is taken in where nothing else limits it, milliseconds. */
+/** How long an unused body is received if nothing else limits it, milliseconds. */
 const DISMISS_MS = 1_000;
 
-/** Lets the rest of a body arrive before it is answered: a client that still writes would see its connection break, not the answer. */
+/** Receives the rest of a body before the answer, because a client that still writes would see a broken connection instead of the answer. */
 export function dismissBody(request: IncomingMessage, withinMs = DISMISS_MS): Promise<void> {
   if (request.complete || request.destroyed) return Promise.resolve();
   return new Promise((resolve) => {

@@ -14,7 +14,7 @@ export interface ReceiveSettings {
   readonly clock: Clock;
   readonly limits: MessageLimits;
   readonly budget: ByteBudget;
-  /** How long a request may take to arrive, milliseconds: the agents' deadline. */
+  /** How long a request may take to arrive, milliseconds. It is the agents' deadline. */
   readonly deadlineMs: number;
 }
 
@@ -29,7 +29,7 @@ export interface Addressee {
   readonly http?: HttpTarget;
 }
 
-/** A request that is in memory whole, and counted there until it is released. */
+/** A complete request in memory, counted until it is released. */
 export interface ReceivedRequest {
   readonly request: AgentRequest;
   release(): void;
@@ -57,7 +57,7 @@ const REFUSALS: Readonly<Record<'busy' | 'late', Refusal>> = {
   },
 };
 
-/** The request once it is there whole; undefined where it was answered already, or nobody waits for an answer. */
+/** The complete request; undefined if it was already answered, or the client has disconnected. */
 export async function receiveRequest(
   exchange: Exchange,
   to: Addressee,
@@ -78,7 +78,7 @@ export async function receiveRequest(
   return { request: { ...facts, body: body.bytes }, release: () => body.release() };
 }
 
-/** Who asks, by the header that names it or by its address. */
+/** The agent, named by its header or its address. */
 export function agentOf({ headers, socket }: IncomingMessage): AskingAgent {
   // Node joins a header that is sent twice.
   const header = String(headers[AGENT_HEADER] ?? '');
@@ -96,7 +96,7 @@ async function refuse(why: NoBody, { exchange, to, facts, settings }: Refused): 
   const { request, response } = exchange;
   if (why === 'aborted') return;
   if (why === 'too_large') {
-    const detail = `the message has more than ${settings.limits.messageBytes} bytes`;
+    const detail = `the message is longer than ${settings.limits.messageBytes} bytes`;
     const problem = { kind: why, detail } as const;
     const refusal = await settings.handler.handle({ ...facts, body: Buffer.alloc(0), problem });
     await dismissBody(request);
@@ -104,7 +104,7 @@ async function refuse(why: NoBody, { exchange, to, facts, settings }: Refused): 
     return sendReply(response, { body: refusal.body }, 413);
   }
   const { status, kind, message, headers } = REFUSALS[why];
-  // Its agent waits until the deadline: the others' bodies may keep the connections busy until then.
+  // The agent waits until the deadline, because bodies of other requests may keep the connections busy until then.
   if (why === 'busy')
     await dismissBody(request, facts.receivedAtMs + settings.deadlineMs - settings.clock.now());
   if (!request.complete) closeAfter(response);
@@ -116,7 +116,7 @@ async function refuse(why: NoBody, { exchange, to, facts, settings }: Refused): 
   );
 }
 
-/** What may still come is not read: this connection cannot be used again. */
+/** The rest of the request is not read, so the connection cannot be used again. */
 function closeAfter(response: ServerResponse): void {
   if (!response.headersSent) response.setHeader('connection', 'close');
 }

@@ -8,27 +8,27 @@ import { dismissBody } from './body.ts';
 import { agentOf, receiveRequest, type ReceivedRequest, type ReceiveSettings } from './receive-request.ts';
 import { sendReply } from './send-reply.ts';
 
-/** One request to be streamed to its service, and the place for the response. */
+/** A request to stream to its service, and the target of the response. */
 interface RelayExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** Path and query on the service. */
   readonly path: string;
-  /** The request's body where it was read already. */
+  /** The request's body, if it was already read. */
   readonly body?: Buffer;
-  /** Instant at which the response must have begun, and what to do then; without it the relay's own patience counts. */
+  /** Instant by which the response must have started. Without it the relay's own timeout applies. */
   readonly deadlineAtMs?: number;
-  /** Whether the service gets its request, and its response is read, although the agent has left. */
+  /** Whether the request is sent and its response read even if the agent disconnects. */
   readonly isSeenThrough?: boolean;
-  /** Called once, when the response begins, there will be none, or nobody waits for it any more: an agent that leaves was answered. */
+  /** Called once, when the response starts, fails, or is no longer needed. If the agent disconnects, the status is `answered`. */
   onBegin?(status: 'answered' | 'unavailable' | 'timeout'): void;
-  /** Called once, when nothing of the exchange is under way on the service. */
+  /** Called once, when the exchange with the service has ended. */
   onEnd?(status: 'answered' | 'unavailable' | 'timeout'): void;
-  /** Called at most once, and only while nothing of a response was sent: the caller answers. */
+  /** Called at most once, and only before any part of a response was sent. The caller then answers. */
   onFailure(kind: 'unavailable' | 'timeout'): void;
 }
 
-/** Streams both ways. Whatever happens, the exchange ends: with the service's response, onFailure, or a cut connection. */
+/** Streams both ways. The exchange always ends with the service's response, onFailure, or a closed connection. */
 interface HttpRelay {
   relay(exchange: RelayExchange): void;
 }
@@ -54,7 +54,7 @@ const FAILURES = {
   timeout: { status: 504, message: 'the service did not answer in time' },
 } as const;
 
-/** Requests that are known actions are handed to the handler; everything else is streamed to the service as it is. */
+/** Passes known actions to the handler, and streams every other request to the service unchanged. */
 export function createReverseProxy(settings: ReverseProxySettings): ReverseProxy {
   const services = [...settings.services].sort((a, b) => b.endpoint.prefix.length - a.endpoint.prefix.length);
   return (request, response) => {
@@ -69,7 +69,7 @@ export function createReverseProxy(settings: ReverseProxySettings): ReverseProxy
   };
 }
 
-/** What follows the prefix, as an absolute path; undefined where the address lies elsewhere. */
+/** The part after the prefix, as an absolute path; undefined for a URL outside the prefix. */
 function pathBelow(prefix: string, url: string): string | undefined {
   if (!url.startsWith(prefix)) return undefined;
   const rest = url.slice(prefix.length);
@@ -83,7 +83,7 @@ function serve(proxied: ProxiedService, exchange: Exchange, settings: ReversePro
   const { request, response, path } = exchange;
   const target: HttpTarget = { method: request.method ?? 'GET', path, headers: request.headers };
   if (proxied.endpoint.actionOf(target) !== undefined) {
-    // The handler promised never to throw. Where it does, the agent sees a broken connection, not a dead proxy.
+    // The handler must never throw. If it does, the agent sees a broken connection, but the proxy continues.
     handle(proxied, { ...exchange, target }, settings).catch(() => response.destroy());
     return;
   }
@@ -124,7 +124,7 @@ async function handle(
   }
 }
 
-/** What the engine need not see goes straight to the service, and its response straight back. */
+/** Streams a request that the engine does not need to the service, and the response back. */
 function stream(
   proxied: ProxiedService,
   { received, ...exchange }: Exchange & { readonly received: ReceivedRequest },

@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { AgentReply } from '../../engine/ports/request-handler.ts';
 
-/** What belongs to one connection, or is written anew for this one. */
+/** Headers that belong to a single connection, or are written for this one. */
 const NOT_COPIED: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -15,10 +15,10 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** Short text goes out in one write with its headers; above it a copy would cost more than the second write. */
+/** A shorter body is sent in one write with its headers. For longer ones a copy would cost more than a second write. */
 const ONE_WRITE_BYTES = 16 * 1024;
 
-/** Sends a reply with the status and headers it came with; what came without is JSON with the status given. */
+/** Sends a reply with its own status and headers. A reply without them is sent as JSON with the given status. */
 export function sendReply(response: ServerResponse, reply: AgentReply, status: number): void {
   const { body, http } = reply;
   if (response.destroyed || response.headersSent) return reply.delivered?.(false);

@@ -15,31 +15,31 @@ export interface HttpServerSettings extends ServiceRouteSettings {
   readonly register?: readonly ((app: FastifyInstance) => void | Promise<void>)[];
   /** How long stop() waits for requests in progress, milliseconds. @defaultValue 5000 */
   readonly graceMs?: number;
-  /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
+  /** How long start() waits for a port that is in use, milliseconds. @defaultValue 0 */
   readonly takeOverMs?: number;
-  /** Addresses and networks whose X-Forwarded-For is believed. @defaultValue none */
+  /** Addresses and networks whose X-Forwarded-For is trusted. @defaultValue none */
   readonly trustedProxies?: readonly string[];
 }
 
 export interface HttpServer {
-  /** @throws Error where the port is taken */
+  /** @throws Error if the port is in use */
   start(): Promise<void>;
   stop(): Promise<void>;
   /** The port it listens on. */
   port(): number;
 }
 
-/** Idle connections live longer than the agents' own pools keep them, so that it is never we who close under a request. */
+/** Longer than agents keep idle connections, so that the proxy never closes a connection on which a request arrives. */
 const KEEP_ALIVE_MS = 72_000;
 
-/** How much longer than the agents' deadline a request's headers may take, milliseconds. */
+/** Time added to the agents' deadline for a request's headers, milliseconds. */
 const HEADERS_SLACK_MS = 500;
-/** Until a request that is streamed to its service has arrived whole: it may be a long one. The others have the agents' deadline. */
+/** Longest arrival of a request that is streamed to its service, which may be long. Other requests have the agents' deadline. */
 const STREAMED_REQUEST_MS = 60_000;
-/** How often node looks for requests that are late, milliseconds. */
+/** How often Node checks for late requests, milliseconds. */
 const LOOK_EVERY_MS = 500;
 
-/** The HTTP side of the proxy. It writes no log line per request: that costs a quarter of the throughput. */
+/** The HTTP side of the proxy. It writes no log line per request, because that costs a quarter of the throughput. */
 export function createHttpServer(settings: HttpServerSettings): HttpServer {
   const { clock, reverseProxy, register = [], graceMs = 5_000 } = settings;
   let running: Running | undefined;
@@ -73,7 +73,7 @@ interface Running {
   readonly server: Server;
 }
 
-/** Requests for legacy services never enter fastify: its routing and life cycle would cost them a third of their throughput. */
+/** Requests for legacy services bypass fastify, because its routing and life cycle would cost a third of their throughput. */
 function build(
   { limits, deadlineMs, trustedProxies = [] }: HttpServerSettings,
   reverseProxy: ReverseProxy | undefined,

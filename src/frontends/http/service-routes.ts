@@ -7,7 +7,7 @@ import { sendReply } from './send-reply.ts';
 
 export interface ServiceRouteSettings extends ReceiveSettings {
   readonly services: readonly { readonly service: ServiceName; readonly dialect: Dialect }[];
-  /** Host names by which agents call, beside addresses. @defaultValue localhost */
+  /** Host names that agents may use in addition to addresses. @defaultValue localhost */
   readonly names?: ReadonlySet<string>;
 }
 
@@ -15,7 +15,7 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 
 type ServiceRoute = { Params: { service: string } };
 
-/** `POST /v1/services/<service>`: what an agent would send over ZMQ, with the same reply. */
+/** `POST /v1/services/<service>`: takes the same request as ZMQ, and gives the same reply. */
 export async function registerServiceRoutes(
   app: FastifyInstance,
   settings: ServiceRouteSettings,
@@ -24,7 +24,7 @@ export async function registerServiceRoutes(
     settings.services.map((each) => [each.service, each]),
   );
   app.removeAllContentTypeParsers();
-  // The body is read where there is room for it, not before.
+  // The body is read only when there is room for it.
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
   const { names = NO_NAMES } = settings;
   app.post<ServiceRoute>('/v1/services/:service', async ({ params, raw }, reply) => {
@@ -32,8 +32,8 @@ export async function registerServiceRoutes(
     if (foreign !== undefined) return reply.code(403).send({ status: 'error', error: foreign });
     const to = known.get(params.service);
     if (to === undefined) {
-      // Nobody needs to send four megabytes to a service that does not exist.
-      const error = `no such service: ${params.service.slice(0, 64)}`;
+      // The body for an unknown service is not received.
+      const error = `unknown service: ${params.service.slice(0, 64)}`;
       return reply.code(404).send({ status: 'error', error, services: [...known.keys()] });
     }
     reply.hijack();
@@ -43,7 +43,7 @@ export async function registerServiceRoutes(
     try {
       sendReply(reply.raw, await settings.handler.handle(received.request), 200);
     } catch {
-      // The handler promised never to throw. Where it does, the agent sees a broken connection, not a dead proxy.
+      // The handler must never throw. If it does, the agent sees a broken connection, but the proxy continues.
       reply.raw.destroy();
     } finally {
       received.release();

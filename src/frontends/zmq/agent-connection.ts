@@ -5,67 +5,67 @@ import type { Arrival, Arrivals } from '../arrivals.ts';
 import { FrameReader, type FrameLimits } from './frame-reader.ts';
 import * as zmtp from './zmtp.ts';
 
-/** One message as it came: the envelope's frames and whatever is behind them. */
+/** One received message: the envelope's frames and the frames after them. */
 export interface AgentMessage {
   readonly frames: Buffer[];
-  /** Of all frames, with what it costs to keep them. */
+  /** Size of all frames, including the cost to keep them. */
   readonly bytes: number;
-  /** The earliest instant it can have come at. */
+  /** The earliest instant at which it can have arrived. */
   readonly receivedAtMs: number;
-  /** The length of a frame that was too long to be kept: an empty one is in its place. */
+  /** The length of a frame that was too long to keep. An empty frame replaces it. */
   readonly droppedBytes?: number;
-  /** Where it came in pieces: it counts as arriving until this is ended. */
+  /** Set if the message came in pieces. It counts as arriving until this is ended. */
   readonly arrival?: Arrival;
 }
 
 export interface ConnectionSettings {
   readonly clock: Clock;
-  /** A message that is longer ends the connection. */
+  /** A longer message closes the connection. */
   readonly limitBytes: number;
-  /** Of a frame that is longer only its length is kept. @defaultValue limitBytes */
+  /** For a longer frame only its length is kept. @defaultValue limitBytes */
   readonly keptBytes?: number | undefined;
-  /** Where messages are counted that are not whole yet. @defaultValue nowhere */
+  /** Counts incomplete messages. @defaultValue not counted */
   readonly arrivals?: Arrivals | undefined;
-  /** A message must be whole this long after its first byte, milliseconds. @defaultValue 10000 */
+  /** Time within which a message must be complete after its first byte, milliseconds. @defaultValue 10000 */
   readonly wholeWithinMs?: number | undefined;
-  /** Whoever cannot take it in holds the connection. */
+  /** The handler calls `hold` if it cannot take the message yet. */
   onMessage(connection: AgentConnection, message: AgentMessage): void;
-  /** It asked after we had ended the connection, before it knew: nobody can answer it. */
+  /** The agent sent a request before it noticed that we had closed the connection. It cannot be answered. */
   onTooLate(): void;
 }
 
-/** libzmq's own. */
+/** Same value as in libzmq. */
 const HANDSHAKE_MS = 30_000;
 /** A legacy agent gives up after 5 s. */
 const WHOLE_WITHIN_MS = 10_000;
-/** A message that receives at least this much in that time counts as arriving. */
+/** A message that receives at least this many bytes in that time counts as arriving. */
 const PROGRESS_BYTES = 65_536;
-/** Its side closes at once when it hears that we have ended. */
+/** The peer closes at once when it notices the end of our side. */
 const CLOSED_WITHIN_MS = 250;
-/** To send two parts takes a tenth of a millisecond: after so long the process has stood still. */
+/** Sending two parts takes a tenth of a millisecond. If it takes this long, the process was paused. */
 const STALLED_MS = 2;
-/** What an empty frame costs to keep. */
+/** The cost to keep an empty frame. */
 const FRAME_BYTES = 64;
-/** Replies and answers to heartbeats of so many bytes unread by the agent: nothing more is read from it until it has read them. */
+/** If the agent has this many unread bytes of replies and heartbeat answers, reading from it pauses until it has read them. */
 const UNREAD_BYTES = 16_777_216;
-/** Copied into one piece below, written frame by frame above. */
+/** Shorter messages are copied into one piece; longer ones are written frame by frame. */
 const ONE_PIECE_BYTES = 16_384;
 
 /**
- * An agent's REQ or DEALER socket at the other end of a TCP connection. The protocol is spoken here and not by libzmq, because a
- * libzmq socket cannot stop listening, nor end one connection, without ending all at once: see `leaveWith`.
+ * The TCP connection of an agent's REQ or DEALER socket. The protocol is implemented here and not by libzmq, because a libzmq socket
+ * cannot stop listening, or close one connection, without closing all connections at once: see `leaveWith`.
  */
 export class AgentConnection {
-  /** Requests handed out and not answered. */
+  /** Number of unanswered requests. */
   inFlight = 0;
-  /** When it was last heard, or answered. */
+  /** Last time at which the agent sent something, or was answered. */
   lastAtMs: number;
-  /** Known when the first message comes. */
+  /** Set by the first message. */
   agent: AskingAgent | undefined;
   readonly #socket: Socket;
   readonly #settings: ConnectionSettings;
   readonly #reader: FrameReader;
-  /** Reads what must come next; false while that has not come. */
+  /** Reads the next expected part; false if it has not arrived yet. */
   #step: () => boolean = () => this.#readSignature();
   #frames: Buffer[] = [];
   #bytes = 0;
@@ -77,7 +77,7 @@ export class AgentConnection {
   #late: NodeJS.Timeout | undefined;
   #hasLeft = false;
   #isOpen = false;
-  /** A REQ: it has no request on its way while one is in flight. */
+  /** True for a REQ socket, which sends no request while one is in flight. */
   #isLockstep = false;
 
   constructor(socket: Socket, settings: ConnectionSettings) {
@@ -86,14 +86,14 @@ export class AgentConnection {
     this.#reader = new FrameReader(limitsOf(settings));
     this.lastAtMs = this.#arrivedAtMs = settings.clock.now();
     socket.setTimeout(HANDSHAKE_MS, () => socket.destroy());
-    // 'close' follows, and says all there is to say.
+    // 'close' follows and handles the error.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#settle());
     socket.on('data', (chunk) => this.#take(chunk));
     socket.write(zmtp.SIGNATURE);
   }
 
-  /** No more of it is read until it was let go as often as held. */
+  /** Pauses reading until `letGo` was called as often as `hold`. */
   hold(): void {
     this.#holds += 1;
     this.#heldSinceMs ??= this.#settings.clock.now();
@@ -109,7 +109,7 @@ export class AgentConnection {
     this.#forgetHold();
   }
 
-  /** After one whole turn of the event loop, all that had come during the hold is read: what comes then comes now. */
+  /** After one whole turn of the event loop all bytes from the time of the hold are read, so later bytes have just arrived. */
   #forgetHold(): void {
     const heldSinceMs = this.#heldSinceMs;
     setImmediate(() =>
@@ -119,7 +119,7 @@ export class AgentConnection {
     );
   }
 
-  /** False where the agent is gone. */
+  /** False if the agent has disconnected. */
   send(frames: readonly Buffer[]): boolean {
     if (!this.#socket.writable) return false;
     this.lastAtMs = this.#settings.clock.now();
@@ -129,11 +129,12 @@ export class AgentConnection {
   }
 
   /**
-   * Sends a reply and ends the connection with it. A REQ socket sends nothing while it waits for its reply; so if the end reaches it
-   * in the same packet as the last of the reply, whatever it asks next goes to our successor. Nagle's algorithm does that: the first
-   * byte leaves at once, the others wait for its receipt (40 ms), or for the end. Where this process stood still in between, the agent
-   * may have the whole reply and have asked again: the connection stays open until its next reply. In 80 replacements on an overloaded
-   * machine, 3 of 1,280 agents that asked again within microseconds lost a reply. False where the agent is gone.
+   * Sends a reply and closes the connection with it. A REQ socket sends nothing while it waits for its reply. If the close reaches it in
+   * the same packet as the end of the reply, its next request goes to our successor. Nagle's algorithm does that: it sends the first byte
+   * at once, and the other bytes after its acknowledgement (40 ms) or together with the close. If this process was paused in between, the
+   * agent may already have the whole reply and have sent another request, so the connection stays open until the next reply. In 80
+   * replacements on an overloaded machine, 3 of 1,280 agents that sent again within microseconds lost a reply. False if the agent has
+   * disconnected.
    */
   leaveWith(frames: readonly Buffer[]): boolean {
     if (!this.#socket.writable) return false;
@@ -149,13 +150,13 @@ export class AgentConnection {
       return true;
     }
     this.#hasLeft = true;
-    // To close it is quicker than to end it, but with a request unread, as a DEALER may have sent one, it would take the reply along.
+    // Destroying is faster than ending. But with an unread request, as a DEALER may have sent, it would also discard the reply.
     if (this.#isLockstep && this.#socket.writableLength === 0) this.#socket.destroy();
     else this.#socket.end();
     return true;
   }
 
-  /** Ends the connection of an agent that waits for nothing. */
+  /** Closes the connection of an agent that waits for no reply. */
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
@@ -169,7 +170,7 @@ export class AgentConnection {
 
   #take(chunk: Buffer): void {
     const now = this.#settings.clock.now();
-    // Nobody knows how long the first bytes after a hold have waited for it to end.
+    // It is unknown how long the first bytes after a hold have waited.
     this.#arrivedAtMs = this.#heldSinceMs ?? now;
     this.#heldSinceMs = undefined;
     this.lastAtMs = now;
@@ -178,7 +179,7 @@ export class AgentConnection {
     this.#countUnfinished();
   }
 
-  /** Counts what is in memory of a message that is not whole. */
+  /** Counts the bytes of an incomplete message in memory. */
   #countUnfinished(): void {
     const heldBytes = this.#bytes + this.#reader.heldBytes;
     const isBegun = heldBytes > 0 || this.#frames.length > 0 || this.#reader.isInFrame;
@@ -201,7 +202,7 @@ export class AgentConnection {
     this.#arrival.grew(heldBytes - this.#arrival.bytes);
   }
 
-  /** Until the handshake is done, its own time limit counts. */
+  /** Until the end of the handshake its own time limit applies. */
   #expectWhole(): void {
     clearTimeout(this.#late);
     if (!this.#isOpen) return;
@@ -213,14 +214,14 @@ export class AgentConnection {
     this.#late = late;
   }
 
-  /** Where the process was busy, what had come by then has been read now. A message that goes on coming gets its time again. */
+  /** If the process was busy, the bytes that had arrived are read by now. A message with progress gets its time again. */
   #giveUpUnlessMore(late: NodeJS.Timeout, bytesBefore: number): void {
     if (this.#late !== late || this.#holds > 0) return;
     if (this.#socket.bytesRead - bytesBefore >= PROGRESS_BYTES) this.#expectWhole();
     else this.#socket.destroy();
   }
 
-  /** Nothing of a message is on its way any more. */
+  /** No message is arriving any more. */
   #settle(): Arrival | undefined {
     const arrival = this.#arrival;
     clearTimeout(this.#late);
@@ -287,7 +288,7 @@ export class AgentConnection {
     if (kind === undefined) return false;
     const peer = zmtp.PEERS_2.get(kind);
     if (peer === undefined) return this.#refuse();
-    // Its identity: a ROUTER of libzmq would send by it, we know the connection.
+    // The identity. A libzmq ROUTER would send by it, but we have the connection.
     this.#step = () => {
       const identity = this.#reader.next();
       return identity !== undefined && this.#open(peer, identity.body);
@@ -320,7 +321,7 @@ export class AgentConnection {
     this.#awaitReading();
   }
 
-  /** Of an agent that does not read what it asked for, heartbeats included, no more is read. */
+  /** Pauses reading from an agent that does not read its replies and heartbeat answers. */
   #awaitReading(): void {
     if (this.#socket.writableLength <= UNREAD_BYTES) return;
     this.hold();

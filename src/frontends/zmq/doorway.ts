@@ -2,16 +2,16 @@ import type { Clock } from '../../engine/ports/ports.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { AgentConnection, AgentMessage } from './agent-connection.ts';
 
-/** How requests are kept out that memory would not hold. */
+/** Limits requests, so that they fit into memory. */
 export interface Admission {
   readonly budget: ByteBudget;
-  /** Longest message that is handled; longer ones are refused. */
+  /** Limit of a message; longer ones are refused. */
   readonly messageBytes: number;
-  /** What an agent gets where there was no room for its request in time. */
+  /** The reply if there was no room for the request in time. */
   readonly busyReply: Buffer;
 }
 
-/** A message that came in, or that is refused: its bytes are counted only in the first case. */
+/** An admitted or refused message. Only the bytes of an admitted one are counted. */
 export interface Admitted {
   readonly connection: AgentConnection;
   readonly message: AgentMessage;
@@ -19,7 +19,7 @@ export interface Admitted {
 }
 
 export interface DoorwaySettings {
-  /** Requests under way. */
+  /** Largest number of requests in progress. */
   readonly inFlightLimit: number;
   readonly admission?: Admission | undefined;
   readonly clock: Clock;
@@ -27,8 +27,8 @@ export interface DoorwaySettings {
 }
 
 /**
- * Lets messages in while there is room for them. Whoever finds none is not read from any more, so that what it sends next waits in
- * its own queues; and what has waited as long as an agent can bear is refused at once: late, the answer would find nobody.
+ * Admits messages while there is room for them. A connection over the limit is paused, so that its next messages wait in the agent's
+ * own queues. A message that has waited past the agent's patience is rejected, because the agent would no longer be listening.
  */
 export class Doorway {
   readonly #settings: DoorwaySettings;
@@ -69,7 +69,7 @@ export class Doorway {
     connection.letGo();
   }
 
-  /** The place is taken when it resolves. */
+  /** Resolves when a place is taken. */
   #place(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(() => {

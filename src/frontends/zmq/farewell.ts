@@ -1,36 +1,36 @@
 import type { Clock } from '../../engine/ports/ports.ts';
 
-/** How a frontend leaves agents that are connected. Milliseconds. */
+/** How a frontend disconnects its agents at a stop. Milliseconds. */
 export interface FarewellSettings {
-  /** Longest time in which agents that have just asked may ask once more. @defaultValue 0: requests in flight are answered, and no other */
+  /** How long recently active agents may send further requests. @defaultValue 0: only requests in flight are answered */
   readonly drainMs?: number;
-  /** How long requests in flight are waited for in the end. @defaultValue 5000 */
+  /** How long to wait for requests in flight at the end. @defaultValue 5000 */
   readonly graceMs?: number;
 }
 
-/** What must be known of an agent to leave it. */
+/** The facts and functions needed to disconnect an agent. */
 export interface Leavable {
-  /** Requests handed out and not answered. */
+  /** Number of unanswered requests. */
   readonly inFlight: number;
   readonly lastAtMs: number;
-  /** Ends the connection: what was sent before still arrives. */
+  /** Closes the connection. Bytes that were already sent still arrive. */
   leave(): void;
   destroy(): void;
 }
 
 const GRACE_MS = 5_000;
-/** Who has said nothing for so long is not about to ask: it finds our successor with its next request. */
+/** An agent that was silent for this long is probably not about to send. Its next request goes to our successor. */
 const QUIET_MS = 1_000;
 const LOOK_EVERY_MS = 10;
-/** A look that comes so much later shows that this process, or the machine, stood still: no agent could be heard meanwhile. */
+/** A check that is late by this much shows that the process or machine was paused, so no agent could be read in that time. */
 const STALLED_MS = 50;
 
 /**
- * Leaves agents without taking a reply along: a REQ socket whose request is lost with its connection waits for ever, and nobody can
- * tell it. Each one's connection is ended behind the reply to its next request, when it certainly has none on its way (that is done
- * where replies are sent); here, of those that are quiet. What had come before a look is read first, and time in which this process
- * stood still is no quiet time. Resolves when all have gone. A request is lost only where an agent was quiet and asks within the
- * microseconds that the end of its connection takes to reach it.
+ * Disconnects agents without losing a reply, because a REQ socket whose request is lost with its connection waits forever. The sender
+ * of replies closes a connection after the reply to the next request, when the agent certainly has no request on its way. This function
+ * closes the connections of silent agents. Before each check, bytes that have arrived are read, and time in which this process was paused
+ * does not count as silence. Resolves when all agents are disconnected. A request is lost only if a silent agent sends it within the
+ * microseconds that the close takes to reach the agent.
  */
 export async function farewell(
   agents: ReadonlySet<Leavable>,
@@ -53,7 +53,7 @@ export async function farewell(
   for (const agent of agents) agent.destroy();
 }
 
-/** Timers run before sockets are read: after one whole turn of the event loop, all that had come is read. */
+/** Timers run before sockets are read, so all arrived bytes are read only after one whole turn of the event loop. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }

@@ -1,10 +1,10 @@
 import { COMMAND, LONG, MORE, type Frame } from './zmtp.ts';
 
-/** A frame whose bytes have not all come. */
+/** An incomplete frame. */
 interface Unfinished {
   readonly flags: number;
   readonly length: number;
-  /** Grows with what comes: memory is not taken for what was only announced. Nothing of a frame that is too long is kept. */
+  /** Grows with the received bytes, so that an announced length takes no memory. Nothing is kept of a frame that is too long. */
   body: Buffer;
   filled: number;
   readonly isKept: boolean;
@@ -13,17 +13,17 @@ interface Unfinished {
 export interface FrameLimits {
   /** A longer frame is an error. */
   readonly limitBytes: number;
-  /** Of a longer frame only its length is kept. @defaultValue limitBytes */
+  /** For a longer frame only its length is kept. @defaultValue limitBytes */
   readonly keptBytes?: number;
 }
 
 const NOTHING = Buffer.alloc(0);
-/** A small frame is copied out of a large chunk, which it would keep in memory as long as itself. */
+/** A small frame is copied out of a large chunk, because it would otherwise keep the whole chunk in memory. */
 const COPIED_BELOW_SHARE = 0.25;
-/** What a frame is given at first. */
+/** Initial size of a frame's buffer. */
 const FIRST_BYTES = 131_072;
 
-/** Finds frames in bytes that come in pieces. */
+/** Extracts frames from a stream of chunks. */
 export class FrameReader {
   readonly #limitBytes: number;
   readonly #keptBytes: number;
@@ -35,13 +35,13 @@ export class FrameReader {
     this.#keptBytes = keptBytes;
   }
 
-  /** In memory, of what is not whole. */
+  /** Bytes of incomplete frames in memory. */
   get heldBytes(): number {
     const { body, filled } = this.#unfinished ?? { body: NOTHING, filled: 0 };
     return this.#rest.length + Math.min(body.length, filled);
   }
 
-  /** The head of a frame has come, and not its end. */
+  /** The head of a frame has arrived, but not its end. */
   get isInFrame(): boolean {
     return this.#unfinished !== undefined;
   }
@@ -53,13 +53,13 @@ export class FrameReader {
     this.#rest = this.#rest.length === 0 ? rest : Buffer.concat([this.#rest, rest]);
   }
 
-  /** So many bytes as they are; undefined until they have come. */
+  /** The next bytes, uninterpreted; undefined until they have arrived. */
   take(length: number): Buffer | undefined {
     if (this.#rest.length < length) return undefined;
     return this.#cut(0, length);
   }
 
-  /** Undefined until the next frame has come whole. @throws RangeError where it is longer than the limit */
+  /** Undefined until the next frame is complete. @throws RangeError if it is longer than the limit */
   next(): Frame | undefined {
     if (this.#unfinished !== undefined) return this.#finished(this.#unfinished);
     const [flags, short] = this.#rest;

@@ -14,7 +14,7 @@ export interface HealthResponderSettings {
   /** Whether the legacy service answers. */
   readonly isAnswering: () => Promise<boolean>;
   readonly clock: Clock;
-  /** Of the times in replies, as the service spells them. @defaultValue the zone of this process */
+  /** The time zone of times in replies, as in the service. @defaultValue the zone of this process */
   readonly timeZone?: string | undefined;
   readonly takeOverMs?: ZmqFrontendSettings['takeOverMs'];
   readonly farewell?: NonNullable<ZmqFrontendSettings['farewell']>;
@@ -23,16 +23,16 @@ export interface HealthResponderSettings {
 
 /** A health request is a line of JSON. A longer message is refused unread. */
 const REQUEST_BYTES = 4_096;
-/** A message that is longer than this is not received: its connection is cut. */
+/** A longer message closes its connection. */
 const CUT_ABOVE_BYTES = 65_536;
 
 const TOO_LARGE = Buffer.from(
-  `{"status": "error", "error": "A health request has at most ${REQUEST_BYTES} bytes"}`,
+  `{"status": "error", "error": "The health request is longer than ${REQUEST_BYTES} bytes"}`,
 );
 const NOT_JSON = Buffer.from('{"status": "error", "error": "Invalid JSON request"}');
 const NOT_UTF8 = Buffer.from('{"status": "error", "error": "Invalid UTF-8 request"}');
 
-/** The health socket that some services have beside their own: the proxy answers it itself, any JSON alike. */
+/** The additional health socket of some services. The proxy answers every JSON request itself. */
 export function createHealthResponder(settings: HealthResponderSettings): ZmqFrontend {
   const { host, port, clock, healthReply, onProblem, farewell = {}, takeOverMs = 0 } = settings;
   const startedAtMs = clock.now();
@@ -71,7 +71,7 @@ function refusalOf(body: Buffer): Buffer | undefined {
 /** Python's naive `datetime.now().isoformat()`: local time with microseconds, without a zone. */
 function localIso(wallMs: number, timeZone: string | undefined): string {
   const now = new Date(wallMs);
-  // Swedish dates are spelled as ISO-8601 does.
+  // The Swedish date format is that of ISO-8601.
   const local = now.toLocaleString('sv-SE', { timeZone }).replace(' ', 'T');
   return `${local}.${String(now.getMilliseconds()).padStart(3, '0')}000`;
 }

@@ -10,22 +10,22 @@ export interface PubRelaySettings {
   /** The port agents subscribe to. */
   readonly port: number;
   readonly clock: Clock;
-  /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
+  /** How long start() waits for a port that is in use, milliseconds. @defaultValue 0 */
   readonly takeOverMs?: number;
-  /** A broadcast could not be passed on. Broadcasts are never repeated. */
+  /** A broadcast could not be forwarded. Broadcasts are never repeated. */
   onProblem?(problem: 'broadcast_lost', detail: string): void;
 }
 
 export interface PubRelay {
-  /** @throws Error where the port is taken */
+  /** @throws Error if the port is in use */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Subscribers send what they subscribe to, and nothing else. A longer message ends their connection. */
+/** Subscribers send only subscriptions. A longer message closes their connection. */
 const SUBSCRIPTION_BYTES = 4_096;
 
-/** Passes a legacy service's broadcasts on, frame for frame. Connects again by itself when the service comes back. */
+/** Forwards a legacy service's broadcasts, frame by frame. Reconnects by itself. */
 export function createPubRelay(settings: PubRelaySettings): PubRelay {
   const context = new Context();
   let source: Subscriber | undefined;

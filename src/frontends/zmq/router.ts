@@ -8,7 +8,7 @@ import { AgentConnection, type ConnectionSettings } from './agent-connection.ts'
 import { Doorway, type Admission, type Admitted } from './doorway.ts';
 import { farewell, type FarewellSettings } from './farewell.ts';
 
-/** What went wrong between us and an agent, in closed words. Never thrown: nobody could catch it. */
+/** Problems between the proxy and an agent. They are reported and never thrown, because no caller could catch them. */
 type FrontendProblem =
   'reply_undeliverable' | 'asked_too_late' | 'accept_failed' | 'handler_failed' | 'overloaded';
 
@@ -19,23 +19,23 @@ export interface ZmqFrontendSettings {
   readonly port: number;
   readonly handler: RequestHandler;
   readonly clock: Clock;
-  /** Requests handed out and not answered; above it nothing more is received. @defaultValue 10000 */
+  /** Largest number of unanswered requests. At the limit nothing more is received. @defaultValue 10000 */
   readonly inFlightLimit?: number;
-  /** @defaultValue as many as come */
+  /** @defaultValue no limit */
   readonly admission?: Admission;
-  /** A longer message ends its connection. @defaultValue what the admission can refuse in words, else 64 MiB */
+  /** A longer message closes its connection. @defaultValue the largest message for which admission sends a refusal, otherwise 64 MiB */
   readonly cutAboveBytes?: number;
-  /** A message must be whole this long after its first byte, milliseconds. @defaultValue 10000 */
+  /** Time within which a message must be complete after its first byte, milliseconds. @defaultValue 10000 */
   readonly wholeWithinMs?: number;
-  /** How stop() leaves the agents that are connected. */
+  /** How stop() disconnects agents. */
   readonly farewell?: FarewellSettings;
-  /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
+  /** How long start() waits for a port that is in use, milliseconds. @defaultValue 0 */
   readonly takeOverMs?: number;
   onProblem?(problem: FrontendProblem, detail: string): void;
 }
 
 export interface ZmqFrontend {
-  /** @throws Error where the port is taken */
+  /** @throws Error if the port is in use */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -43,14 +43,14 @@ export interface ZmqFrontend {
 const IN_FLIGHT_LIMIT = 10_000;
 const MESSAGE_LIMIT_BYTES = 67_108_864;
 const BACKLOG = 1_024;
-/** What an agent gets when the handler broke its promise never to throw: its REQ socket would be dead without a reply. */
+/** The reply if the handler throws, which it must not. Without a reply the agent's REQ socket could not be used again. */
 const LAST_RESORT: Reply = {
   body: Buffer.from('{"status": "error", "error": "internal error of the proxy"}'),
 };
 
 /**
- * Serves unmodified REQ clients, and DEALERs that send an empty delimiter, many requests at a time.
- * Every request is answered exactly once, in whatever order the handler finishes.
+ * Serves unmodified REQ clients, and DEALER clients that send an empty delimiter, many requests at a time.
+ * Every request is answered exactly once, in the order in which the handler finishes.
  */
 export function createZmqFrontend(settings: ZmqFrontendSettings): ZmqFrontend {
   const server = new RequestRouter(settings);
@@ -83,7 +83,7 @@ class RequestRouter {
         connection.inFlight += 1;
         this.#doorway.enter(connection, message);
       },
-      onTooLate: () => settings.onProblem?.('asked_too_late', 'the connection had just been ended'),
+      onTooLate: () => settings.onProblem?.('asked_too_late', 'the agent sent a request while its connection was being closed'),
     };
   }
 
@@ -100,7 +100,7 @@ class RequestRouter {
     if (server === undefined) return;
     this.#server = undefined;
     this.#isLeaving = true;
-    // A successor has the port from here on. Who is connected stays.
+    // From here a successor can use the port. Existing connections stay.
     server.close();
     await farewell(this.#connections, this.#settings.clock, this.#settings.farewell);
   }
@@ -127,7 +127,7 @@ class RequestRouter {
   }
 
   async #refuse(bytes: number): Promise<AgentReply> {
-    this.#settings.onProblem?.('overloaded', `no room for a request of ${bytes} bytes`);
+    this.#settings.onProblem?.('overloaded', `not enough memory for a request of ${bytes} bytes`);
     return { body: this.#settings.admission?.busyReply ?? LAST_RESORT.body };
   }
 
@@ -137,7 +137,7 @@ class RequestRouter {
     const facts = { service, receivedAtMs, ...(agent !== undefined && { agent }) };
     const body = frames[bodyAt] ?? NOTHING;
     if (droppedBytes !== undefined) {
-      const detail = `the message has ${droppedBytes} bytes, the limit is ${admission?.messageBytes}`;
+      const detail = `the message has ${droppedBytes} bytes, but the limit is ${admission?.messageBytes}`;
       return { ...facts, body, problem: { kind: 'too_large', detail } };
     }
     if (frames.length === bodyAt + 1 && body.length > 0) return { ...facts, body };
@@ -145,7 +145,7 @@ class RequestRouter {
     return { ...facts, body, problem };
   }
 
-  /** The reply takes the place of the request's body, behind the envelope. */
+  /** The reply replaces the request's body after the envelope. */
   #answer(admitted: Admitted, reply: AgentReply): void {
     const { connection, message } = admitted;
     connection.inFlight -= 1;
@@ -153,7 +153,7 @@ class RequestRouter {
     const isLast = this.#isLeaving && connection.inFlight === 0;
     const isSent = isLast ? connection.leaveWith(frames) : connection.send(frames);
     reply.delivered?.(isSent);
-    if (!isSent) this.#settings.onProblem?.('reply_undeliverable', 'the agent has left');
+    if (!isSent) this.#settings.onProblem?.('reply_undeliverable', 'the agent has disconnected');
     this.#doorway.leave(admitted);
   }
 }
@@ -170,7 +170,7 @@ async function listening(
   return server;
 }
 
-/** What is longer is not taken in at all: its connection is cut before it has filled our memory. */
+/** Limit above which a message is not received. Its connection is closed before it fills the memory. */
 function longest(admission: Admission | undefined): number {
   if (admission === undefined) return MESSAGE_LIMIT_BYTES;
   return Math.max(admission.budget.limitBytes, 2 * admission.messageBytes);
@@ -180,10 +180,10 @@ const NOTHING = Buffer.alloc(0);
 const EMPTY = { kind: 'empty', detail: 'the message is empty' } as const;
 
 function severalFrames(count: number): NonNullable<AgentRequest['problem']> {
-  return { kind: 'several_frames', detail: `the message has ${count} frames, it must have one` };
+  return { kind: 'several_frames', detail: `the message has ${count} frames, but must have one` };
 }
 
-/** The envelope ends with the first empty frame. A DEALER that sends none is answered as it asked: by the body alone. */
+/** The envelope ends with the first empty frame. A DEALER that sends none gets only the body back. */
 function startOfBody(frames: readonly Buffer[]): number {
   return frames.findIndex(({ length }) => length === 0) + 1;
 }

@@ -1,16 +1,16 @@
 /**
- * What ZeroMQ's peers say to each other over TCP (ZMTP, rfc.zeromq.org/spec/37), as far as a ROUTER needs it that admits everybody
- * (NULL): the greeting, the READY command, and frames.
+ * ZeroMQ's protocol over TCP (ZMTP, rfc.zeromq.org/spec/37), as far as a ROUTER without authentication (NULL) needs it: the greeting,
+ * the READY command, and frames.
  */
 
-/** A frame as it goes over the wire: one flag byte, the length in one byte or eight, the bytes. */
+/** A frame. On the wire: one flag byte, the length in one byte or eight, the bytes. */
 export interface Frame {
   readonly body: Buffer;
   /** Another frame of the same message follows. */
   readonly hasMore: boolean;
-  /** For the connection, not for the one who reads messages. */
+  /** A command for the connection, not a part of a message. */
   readonly isCommand: boolean;
-  /** Its length, where it was too long to be kept. Its body is empty then. */
+  /** The length of a frame that was too long to keep. Its body is empty then. */
   readonly droppedBytes?: number;
 }
 
@@ -21,15 +21,15 @@ const SHORT_LIMIT = 255;
 
 /** 10 bytes, sent first by both sides; peers that are older than ZMTP 2.0 read it as an identity. */
 export const SIGNATURE = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f]);
-/** What we speak. Its major number alone answers the signature. */
+/** Our major version, sent as the answer to the signature. */
 export const MAJOR = Buffer.from([3]);
 /** The revision of ZMTP 2.0, as libzmq 3.2 sends it. */
 export const REVISION_2 = 1;
 const MECHANISM_LENGTH = 20;
-/** Minor version, mechanism, whether we are its server, and 31 bytes of nothing. */
+/** Minor version, mechanism, whether we are its server, and 31 zero bytes. */
 export const GREETING_REST = Buffer.concat([Buffer.from([1]), mechanism('NULL'), Buffer.alloc(32)]);
 
-/** Who may talk to a ROUTER, by the names of ZMTP 3 and the numbers of ZMTP 2. */
+/** Socket types that can connect to a ROUTER, by the names of ZMTP 3 and the numbers of ZMTP 2. */
 const PEERS = ['REQ', 'DEALER', 'ROUTER'] as const;
 export type Peer = (typeof PEERS)[number];
 export const PEERS_2: ReadonlyMap<number, Peer> = new Map([
@@ -39,7 +39,7 @@ export const PEERS_2: ReadonlyMap<number, Peer> = new Map([
 ]);
 const ROUTER_2 = 6;
 
-/** What a ROUTER answers to the revision of a ZMTP 2.0 peer: its kind, and an empty identity. */
+/** A ROUTER's answer to the revision of a ZMTP 2.0 peer: its type, and an empty identity. */
 export const GREETING_2 = Buffer.from([ROUTER_2, 0, 0]);
 
 export const READY = encodeFrame(
@@ -48,33 +48,33 @@ export const READY = encodeFrame(
 );
 const PING = Buffer.from('\x04PING');
 const PONG = Buffer.from('\x04PONG');
-/** Behind the name of a PING: how long the peer waits for us. What is behind that is sent back. */
+/** After the name of a PING: how long the peer waits for us. The bytes after that are sent back. */
 const PING_TTL_BYTES = 2;
 
 export function isSignature(bytes: Buffer): boolean {
   return bytes[0] === 0xff && bytes[9] === 0x7f;
 }
 
-/** Whether the peer wants no other mechanism than we do. */
+/** Whether the peer uses the NULL mechanism too. */
 export function isNullMechanism(rest: Buffer): boolean {
   return rest.subarray(1, 1 + MECHANISM_LENGTH).equals(mechanism('NULL'));
 }
 
-/** What a READY command says of a socket. */
+/** The facts about a socket in a READY command. */
 interface Introduction {
   readonly peer: Peer;
-  /** Empty where the socket was given none. */
+  /** Empty if the socket has none. */
   readonly identity: Buffer;
 }
 
-/** The kind of socket and the identity that a READY command names. Undefined where it is none, or none that may talk to us. */
+/** The socket type and identity of a READY command. Undefined for another command, or a type that cannot connect to us. */
 export function introductionOf({ body, isCommand }: Frame): Introduction | undefined {
   if (!isCommand || body.toString('latin1', 0, 6) !== '\x05READY') return undefined;
   let kind: string | undefined;
   let identity: Buffer = Buffer.alloc(0);
   for (let at = 6; at < body.length;) {
     const valueAt = at + 1 + (body[at] ?? 0) + 4;
-    // What follows the last whole property is ignored.
+    // Bytes after the last complete property are ignored.
     if (valueAt > body.length) break;
     const name = body.toString('latin1', at + 1, valueAt - 4);
     const end = valueAt + body.readUInt32BE(valueAt - 4);
@@ -97,7 +97,7 @@ export function encodeFrame(body: Buffer, flags: number): Buffer {
   return Buffer.concat([frameHead(body.length, flags), body]);
 }
 
-/** What stands before a frame of so many bytes. */
+/** The head of a frame of this length. */
 export function frameHead(length: number, flags: number): Buffer {
   if (length <= SHORT_LIMIT) return Buffer.from([flags, length]);
   const head = Buffer.allocUnsafe(9);

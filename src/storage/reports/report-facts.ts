@@ -13,11 +13,11 @@ import * as sql from './report-sql.ts';
 
 interface Asked {
   readonly database: Database;
-  /** Service, and both ends of the day. */
+  /** The service, and the start and end of the day. */
   readonly of: readonly [service: ServiceName, from: string, to: string];
 }
 
-/** What daily reports are made of, read from the journal's database. */
+/** Reads the facts of daily reports from the journal's database. */
 export function createReportFactStore(database: Database): ReportFactStore {
   const arms = createArmStore(database);
   return {
@@ -39,7 +39,7 @@ async function readDay({ database, of }: Asked): Promise<Omit<ServiceDay, 'arms'
   const [service] = of;
   const one = async <Row extends object>(text: string, parameters: readonly unknown[] = of): Promise<Row> => {
     const [row] = await database.query<Row>(text, parameters);
-    if (row === undefined) throw new Error('a sum has one row');
+    if (row === undefined) throw new Error('the query for sums returned no row');
     return row;
   };
   const [lastFull] = await database.query<RunRow>(sql.LAST_FULL, [service]);
@@ -84,7 +84,7 @@ function coverageOf({ began_at, ended }: CoverageRow): ServiceDay['coverage'] {
 
 interface RunRow extends Pick<EndedRun, 'id' | 'kind' | 'scope'> {
   readonly finished_at: Date;
-  /** A run's document of the service: counts, and more that is none. */
+  /** A run's document of the service: counts and other members. */
   readonly document: Readonly<Record<string, unknown>> | null;
 }
 

@@ -1,10 +1,10 @@
 import { StorageError } from '../../domain/errors.ts';
 
-/** When work must be over, as an instant of `performance.now()`. Infinity: no deadline. */
+/** The end of the available time, as an instant of `performance.now()`. Infinity: no deadline. */
 export type DeadlineMs = number;
 
 export function tooLate(): StorageError {
-  return new StorageError('The deadline passed before the database was asked', {
+  return new StorageError('The deadline passed before the query was sent', {
     effect: 'not_applied',
     reason: 'timeout',
   });
@@ -15,20 +15,20 @@ export function checkDeadline(atMs: DeadlineMs): void {
   if (performance.now() >= atMs) throw tooLate();
 }
 
-// A server's own timeout is changed with a statement of its own. Callers with about the same patience share one value.
+// Changing the server's timeout takes one more statement, so callers with similar deadlines share one value.
 const STEPS_MS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
 
-// A caller who waits about as long as a statement may take anyway needs no value of its own.
+// A caller that waits about as long as the default timeout needs no own value.
 const ABOUT = 0.9;
 
-/** The longest step that ends before the deadline, and no longer than `mostMs`. */
+/** The longest step that ends before the deadline, at most `mostMs`. */
 export function statementTimeoutMs(atMs: DeadlineMs, mostMs: number): number {
   const leftMs = atMs - performance.now();
   if (leftMs >= mostMs * ABOUT) return mostMs;
   return STEPS_MS.findLast((step) => step <= leftMs) ?? 1;
 }
 
-/** What `waiting` brings, or at the deadline a refusal; `lateArrival` gets what came after that. */
+/** The result of `waiting`, or an error at the deadline. `lateArrival` gets a result that comes later. */
 export async function arrivedInTime<T>(
   waiting: Promise<T>,
   atMs: DeadlineMs,

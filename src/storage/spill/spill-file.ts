@@ -14,31 +14,31 @@ import { SpillLog, syncFolder, type SpillPlace } from './spill-log.ts';
 
 export interface SpillSettings {
   readonly folder: string;
-  /** Most that the file may hold. */
+  /** Largest size of the file. */
   readonly limitBytes: number;
   readonly seal: Seal;
 }
 
-/** An outcome waits this long for an intent to share its fsync with. Until then a crash makes it unknown, no more. */
+/** An outcome waits this long for an intent whose fsync it can share. A crash in that time only makes the outcome unknown. */
 const OUTCOME_LINGER_MS = 50;
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** A record without its number: that is its place in the file. */
+/** A record without its number, which is its place in the file. */
 type Entry = SpillRecord extends infer Kind
   ? Kind extends SpillRecord
     ? Omit<Kind, 'number'>
     : never
   : never;
 
-/** Where replaying has come to. */
+/** The replay position. */
 interface Reached extends SpillPlace {
-  /** Intents in the file up to here. */
+  /** Number of intents in the file up to this position. */
   readonly intents: number;
 }
 
 /**
- * A folder with the writes that the journal does not know yet, in one file. Group commit: all that came during one fsync shares
- * the next. The folder is locked: a second process is told so at its start.
+ * A folder with the writes that the journal does not have yet, in one file. Group commit: all writes that arrive during one fsync share
+ * the next. The folder is locked, so a second process fails at its start.
  */
 export class SpillFile implements SpillStore {
   readonly #settings: SpillSettings;
@@ -50,9 +50,9 @@ export class SpillFile implements SpillStore {
   #replayed: Reached = { number: 0, offset: 0, intents: 0 };
   #paged: Reached = this.#replayed;
   #oldestAtMs: number | undefined;
-  /** Why nothing is written any more: what an fsync failed to write cannot be told. */
+  /** Why the spill is no longer written. After a failed fsync it is unknown what was written. */
   #broken: string | undefined;
-  /** Flushes and the file's renewal, one after the other. */
+  /** Serializes flushes and the replacement of the file. */
   #turn: Promise<unknown> = Promise.resolve();
   #id: string = randomUUID();
   hasHistory = false;
@@ -76,12 +76,12 @@ export class SpillFile implements SpillStore {
     return join(this.#settings.folder, 'writes.spill');
   }
 
-  /** What stood behind a damaged place, kept for a person. Its being there says that lanes must be copied. */
+  /** The bytes after a damaged place, kept for a person. The existence of this file means that lanes must be copied. */
   get #damagedPath(): string {
     return join(this.#settings.folder, 'damaged.spill');
   }
 
-  /** Takes up what an earlier process has left. @throws Error where the folder is in use, or the file is none of ours */
+  /** Continues the spill of an earlier process. @throws Error if the folder is in use, or the file is not a spill */
   async start(): Promise<void> {
     this.#release = lockFolder(this.#settings.folder);
     try {
@@ -116,7 +116,7 @@ export class SpillFile implements SpillStore {
     await this.#inTurn(async () => {
       if (this.#log === undefined) this.#log = await this.#create(progress);
       else if (progress > this.#end.number) {
-        // The journal has seen more of it than is there: what came behind that is lost as well.
+        // The journal has seen more records than the file has, so later records may be lost as well.
         this.isDamaged = true;
         await this.#renew(progress);
       }
@@ -153,7 +153,7 @@ export class SpillFile implements SpillStore {
   }
 
   settle(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
-    // Without it the write is unknown: its lane is dirty anyway.
+    // Without the outcome the write is unknown, and its lane is dirty anyway.
     this.#commits.add({ kind: 'outcome', lane, operationId, outcome }).catch(() => undefined);
   }
 
@@ -164,7 +164,7 @@ export class SpillFile implements SpillStore {
   async #write(batch: readonly Entry[]): Promise<readonly undefined[]> {
     const log = this.#log;
     if (log === undefined || this.#broken !== undefined)
-      throw failure(`The spill cannot be written: ${this.#broken ?? 'it is not open'}`, 'spill_failed');
+      throw failure(`Cannot write to the spill: ${this.#broken ?? 'it is not open'}`, 'spill_failed');
     const first = this.#end.number + 1;
     const records = batch.map((entry, index) => ({ ...entry, number: first + index }) as SpillRecord);
     this.#refuseWhenFull(records);
@@ -185,10 +185,10 @@ export class SpillFile implements SpillStore {
     const { limitBytes } = this.#settings;
     const bytes = records.reduce((sum, record) => sum + ('request' in record ? record.request.length : 0), 0);
     if (this.#end.offset + bytes > limitBytes)
-      throw failure(`The spill has reached its limit of ${limitBytes} bytes`, 'spill_full');
+      throw failure(`The spill has reached its limit of ${limitBytes} bytes (journal.spillLimitBytes)`, 'spill_full');
   }
 
-  /** Nothing of it was sent; what is left of it must not stand before the next record. */
+  /** The write was not sent. Its remaining bytes must not precede the next record. */
   async #undone(log: SpillLog, error: unknown): Promise<StorageError> {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     await log.cut(this.#end).catch((cause: unknown) => {
@@ -196,7 +196,7 @@ export class SpillFile implements SpillStore {
     });
     const reason = FULL.has(code) ? 'spill_full' : 'spill_failed';
     if (reason === 'spill_failed') this.#broken = messageOf(error);
-    return failure(`The spill cannot be written: ${messageOf(error)}`, reason);
+    return failure(`Cannot write to the spill: ${messageOf(error)}`, reason);
   }
 
   async page(after: number, bytes: number): Promise<readonly SpillRecord[]> {
@@ -226,7 +226,7 @@ export class SpillFile implements SpillStore {
     if (log === undefined) return found;
     const untilOffset = this.#end.offset;
     const from = after === this.#replayed.number ? this.#replayed : log.start;
-    // What is looked at here is read again as pages: where those have come to stays as it is.
+    // These records are read again as pages, so the page position stays.
     for await (const { record, after: place } of log.read(from)) {
       if (place.offset > untilOffset || found.size === of.size) break;
       if (record.kind === 'outcome' && record.number > after && of.has(record.operationId))
@@ -251,12 +251,12 @@ export class SpillFile implements SpillStore {
     try {
       this.#log = await this.#create(after);
     } catch {
-      // A full disk has no room for another file. The journal holds all of this one: it makes room.
+      // A full disk has no space for another file. The journal has every record of this file, so the file is cut.
       await before?.cut(before.start);
       this.#log = await this.#create(after);
     }
     await before?.close();
-    // An empty file on a disk that has room again.
+    // The file is empty and the disk has space again.
     this.#broken = undefined;
   }
 

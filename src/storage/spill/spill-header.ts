@@ -1,6 +1,6 @@
 /** First line of a spill file. */
 export interface SpillHeader {
-  /** The spill's, kept when the file begins anew. */
+  /** The id of the spill, kept when the file is replaced. */
   readonly id: string;
   /** The number of the last record before this file. */
   readonly after: number;
@@ -8,7 +8,7 @@ export interface SpillHeader {
 
 const FORMAT = 'crossfade-spill';
 const VERSION = 1;
-/** The first line ends here at the latest. */
+/** Limit of the first line. */
 const LONGEST_BYTES = 256;
 
 export function encodeHeader({ id, after }: SpillHeader): Buffer {
@@ -20,23 +20,23 @@ export interface ReadHeader {
   readonly bytes: number;
 }
 
-/** @throws Error where the file is no spill, or that of another version: it may hold acknowledged writes, so nothing is touched */
+/** @throws Error if the file is not a spill of this version. It may contain acknowledged writes, so nothing is changed */
 export function decodeHeader(start: Buffer, file: string): ReadHeader {
   const end = start.subarray(0, LONGEST_BYTES).indexOf('\n');
   const facts = end < 0 ? undefined : parsed(start.subarray(0, end).toString('utf8'));
   if (facts?.['format'] !== FORMAT)
     throw new Error(
-      `${file} is not a spill of Crossfade, or its beginning is damaged. It may hold acknowledged writes: keep a copy, ` +
-        'then move it away and start again; every lane is then copied anew',
+      `${file} is not a spill of Crossfade, or its first line is damaged. It may contain acknowledged writes: keep a copy, ` +
+        'then move it away and start again. Every lane is then copied again',
     );
   if (facts['version'] !== VERSION)
     throw new Error(
-      `${file} is a spill of version ${String(facts['version'])}, this program writes version ${VERSION}. It may hold ` +
-        'acknowledged writes: start the version that wrote it, until its status says that nothing is spilled, then this one',
+      `${file} is a spill of format version ${String(facts['version'])}, but this program uses version ${VERSION}. It may contain ` +
+        'acknowledged writes: first run the program version that wrote it until its status shows no spilled writes',
     );
   const { id, after } = facts;
   if (typeof id !== 'string' || typeof after !== 'number')
-    throw new Error(`${file} has a first line that is not whole: keep a copy, then move it away`);
+    throw new Error(`${file} has an incomplete first line: keep a copy, then move it away`);
   return { header: { id, after }, bytes: end + 1 };
 }
 

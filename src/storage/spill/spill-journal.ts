@@ -18,7 +18,7 @@ export interface SpillJournalSettings {
   readonly replica: ReplicaIdentity;
 }
 
-/** The writes of one lane in a page, and whether their place among others is certain. */
+/** The writes of one lane in a page, and whether their order among other writes is certain. */
 interface LaneShare {
   readonly intents: readonly SpilledIntent[];
   readonly isInOrder: boolean;
@@ -37,10 +37,10 @@ interface Placed {
   readonly outcome: Outcome | undefined;
 }
 
-/** Rolls the transaction back; no failure. */
+/** Rolls back the transaction; not a failure. */
 class LaneBusy extends Error {}
 
-/** What the journal in PostgreSQL learns of spills. */
+/** Writes spilled records into the journal in PostgreSQL. */
 export function createSpillJournal({ database, replica }: SpillJournalSettings): SpillJournal {
   return {
     async progress(spill) {
@@ -67,7 +67,7 @@ async function replayPage(
 ): Promise<ReadonlyMap<LaneKey, ReplayedLane>> {
   const moved = await session.query(sql.ADVANCE, [page.spill, page.after, page.through]);
   if (moved.length === 0)
-    throw new StorageError('The journal holds another part of the spill than was believed', {
+    throw new StorageError('The spill position in the journal does not match, because another process has moved it', {
       effect: 'not_applied',
     });
   const shares = await sharesOf(session, page, id);
@@ -87,7 +87,7 @@ async function replayPage(
   return new Map(lanes);
 }
 
-/** The page's writes by lane; every lane is locked from here on. */
+/** The page's writes by lane. Locks every lane. */
 async function sharesOf(
   session: Session,
   { intents, isOutOfOrder }: ReplayPage,
@@ -113,7 +113,7 @@ async function sharesOf(
   return new Map(
     last.map(({ key, replica }) => {
       const own = byLane.get(key) ?? [];
-      // Where nobody else has written since, what was spilled stands behind what was journaled.
+      // If no other replica has written since, the spilled writes follow the journaled ones.
       const isKnown = replica === null || replica === me || replica === own[0]?.replica;
       return [key, { intents: own, isInOrder: isKnown && !isOutOfOrder(key) }];
     }),
@@ -139,7 +139,7 @@ async function insert(session: Session, places: readonly Placed[], me: ReplicaId
     places.map(({ intent }) => intent.action),
     places.map(({ intent }) => intent.request),
     places.map(({ intent }) => new Date(intent.acceptedAtMs).toISOString()),
-    // Records of an older release have none.
+    // Records of an older release have no coverage.
     places.map(({ intent: { coverage = 0 } }) => coverage),
     me,
   ]);
