@@ -183,21 +183,21 @@ test('the command line lists, shows and decides', async () => {
   expect(said).toBe(`${id} is left out\n`);
   expect(await run('audit', '--service', SERVICE)).toMatch(/ann +dead-letters skip +\S+ +not needed/);
   const newest = (await run('audit', '--service', SERVICE, '--limit', '1')).trimEnd().split('\n');
-  const older = /^there are older ones: --before (\d+)$/.exec(newest[2] ?? '')?.[1] ?? '';
+  const older = /^more, older entries: --before (\d+)$/.exec(newest[2] ?? '')?.[1] ?? '';
   expect(await run('audit', '--service', SERVICE, '--before', older)).not.toContain('not needed');
-  expect(await run('audit', '--service', 'another')).toBe('nothing was changed by hand of "another"\n');
+  expect(await run('audit', '--service', 'another')).toBe('no changes by people to "another"\n');
   const lanes = await run('lanes', 'list', SERVICE);
   expect(lanes).toMatch(/^owner +condition +why +writes +delivered +exceptions +differences\n\S+ +clean/);
   const owner = /\n(\S+)/.exec(lanes)?.[1] ?? '';
-  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
+  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no lanes found\n');
   const mistyped = run('lanes', 'copy', SERVICE, `${owner}x`, '--person', 'ann', '--reason', 'a slip');
   await expect(mistyped).rejects.toMatchObject({
     code: 1,
     stderr: expect.stringContaining('its owner is unknown to the journal and to legacy'),
   });
-  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
+  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no lanes found\n');
   const copied = await run('lanes', 'copy', SERVICE, owner, '--person', 'ann', '--reason', 'to be sure');
-  expect(copied).toContain(`${SERVICE}/${owner} is being copied: crossfade explain ${SERVICE} ${owner}`);
+  expect(copied).toContain(`${SERVICE}/${owner} is being copied; see the result with: crossfade explain ${SERVICE} ${owner}`);
   await storedWithin(['first', 'third']);
   const again = run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   await expect(again).rejects.toMatchObject({

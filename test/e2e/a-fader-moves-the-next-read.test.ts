@@ -98,7 +98,7 @@ test('the command line lists and sets flags, and refuses unknown flags and share
   const set = await runCommand(['flags', 'set', flag, '30', ...by]);
   expect(set).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining(`${flag} asks for 30 % instead of`) as string,
+    stdout: expect.stringContaining(`${flag} requests 30 % (before:`) as string,
   });
   const list = await runCommand(['flags', 'list', ...at]);
   expect(list.stdout).toMatch(new RegExp(`^${flag} +30 %$`, 'm'));

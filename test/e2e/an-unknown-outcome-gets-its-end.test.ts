@@ -168,7 +168,7 @@ test('or assume lost, by the command line', async () => {
   expect(listed).toMatch(new RegExp(`${id} +${SERVICE} .* person`));
   expect(await run('status')).toContain('1 unknown outcome that a person must decide');
   const said = await run('unknown-outcomes', 'assume-lost', id, '--person', 'ann', '--reason', 'not there');
-  expect(said).toBe(`${id} is taken to be lost\n`);
+  expect(said).toBe(`${id} is assumed to be lost\n`);
   await eventually('the lane is clean', async () => (await laneRow())?.condition === 'clean');
   await writtenAtLast('after');
   await storedWithin(['before', 'after']);

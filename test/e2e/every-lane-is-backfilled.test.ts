@@ -250,7 +250,7 @@ test('starting, stopping and resuming a run needs a person and a reason, audited
       'runs begin by ann: a test',
       'runs stop by ann: a test',
       'runs resume by ann: a test',
-      `runs begin by ${userInfo().username}: asked for on the command line`,
+      `runs begin by ${userInfo().username}: started on the command line`,
     ]),
   );
 });

@@ -258,7 +258,7 @@ test('the command line shows, explains, and replays', async () => {
   expect(status).toMatch(
     /Can be released after \S+Z with: crossfade guard release jarvis-memory --person NAME/,
   );
-  expect(status).toMatch(/read-cutover of get_context .* asked 100 %/);
+  expect(status).toMatch(/read-cutover of get_context .* requested 100 %/);
   expect(status).toContain('too_few_comparisons');
   expect(await run('guard', 'status', ...at)).toContain('READS HELD ON LEGACY by external');
   const bundles = await run('guard', 'bundles', ...at);

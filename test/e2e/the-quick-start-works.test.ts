@@ -179,7 +179,7 @@ test(
       (await typed('npm run -s crossfade -- explain session-memory s-1')).includes('fence: open'),
     );
     expect(await typed(moved)).toMatch(
-      /read-cutover asks for 100 % instead of 0 %[^]*"content": "hello"[^]*reason: flag_on/,
+      /read-cutover requests 100 % \(before: 0 %\)[^]*"content": "hello"[^]*reason: flag_on/,
     );
     const drilled = await typed(drill);
     expect(drilled).toContain('"deleted_count":1');

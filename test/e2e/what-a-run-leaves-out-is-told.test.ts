@@ -100,7 +100,7 @@ test('an unknown owner is reported, and not counted as copied', async () => {
     expect({ code, stderr }).toEqual({
       code: 2,
       stderr:
-        'crossfade: jarvis-memory: no lane of "wantd" is known: crossfade lanes list SERVICE finds them\n',
+        'crossfade: jarvis-memory: unknown owner "wantd": crossfade lanes list SERVICE shows the known owners\n',
     });
   }
 });

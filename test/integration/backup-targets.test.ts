@@ -35,7 +35,7 @@ afterAll(async () => {
 
 test('a target that is no instance is told as such, and never taken for a folder', async () => {
   for (const [into, said] of [
-    [`tcp://127.0.0.1:${free}`, 'crossfade: the instance does not show the lane of ann: jarvis-memory'],
+    [`tcp://127.0.0.1:${free}`, 'crossfade: the instance cannot show the lane of ann: jarvis-memory'],
     ['tcp://127.0.0.1', 'is no address of an instance: say tcp://host:port'],
     ['ftp://127.0.0.1:1', 'is no address of an instance: say tcp://host:port'],
     [`127.0.0.1:${free}`, `say tcp://127.0.0.1:${free}, or ./127.0.0.1:${free}`],

@@ -236,7 +236,7 @@ test('jarvis-memory is restored into a running instance through its own protocol
   expect(resultOf(result)).toMatchObject({ lanes: LANES, items: LANES * ITEMS, different: [] });
   const second = await restore();
   expect(second).toMatchObject({ code: 1 });
-  expect(second.stderr).toContain('crossfade: the instance holds items of u-0 already');
+  expect(second.stderr).toContain('crossfade: the instance already holds items of u-0');
   const own = place.endpoints['jarvis-memory'];
   for (const spelled of [own, own.replace('127.0.0.1', 'localhost')]) {
     const target = ['--into', spelled, '--config', place.config];
@@ -282,7 +282,7 @@ test('a store that stays locked is told as such', async () => {
   service.close();
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `crossfade: ${sqliteFile} could not be copied: its service kept it locked, try again\n`,
+    stderr: `crossfade: ${sqliteFile} could not be copied: the service kept the file locked; try again\n`,
   });
 });
 

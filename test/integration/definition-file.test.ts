@@ -18,7 +18,7 @@ function file(name: string, text: string): string {
 test('a definition that is not there is told as a missing file', async () => {
   const missing = join(folder, 'y.ts');
   await expect(importDefinition('x', missing)).rejects.toThrow(
-    `services.x.definition ${missing} cannot be loaded: there is no file ${missing}`,
+    `services.x.definition ${missing} cannot be loaded: file ${missing} not found`,
   );
 });
 

@@ -57,7 +57,7 @@ const RULES = `
   kind: ignore
   path: memories[].memory.note
   owner: ann
-  reason: notes are made anew by every reader
+  reason: notes are generated on every read
   expires: 2999-01-31
 `;
 const OF_SERVICE = ['--service', SERVICE];
@@ -126,7 +126,7 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
     ],
   });
   expect(await rules('list', ...OF_SERVICE)).toMatch(
-    /^1 +get_memories +ignore memories\[\]\.memory\.note +0 +2999-01-31 +ann +notes are made anew/m,
+    /^1 +get_memories +ignore memories\[\]\.memory\.note +0 +2999-01-31 +ann +notes are generated/m,
   );
   await expect(rules('remove', '1', '--reason', 'nobody says who')).rejects.toThrow(
     /missing required options: --person/,
@@ -164,7 +164,7 @@ test('what is no usable list of rules is refused, in words that say why', async 
   await writeFile(file, RULES.replace('2999', '2020'));
   await expect(rules('try', file, ...OF_SERVICE)).rejects.toThrow(/has already expired \(2020-01-31\)/);
   await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(
-    /none\.yaml is not read: there is no such file; .*rules --help/,
+    /cannot read .*none\.yaml: no such file; .*rules --help/,
   );
   await expect(rules('try', file)).rejects.toThrow(/'--service <name>' not specified[^]*--help/);
   await expect(rules('list', '--service', 'nobody')).rejects.toThrow(/unknown service "nobody": use jarvis/);

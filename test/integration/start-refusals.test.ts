@@ -23,7 +23,7 @@ const refusal = (): Promise<string> =>
 test('a broken flag file is reported before anything is started', async () => {
   writeFileSync(join(folder, 'flags', 'crossfade.json'), '{"features": [');
   expect(await refusal()).toMatch(
-    /crossfade: the flags in \.\/flags cannot be used: crossfade\.json: .*JSON/,
+    /crossfade: the flag files in \.\/flags cannot be used: crossfade\.json: .*JSON/,
   );
   expect(existsSync(join(folder, 'data'))).toBe(false);
 });

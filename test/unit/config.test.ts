@@ -77,8 +77,8 @@ services:
   b: { legacy: { inFlight: -1 } }
 `);
   expect(problems).toContain('proxy.deadlineMs must be a whole number, got "soon"');
-  expect(problems).toContain('proxy.hots is no setting; did you mean proxy.host?');
-  expect(problems).toContain('services.a.port is 5574, which http.port uses too');
+  expect(problems).toContain('proxy.hots is not a setting; did you mean proxy.host?');
+  expect(problems).toContain('services.a.port is 5574, which is also the value of http.port: use different ports');
   expect(problems).toContain('services.a.timeZone must be an IANA time zone, got "Mars/Olympus"');
   expect(problems).toContain('services.b.legacy.inFlight must be at least 0, got -1');
   expect(problems).toContain('services.b.legacy.endpoint is missing');
@@ -110,7 +110,7 @@ services:
 
 test('a service that cannot be named so is a problem, not a service nobody checked', () => {
   expect(problemsOf('services: { Session_Memory: { legacy: { endpoint: "tcp://127.0.0.1:1" } } }')).toContain(
-    'services.Session_Memory must be named in small letters, digits and dashes',
+    'services.Session_Memory: use only lowercase letters, digits and dashes in a service name',
   );
   expect(problemsOf('services: {}')).toContain('services must name at least one service, got {}');
 });
@@ -121,7 +121,7 @@ orchestrator: { endpoint: "tcp://localhost:5580" }
 services: { s: { port: 7000, legacy: { endpoint: "tcp://127.0.0.1:7000", pubEndpoint: "tcp://10.0.0.1:7000" } } }
 `);
   expect(problems).toEqual([
-    'orchestrator.endpoint is the proxy itself: http.port is 5580',
+    "orchestrator.endpoint is the proxy's own address: http.port is 5580 too",
     'services.s.legacy.endpoint is the proxy itself: services.s.port is 7000',
   ]);
 });
@@ -129,10 +129,10 @@ services: { s: { port: 7000, legacy: { endpoint: "tcp://127.0.0.1:7000", pubEndp
 test('a desk needs tokens, or to be asked for without them on this machine', () => {
   expect(load(SERVICE).desk).toBeUndefined();
   expect(problemsOf(`${SERVICE}\ndesk: { port: 5590 }`)).toEqual([
-    'desk needs operator.tokens to sign in with',
+    'desk needs operator.tokens, so that people can sign in',
   ]);
   expect(problemsOf(`${SERVICE}\ndesk: { host: 0.0.0.0, withoutSignIn: true }`)).toEqual([
-    'desk.host is 0.0.0.0: beyond this machine the desk needs operator.tokens',
+    'desk.host is 0.0.0.0: set operator.tokens, or use 127.0.0.1, because the desk can be reached from other machines',
   ]);
   const tokens = 'operator: { tokens: { lead: { role: approver, token: 0123456789abcdef0 } } }';
   expect(load(`${SERVICE}\n${tokens}\ndesk: { host: 0.0.0.0 }`).desk).toEqual({
@@ -234,7 +234,7 @@ test('a file in the place of the embedded journal’s folder is told, with a dat
   const file = join(mkdtempSync(join(tmpdir(), 'crossfade-config-')), 'journal');
   writeFileSync(file, '');
   const text = `${SERVICE}\njournal: { folder: ${file} }`;
-  expect(problemsOf(text)).toEqual([`journal.folder ${file} is a file, it must be a folder`]);
+  expect(problemsOf(text)).toEqual([`journal.folder must be a folder, but ${file} is a file`]);
   expect(problemsOf(text, { DATABASE_URL: 'postgres://a@b/c' })).toEqual([]);
 });
 
@@ -249,7 +249,7 @@ test('the environment of the flags is the one that the client token names, unles
   expect(of('apiToken: "0123"')?.environment).toBeUndefined();
   const given = 'apiToken: "0123", adminToken: "4567"';
   expect(problemsOf(`${SERVICE}\nrollout: { unleash: { url: "http://h:4242/api", ${given} } }`)).toEqual([
-    'rollout.unleash.environment is needed: the client token does not name it (UNLEASH_ENVIRONMENT)',
+    'rollout.unleash.environment (UNLEASH_ENVIRONMENT) is required, because the client token does not name an environment',
   ]);
 });
 
@@ -257,7 +257,7 @@ test('beyond this machine the operator’s routes need tokens, each its own', ()
   const service = 'services: { session-memory: { legacy: { endpoint: "tcp://127.0.0.1:1" } } }';
   const one = 'operator: { tokens: { lead: { role: approver, token: "sixteen-letters-" } } }';
   expect(problemsOf(`http: { host: 0.0.0.0 }\n${service}`)).toEqual([
-    "http.host is 0.0.0.0: beyond this machine the operator's routes need operator.tokens",
+    "http.host is 0.0.0.0: set operator.tokens, or use 127.0.0.1, because the operator's API can be reached from other machines",
   ]);
   for (const host of ['127.0.0.1', 'localhost', '"::1"'])
     expect(problemsOf(`http: { host: ${host} }\n${service}`)).toEqual([]);
@@ -271,7 +271,7 @@ operator:
 `);
   expect(problems).toContain('operator.tokens.b has the same token as operator.tokens.a');
   expect(problems).toContain(
-    'operator.tokens.c.token must have at least 16 characters, got something else (not shown)',
+    'operator.tokens.c.token must have at least 16 characters, got another value (not shown)',
   );
   expect(problems.join()).toContain('operator.tokens.a.role must be one of viewer, operator, approver');
 });

@@ -248,7 +248,7 @@ test('a person who switches the flag on again is not fought: the latch holds the
   expect((await serviceOf(first)).flags['read-cutover']).toMatchObject({ in_effect: 0, reason: 'latched' });
   const args = ['guard', 'release', SERVICE, '--person', 'ann', '--reason', 'seen', '--url', second.url];
   const { stdout } = await execFileAsync(process.execPath, [MAIN, ...args]);
-  expect(stdout).toContain(`The trip had switched off ${READ} and ${WRITE}`);
+  expect(stdout).toContain(`The trip switched off ${READ} and ${WRITE}`);
   await raise();
   for (const replica of [first, second]) await readsFrom(replica, 'orchestrator');
 });

@@ -115,7 +115,7 @@ describe('a legacy HTTP server', () => {
     );
     const failure = await failureOf(ask(legacy, 15_000));
     expect(failure).toMatchObject({ effect: 'unknown', reason: 'reset' });
-    expect(String(failure)).toContain('gave a reply longer than 64 MiB');
+    expect(String(failure)).toContain('sent a reply longer than 64 MiB');
     await eventually('the server is left alone', () => isEnded);
     expect(sent).toBeLessThan(200);
     expect(legacy.load('live')).toMatchObject({ inFlight: 0 });

@@ -52,7 +52,7 @@ describe('what stands beside a service', () => {
     closing.push(() => health.stop());
     const agent = requester(port);
     const [refused] = await exchange(agent, [manyObjects(60_000)]);
-    expect(refused).toBe('{"status": "error", "error": "A health request has at most 4096 bytes"}');
+    expect(refused).toBe('{"status": "error", "error": "The health request is longer than 4096 bytes"}');
     const greedy = requester(port);
     greedy.receiveTimeout = 500;
     await greedy.send(manyObjects(16_000_000));

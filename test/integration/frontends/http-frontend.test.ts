@@ -240,7 +240,7 @@ describe('ZMQ services over HTTP', () => {
     });
     const unknown = await send(port, { method: 'POST', path: '/v1/services/nobody' }, '{}');
     expect(unknown.status).toBe(404);
-    expect(JSON.parse(unknown.body)).toMatchObject({ status: 'error', error: 'no such service: nobody' });
+    expect(JSON.parse(unknown.body)).toMatchObject({ status: 'error', error: 'unknown service: nobody' });
     expect(await send(port, { path: '/health/live' })).toMatchObject({
       status: 200,
       body: '{"status":"ok"}',

@@ -159,7 +159,7 @@ describe('while more bytes are under way than memory would hold', () => {
     });
     const agent = requester(await serve(refuse, { admission }));
     expect(await exchange(agent, 'x'.repeat(30 * messageBytes))).toEqual([
-      '0 too_large the message has 30000 bytes, the limit is 1000',
+      '0 too_large the message has 30000 bytes, but the limit is 1000',
     ]);
   });
 

@@ -143,6 +143,6 @@ test('the command line says how to send a token, and whether one was sent', asyn
   expect([without, wrong, nowhere].map(({ code, stderr }) => [code, stderr])).toEqual([
     [1, expect.stringContaining('asks for a token: say --token or CROSSFADE_TOKEN')],
     [1, expect.stringContaining('does not know that token: say --token or CROSSFADE_TOKEN')],
-    [1, expect.stringContaining(`what answers at ${closed} is not the operator's port`)],
+    [1, expect.stringContaining(`the server at ${closed} is not the HTTP port of a proxy`)],
   ]);
 });

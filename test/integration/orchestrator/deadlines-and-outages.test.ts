@@ -187,7 +187,7 @@ describe('an outage of the database', () => {
     expect(storage.isResting()).toBe(false);
     // Once each, however often it was tried meanwhile.
     expect(told).toEqual([
-      'The database does not answer: callers are refused until it does',
+      'The database does not answer; requests are refused until it does',
       'The database answers again',
     ]);
     await storage.stop();

@@ -67,7 +67,7 @@ test('the first key is made before the orchestrator ever ran, shown once, listed
 
   expect(await onPostgres('revoke', keyId)).toEqual({
     code: 0,
-    out: `Key ${keyId} of operator is revoked.\n`,
+    out: `Revoked key ${keyId} of operator.\n`,
     err: '',
   });
   expect((await ask()).error.details['reason']).toBe('key_revoked');
@@ -99,7 +99,7 @@ test('an embedded database is worked on while its orchestrator is stopped, and r
 test.each([
   [['create', 'x', '--role', 'king'], /Allowed choices are agent, migration, admin/],
   [['create', 'x', '--expires', 'yesterday'], /days from now/],
-  [['revoke', 'nonsense'], /There is no key "nonsense"/],
+  [['revoke', 'nonsense'], /unknown key "nonsense"/],
 ])('%j says what is wrong', async (args, complaint) => {
   const { code, err, out } = await onPostgres(...args);
   expect([code, out]).toEqual([1, '']);

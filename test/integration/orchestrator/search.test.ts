@@ -264,7 +264,7 @@ describe('where meaning cannot be asked for', () => {
       });
       const { data } = await without.ask('health');
       expect(data).toMatchObject({ status: 'degraded', vector: false });
-      expect(data['details']).toMatchObject({ reason: 'pgvector is not installed: no semantic search' });
+      expect(data['details']).toMatchObject({ reason: 'pgvector is not installed, so semantic search is off' });
     },
   );
 

@@ -56,7 +56,7 @@ test('an embedded database on a full disk says so, refuses what comes and keeps 
       for (;;) writeFileSync(filler, Buffer.alloc(4_096), { flag: 'a' });
     }).toThrow('ENOSPC');
     await expect(createPgliteDatabase({ folder }).query(count)).rejects.toThrow(
-      `The folder ${folder} cannot be written to: ENOSPC`,
+      `Cannot write to the folder ${folder}: ENOSPC`,
     );
     rmSync(filler);
     spawnSync('mount', ['-o', `remount,size=${2 * DISK_MEGABYTES}m`, disk.folder]);

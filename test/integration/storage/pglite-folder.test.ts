@@ -66,7 +66,7 @@ test('nobody else may enter the folder of an embedded database, new or old', asy
   await truncate(join(path, 'data/global/pg_control'), 100);
   const third = createPgliteDatabase({ folder: path });
   await expect(third.query('select 1')).rejects.toThrow(
-    /^The embedded database in \S+ cannot be opened: its files are damaged or incomplete \(.*\)\. Stop Crossfade, move/,
+    /^The embedded database in \S+ cannot be opened, because its files are damaged or incomplete \(.*\)\. Stop Crossfade, move/,
   );
   await third.close();
 });

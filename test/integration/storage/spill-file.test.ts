@@ -195,7 +195,7 @@ test.each([
   [
     'of another version',
     '{"format":"crossfade-spill","version":2,"id":"x","after":0}\n',
-    'is a spill of version 2',
+    'is a spill of format version 2',
   ],
   ['of another program', 'hello, world\n', 'is not a spill of Crossfade'],
   ['with nothing in it', '', 'is not a spill of Crossfade'],

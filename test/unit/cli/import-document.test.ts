@@ -43,7 +43,7 @@ test('an import says what was left out and why, and lists no more than a screen 
     },
   });
   expect(shown).toMatch(/^jarvis-memory, digest d1\n {2}left out\n {4}ann: 2 items, longer than 1 MiB\n/);
-  expect(shown).toContain('\n    "s 48": its file is not whole\n    and 11 more: --json shows them\n');
+  expect(shown).toContain('\n    "s 48": its file is not whole\n    and 11 more: --json shows all\n');
   expect(shown).toContain('\n  where it went\n    memory → content.memory\n');
   expect(shown).toMatch(/\n {4}ann {3}3 {6}f{12} {2}memory string\(3\)#1$/);
 });

@@ -24,7 +24,7 @@ function ended(counts: Readonly<Record<string, number>>, more: Partial<RunView> 
 
 test('a reconciliation says what to do about what it found', () => {
   expect(afterReconciliation(ended({ lanes: 2, findings: 3, lost: 1 }), false)).toEqual([
-    'next: crossfade repair plan 7 says what a repair would do',
+    'next: crossfade repair plan 7 shows what a repair would change',
     'next: crossfade lost list shows 1 item that legacy lost: no repair touches them',
   ]);
   // Nothing but what was lost differs: a plan would be empty.
@@ -49,9 +49,9 @@ test('a plan ends with what to do, or says that there is nothing to repair', () 
   const side = { items: 1, digest: '0'.repeat(32) };
   const lane = { service: 's', owner: 'o', findings: [], before: side, after: side };
   const plan = { run: 7, findings: 1, share: 0.001, refusal: null, lanes: [lane] };
-  expect(showPlan(plan)).toMatch(/\nnext: crossfade repair apply 7 --reason TEXT does it$/);
+  expect(showPlan(plan)).toMatch(/\nnext: crossfade repair apply 7 --reason TEXT$/);
   expect(showPlan({ ...plan, refusal: 'too many' })).toMatch(/\n {2}would be refused: too many$/);
-  expect(showPlan({ ...plan, lanes: [] })).toBe('nothing to repair of run 7');
+  expect(showPlan({ ...plan, lanes: [] })).toBe('run 7: nothing to repair');
 });
 
 test('a plan shows of each item its id, time, side, finding, before and after', () => {

@@ -23,7 +23,7 @@ test.each([
   ['many, not so far', `{"n":[${Array(2_000).fill('1e999').join()}]}`],
 ])('exponents that stand for more digits than a content may have are refused: %s', (_what, text) => {
   expect(() => stored(text)).toThrow(
-    `content must not hold numbers whose exponents stand for more than ${LIMITS.contentBytes}`,
+    `content must not contain numbers whose exponents stand for more than ${LIMITS.contentBytes}`,
   );
 });
 

@@ -10,7 +10,7 @@ import type { ListedLane, RunWork } from '../../../../src/engine/runs/run-work.t
 import { eventually } from '../../../support/eventually.ts';
 
 const [BROKEN, SOUND] = [serviceName('contextual-memory'), serviceName('jarvis-memory')];
-const HALF = 'store.json could not be read during 1000 ms: it is empty or not whole JSON';
+const HALF = 'could not read store.json within 1000 ms: the file is empty or its JSON is incomplete';
 
 function runOf(id: number, kind: Run['kind'], services: readonly ServiceName[]): Run {
   const state = 'listing';
