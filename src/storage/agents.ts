@@ -2,7 +2,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { AgentDialect } from '../domain/agent-name.ts';
 import type { Database } from './database.ts';
 
-/** An agent and its requests since they were written down last. */
+/** An agent and its requests since the last save. */
 interface AskedSince {
   readonly service: ServiceName;
   readonly name: string;
@@ -52,7 +52,7 @@ const LIST = `
 select service, name, dialect, requests, first_at, last_at from agents
 where service = any($1::text[]) order by last_at desc, service, name limit $2`;
 
-/** Items on legacy that no write through the proxy explains, of a week, by the writer that the service names. */
+/** Items on legacy that no write through the proxy explains, of the last week, by the writer that the service names. */
 const PAST_THE_PROXY = `
 with found as (
   select d.service, f ->> 'by' as writer, d.owner, d.found_at
@@ -65,7 +65,7 @@ with found as (
 select w.*, exists (select from agents a where a.service = w.service and a.name = w.writer) as is_seen
 from writers w order by last_at desc limit $2`;
 
-/** Agents in PostgreSQL, of all replicas. */
+/** The agents of all replicas in PostgreSQL. */
 export function createAgentStore(database: Database, { keep }: { readonly keep: number }) {
   return {
     async write(agents: readonly AskedSince[]): Promise<void> {

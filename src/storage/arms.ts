@@ -20,7 +20,7 @@ const COLUMNS = 'began_at, service, action, replica, counts';
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 
-/** What lanes of both backends saw, in PostgreSQL. */
+/** Latencies and failures of reads by backend, in PostgreSQL. */
 export function createArmStore(database: Database): ArmStore {
   const slices = async (where: string, parameters: readonly unknown[]): Promise<StoredArmSlice[]> => {
     const rows = await database.query<Row>(`select ${COLUMNS} from ab_slices where ${where}`, parameters);

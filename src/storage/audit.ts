@@ -1,7 +1,7 @@
 import type { AuditEntry, AuditStore, StoredAuditEntry } from '../engine/guard/guard-ports.ts';
 import type { Database, Session } from './database.ts';
 
-/** One act on several services names them in its details. */
+/** An act on several services lists them in its details. */
 export const OF_SERVICE = (parameter: string): string =>
   `(service = ${parameter} or details -> 'services' ? ${parameter})`;
 
@@ -11,7 +11,7 @@ where ($2::text is null or ${OF_SERVICE('$2')}) and ($3::bigint is null or id < 
   and ($4::text is null or person = $4) and ($5::text is null or starts_with(command, $5))
 order by id desc limit $1`;
 
-/** Writes an entry down, in the transaction of what it tells about. */
+/** Writes an entry in the transaction of the change that it records. */
 export async function addAudit(session: Session, entry: Omit<AuditEntry, 'atMs'>): Promise<void> {
   await session.query(
     'insert into audit (person, command, service, reason, details) values ($1, $2, $3, $4, $5::jsonb)',

@@ -4,16 +4,16 @@ import type { BaselineItem } from '../engine/ports/lane-history.ts';
 const DIGEST_BYTES = 16;
 const ENTRY_BYTES = DIGEST_BYTES + 8;
 
-/** A list as `lane_baselines` holds it. */
+/** A list as stored in `lane_baselines`. */
 export interface BaselineRow {
   readonly items: number;
-  /** 32 hexadecimal digits, of the entries. */
+  /** Digest of the entries, 32 hexadecimal digits. */
   readonly digest: string;
   /** In base64. */
   readonly entries: string;
 }
 
-/** Behind an insert into `lane_baselines as b`: an older list takes the place of none, what was once found equal stays. */
+/** Follows an insert into `lane_baselines as b`. An older list replaces nothing, and known equal states stay. */
 export const REPLACE_BASELINE = `
 on conflict (lane_id) do update set
   sequence = excluded.sequence, items = excluded.items, digest = excluded.digest, entries = excluded.entries,
@@ -38,7 +38,7 @@ export function packBaseline(items: readonly BaselineItem[]): BaselineRow {
   };
 }
 
-/** The entries of a row, read back. */
+/** Decodes the entries of a row. */
 export function unpackBaseline(entries: string): BaselineItem[] {
   const bytes = Buffer.from(entries, 'base64');
   return Array.from({ length: bytes.length / ENTRY_BYTES }, (_, index) => {

@@ -2,7 +2,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { CoverageStore, OpenCoverage } from '../engine/ports/ports.ts';
 import type { Database } from './database.ts';
 
-/** Spills that nobody works on any more: what they may hold is not waited for. Should they come back, they are replayed all the same. */
+/** Spills without a live replica are no longer waited for. If one comes back, it is still replayed. */
 const GIVE_UP = `
 update spills set open_since = null
 where open_since < now() - make_interval(secs => $1) and not exists (select from replicas r where r.spill = spills.id)

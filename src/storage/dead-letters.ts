@@ -41,7 +41,7 @@ order by d.at desc limit $3`;
 
 const FIND = `${LETTERS} and d.operation_id = $1`;
 
-/** The lane first, as everywhere: whoever locks it the other way round waits for ever. */
+/** Locks the lane first, like every other statement, because another order can deadlock. */
 const LOCK = `
 select l.id, l.service, l.key as lane, d.sequence, coalesce(d.resolution, 'open') as standing
 from dead_letters d join lanes l on l.id = d.lane_id where d.operation_id = $1 for update of l`;

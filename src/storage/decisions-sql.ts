@@ -1,4 +1,4 @@
-/** A redriven letter that is refused again is open again; one that was skipped or copied stays what it is. */
+/** A redriven dead letter that is refused again is open again. A skipped or copied one keeps its state. */
 export const DEAD_LETTER = `
 insert into dead_letters (lane_id, sequence, code, reason, operation_id, action)
 select w.lane_id, w.sequence, $3, $4, w.operation_id, w.action from writes w where w.lane_id = $1 and w.sequence = $2
@@ -8,7 +8,7 @@ on conflict (lane_id, sequence) do update set
 where dead_letters.resolution = 'redriven'`;
 
 /**
- * Puts writes on the ledger of unknown outcomes: those of a query that gives their `lane_id` and `sequence`.
+ * Adds writes to the ledger of unknown outcomes. The query returns their `lane_id` and `sequence`.
  * @param seedsUnder the coverage under which the write's success would seed its lane
  */
 export function recordUnknown(found: string, seedsUnder = 'null'): string {
@@ -21,16 +21,16 @@ on conflict do nothing`;
 
 export const RECORD_UNKNOWN = recordUnknown('select $1::bigint as lane_id, $2::bigint as sequence', '$3');
 
-/** What makes a lane dirty for want of an outcome, and for nothing else. */
+/** Reasons of lanes that are dirty only because an outcome is missing. */
 const FOR_WANT_OF_AN_OUTCOME = "('unknown_outcome', 'unsettled')";
 
-/** Whether the lane was seeded under the coverage that is open. `seeds` is what this very statement seeds it under. */
+/** Whether the lane was seeded under the open coverage. `seeds` is the coverage under which this statement seeds it. */
 function isSeeded(lane: string, seeds: string): string {
   return `greatest(${lane}.seeded_coverage, ${seeds}) =
     (select c.number from coverage c where c.service = ${lane}.service and c.ended_at is null)`;
 }
 
-/** Another write of the lane, not covered by a copy, whose outcome nobody knows. */
+/** Another write of the lane, not covered by a copy, whose outcome is unknown. */
 function otherUnknown(lane: string, sequence: string): string {
   return `exists (
     select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
@@ -39,8 +39,8 @@ function otherUnknown(lane: string, sequence: string): string {
 }
 
 /**
- * A late reply: the outcome is known, and the lane clean again, where the write is its newest, no copy has begun since, none that began
- * before has ended behind it, and nothing else is wrong with it.
+ * A late reply makes the outcome known. It also makes the lane clean if the write is its newest, no copy has started since, no earlier
+ * copy has ended after it, and the lane has no other problem.
  */
 export function resolveLate(columns: string): string {
   return `
@@ -62,8 +62,8 @@ returning ${columns}`;
 }
 
 /**
- * The lane of a write whose outcome a person has decided, where nothing else is wrong with it. What was spilled is in the journal by
- * then, so that it too waits for outcomes only.
+ * Cleans the lane of a write whose outcome a person has decided, if the lane has no other problem. Spilled writes are in the journal by
+ * then, so a spilled lane also waits only for outcomes.
  */
 export const CLEAN_LANE = `
 update lanes set condition = 'clean', reason = '', seeded_coverage = greatest(seeded_coverage, $3::bigint)
@@ -71,12 +71,12 @@ where id = $1 and condition = 'dirty' and (reason in ${FOR_WANT_OF_AN_OUTCOME} o
   and ${isSeeded('lanes', '$3::bigint')} and not ${otherUnknown('lanes', '$2')}
 returning id`;
 
-/** Its home, this replica or another, delivers what was spilled from now on. */
+/** From now on the lane's home (this replica or another) delivers its spilled writes. */
 export const CLEAN_SPILLED = `
 update lanes set condition = 'clean', reason = '', foreign_count = foreign_count + 1
 where key = $1 and condition = 'dirty' and reason = 'spilled' and ${isSeeded('lanes', '0')} and not ${otherUnknown('lanes', '0')}`;
 
-/** Letters that were skipped are the list of what the secondary lacks: they stay. */
+/** Skipped dead letters are kept, because they list the writes that the secondary lacks. */
 export const PRUNE_LEDGERS = `
 with letters as (
   delete from dead_letters where resolution <> 'skipped' and resolved_at < now() - make_interval(days => $1)

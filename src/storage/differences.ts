@@ -11,22 +11,22 @@ import type {
 import type { Database } from './database.ts';
 import type { Seal } from './seal.ts';
 
-/** The newest so many differences of a service are kept. */
+/** Number of the newest differences that are kept for each service. */
 const KEPT = 10_000;
 const TRIM_EVERY = 500;
 
 export interface DifferenceSettings {
   readonly database: Database;
   readonly seal: Seal;
-  /** How long the compared texts are kept; 0 keeps none. @defaultValue 0 */
+  /** How many hours the compared texts are kept; 0 keeps none. @defaultValue 0 */
   readonly sampleHours?: number;
 }
 
-/** Differences as they are judged again under other rules. */
+/** Reads differences to compare them again under other rules. */
 export interface DifferenceArchive extends DifferenceStore {
   /** Newest first. @throws StorageError */
   find(service: ServiceName, query: DifferenceQuery): Promise<readonly StoredDifference[]>;
-  /** Newest first, each with its sample where one is kept, of samples no more than 16 MiB. @throws StorageError */
+  /** Newest first, each with its sample if one is kept. Returns at most 16 MiB of samples. @throws StorageError */
   withSamples(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
 }
 
@@ -52,7 +52,7 @@ const ADD_WITH_SAMPLE = `
   insert into difference_samples (difference_id, expires_at, body)
   select id, now() + make_interval(hours => $9::int), $10 from added`;
 
-/** The proxy that asks serves agents meanwhile. */
+/** Limits the work, because the same proxy also serves agents. */
 const MOST_SAMPLE_BYTES = 16 * 1024 * 1024;
 const WITH_SAMPLES = `
   select d.*, case when sum(octet_length(s.body)) over (order by d.id desc) <= $3 then s.body end as body
@@ -69,7 +69,7 @@ const FIND = `
     and ($7::timestamptz is null or at >= $7) and ($8::bigint is null or id < $8)
   order by id desc limit $2`;
 
-/** Differences in PostgreSQL, redacted before they come here; beside them the compared texts, where the operator wants them kept. */
+/** Differences in PostgreSQL, already redacted. The compared texts are stored too if the operator has enabled samples. */
 export function createDifferenceStore({
   database,
   seal,
@@ -120,7 +120,7 @@ function valuesOf(difference: StoredDifference): readonly unknown[] {
   return [at, service, action, lane, operationId, primary, JSON.stringify(comparison), judged];
 }
 
-/** The oldest leave, and every sample whose time is over. */
+/** Deletes the oldest differences, and expired samples. */
 async function trim(database: Database, service: ServiceName): Promise<void> {
   await database.query('delete from difference_samples where expires_at <= now()');
   await database.query(

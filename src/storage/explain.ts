@@ -9,7 +9,7 @@ import type {
 import type { Database } from './database.ts';
 import { UNSETTLED } from './runs/standing-sql.ts';
 
-/** The first advance of its lane that is not below a write took it to the secondary. */
+/** The first advance of its lane at or above a write delivered it to the secondary. */
 const ADVANCED = `
 left join lateral (
   select a.at, a.via from lane_advances a where a.lane_id = l.id and a.sequence >= w.sequence and w.sequence <= l.delivered_sequence
@@ -25,7 +25,7 @@ left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence${ADVANCED}
 where l.key = $1 order by w.sequence desc limit $2`;
 
-/** The ledgers remember for months what the journal forgets a day after it is through. A person's question may walk them. */
+/** The ledgers keep writes for months, the journal for a day after the delivery. A person's query may scan the ledgers. */
 const OPERATION = `
 with found as (
   select lane_id, sequence from writes where operation_id = $1
@@ -46,7 +46,7 @@ left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
 left join unknown_outcomes u on u.lane_id = w.lane_id and u.sequence = w.sequence${ADVANCED}`;
 
-/** What the journal and the ledgers say of lanes and operations. */
+/** The facts about lanes and operations in the journal and the ledgers. */
 export function createExplainStore(database: Database): ExplainStore {
   return {
     async lane(lane) {

@@ -6,7 +6,7 @@ import { addAudit } from './audit.ts';
 import type { Database } from './database.ts';
 import { readStoreFindings } from './runs/standing.ts';
 
-/** A replica that was silent for longer is not counted. */
+/** A replica that is silent for longer is not counted. */
 const SILENT_AFTER = "interval '5 seconds'";
 
 const REPLICAS = `
@@ -18,7 +18,7 @@ select count(*) as lanes, count(*) filter (where seeded_coverage <> $2) as unsee
   count(*) filter (where condition <> 'clean' or exceptions > 0) as unwell
 from lanes where service = $1`;
 
-/** Only lanes that are behind are looked into, and of each the write that is delivered next: of an hour's backlog all took 5 s. */
+/** Reads only lanes that are behind, and of each only the next write to deliver. Reading a whole hour's backlog took 5 s. */
 const OLDEST_DELIVERY = `
 select coalesce(extract(epoch from now() - min(next.accepted_at)), 0) as seconds from lanes l
 cross join lateral (
@@ -35,28 +35,28 @@ select action, sum((counts ->> 'operations')::bigint) as operations,
   sum(coalesce((counts ->> 'wholeLanes')::bigint, 0)) as "wholeLanes"
 from guard_minutes where service = $1 and minute > now() - interval '24 hours' group by action`;
 
-/** Since the service was first used within a day. */
+/** Time since the first use of the service in the last day. */
 const IN_USE = `
 select extract(epoch from now() - min(minute))::float8 as seconds
 from guard_minutes where service = $1 and minute > now() - interval '24 hours'`;
 
 const DAY_SECONDS = 86_400;
-/** A shorter time says little of a day. */
+/** A shorter time is not representative of a day. */
 const LEAST_SECONDS = 600;
 
-/** Whether all owners were listed by a backfill that a person asked for since dual writes are in effect: of a store that could not be read none were. */
+/** Whether a backfill by a person has listed all owners since dual writes began. A store that could not be read does not count. */
 const BACKFILL_RUN = `
 select count(*) as runs from runs r join coverage c on c.service = $1 and c.ended_at is null
 where r.kind = 'backfill' and r.state = 'finished' and r.survey ? $1 and not r.survey -> $1::text ? 'not_listed'
   and not r.request ? 'owner' and r.began_at >= c.began_at`;
 
-/** One owner alone is no full reconciliation, and one of what changed is none either. */
+/** A reconciliation of a single owner, or of changed lanes, is not a full one. */
 const RECONCILED = `
 select extract(epoch from now() - max(finished_at))::float8 as seconds from runs
 where kind = 'reconcile' and state = 'finished' and survey ? $1 and not survey -> $1::text ? 'not_listed' and not request ? 'owner'
   and coalesce(request ->> 'scope', 'full') = 'full'`;
 
-/** The action under which requests are counted that no definition knows. */
+/** The action that counts unknown requests. */
 const UNKNOWN_ACTION = 'other';
 
 interface DayRow {
@@ -65,11 +65,11 @@ interface DayRow {
   readonly comparable: number;
   readonly bothErrors: number;
   readonly independent: number;
-  /** Of these. */
+  /** The whole lanes among these. */
   readonly wholeLanes: number;
 }
 
-/** What interlocks are judged by, and what was granted, in PostgreSQL. */
+/** The facts for interlocks, and the granted percentages, in PostgreSQL. */
 export function createInterlockStore(database: Database): InterlockStore {
   return {
     facts: (service, coverage) => readFacts(database, service, coverage),
@@ -143,15 +143,15 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
   };
 }
 
-/** How much of the last day the service was in use, 0–1. */
+/** The share of the last day in which the service was in use, 0–1. */
 async function shareOfDay(database: Database, service: ServiceName): Promise<number> {
   const [row] = await database.query<{ seconds: number | null }>(IN_USE, [service]);
   return Math.min(DAY_SECONDS, Math.max(LEAST_SECONDS, row?.seconds ?? 0)) / DAY_SECONDS;
 }
 
 /**
- * Of an action's own answers: whole lanes are compared because of it, and count for all.
- * @param share of a day that the service was in use: what came in an hour is a 24th of a day's traffic
+ * Traffic of an action's own answers, because comparisons of whole lanes count for all actions.
+ * @param share of a day that the service was in use. The traffic of one hour of use is a 24th of a day's traffic
  */
 function ownTraffic({ comparable, bothErrors, independent, wholeLanes }: DayRow, share: number) {
   const own = independent - wholeLanes;

@@ -13,12 +13,12 @@ interface KeptFlagStore {
   confirm(): Promise<void>;
 }
 
-/** The flags that a server gave last. Constraints name owners and agents, so that the text is sealed. */
+/** The last flags of a server. The text is sealed, because constraints name owners and agents. */
 export function createKeptFlags(
   { database, seal }: { readonly database: Database; readonly seal: Seal },
   server: { readonly url: string; readonly apiToken: string },
 ): KeptFlagStore {
-  // A token decides which project and environment the server shows.
+  // The token determines which project and environment the server returns.
   const token = createHash('sha256').update(server.apiToken).digest('hex').slice(0, 16);
   const source = `${server.url} ${token}`;
   return {

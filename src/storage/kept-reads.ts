@@ -3,7 +3,7 @@ import type { Database } from './database.ts';
 import type { Seal } from './seal.ts';
 
 const KEEP_DAYS = 7;
-/** Of each service. */
+/** Limit for each service. */
 const MOST_READS = 5_000;
 const MOST_BYTES = 16 * 1024 * 1024;
 
@@ -38,7 +38,7 @@ update kept_reads k set asked_for = due.state, asked_at = now() from due
 where k.service = due.service and k.digest = due.digest
 returning k.request`;
 
-/** What an agent has asked a moment ago was compared then. */
+/** A read that an agent sent recently was compared at that time. */
 const REST_SECONDS = 60;
 
 /**

@@ -24,7 +24,7 @@ const EXCEPTIONS = `
 select l.key, e.reason, count(*) as items from lanes l join lane_exceptions e on e.lane_id = l.id
 where l.key = any($1::text[]) group by l.key, e.reason`;
 
-/** What PostgreSQL says of many lanes at once. */
+/** Queries over many lanes in PostgreSQL. */
 export function createLaneDirectory(database: Database, replica: ReplicaIdentity): LaneDirectory {
   async function* owners(sql: string, service: string): AsyncGenerator<readonly Owner[]> {
     let rows: readonly { readonly id: number; readonly owner: Owner }[] = [];

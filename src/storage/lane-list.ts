@@ -2,16 +2,16 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Database } from './database.ts';
 import { UNSETTLED } from './runs/standing-sql.ts';
 
-/** In which order lanes are listed. Where two are alike the newer lane is first. */
+/** Sort orders of lanes. Among equal lanes the newer one is first. */
 const ORDERS = {
-  /** The last write first; lanes without one in the journal come last. */
+  /** Last write first; lanes without a write in the journal are last. */
   activity: 'r.at desc nulls last',
   owner: 'l.owner',
   writes: 'l.sequence desc',
   behind: 'l.sequence - l.delivered_sequence desc',
 } as const;
 
-/** Which lanes are listed. */
+/** Conditions for the listed lanes. */
 const STATES = {
   all: 'true',
   unwell: "(l.condition <> 'clean' or l.exceptions > 0 or d.id is not null)",
@@ -25,7 +25,7 @@ const STATES = {
 
 export interface LaneQuery {
   readonly service: ServiceName;
-  /** How the owner begins; absent: all. */
+  /** Prefix of the owner; absent: all. */
   readonly owner?: string;
   readonly state: keyof typeof STATES;
   readonly order: keyof typeof ORDERS;
@@ -33,7 +33,7 @@ export interface LaneQuery {
   readonly limit: number;
 }
 
-/** A lane as people see it in a list. */
+/** A lane in a list for people. */
 export interface ListedLane {
   readonly owner: string;
   readonly condition: string;
@@ -43,14 +43,14 @@ export interface ListedLane {
   readonly seeded_coverage: number;
   readonly generation: number;
   readonly exceptions: number;
-  /** What a reconciliation found of it that is neither repaired nor accepted, and the run that found it. */
+  /** Number of open findings of a reconciliation, neither repaired nor accepted. */
   readonly differences: number;
   readonly found_by_run: number | null;
-  /** ISO-8601 UTC; null where the journal holds no write of it any more. */
+  /** ISO-8601 UTC; null if the journal has no write of the lane any more. */
   readonly last_write_at: string | null;
 }
 
-/** Activity is looked for among so many writes, of all services: beyond them lanes are listed by their age. */
+/** Activity is read from this many recent writes of all services. Other lanes are listed by their age. */
 const RECENT_WRITES = 20_000;
 
 const lanesIn = (state: keyof typeof STATES, order: keyof typeof ORDERS): string => `
@@ -65,7 +65,7 @@ left join divergences d on d.service = l.service and d.owner = l.owner and d.sta
 where l.service = $1 and starts_with(l.owner, $2) and ${STATES[state]}
 order by ${ORDERS[order]}, l.id desc limit $3 offset $4`;
 
-/** Lanes for a person who looks for one. @throws StorageError */
+/** Lists lanes for a person. @throws StorageError */
 export function createLaneList(database: Database) {
   return async (query: LaneQuery): Promise<readonly ListedLane[]> => {
     const { service, owner = '', state, order, limit, offset } = query;

@@ -3,7 +3,7 @@ import type { Database } from './database.ts';
 
 const LAST = 'select number, version from orchestrator_releases order by number desc limit 1';
 
-/** Two replicas that see it at once write it down twice: the later number stands. */
+/** If two replicas see a version at once, they write it twice, and the later number counts. */
 const SEEN = `
 insert into orchestrator_releases (version)
 select $1 where $1 is distinct from (select version from orchestrator_releases order by number desc limit 1)`;

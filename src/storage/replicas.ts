@@ -16,7 +16,7 @@ function overlap(one: string, other: string): string {
   return `(${one} is null or ${other} is null or ${one} && ${other})`;
 }
 
-// Another replica's claims are of no use to anybody once it has left.
+// The claims of a replica that has left are released.
 const LEAVE = `
 with freed as (update lanes set claim_replica = null where claim_replica = $1)
 delete from replicas where id = $1`;
@@ -35,7 +35,7 @@ with spill as (
 insert into replicas (id, spill, services) values ($1, $2::uuid, $3::text[])
 on conflict (id) do update set spill = excluded.spill, services = excluded.services`;
 
-// Whoever had the same spill before is dead: two processes cannot work on one.
+// A previous replica with the same spill is dead, because two processes cannot use one spill.
 const REMOVE_PREDECESSOR = 'delete from replicas where id <> $1 and spill = $2::uuid';
 
 const HEARTBEAT = `
@@ -54,7 +54,7 @@ from replicas r where r.id <> $1 or exists (select from beat)`;
 
 interface ReplicaDatabases {
   readonly database: Database;
-  /** The same database; a heartbeat that waits for its turn behind other work comes too late. @defaultValue database */
+  /** A separate connection to the same database, because a heartbeat that waits for other work comes too late. @defaultValue database */
   readonly heartbeats?: Database;
 }
 
@@ -70,7 +70,7 @@ export function createReplicaStore(
         `select from replicas where id <> $1 and ${overlap('services', '$2::text[]')}`,
         [replica, served],
       );
-      // An embedded database has one proxy: whoever else is registered is dead.
+      // An embedded database has one proxy, so every other registered replica is dead.
       if (database.kind === 'pglite') await database.query('delete from replicas');
       await database.query(REGISTER, [replica, spill ?? null, served]);
       if (spill !== undefined) await database.query(REMOVE_PREDECESSOR, [replica, spill]);

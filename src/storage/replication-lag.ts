@@ -3,8 +3,8 @@ import type { ReplicationLag } from '../engine/ports/journal-facts.ts';
 import type { Database } from './database.ts';
 
 /**
- * Only lanes that are behind are looked into, and of each the write that is delivered next: all of an hour's backlog took 5 s. A lane
- * whose last writes were refused has nothing to deliver, and is not behind.
+ * Reads only lanes that are behind, and of each only the next write to deliver. Reading a whole hour's backlog took 5 s. A lane whose
+ * last writes were refused has nothing to deliver, and is not behind.
  */
 const LAG = `
 select coalesce(sum(l.sequence - l.delivered_sequence), 0)::float8 as writes, count(*) as lanes,

@@ -29,7 +29,7 @@ const ADD_HITS = `
 const CHANGES = `
   select service, action, count(*) + count(removed_at) as changes from comparison_rules group by service, action order by 1, 2`;
 
-/** Comparison rules of operators, and the hits of all rules, in PostgreSQL. */
+/** The operators' comparison rules, and the hits of all rules, in PostgreSQL. */
 export function createRuleStore(database: Database): RuleStore {
   return {
     async rules() {

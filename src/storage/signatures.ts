@@ -24,7 +24,7 @@ interface Row {
   readonly examples: SignatureExample[];
 }
 
-// Rows in the order of the key, so that two replicas never wait for each other. The first five examples stay: they show how it began.
+// Rows are in the order of the key, so that two replicas never deadlock. The first five examples are kept, because they show the start.
 const ADD = `
   insert into difference_signatures as known
     (service, action, path, class, shape, count, first_at, last_at, hint_counts, lane_registers, examples)

@@ -2,7 +2,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import { ADDED_BOUNDS_MS, COUNT_NAMES, noCounts, type GuardCounts } from '../engine/guard/guard-counts.ts';
 import type { Database } from './database.ts';
 
-/** Columns that {@link countsOf} makes counts of: sums over minutes of the guard. */
+/** Columns with sums over the guard's minutes, which {@link countsOf} converts to counts. */
 export const SUMS = [
   ...COUNT_NAMES.map((name) => `sum((counts ->> '${name}')::bigint) as "${name}"`),
   ...Array.from(
@@ -21,10 +21,10 @@ export function countsOf(row: SumRow): GuardCounts {
   return counts;
 }
 
-/** Of one action, all replicas together. */
+/** The sums of one action over all replicas. */
 export interface SummedMinutes {
   readonly action: string;
-  /** Steps since the beginning; the first is 0. */
+  /** Index of the step, from 0. */
   readonly step: number;
   readonly counts: GuardCounts;
 }
@@ -33,7 +33,7 @@ const STEPS = `
 select action, floor(extract(epoch from minute - $2::timestamptz) / $3)::int as step, ${SUMS}
 from guard_minutes where service = $1 and minute >= $2 group by 1, 2 order by 2, 1`;
 
-/** What the guard counted of a service since an instant, added up in steps. @throws StorageError */
+/** The guard's counts of a service since an instant, summed in steps. @throws StorageError */
 export function createSummedMinutes(database: Database) {
   return async (
     service: ServiceName,

@@ -33,7 +33,7 @@ select ${COLUMNS} from unknown_outcomes u
 where ($1::text is null or u.service = $1) and ($2::boolean is null or (u.ended_at is null) = $2)
 order by u.found_at desc limit $3`;
 
-/** So long a late reply is listened for: until then it may tell more than any person can. */
+/** How long the engine waits for a late reply, which knows more than a person. A decision is possible only afterwards. */
 const LISTENED_SECONDS = 60;
 
 const LOCK = `
@@ -55,7 +55,7 @@ interface LockedRow extends UnknownRow {
   readonly seeds_under: number | null;
 }
 
-/** What each choice says of the write. */
+/** The effect of each decision on the write. */
 const CHOICES = {
   applied: { outcome: 'applied', ending: 'assumed_applied', command: 'unknown-outcomes assume-applied' },
   lost: { outcome: 'not_applied', ending: 'assumed_lost', command: 'unknown-outcomes assume-lost' },
@@ -106,7 +106,7 @@ async function assume(session: Session, row: LockedRow, assumption: Assumption):
   const { outcome, ending, command } = CHOICES[assumption.outcome];
   await session.query(OUTCOME, [id, sequence, outcome]);
   await session.query(END, [id, sequence, ending, person, reason]);
-  // As the late reply would have: unless a copy has begun, or dual writes ended, since.
+  // Seeds the lane as the late reply would have, unless a copy has started or dual writes have ended since.
   const seeds = generation === 0 && outcome === 'applied' ? (seedsUnder ?? 0) : 0;
   const cleaned = await session.query(CLEAN_LANE, [id, sequence, seeds]);
   await addAudit(session, {

@@ -180,7 +180,7 @@ test('the command line lists, shows and decides', async () => {
   );
   await expect(run('dead-letters', 'skip', id, '--person', 'ann')).rejects.toThrow('--reason');
   const said = await run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
-  expect(said).toBe(`${id} is left out\n`);
+  expect(said).toBe(`${id} is skipped\n`);
   expect(await run('audit', '--service', SERVICE)).toMatch(/ann +dead-letters skip +\S+ +not needed/);
   const newest = (await run('audit', '--service', SERVICE, '--limit', '1')).trimEnd().split('\n');
   const older = /^more, older entries: --before (\d+)$/.exec(newest[2] ?? '')?.[1] ?? '';

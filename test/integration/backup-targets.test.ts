@@ -33,12 +33,12 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-test('a target that is no instance is told as such, and never taken for a folder', async () => {
+test('a target that is not an instance is refused, and never treated as a folder', async () => {
   for (const [into, said] of [
     [`tcp://127.0.0.1:${free}`, 'crossfade: the instance cannot show the lane of ann: jarvis-memory'],
-    ['tcp://127.0.0.1', 'is no address of an instance: say tcp://host:port'],
-    ['ftp://127.0.0.1:1', 'is no address of an instance: say tcp://host:port'],
-    [`127.0.0.1:${free}`, `say tcp://127.0.0.1:${free}, or ./127.0.0.1:${free}`],
+    ['tcp://127.0.0.1', 'invalid address "tcp://127.0.0.1": use tcp://host:port'],
+    ['ftp://127.0.0.1:1', 'invalid address "ftp://127.0.0.1:1": use tcp://host:port'],
+    [`127.0.0.1:${free}`, `use tcp://127.0.0.1:${free} or ./127.0.0.1:${free}`],
   ] as const) {
     const refused = await runCommand(['backup', 'restore', from, '--into', into, '--config', config]);
     expect(refused).toMatchObject({ code: 1, stdout: '' });

@@ -100,11 +100,11 @@ telemtry: { logLevel: info }
 services:
   s: { legacy: { endpoint: "tcp://127.0.0.1:1", sqliteFiles: x } }
 `);
-  expect(problems).toContain('proxy.deadlineSeconds is no setting; did you mean proxy.deadlineMs?');
-  expect(problems).toContain('proxy.zebra is no setting');
-  expect(problems).toContain('telemtry is no setting; did you mean telemetry?');
+  expect(problems).toContain('proxy.deadlineSeconds is not a setting; did you mean proxy.deadlineMs?');
+  expect(problems).toContain('proxy.zebra is not a setting');
+  expect(problems).toContain('telemtry is not a setting; did you mean telemetry?');
   expect(problems).toContain(
-    'services.s.legacy.sqliteFiles is no setting; did you mean services.s.legacy.sqliteFile?',
+    'services.s.legacy.sqliteFiles is not a setting; did you mean services.s.legacy.sqliteFile?',
   );
 });
 
@@ -122,7 +122,7 @@ services: { s: { port: 7000, legacy: { endpoint: "tcp://127.0.0.1:7000", pubEndp
 `);
   expect(problems).toEqual([
     "orchestrator.endpoint is the proxy's own address: http.port is 5580 too",
-    'services.s.legacy.endpoint is the proxy itself: services.s.port is 7000',
+    "services.s.legacy.endpoint is the proxy's own address: services.s.port is 7000 too",
   ]);
 });
 

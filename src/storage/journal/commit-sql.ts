@@ -1,7 +1,7 @@
 import { prepared } from '../sessions/prepared.ts';
 import { busyElsewhere, claimedByOther } from './journal-sql.ts';
 
-/** What most lanes have nothing to say of: null then. Every column costs each row of every commit, here and in the process. */
+/** Unusual facts of a lane; null for most lanes, because every column costs time in each row of every commit. */
 const UNUSUAL = `
   case when claim_replica = $8 and condition = 'clean' and reason = '' and exceptions = 0 and finding = 0 and epoch = 0 and primary_backend = 'legacy'
       and uncertain_count = 0 and coalesce(repeats_until <= now(), true)
@@ -13,7 +13,7 @@ const UNUSUAL = `
 
 const CLAIMED_BY_OTHER = claimedByOther('lanes', '$8');
 
-/** What becomes of a lane's row, whatever it says: what concerns other replicas is looked up where it names one. */
+/** Updates any lane row. If the row names other replicas, their state is looked up. */
 const WHOSE_EVER = `
     claim_replica = case when ${CLAIMED_BY_OTHER} then lanes.claim_replica else $8 end,
     claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${CLAIMED_BY_OTHER} then 0 else 1 end,
@@ -23,7 +23,7 @@ const WHOSE_EVER = `
       else lanes.condition end
   where not coalesce(${busyElsewhere('lanes', '$8')}, false)`;
 
-/** The same, where the row names no other replica. */
+/** The same for rows that name no other replica. */
 const OWN = `
     claim_replica = $8,
     claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 then 0 else 1 end
@@ -36,7 +36,7 @@ interface CommitKind {
   readonly onKnownOutcome: string;
 }
 
-/** The parameters are unnested where they are used: as one table for both they would be stored once more. */
+/** The parameters are unnested in both places, because one shared table would store them once more. */
 function commit({ lanes, onKnownOutcome }: CommitKind): string {
   return prepared(`
 with settled as (
@@ -61,14 +61,14 @@ select * from locked`);
 }
 
 /**
- * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:
- * in arrival order two replicas deadlock. A lane that another replica is busy with is not returned, and gets no intent.
- * Fails where an outcome is written down already.
+ * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order,
+ * because in arrival order two replicas deadlock. A lane that another replica uses is not returned, and gets no intent.
+ * Fails if an outcome already exists.
  */
 export const COMMIT = commit({ lanes: WHOSE_EVER, onKnownOutcome: '' });
 
-/** The same, after it has failed of that: what stands there stays. Being ready for it in every commit costs a tenth of it. */
+/** The same after such a failure: existing outcomes stay. Handling this in every commit would cost a tenth of its time. */
 export const COMMIT_BESIDE_KNOWN = commit({ lanes: WHOSE_EVER, onKnownOutcome: 'on conflict do nothing' });
 
-/** The same, but lanes whose rows name another replica are not returned either. Being ready for them costs another tenth. */
+/** The same, but lanes whose rows name another replica are not returned either. Handling them would cost another tenth. */
 export const COMMIT_OWN = commit({ lanes: OWN, onKnownOutcome: '' });

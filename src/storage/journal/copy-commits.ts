@@ -8,7 +8,7 @@ import type { LaneRow } from './journal-rows.ts';
 
 interface Begin {
   readonly lane: LaneKey;
-  /** A generation that the new one has to exceed. */
+  /** The new generation must be above this one. */
   readonly above: number;
 }
 
@@ -17,7 +17,7 @@ interface Finish {
   readonly facts: FinishedCopy;
 }
 
-/** Beginnings and ends of copies, those of many lanes in one commit: a backfill has little else to wait for. */
+/** Starts and ends of copies. Many lanes share one commit, because a backfill mostly waits for these commits. */
 export class CopyCommits {
   readonly #database: Database;
   readonly #replica: () => string;
@@ -40,15 +40,15 @@ export class CopyCommits {
     });
   }
 
-  /** Undefined where another replica is the lane's home. @throws StorageError */
+  /** Undefined if another replica is the lane's home. @throws StorageError */
   begin(asked: Begin): Promise<LaneRow | undefined> {
     return this.#begins.add(asked);
   }
 
-  /** Undefined where another copy of the lane has begun since. @throws StorageError */
+  /** Undefined if another copy of the lane has started since. @throws StorageError */
   async finish(lane: LaneKey, facts: FinishedCopy): Promise<LaneRow | undefined> {
     if (facts.exceptions.length === 0) return this.#ends.add({ lane, facts });
-    // What the orchestrator says of an item may be a text that cannot be stored: no other lane's copy is to fail of it.
+    // The orchestrator's message about an item may be a text that cannot be stored. The copies of other lanes must not fail because of it.
     return (await this.#finish([{ lane, facts }]))[0];
   }
 

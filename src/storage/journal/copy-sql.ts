@@ -4,8 +4,8 @@ import { claimedByOther, LANE_COLUMNS } from './journal-sql.ts';
 import { prepared } from '../sessions/prepared.ts';
 
 /**
- * Lanes are locked in the order of their keys, as everywhere. A home that has not been told yet that another replica found the lane
- * uncertain would read before that one's write takes effect, and call the lane clean.
+ * Lanes are locked in the order of their keys, as everywhere. A home that does not know yet that another replica found the lane
+ * uncertain could read before that replica's write takes effect, and call the lane clean.
  */
 export const BEGIN_COPIES = prepared(`
 insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
@@ -18,9 +18,10 @@ where not ${claimedByOther('lanes', '$4')} and lanes.uncertain_count <= lanes.fo
 returning ${LANE_COLUMNS}`);
 
 /**
- * What became dirty while the copy ran stays dirty, and a copy of an older generation finishes nothing.
- * The exceptions replace those of the copy before; an item that was accepted before stays so. Baselines are locked in the order of
- * their lanes, and the lanes so that who refers to one of them need not wait: whoever writes baselines down alone does both.
+ * A lane that became dirty during the copy stays dirty, and a copy of an older generation finishes nothing.
+ * The exceptions replace those of the previous copy, but an accepted item stays accepted. Baselines are locked in the order of their
+ * lanes. Lanes are locked `for no key update`, so that foreign-key checks do not wait. The statement that writes only baselines takes
+ * the same locks in the same order.
  */
 export const FINISH_COPIES = prepared(`
 with asked as (

@@ -1,32 +1,32 @@
-/** One thing to write down, and whom to tell. */
+/** An entry to write, and the promise of its caller. */
 interface Waiting<Entry, Result> {
   readonly entry: Entry;
-  /** Ascending, as they came. */
+  /** Ascending in the order of arrival. */
   readonly number: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** A batch becomes the parameters of one statement, as text a second and a third time: a batch of requests of 4 MiB is two of them. */
+/** Limit of a batch. A batch becomes the parameters of one statement and exists in memory up to three times. It can have two requests of 4 MiB. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 
 export interface GroupCommitSettings<Entry, Result> {
-  /** Writes a batch durably. The results stand in the entries' order. */
+  /** Writes a batch durably. The results are in the entries' order. */
   flush(batch: readonly Entry[]): Promise<readonly Result[]>;
-  /** Entries that may not share a batch share this key; undefined goes with anything. */
+  /** Entries with the same key never share a batch; undefined can be in any batch. */
   readonly keyOf: (entry: Entry) => string | undefined;
-  /** Urgent entries start a flush at once; the others ride along, at the latest after `lingerMs`. */
+  /** Urgent entries start a flush at once. The others join a flush, at the latest after `lingerMs`. */
   isUrgent(entry: Entry): boolean;
   readonly lingerMs: number;
   /** @defaultValue 1000 */
   readonly batchLimit?: number;
-  /** What an entry takes of a batch's {@link BATCH_BYTES}. @defaultValue nothing */
+  /** The size of an entry, counted against {@link BATCH_BYTES}. @defaultValue 0 */
   sizeOf?(entry: Entry): number;
 }
 
 /**
- * Group commit with natural batching: a flush takes all that came while the last one was under way. No timer stands between
- * a write and its commit; a fixed window was measured to be worse at every load.
+ * Group commit with natural batching: a flush takes all entries that arrived during the previous one. No timer delays a commit, because
+ * a fixed window was measured to be worse at every load.
  */
 export class GroupCommit<Entry, Result> {
   readonly #settings: GroupCommitSettings<Entry, Result>;
@@ -48,7 +48,7 @@ export class GroupCommit<Entry, Result> {
     });
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when no entry waits. */
   async drain(): Promise<void> {
     while (this.#isFlushing || this.#waiting.length > 0) {
       this.#schedule(true);
@@ -56,7 +56,7 @@ export class GroupCommit<Entry, Result> {
     }
   }
 
-  /** Resolves when all that came so far is flushed: under a steady load there is always something that waits. */
+  /** Resolves when all entries so far are flushed. Under a steady load some entry always waits. */
   async flushed(): Promise<void> {
     const through = this.#added;
     const isDue = ([first]: readonly Waiting<Entry, Result>[]): boolean =>
@@ -73,7 +73,7 @@ export class GroupCommit<Entry, Result> {
       clearTimeout(this.#linger);
       this.#linger = undefined;
       this.#isFlushing = true;
-      // What one answer has set free comes one after the other, in this turn.
+      // Entries that result from one answer arrive one after the other in this turn.
       queueMicrotask(() => void this.#flush());
       return;
     }

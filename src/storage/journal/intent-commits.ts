@@ -9,21 +9,21 @@ import type { JournalSettings } from './journal-settings.ts';
 
 type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
 
-/** An outcome waits this long for an intent to share its commit with. Until then a crash would make its lane dirty, no more. */
+/** An outcome waits this long for an intent whose commit it can share. A crash in that time only makes its lane dirty. */
 const OUTCOME_LINGER_MS = 5;
 const UNIQUE_VIOLATION = '23505';
-/** After so many commits in a row in which no lane named another replica, the next ones count on it. */
+/** After this many consecutive commits without a lane that names another replica, the next commits use the faster statement. */
 const ALONE_AFTER = 100;
-/** The lane's row names another replica, which may be busy with it or not. */
+/** The lane's row names another replica, which may or may not use it now. */
 const NOT_OWN = 'not_own';
 
 type Place = LaneState | undefined | typeof NOT_OWN;
 
-/** The group commit that agents wait for: new intents, and with them the outcomes of past ones. */
+/** The group commit that agents wait for: new intents, together with the outcomes of past ones. */
 export class IntentCommits {
   readonly #settings: JournalSettings;
   readonly #commits: GroupCommit<Entry, Place>;
-  /** Commits since a lane last named another replica. */
+  /** Number of commits since a lane last named another replica. */
   #alone = 0;
 
   constructor(settings: JournalSettings) {
@@ -37,7 +37,7 @@ export class IntentCommits {
     });
   }
 
-  /** Undefined where another replica is busy with the lane. */
+  /** Undefined if another replica uses the lane. */
   async append(intent: Intent): Promise<LaneState | undefined> {
     for (;;) {
       const place = await this.#commits.add({ intent });
@@ -76,7 +76,7 @@ export class IntentCommits {
       texts(settlements.map(({ outcome }) => outcome)),
       bigints(intents.map(({ coverage = 0 }) => coverage)),
     ]);
-    // It may have been given up, and be another, since it asked.
+    // This replica may have lost its lease and got a new id since the call.
     const isSame = replica.id === id;
     const places = new Map(rows.map((row) => [row.key, placedStateOf(row, isSame)]));
     const areOwn = rows.length === intents.length && rows.every(({ unusual }) => unusual?.isHome !== false);
@@ -90,7 +90,7 @@ export class IntentCommits {
     try {
       return await database.query<PlaceRow>(statement, parameters);
     } catch (error) {
-      // Nothing of it was done. Whoever took this replica's lanes over has written outcomes down, or a commit that seemed to fail has.
+      // The commit had no effect. A replica that took over these lanes, or a commit that seemed to fail, has already written outcomes.
       if (sqlstateOf(error) !== UNIQUE_VIOLATION) throw error;
       return database.query<PlaceRow>(COMMIT_BESIDE_KNOWN, parameters);
     }

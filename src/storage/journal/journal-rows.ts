@@ -6,7 +6,7 @@ import type { LaneView, LetterState, PendingWrite } from '../../engine/ports/por
 import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
 import type { Seal } from '../seal.ts';
 
-/** A row of `lanes`, as the statements return it. */
+/** A row of `lanes` as returned by the statements. */
 export interface LaneRow {
   readonly id: number;
   readonly key: string;
@@ -38,7 +38,7 @@ export interface PlaceRow {
 
 type Unusual = Omit<LaneState, 'id' | 'sequence' | 'generation' | 'seededCoverage' | 'deliveredSequence'>;
 
-/** What the row of a lane that is as most are does not say. */
+/** The facts that the row of a usual lane omits. */
 const USUAL: Unusual = {
   epoch: 0,
   primary: 'legacy',
@@ -51,7 +51,7 @@ const USUAL: Unusual = {
   isHome: true,
 };
 
-/** @param isSame whether this replica still is the one that asked */
+/** @param isSame whether this replica still has the id with which it sent the request */
 export function placedStateOf(row: PlaceRow, isSame: boolean): LaneState {
   const { epoch, primary, condition, reason, exceptions, finding, mayRepeat, foundUncertain, isHome } =
     row.unusual ?? USUAL;
@@ -110,7 +110,7 @@ export interface LastAppliedRow {
   readonly first_at_ms: number | null;
 }
 
-/** A row of `writes`, as the statements return it. */
+/** A row of `writes` as returned by the statements. */
 export interface WriteRow {
   readonly lane_id: number;
   readonly sequence: number;

@@ -7,21 +7,21 @@ export const LANE_COLUMNS =
 /** How long an agent that got no reply may repeat its request. */
 export const REPEATS = "interval '60 seconds'";
 
-/** How long a replica is believed to live after its last heartbeat. */
+/** How long a replica counts as alive after its last heartbeat. */
 export const LEASE = "interval '3 seconds'";
 
-/** A replica that was not heard of for so long may write what nobody else knows, a second later. */
+/** A replica without a heartbeat for this time may, one second later, write without the others' knowledge. */
 const SILENCE = "interval '2 seconds'";
 
-/** Whether somebody else has the lane's claim: a replica that is alive. `me` is a parameter. */
+/** Whether another live replica has the lane's claim. `me` is a parameter. */
 export function claimedByOther(lane: string, me: string): string {
   return `(${lane}.claim_replica is not null and ${lane}.claim_replica <> ${me}
     and exists (select from replicas r where r.id = ${lane}.claim_replica and r.heartbeat_at > now() - ${LEASE}))`;
 }
 
 /**
- * Whether another replica's write of the lane is open, or another replica that was not given up holds it. What was delivered is not
- * open: its outcome's row leaves with its retention.
+ * Whether another replica's write of the lane is open, or another registered replica holds the lane. A delivered write is not open; its
+ * outcome row is removed after the retention.
  */
 export function busyElsewhere(lane: string, me: string): string {
   return `((${lane}.hold_until > now() and ${lane}.hold_replica <> ${me}
@@ -37,8 +37,8 @@ export const WRITE_COLUMNS =
 export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
 
 /**
- * Where another replica is the lane's home, that one is told; where none is, this one is it. A known outcome heals nothing that was
- * wrong before.
+ * If another replica is the lane's home, it is notified; without a home this replica becomes it. A known outcome does not repair earlier
+ * problems.
  */
 export const MARK_DIRTY = `
 update lanes set condition = 'dirty',
@@ -54,8 +54,8 @@ where key = $1 and condition <> 'stopped'`;
 export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;
 
 /**
- * Up to the first write whose outcome is not durable yet: outcomes may arrive out of order, and what is delivered before an earlier
- * write shuts that one out for good. A window is filled row by row, so that a long backlog is not read to its end for one page.
+ * Writes up to the first one whose outcome is not durable yet. Outcomes may arrive out of order, and a write that is delivered first
+ * excludes an earlier one for good. A window is filled row by row, so that one page does not read a long backlog to its end.
  */
 export const PENDING = `
 with page as (
@@ -77,14 +77,14 @@ where page.bytes_before < $4
 order by w.sequence`;
 
 /**
- * A write of unknown outcome may take effect after the copy that settled its lane: as long as a late reply is listened for, and the
- * comparison after it, what it deletes is no loss.
+ * A write of unknown outcome may take effect after the copy that settled its lane. Until the end of the wait for a late reply, and the
+ * comparison after it, items that this write deletes are not lost items.
  */
 export const OPEN_END = "interval '2 minutes'";
-/** `accepted_at` is the proxy's clock, which may be an hour off. It only narrows down what must be looked at. */
+/** `accepted_at` is from the proxy's clock, which may be an hour off. It only narrows down the rows to check. */
 export const ACCEPTED_LATELY = "w.accepted_at > now() - interval '62 minutes'";
 
-/** What an open write names, unless one before it may still take effect. */
+/** The items that an open write names, unless an earlier write may still take effect. */
 export const NAME_ITEMS = `
 update writes target set named = $3
 where target.lane_id = $1 and target.sequence = $2 and not exists (
@@ -112,7 +112,7 @@ select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from
     where exists (select from writes w where w.lane_id = l.id and w.sequence = 1))) * 1000)::float8 as first_at_ms
 from lanes l join outcomes o on o.lane_id = l.id where l.key = $1 and o.outcome = 'applied' and coalesce(o.sequence < $2::bigint, true)`;
 
-/** Where no other replica that lives is the lane's home, this one is. */
+/** If no other live replica is the lane's home, this replica becomes it. */
 export const TELL_HOME = `
 update lanes set
   foreign_count = foreign_count + case when ${claimedByOther('lanes', '$2')} then 1 else 0 end,
@@ -130,8 +130,8 @@ returning ${LANE_COLUMNS}`;
 export const RELEASE_HOLD = `update lanes set hold_until = null where key = $1 and hold_replica = $2`;
 
 /**
- * What other replicas wrote, or found uncertain, in lanes whose home is this one. Told again until it is known to have arrived: the
- * counts that the last answer carried come back with the next question.
+ * Lanes of this home that other replicas wrote or found uncertain. They are returned again until this replica confirms them: the next
+ * query sends back the counts of the last answer.
  */
 export const TAKE_FOREIGN = `
 with told as (
@@ -154,7 +154,7 @@ function concerns(services: string): string {
   return `(${services} is null or lanes.service = any(${services}))`;
 }
 
-/** A lane as every replica must see it: what is acknowledged anywhere and not recorded as delivered keeps its reads on the primary. */
+/** A lane as seen by all replicas. An acknowledged write that is not recorded as delivered keeps its reads on the primary. */
 export const FENCES = prepared(`
 select ${LANE_COLUMNS},
   exists (
@@ -167,7 +167,7 @@ select ${LANE_COLUMNS},
       and ${concerns('r.services')})) as silent
 from lanes where key = any($1::text[])`);
 
-/** An intent of which nobody knew whether it became durable. Nothing was sent. */
+/** An intent for which it was unknown whether it became durable. Nothing was sent. */
 export const ABANDON = `
 insert into outcomes (lane_id, sequence, outcome)
 select w.lane_id, w.sequence, 'not_applied' from lanes l join writes w on w.lane_id = l.id
@@ -190,22 +190,22 @@ select
   (select count(*) from lost_items where service = $1 and decision is null) as "lostItems"
 from lanes where service = $1`;
 
-/** Lanes that are not seeded under this coverage: they never were, or writes may have passed unjournaled since. */
+/** Lanes that are not seeded under this coverage: they never were, or unjournaled writes may have passed since. */
 export const OUTDATED = `
 select owner from lanes where service = $1 and seeded_coverage < $2 order by id`;
 
-/** Rows that one statement deletes. */
+/** Number of rows that one statement deletes. */
 export const PRUNED_AT_ONCE = 5_000;
 
-/** What a write's outcome is, as far as it is written down. */
+/** A condition on the stored outcome of a write. */
 function outcomeIs(condition: string): string {
   return `exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence and ${condition})`;
 }
 
 /**
- * What had no effect leaves too where nothing behind it is delivered, but for the lane's newest write: without its outcome it would
- * count as open. A proxy's clock may be an hour slow: what may still take effect, or be repeated, stays although it looks old. So does
- * what came after a write of unknown outcome, because a copy asks whether that write may have deleted it.
+ * Writes without effect are removed too, even if no later write is delivered, except the lane's newest write, which would count as open
+ * without its outcome. A proxy's clock may be an hour slow, so a write that may still take effect, or be repeated, stays although it
+ * looks old. Writes after a write of unknown outcome stay as well, because a copy asks whether that write may have deleted them.
  */
 export const PRUNE = `
 with old as (

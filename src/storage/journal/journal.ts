@@ -39,7 +39,7 @@ export { PRUNED_AT_ONCE } from './journal-sql.ts';
 import type { JournalSettings } from './journal-settings.ts';
 import { LaneProgress } from './lane-progress.ts';
 
-/** How long it can be seen what became of dead letters and of unknown outcomes. */
+/** How long dead letters and unknown outcomes are kept after their end. */
 const KEEP_LEDGERS_DAYS = 90;
 const RESOLVE_LATE = decisions.resolveLate(sql.LANE_COLUMNS.replace(/^id/, 'lanes.id'));
 
@@ -49,15 +49,15 @@ interface PendingLane {
   readonly newest: number;
 }
 
-/** The journal in PostgreSQL. Nothing is read or written before the first call. */
+/** The journal in PostgreSQL. It reads and writes nothing before the first call. */
 export class PostgresJournal implements Journal {
   readonly #settings: JournalSettings;
   readonly #commits: IntentCommits;
   readonly #progress: LaneProgress;
   readonly #copies: CopyCommits;
-  /** Lanes of which the last answer told, with their counts: told once more, until the next question says that it arrived. */
+  /** Lanes of the last answer, with their counts. The next query confirms them; until then they are returned again. */
   #foreignSeen: ReadonlyMap<number, number> = new Map();
-  /** Fences asked for in one tick are read together. */
+  /** Combines the fence reads of one tick. */
   readonly #fences: GroupCommit<LaneKey, LaneView | undefined>;
 
   constructor(settings: JournalSettings) {
@@ -89,7 +89,7 @@ export class PostgresJournal implements Journal {
   async settle(settlement: Settlement): Promise<void> {
     const { ref, outcome, seedsUnder } = settlement;
     const { laneId, sequence } = ref;
-    // First of all, so that none is left out.
+    // Written first, so that no unknown outcome is missing from the ledger.
     if (outcome === 'unknown')
       await this.#settings.database.query(decisions.RECORD_UNKNOWN, [laneId, sequence, seedsUnder ?? null]);
     await this.#commits.settle(settlement);
@@ -244,14 +244,14 @@ export class PostgresJournal implements Journal {
     return row ?? NO_LANES;
   }
 
-  /** Deletes writes that are through and older than `hours`, a batch at a time. Resolves with how many went. */
+  /** Deletes delivered writes that are older than `hours`, a batch at a time. Resolves with the number of deleted writes. */
   async prune(hours: number): Promise<number> {
     await this.#settings.database.query(decisions.PRUNE_LEDGERS, [KEEP_LEDGERS_DAYS]);
     const rows = await this.#settings.database.query<{ sequence: number }>(sql.PRUNE, [hours]);
     return rows.length;
   }
 
-  /** Writes down all that was handed over. */
+  /** Writes all pending entries. */
   async drain(): Promise<void> {
     await this.#commits.drain();
     await this.#progress.drain();

@@ -4,7 +4,7 @@ import type { Database } from '../database.ts';
 import { REPEATS } from './journal-sql.ts';
 import type { Seal } from '../seal.ts';
 
-/** Writes that are looked back at: in one lane, for a minute. */
+/** How many writes of a lane are searched for a repetition. */
 const LOOK_BACK = 1_000;
 
 const KEEP = `
@@ -41,7 +41,7 @@ export interface KeptRepliesSettings {
   readonly seal: Seal;
 }
 
-/** What a reply is in its column. */
+/** A reply as stored. */
 interface StoredReply {
   /** Base64. */
   readonly body: string;
@@ -55,7 +55,7 @@ interface UnansweredRow {
   readonly is_unsettled: boolean;
 }
 
-/** Replies that no agent has got, in PostgreSQL. */
+/** Replies that no agent has received, in PostgreSQL. */
 export class PostgresKeptReplies implements KeptReplies {
   readonly #settings: KeptRepliesSettings;
 
@@ -90,7 +90,7 @@ export class PostgresKeptReplies implements KeptReplies {
     return { body: Buffer.from(body, 'base64'), ...(http !== undefined && { http }) };
   }
 
-  /** Deletes what no repeat is told from any more. Resolves with how many went. */
+  /** Deletes replies that no repeat can use any more. Resolves with the number of deleted replies. */
   async prune(): Promise<number> {
     return (await this.#settings.database.query(PRUNE)).length;
   }

@@ -4,7 +4,7 @@ import type { Seal } from '../seal.ts';
 
 const MOST = 1_000;
 
-// Most lanes were never cleared: their requests are not read.
+// Most lanes were never cleared, so their requests are not read.
 const APPLIED = `
 with newest as (
   select w.lane_id, w.sequence, w.action

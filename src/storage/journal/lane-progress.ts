@@ -3,7 +3,7 @@ import type { Database } from '../database.ts';
 import { prepared } from '../sessions/prepared.ts';
 import { GroupCommit } from './group-commit.ts';
 
-/** How far a lane has come on the secondary. */
+/** The delivery position of a lane. */
 export interface Progress {
   readonly delivered?: number;
   readonly seeded?: number;
@@ -42,8 +42,8 @@ from moved join locked on locked.id = moved.lane_id cross join quiet
 where lanes.id = moved.lane_id`);
 
 /**
- * Records what the lanes' rows need not say at once: a delivery that a crash forgets is made again and has no effect.
- * Many steps of a lane become one update, beside the group commit that agents wait for.
+ * Records delivery positions with a delay. A delivery whose position is lost in a crash is repeated without effect. Many steps of a lane
+ * become one update, separate from the group commit that agents wait for.
  */
 export class LaneProgress {
   readonly #commits: GroupCommit<Step, undefined>;

@@ -1,41 +1,41 @@
 import { recordUnknown } from '../decisions-sql.ts';
 import { ACCEPTED_LATELY, LEASE, OPEN_END, REPEATS } from './journal-sql.ts';
 
-/** Whether nobody is left whose it is. */
+/** Whether the replica is no longer registered. */
 export function gone(replica: string): string {
   return `(${replica} is null or not exists (select from replicas r where r.id = ${replica}))`;
 }
 
-/** Replicas that are silent for longer than their lease are no replicas any more. What they may have spilled is missed from now on. */
+/** Removes replicas that are silent for longer than their lease. From now on their possible spills count as missing. */
 export const REMOVE_DEAD = `
 with dead as (delete from replicas where id <> $1 and heartbeat_at < now() - ${LEASE} returning spill)
 update spills set open_since = coalesce(open_since, now()) from dead where spills.id = dead.spill`;
 
-/** Whether a recovery is about this lane: all of them, where no key is given. */
+/** Whether a recovery concerns this lane; without a key it concerns all lanes. */
 function isAbout(parameter: string, key = 'key'): string {
   return `(${parameter}::text is null or ${key} = ${parameter})`;
 }
 
-/** Lanes of other services are left to the replicas that serve these. Null: there are no others. */
+/** Lanes of other services are left to the replicas that serve them. Null: this replica serves all services. */
 function isServed(parameter: string, service = 'service'): string {
   return `(${parameter}::text[] is null or ${service} = any(${parameter}))`;
 }
 
-/** A lane, `l`, of which nobody has said yet that its history is uncertain. */
+/** A lane, `l`, whose history is not marked as uncertain yet. */
 const CERTAIN = `${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and l.condition in ('clean', 'copying')`;
 
 const LACKS_OUTCOME =
   'not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence)';
 
 /**
- * A write, `w`, without an outcome, which nobody is left to tell. Others may have written to its lane since: a replica goes on while
- * the outcome of its last write is on its way to the journal, and who writes next looks at the newest write only.
+ * A write, `w`, without an outcome, whose replica is gone. Other replicas may have written to its lane since: a replica continues while the
+ * outcome of its last write is on its way to the journal, and the next writer checks only the newest write.
  */
 const ABANDONED = `${LACKS_OUTCOME} and ${gone('w.replica')}`;
 
 /**
- * Lanes with a write of the dead whose outcome is missing or unknown, and that no copy has settled since. Asked once, and of all writes
- * together: one lane after the other, an hour's backlog of 1.8 million writes took 2 s for each statement that asked.
+ * Lanes with a write of a dead replica whose outcome is missing or unknown, and that no copy has settled since. One query reads all
+ * writes together, because lane by lane an hour's backlog of 1.8 million writes took 2 s for each statement.
  */
 export const FIND_UNSETTLED = `
 select l.id from lanes l join writes w on w.lane_id = l.id
@@ -45,14 +45,14 @@ select l.id from lanes l join outcomes o on o.lane_id = l.id
 join writes w on w.lane_id = o.lane_id and w.sequence = o.sequence
 where ${CERTAIN} and ${gone('w.replica')} and o.sequence > l.settled_sequence and o.outcome = 'unknown'`;
 
-/** All that a recovery changes, locked in lane order before any of it is: as in the group commit, or the two deadlock for a second. */
+/** Locks all lanes that a recovery changes, in lane order as in the group commit. Otherwise the two deadlock for a second. */
 export const LOCK_ABANDONED = `
 select id from lanes
 where id = any($2::bigint[])
   or (${isAbout('$1')} and ${isServed('$3')} and ${gone('claim_replica')} and (condition in ('copying', 'dirty') or delivered_sequence < sequence))
 order by key for update`;
 
-/** Where another replica that lives is the lane's home, that one is told. `$1` is this replica, `$3` are the lanes found unsettled. */
+/** If another live replica is the lane's home, it is notified. `$1` is this replica, `$3` are the unsettled lanes. */
 export const MARK_UNSETTLED = `
 update lanes set
   condition = 'dirty',
@@ -62,7 +62,7 @@ update lanes set
 where condition in ('clean', 'copying') and id = any($3::bigint[])
   or condition = 'copying' and ${gone('claim_replica')} and ${isAbout('$2')} and ${isServed('$4')}`;
 
-/** The outcome that nobody is left to tell. Others may write to the lane from now on, and what comes late changes nothing. */
+/** Writes the missing outcomes of dead replicas. Other replicas can write to the lane from now on, and a late outcome changes nothing. */
 export const SETTLE_ABANDONED = `
 with abandoned as (
   insert into outcomes (lane_id, sequence, outcome)
@@ -75,7 +75,7 @@ with abandoned as (
   update lanes set repeats_until = now() + ${REPEATS} where id in (select lane_id from abandoned)
 )${recordUnknown('select lane_id, sequence from abandoned')}`;
 
-/** Lanes with work left and no home: this replica is it from now on. */
+/** Lanes with remaining work and without a home. This replica becomes their home. */
 export const ADOPT_ORPHANS = `
 update lanes set claim_replica = $1, claim_fence = claim_fence + 1
 where (condition = 'dirty' or delivered_sequence < sequence) and ${isAbout('$2')} and ${isServed('$3')}
@@ -84,7 +84,7 @@ where (condition = 'dirty' or delivered_sequence < sequence) and ${isAbout('$2')
 export const DIRTY = `select key from lanes 
 where condition = 'dirty' and claim_replica = $1 and ${isAbout('$2')} order by key`;
 
-/** Of each lane only its newest applied write is looked for, from the end: an hour's backlog is 1.8 million rows. */
+/** For each lane it searches only the newest applied write, from the end, because an hour's backlog is 1.8 million rows. */
 export const LANES_WITH_PENDING = `
 select l.key, pending.newest from lanes l
 cross join lateral (
@@ -94,13 +94,13 @@ cross join lateral (
   order by w.sequence desc limit 1) pending
 where l.claim_replica = $1 and l.delivered_sequence < l.sequence and ${isAbout('$2', 'l.key')} order by l.key`;
 
-/** Whether the lane, `l`, is this replica's, `$1`, to look at once more. */
+/** Whether this replica, `$1`, must check the lane, `l`, again. */
 const IS_OURS = `(l.claim_replica = $1 or ${gone('l.claim_replica')}) and ${isAbout('$2', 'l.key')}
   and ${isServed('$3', 'l.service')}`;
 
 /**
- * What the dead left without an outcome is unknown by now, but for what a copy has covered while it was open: only up to there is looked
- * for what lacks one. Of all writes it took up to 4.4 s, of an hour's backlog.
+ * Writes of dead replicas without an outcome are unknown by now, except those that a copy covered while they were open. So missing
+ * outcomes are searched only up to that copy. Searching all writes of an hour's backlog took up to 4.4 s.
  */
 export const UNCLOSED = `
 with covered as materialized (
@@ -116,7 +116,7 @@ union
 select l.key from unknown_outcomes u join lanes l on l.id = u.lane_id
 where u.closed_at is null and ${IS_OURS}`;
 
-/** Copies that nobody is at: their replica died before, or while, they began. */
+/** Copies whose replica died before or during their start. */
 export const TAKE_ABANDONED = `
 update lanes set condition = 'dirty', reason = 'copy_interrupted', claim_replica = $1, foreign_count = foreign_count + 1
 where condition = 'copying' and ${gone('claim_replica')} and ${isServed('$2')}`;

@@ -11,7 +11,7 @@ from lanes l join writes w on w.lane_id = l.id and w.sequence > $2 and w.sequenc
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where l.key = $1 order by w.sequence`;
 
-/** The journal's past, as far as it was not pruned. */
+/** The past writes in the journal that are not pruned yet. */
 export function createWriteHistory(database: Database, seal: Seal): WriteHistory {
   return {
     async between(lane: LaneKey, after: number, through: number) {

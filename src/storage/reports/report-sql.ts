@@ -2,7 +2,7 @@ import { UNSETTLED } from '../runs/standing-sql.ts';
 import { OF_SERVICE } from '../audit.ts';
 import { SUMS } from '../summed-minutes.ts';
 
-/** Of a service ($1), in a day ($2 up to, and without, $3). */
+/** Restricts a query to a day, from $2 up to but excluding $3. The service is $1. */
 const inDay = (column: string): string => `${column} >= $2 and ${column} < $3`;
 
 export const HOURS = `
@@ -27,7 +27,7 @@ from unknown_outcomes where service = $1`;
 export const SIGNATURES = `
 select count(*) as known, count(*) filter (where ${inDay('first_at')}) as fresh from difference_signatures where service = $1`;
 
-/** As the interlocks ask for the oldest: lanes that are unwell, or wait behind a dead letter, are told apart from a backlog. */
+/** The backlog, as for the interlocks. Lanes that are not clean, or wait for a dead letter, are counted separately. */
 export const BACKLOG = `
 select count(*) as writes, coalesce(extract(epoch from now() - min(w.accepted_at)), 0)::float8 as "oldestSeconds"
 from lanes l
@@ -51,7 +51,7 @@ from coverage where service = $1`;
 const ENDED_RUN = `id, kind, coalesce(request ->> 'scope', 'full') as scope, finished_at, report -> 'services' -> $1::text as document
 from runs where state = 'finished' and request -> 'services' ? $1`;
 
-/** One owner alone is no full reconciliation, and neither is one that could not list the service. */
+/** A reconciliation of a single owner, or one that could not list the service, is not a full one. */
 export const LAST_FULL = `
 select ${ENDED_RUN} and kind = 'reconcile' and not request ? 'owner' and coalesce(request ->> 'scope', 'full') = 'full'
   and not coalesce(survey -> $1::text ? 'not_listed', false)
@@ -60,7 +60,7 @@ order by finished_at desc limit 1`;
 export const RUNS = `
 select ${ENDED_RUN} and ${inDay('finished_at')} order by finished_at, id limit 50`;
 
-/** A lane that is found unequal once more settles what was open of it at the same moment: it is neither equal again nor newly unequal. */
+/** If a lane is found different again, its earlier open finding is settled at the same moment. It counts neither as equal nor as new. */
 export const DIVERGENCES = `
 with settled as (
   select service, owner, settled_at from divergences where service = $1 and state = 'gone'),
@@ -86,7 +86,7 @@ export const REPAIRS = `
 select count(*) filter (where ${inDay('at')}) as lanes, count(*) filter (where ${inDay('undone_at')}) as undone
 from repair_steps where service = $1`;
 
-/** Those of the day, those released in it, and the one that is set. */
+/** Trips of the day, trips released in it, and the open one. */
 export const TRIPS = `
 select id as latch, finding ->> 'trigger' as trigger, finding ->> 'action' as action, tripped_at, released_at
 from latches where service = $1 and (${inDay('tripped_at')} or ${inDay('released_at')} or released_at is null)

@@ -3,12 +3,12 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { Database } from '../database.ts';
 import { LEASE } from '../journal/journal-sql.ts';
 
-/** A claim lasts as long as the replica that made it. */
+/** A claim is valid while its replica is alive. */
 function lives(claim: string): string {
   return `exists (select from replicas r where r.id = ${claim} and r.heartbeat_at > now() - ${LEASE})`;
 }
 
-/** Whether a made report covers these services. */
+/** Whether a finished report covers these services. */
 function covers(services: string): string {
   return `reports.made_at is not null and (reports.services is null or reports.services @> ${services})`;
 }
@@ -22,7 +22,7 @@ returning day`;
 
 const RELEASE = 'update reports set claim_replica = null where day = $1 and claim_replica = $2';
 
-/** A report that lacks services of other proxies is delivered a minute later: they are about to add theirs. */
+/** A report without services of other proxies is delivered a minute later, because these proxies are about to add them. */
 const PUT = `
 with made as (
   update reports set made_at = now(), claim_replica = null, failed_criteria = $3, html = $4, md = $5, json = $6,
@@ -42,7 +42,7 @@ const OTHERS = `
 select distinct service from replicas r cross join lateral unnest(r.services) as t(service)
 where r.heartbeat_at > now() - ${LEASE} and service <> all($1::text[]) order by service`;
 
-/** What this replica has claimed before it could not write down what came of it is tried again: a replica delivers one after the other. */
+/** A delivery that this replica claimed, but whose result it could not write, is repeated. A replica makes one delivery at a time. */
 const CLAIM_DELIVERY = `
 update report_deliveries set claim_replica = $1
 where (day, target) = (

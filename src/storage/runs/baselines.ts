@@ -34,7 +34,7 @@ interface SummaryRow extends Omit<BaselineSummary, 'states' | 'atMs'> {
   readonly orchestrator: string | null;
 }
 
-/** Baselines in PostgreSQL, written down in groups. */
+/** Baselines in PostgreSQL, written in groups. */
 export class PostgresBaselines implements BaselineStore {
   readonly #database: Database;
   readonly #saves: GroupCommit<BaselineEntry, void>;

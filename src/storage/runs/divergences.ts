@@ -21,12 +21,12 @@ import type { Seal } from '../seal.ts';
 import { readStoreFindings } from './standing.ts';
 import { STANDING, UNSETTLED } from './standing-sql.ts';
 
-/** Items of a lane that legacy lost and nobody has decided about. */
+/** Lost items of a lane without a decision. */
 const WAITING_LOST = 'select from lost_items l where l.service = $1 and l.owner = $2 and l.decision is null';
 
 const COLUMNS = 'id, run_id as run, service, owner, found_at, findings, before, after, state';
 
-/** Settles what stands of lanes, and lets their reads move again. As the end of a copy does, it locks the lanes first, in lane order. */
+/** Settles the open findings of lanes, so that their reads may move again. Like the end of a copy, it locks the lanes first, in lane order. */
 const settleLanes = (owners: string, state: string): string => `locked as (
   select id from lanes where key in (
     select d.service || '/' || d.owner from divergences d
@@ -49,8 +49,8 @@ where id = (select max(id) from divergences where service = $1 and owner = $2 an
 const NO_FENCE: ReadonlySet<ItemFinding['kind']> = new Set(['lost', 'not_seeded']);
 
 /**
- * The lane is locked first: what was compared before its last copy began says nothing of it, and of two that write at once the second
- * sees the first.
+ * The lane is locked first, because a comparison from before its last copy is outdated, and because the second of two concurrent writers
+ * must see the first.
  */
 const ADD = `
 with lane as (
@@ -76,7 +76,7 @@ update lanes set finding = case when added.state = any(array['open', 'lost']) an
 from lane cross join added where lanes.id = lane.id
 returning lanes.owner, lanes.finding`;
 
-/** What legacy lost and nobody has decided about is no difference that can be accepted as a whole. */
+/** Lost items without a decision cannot be accepted as a whole. */
 const ACCEPT_DIFFERENCE = `
 with locked as (
   select id from lanes where key = $1::text || '/' || $2::text for no key update
@@ -95,13 +95,13 @@ const OPEN = `
 select ${COLUMNS} from divergences
 where run_id = $1 and ($2::text is null or service = $2) and state = 'open' order by id`;
 
-/** What is found unequal again settles what was open of its lane, at the same moment. */
+/** A new finding settles the earlier open finding of its lane at the same moment. */
 const OF_RUN = `
 select ${COLUMNS}, (select max(run_id) from divergences later where later.service = one.service
   and later.owner = one.owner and later.found_at = one.settled_at and one.state = 'gone') as "foundAgainBy"
 from divergences one where run_id = $1 order by id limit $2`;
 
-/** What was open of lanes that are equal again: differences have gone, and lost items have returned. */
+/** Closes the open findings of lanes that are equal again: differences are gone, and lost items have returned. */
 const EQUAL = `
 with returned as (
   update lost_items set decision = 'returned', decided_at = now()
@@ -164,7 +164,7 @@ async function accept(
   return { result: 'accepted', ...found, lane: { service, owner, finding } };
 }
 
-/** What was decided holds for the item as it was: another that has its id waits for a decision of its own. */
+/** A decision applies to the item as it was. Another item with the same id needs its own decision. */
 const FOUND = `
 insert into lost_items as l (service, owner, memory_id, digest, position, stored_at, shape)
 select $1, $2, memory_id, digest, position, stored_at, shape
@@ -190,7 +190,7 @@ function lostItemOf({ memory_id: memoryId, stored_at, found_at, ...row }: LostRo
   return { ...row, memoryId, storedAt: stored_at?.toISOString() ?? null, foundAtMs: found_at.getTime() };
 }
 
-/** Longer than legacy may take for a write. */
+/** Longer than the longest write of legacy. */
 const WAITS = `service = $1 and owner = $2 and memory_id = $3 and decision is null
   and (restoring_since is null or restoring_since < now() - interval '1 minute')`;
 
@@ -262,11 +262,11 @@ export function createLostItemStore(database: Database): LostItemStore {
   };
 }
 
-/** What repairs changed; what puts it back holds content, and is sealed. */
+/** The changes of repairs. The writes that revert them contain content, so they are sealed. */
 export function createRepairStore(database: Database, seal: Seal): RepairStore {
   return {
     async add({ run, service, owner, inverse, sequence }) {
-      // A repair that was interrupted looks again at what it has changed already: the first inverse is the whole one.
+      // A resumed repair checks lanes again that it has already changed, so only the first inverse is complete.
       await database.query(
         `insert into repair_steps (run_id, service, owner, inverse, sequence) values ($1, $2, $3, $4, $5)
          on conflict do nothing`,

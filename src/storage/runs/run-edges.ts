@@ -9,7 +9,7 @@ import { PostgresRunStore } from './runs.ts';
 import type { Seal } from '../seal.ts';
 import { createWriteHistory } from '../journal/write-history.ts';
 
-/** Everything that work over many lanes is kept in. */
+/** The stores of runs. */
 export function createRunEdges(database: Database, replica: ReplicaIdentity, seal: Seal): RunEdges {
   return {
     store: new PostgresRunStore(database, replica.services),

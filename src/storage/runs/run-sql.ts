@@ -3,18 +3,18 @@ import { UNSETTLED } from './standing-sql.ts';
 
 const COLUMNS = 'id, kind, request, state, reason, began_at, finished_at, survey, report';
 
-/** Whether whoever has a claim is a replica that lives. */
+/** Whether the claim belongs to a live replica. */
 function lives(claim: string): string {
   return `exists (select from replicas r where r.id = ${claim} and r.heartbeat_at > now() - ${LEASE})`;
 }
 
-/** One run of a kind is under way: who begins or takes up another one waits here for those who do the same, and sees theirs. */
+/** Only one run of a kind may be active, so replicas that start or resume a run wait for each other here. */
 export const ONE_BY_ONE = 'lock table runs in share row exclusive mode';
 
 const underWay = (kind: string): string =>
   `exists (select from runs o where o.kind = ${kind} and o.state in ('listing', 'running'))`;
 
-/** After a crash a sequence continues up to 32 numbers later, as if runs were missing. The table is locked: the next number is free. */
+/** A database sequence can skip up to 32 numbers after a crash, as if runs were missing. The locked table gives the next number instead. */
 export const CREATE = `
 insert into runs (id, kind, request) overriding system value
 select (select coalesce(max(id), 0) + 1 from runs), $1, $2::jsonb where not ${underWay('$1')}
@@ -37,7 +37,7 @@ export const OPEN = `select ${COLUMNS} from runs where state in ('listing', 'run
 export const COUNTERS = `
 select service, lanes, lanes_done as "lanesDone", counts, digest::text as digest from run_counters where run_id = $1 order by service`;
 
-/** A page's result may be long. */
+/** Limits the rows of one query, because the result of a page may be long. */
 export const RESULTS_PER_QUERY = 500;
 
 export const RESULTS = `
@@ -49,7 +49,7 @@ update runs set lister = $2
 where id = $1 and state = 'listing' and (lister is null or lister = $2 or not ${lives('lister')})
 returning id`;
 
-/** What was listed by halves is listed anew. */
+/** Deletes an incomplete list, so that it is made again. */
 export const FORGET_PAGES = `
 with listed as (delete from run_listings where run_id = $1), counted as (delete from run_counters where run_id = $1)
 delete from run_pages where run_id = $1`;
@@ -57,7 +57,7 @@ delete from run_pages where run_id = $1`;
 export const ADD_LANES = `
 insert into run_listings (run_id, service, owners, newest_at_ms) values ($1, $2, $3::text[], $4::float8[])`;
 
-/** By activity, else in the order they were listed. The database sorts them: they may be more than a replica's memory holds. */
+/** Sorted by activity, otherwise in listing order. The database sorts, because the list may not fit into a replica's memory. */
 export const CUT_PAGES = `
 with listed as (delete from run_listings where run_id = $1 and service = $2 returning id, owners, newest_at_ms),
 each as (
@@ -73,12 +73,12 @@ insert into run_counters as c (run_id, service, lanes) select $1, $2, coalesce(s
 on conflict (run_id, service) do update set lanes = c.lanes + excluded.lanes
 returning lanes`;
 
-/** Lanes whose home is another replica: that one does them. */
+/** Lanes whose home is another replica. That replica processes them. */
 export const ADD_PAGE_OF = `
 insert into run_pages (run_id, page, service, owners, home)
 select $1, max(page) + 1, $2, $3::text[], $4::uuid from run_pages where run_id = $1`;
 
-/** Of a service that could not be listed to its end nothing is worked on. */
+/** Skips a service whose list is incomplete. */
 export const SURVEYED = `
 with listed as (delete from run_listings where run_id = $1 and service = $2)
 update runs set survey = survey || jsonb_build_object($2::text, $3::jsonb) where id = $1`;
@@ -89,9 +89,9 @@ update runs set state = $3, reason = $4,
 where id = $1 and state = any($2::text[]) returning id`;
 
 /**
- * Locked in the order of pages; one that another replica looks at in this moment is left to it. What this replica claimed before it
- * gave up, because the database was away when it wanted to give it back, it takes up again: it names those that it works on. Of a run
- * that was stopped none is claimed, also where the replica has not heard of it. Pages of services that it does not serve are others'.
+ * Locks pages in order, and skips a page that another replica is locking. If this replica could not release a page because the database
+ * was away, it claims the page again: the statement lists the pages on which it currently works. Pages of a stopped run are never claimed,
+ * even if the replica does not know about the stop. Pages of services that it does not serve are left to other replicas.
  */
 export const CLAIM_PAGE = `
 update run_pages set claim_replica = $2, attempts = attempts + 1
@@ -106,7 +106,7 @@ where run_id = $1 and page = (
   order by page limit 1 for update skip locked)
 returning page, service, owners, attempts`;
 
-/** A page counts once. Lanes that moved to another replica's page are done with that one. */
+/** A page counts once. Lanes that moved to another replica's page count there. */
 export const FINISH_PAGE = `
 with done as (
   update run_pages set done_at = now(), result = $3::jsonb, owners = $4::text[], claim_replica = null

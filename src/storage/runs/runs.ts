@@ -54,7 +54,7 @@ function runOf({ began_at, finished_at, ...row }: RunRow): Run {
 /** Runs in PostgreSQL. */
 export class PostgresRunStore implements RunStore {
   readonly #database: Database;
-  /** The services whose pages are claimed. Null: all. */
+  /** The services whose pages this replica claims. Null: all. */
   readonly #services: ReplicaIdentity['services'] | null;
 
   constructor(database: Database, services?: ReplicaIdentity['services']) {
@@ -200,7 +200,7 @@ export class PostgresRunStore implements RunStore {
   }
 }
 
-/** The services whose reconciliation of that time was begun before, by whichever replica. */
+/** The services whose scheduled reconciliation of that time was already started by any replica. */
 export async function scheduledServices(
   database: Database,
   { scope, scheduled }: Pick<RunRequest, 'scope' | 'scheduled'>,

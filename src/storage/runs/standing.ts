@@ -11,7 +11,7 @@ interface FullRow extends FullRunSize {
   readonly service: ServiceName;
 }
 
-/** What reconciliations found that still stands, by service; of one service where it is named. @throws StorageError */
+/** Open findings of reconciliations by service, or of one service. @throws StorageError */
 export async function readStoreFindings(
   database: Database,
   service?: ServiceName,

@@ -1,6 +1,6 @@
 /*
- * Lists of values, each one parameter of a statement. PostgreSQL takes their bytes: quoting every value of a group commit, and reading
- * it out of its quotes again, costs a seventh of the commit's time in this process and a twelfth in the database.
+ * Lists of values, each one parameter of a statement, in PostgreSQL's binary format. Quoting every value of a group commit, and parsing
+ * the quotes, would cost a seventh of the commit's time in this process and a twelfth in the database.
  */
 
 const HEADER_BYTES = 12;
@@ -8,16 +8,16 @@ const DIMENSION_BYTES = 8;
 const LENGTH_BYTES = 4;
 const INT8_BYTES = 8;
 const UUID_BYTES = 16;
-/** PostgreSQL counts its instants from 2000 on, in microseconds. */
+/** PostgreSQL counts instants in microseconds since 2000. */
 const FIRST_INSTANT_MS = Date.UTC(2000, 0, 1);
 
 interface ColumnType<Value> {
-  /** PostgreSQL's number of the type. */
+  /** PostgreSQL's OID of the type. */
   readonly oid: number;
   sizeOf(value: Value): number;
-  /** Writes the value at the offset, in as many bytes as `sizeOf` said. */
+  /** Writes the value at the offset, in the number of bytes that `sizeOf` returned. */
   write(bytes: Buffer, value: Value, at: number): void;
-  /** As drivers take it that know its text alone. */
+  /** The value for drivers that support only the text format. */
   plain(value: Value): unknown;
 }
 
@@ -35,7 +35,7 @@ export class Column<Value = unknown> {
     return this.#values.map((value) => this.#type.plain(value));
   }
 
-  /** Asked for by pg. An array of one dimension that begins at 1, as `array_recv` reads it. */
+  /** Called by pg. Encodes a one-dimensional array that starts at 1, as `array_recv` reads it. */
   toPostgres(): Buffer {
     const type = this.#type;
     const values = this.#values;
@@ -92,7 +92,7 @@ export function texts(values: readonly string[]): Column<string> {
   return new Column(TEXT, values);
 }
 
-/** `uuid[]`, of uuids as Node draws them. */
+/** `uuid[]`, in Node's notation. */
 export function uuids(values: readonly string[]): Column<string> {
   return new Column(UUID, values);
 }

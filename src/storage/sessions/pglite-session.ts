@@ -5,7 +5,7 @@ import { Column } from './columns.ts';
 import { arrivedInTime, checkDeadline, type DeadlineMs } from './deadline.ts';
 import { runWork, type Session, type Work } from './session.ts';
 
-/** @param inside of a transaction that is open, what runs its other statements */
+/** @param inside the open transaction, which runs its other statements */
 export function pgliteSession(pglite: PGlite, phase: Phase, inside?: Transaction): Session {
   const plain = inside ?? pglite;
   return {
@@ -44,12 +44,12 @@ export async function pgliteTransaction<T>(pglite: PGlite, work: Work<T>, atMs: 
   }
 }
 
-/** The turns of the one session: first come, first served. What has not begun at its deadline never begins. */
+/** Serializes the work of the single session, first come, first served. Work that has not started by its deadline never starts. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** Pieces of work that wait or run. */
+  /** Number of waiting and running pieces of work. */
   get length(): number {
     return this.#waiting;
   }
@@ -60,7 +60,7 @@ export class Turns {
     const done = turn.then(work);
     this.#last = done.catch(() => undefined).finally(() => (this.#waiting -= 1));
     if (atMs === Infinity) return done;
-    // The refusal comes at the deadline, not when the turn would have come. Work that has begun is waited for.
+    // The error comes at the deadline, not at the turn. Started work is awaited.
     return arrivedInTime(turn, atMs, () => undefined).then(() => done);
   }
 }

@@ -5,24 +5,24 @@ import { type DeadlineMs, statementTimeoutMs } from './deadline.ts';
 import { nameOfPrepared } from './prepared.ts';
 import { runWork, type Session, type Work } from './session.ts';
 
-// A server that has gone silent never sends its own timeout; the client gives up this much later.
+// A silent server never sends its own timeout, so the client aborts this much later.
 export const SILENCE_AFTER_MS = 2_000;
 const SILENCE_AFTER_DEADLINE_MS = 100;
 
-/** A client of the pool, and what it holds for the server's own timeout. */
+/** A client of the pool, with its limits. */
 export interface PostgresConnection {
   readonly client: pg.PoolClient;
   readonly atMs: DeadlineMs;
-  /** Most that a statement may take, whatever the deadline. */
+  /** Longest duration of a statement, whatever the deadline. */
   readonly mostMs: number;
-  /** Whether the server may keep the plans of statements that are marked for it. */
+  /** Whether the server may keep the plans of marked statements. */
   readonly prepares: boolean;
 }
 
-// The timeout that the server has been told, where it is not the one of the pool.
+// The timeout that the server currently uses, if it differs from the pool's.
 const told = new WeakMap<pg.PoolClient, number>();
 
-/** Has the server give up no later than the deadline. One more statement, but only where the patience differs from the last caller's. */
+/** Sets the server's timeout to the deadline. This takes one more statement, but only if the timeout differs from the last caller's. */
 export async function tellTimeout(connection: PostgresConnection): Promise<void> {
   const { client, atMs, mostMs } = connection;
   const timeoutMs = statementTimeoutMs(atMs, mostMs);
@@ -31,7 +31,7 @@ export async function tellTimeout(connection: PostgresConnection): Promise<void>
   told.set(client, timeoutMs);
 }
 
-/** Statements that give up on a silent server at the deadline. */
+/** A session whose statements abort at the deadline if the server is silent. */
 export function postgresSession(connection: PostgresConnection, phase: Phase): Session {
   return sessionOf(connection, phase);
 }
@@ -66,7 +66,7 @@ export async function postgresTransaction<T>(connection: PostgresConnection, wor
   const { client, atMs, mostMs } = connection;
   const session = postgresSession(connection, 'transaction');
   const toldMs = told.get(client) ?? mostMs;
-  // A statement that begins late gets what is left.
+  // A statement that starts late gets the remaining time.
   async function shortened(): Promise<void> {
     const timeoutMs = statementTimeoutMs(atMs, mostMs);
     if (timeoutMs < toldMs) await session.script(`set local statement_timeout = ${timeoutMs}`);
@@ -87,7 +87,7 @@ export async function postgresTransaction<T>(connection: PostgresConnection, wor
   return result;
 }
 
-// After a plain error from the server a connection can be used again; after silence or a shutdown it cannot.
+// After an ordinary server error a connection can be used again; after silence or a shutdown it cannot.
 export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof StorageError) || error.reason === 'timeout') return false;
   const sqlstate = sqlstateOf(error);

@@ -1,12 +1,12 @@
-/** Statements that PostgreSQL plans once for each connection, by text. Their names mean nothing to another process. */
+/** Statements that PostgreSQL plans once per connection, by text. Their names are valid only in this process. */
 const names = new Map<string, string>();
 
-/** Every connection keeps each of them for as long as it lives. */
+/** Limit, because every connection keeps each of them for its whole life. */
 const MOST = 256;
 
 /**
- * Marks a statement whose planning costs about as much as its execution, and which runs often. For texts that are fixed, or put
- * together from a few parts; beyond 256 of them the others are planned each time.
+ * Marks a frequent statement whose planning costs about as much as its execution. Use it for fixed texts, or texts built from a few parts:
+ * beyond 256 texts, further ones are planned each time.
  */
 export function prepared(sql: string): string {
   if (!names.has(sql) && names.size < MOST) names.set(sql, `crossfade_${names.size + 1}`);

@@ -1,6 +1,6 @@
 import { checkDeadline, type DeadlineMs } from './deadline.ts';
 
-/** Statements within one session. A jsonb parameter is a JSON string; bigint and numeric come back as number, bytea as Buffer. */
+/** Statements within one session. A jsonb parameter is a JSON string; bigint and numeric are returned as number, bytea as Buffer. */
 export interface Session {
   /** One statement. @throws StorageError */
   query<Row extends object>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
@@ -11,8 +11,8 @@ export interface Session {
 export type Work<T> = (session: Session) => Promise<T>;
 
 /**
- * Runs the work of a transaction; no statement begins after the deadline.
- * Refuses to commit what the server has already given up: both drivers report such a commit as a success.
+ * Runs the work of a transaction. No statement starts after the deadline. An already failed transaction is never committed, because both
+ * drivers would report that commit as a success.
  */
 export async function runWork<T>(session: Session, work: Work<T>, atMs: DeadlineMs): Promise<T> {
   let failed = false;

@@ -3,10 +3,10 @@ import type { SpillRecord } from '../../engine/ports/spill-ports.ts';
 
 /** Length and checksum, before each record. */
 const HEAD_BYTES = 8;
-/** No request is as long (limits.messageBytes, twice for its escapes): a longer length is no length. */
+/** No request is this long (limits.messageBytes, doubled by escapes), so a larger length means a damaged record. */
 const LONGEST_BYTES = 1024 * 1024 * 1024;
 
-/** One record as it stands in the file: 4 bytes length, 4 bytes CRC-32 over number and text, then its JSON. */
+/** A record in the file: 4 bytes length, 4 bytes CRC-32 over number and text, then its JSON. */
 export function encodeFrame(record: SpillRecord): Buffer {
   const body = Buffer.from(JSON.stringify(record), 'utf8');
   const frame = Buffer.allocUnsafe(HEAD_BYTES + body.length);
@@ -16,20 +16,20 @@ export function encodeFrame(record: SpillRecord): Buffer {
   return frame;
 }
 
-/** The number is in the sum too: a record that another one's place was copied over shows. */
+/** The checksum includes the number, which reveals a record that was copied to another place. */
 function checksumOf(body: Buffer, number: number): number {
   return crc32(body, number % 2 ** 32);
 }
 
 export interface Frame {
   readonly record: SpillRecord;
-  /** Length of the whole frame. */
+  /** Length of the whole frame, in bytes. */
   readonly bytes: number;
 }
 
 /**
- * The frame at the beginning of the bytes, if it is number `number`.
- * @returns how many bytes a whole frame needs where there are not enough, and undefined where it is none
+ * The frame at the start of the bytes, if it has the number `number`.
+ * @returns the required number of bytes if there are not enough, or undefined if it is not a valid frame
  */
 export function decodeFrame(bytes: Buffer, number: number): Frame | number | undefined {
   if (bytes.length < HEAD_BYTES) return HEAD_BYTES;

@@ -2,7 +2,7 @@ import { recordUnknown } from '../decisions-sql.ts';
 import { busyElsewhere, claimedByOther, LANE_COLUMNS, REPEATS } from '../journal/journal-sql.ts';
 import { gone } from '../journal/recovery-sql.ts';
 
-/** The page that is written next, or nothing: another attempt, of which nobody was told, has written it. */
+/** Advances to the next page. No row means that an earlier attempt, whose result was lost, has written it. */
 export const ADVANCE = `
 insert into spills (id, replayed) values ($1, $3)
 on conflict (id) do update set replayed = $3 where spills.replayed = $2
@@ -10,7 +10,7 @@ returning replayed`;
 
 export const PROGRESS = 'select replayed from spills where id = $1';
 
-/** Locks the lanes, in lane order as every commit does, and makes those that are new. */
+/** Locks the lanes, in lane order like every commit, and creates new ones. */
 export const LOCK_LANES = `
 insert into lanes (key, service, owner)
 select key, service, owner from unnest($1::text[], $2::text[], $3::text[]) as t(key, service, owner) order by key
@@ -19,8 +19,8 @@ returning key, coalesce(${busyElsewhere('lanes', '$4')}, false)
   and ((hold_until > now() and not ${gone('hold_replica')}) or not ${gone('writer_replica')}) as is_busy`;
 
 /**
- * Whose the newest write of each lane is whose place tells something. An intent of the replica that spilled, or of this one, without a
- * certain outcome may have become durable behind its time, and hides whoever wrote before it.
+ * The writer of the newest conclusive write of each lane. An intent of the spilling replica, or of this one, without a certain outcome may
+ * have become durable late. It would hide the previous writer, so it is skipped.
  */
 export const LAST_WRITERS = `
 select t.key, (
@@ -31,13 +31,13 @@ select t.key, (
   order by w.sequence desc limit 1) as replica
 from unnest($1::text[], $2::uuid[]) as t(key, replica) join lanes l on l.key = t.key`;
 
-/** What a replica that is gone has left open: nobody else tells what became of it. */
+/** Settles open writes of a dead replica, because no other replica knows their outcomes. */
 export const SETTLE_GONE = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)
 select id, sequence, 'unknown' from lanes
 where key = any($1::text[]) and sequence > settled_sequence and writer_replica <> $2 and ${gone('writer_replica')}`);
 
-/** Gives each lane as many places as it gets writes, and marks it dirty; its home is told, which is this replica where there is none. */
+/** Reserves sequences for the writes of each lane, and marks it dirty. Its home is notified; without one, this replica becomes it. */
 export const TAKE_PLACES = `
 update lanes set
   sequence = lanes.sequence + asked.writes,
@@ -64,7 +64,7 @@ export const INSERT_OUTCOMES = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)
 select * from unnest($1::bigint[], $2::bigint[], $3::text[])`);
 
-/** A lane has at most one open write of a spill: the newest of those that have no outcome. */
+/** A lane has at most one open write of a spill: the newest one without an outcome. */
 export const SETTLE_EARLIER = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)
 select w.lane_id, w.sequence, t.outcome
@@ -72,7 +72,7 @@ from unnest($1::text[], $2::uuid[], $3::text[]) as t(key, operation_id, outcome)
 join lanes l on l.key = t.key
 join writes w on w.lane_id = l.id and w.operation_id = t.operation_id`);
 
-/** Outcomes as they are inserted; those that nobody knows go on the ledger with them. */
+/** Inserts outcomes, and adds the unknown ones to the ledger. */
 function withLedger(insert: string): string {
   return `
 with settled as (${insert}

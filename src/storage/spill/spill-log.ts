@@ -9,17 +9,17 @@ const READ_BYTES = 256 * 1024;
 
 /** A place between two records. */
 export interface SpillPlace {
-  /** Of the record before it. */
+  /** Number of the record before it. */
   readonly number: number;
   readonly offset: number;
 }
 
-/** What a look at the whole file has found. */
+/** The result of a scan of the whole file. */
 export interface SpillScan {
   readonly end: SpillPlace;
   readonly intents: number;
   readonly oldestAtMs: number | undefined;
-  /** Bytes behind the last whole record. */
+  /** Bytes after the last complete record. */
   readonly tornBytes: number;
 }
 
@@ -35,7 +35,7 @@ export class SpillLog {
     this.start = { number: header.after, offset: headerBytes };
   }
 
-  /** @throws Error where it is no spill of this version */
+  /** @throws Error if the file is not a spill of this version */
   static async open(path: string): Promise<SpillLog> {
     const handle = await open(path, constants.O_RDWR);
     try {
@@ -48,7 +48,7 @@ export class SpillLog {
     }
   }
 
-  /** Makes an empty one, in the place of any that was there; that one is whole until this one is. */
+  /** Replaces the file by an empty one. The old file stays intact until the new one is complete. */
   static async create(path: string, header: SpillHeader): Promise<SpillLog> {
     const fresh = `${path}.new`;
     await rm(fresh, { force: true });
@@ -67,7 +67,7 @@ export class SpillLog {
     return new SpillLog(handle, header, bytes.length);
   }
 
-  /** Reads everything once, to the last whole record. */
+  /** Reads the whole file, up to the last complete record. */
   async scan(): Promise<SpillScan> {
     let end = this.start;
     let [intents, oldestAtMs] = [0, undefined as number | undefined];
@@ -81,7 +81,7 @@ export class SpillLog {
     return { end, intents, oldestAtMs, tornBytes: size - end.offset };
   }
 
-  /** Records from a place on, to the first that is not whole. */
+  /** Records from a place on, up to the first incomplete one. */
   async *read(
     from: SpillPlace,
   ): AsyncGenerator<{ readonly record: SpillRecord; readonly after: SpillPlace }> {
@@ -95,7 +95,7 @@ export class SpillLog {
         yield { record: frame.record, after: place };
         frame = decodeFrame(bytes.subarray(at), place.number + 1);
       }
-      // What was read ends within a record; if that is all there is, it is not whole.
+      // The read bytes end within a record. If the file ends here too, the record is incomplete.
       if (frame === undefined || bytes.length < wanted) return;
       wanted = Math.max(READ_BYTES, frame);
     }
@@ -112,7 +112,7 @@ export class SpillLog {
     return buffer.subarray(0, length);
   }
 
-  /** Durable when it resolves. What it rejects with may have left bytes behind: see {@link cut}. */
+  /** Durable when it resolves. After a rejection the file may have extra bytes: see {@link cut}. */
   async append(place: SpillPlace, records: readonly SpillRecord[]): Promise<SpillPlace> {
     const bytes = Buffer.concat(records.map(encodeFrame));
     let written = 0;
@@ -125,7 +125,7 @@ export class SpillLog {
     return { number: place.number + records.length, offset: place.offset + bytes.length };
   }
 
-  /** Takes away what stands behind a place. */
+  /** Removes the bytes after a place. */
   async cut(place: SpillPlace): Promise<void> {
     await this.#handle.truncate(place.offset);
     await this.#handle.datasync();
@@ -140,7 +140,7 @@ function isFrame(frame: Frame | number | undefined): frame is Frame {
   return typeof frame === 'object';
 }
 
-/** A new name is durable when its folder is. */
+/** Syncs a folder, which makes new names in it durable. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY);
   try {

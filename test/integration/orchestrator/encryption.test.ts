@@ -275,7 +275,7 @@ describe('changing keys', () => {
 
   test('keys that cannot be used stop the start', async () => {
     await expect(startGuarded(sealedWith('old:short'))).rejects.toThrow(
-      'Line 1 of the encryption keys is not',
+      'Line 1 of the encryption keys is invalid',
     );
   });
 });

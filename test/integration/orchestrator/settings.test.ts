@@ -99,7 +99,7 @@ shelter: {}
     'cache.enabled must be a boolean, got "maybe"',
     'cache.redisUrl must be an address such as redis://host:6379, got another value (not shown)',
     'telemetry.logLevel must be one of trace, debug, info, warn, error, silent, got "loud"',
-    'shelter is no setting',
+    'shelter is not a setting',
     'listen.port must be a whole number, got "soon"',
     'listen.httpPort must be at most 65535, got 70000',
   ])
