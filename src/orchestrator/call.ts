@@ -10,7 +10,7 @@ import type { Action } from './wire/payloads.ts';
 import type { Request } from './wire/request.ts';
 import type { Summarizer } from './summaries/summarizer.ts';
 
-/** What the actions work with. Made once, by the composition root. */
+/** The parts that actions use. Created once by the composition root. */
 export interface ServiceParts {
   readonly database: VaultDatabase;
   readonly access: Access;
@@ -22,13 +22,13 @@ export interface ServiceParts {
   readonly log: Logger;
 }
 
-/** One request of one caller: all that a handler gets. */
+/** One request of one caller, as passed to a handler. */
 export interface Call<A extends Action = Action> {
   readonly parts: ServiceParts;
   readonly request: Request<A>;
-  /** Who asks: its `id` is empty where nobody is told from anybody. */
+  /** The caller. Its `id` is empty if keys are off. */
   readonly caller: Identity;
 }
 
-/** What one action does: the `data` of its answer. @throws CrossfadeError */
+/** Performs one action. Resolves with the `data` of its answer. @throws CrossfadeError */
 export type Handler<A extends Action> = (call: Call<A>) => Promise<object>;

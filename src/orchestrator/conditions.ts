@@ -7,7 +7,7 @@ import type { Storage } from './database/storage.ts';
 
 const SECOND_MS = 1_000;
 
-/** What the parts say of themselves, for the metrics. They are made after those, and asked later. */
+/** The gauges for the metrics. The functions are called after all parts are created. */
 export function gaugesOf(parts: { storage(): Storage; meaning(): Meaning }): Gauges {
   const load = () => parts.storage().database.load();
   return {
@@ -30,7 +30,7 @@ interface Reported {
   readonly meaning: Meaning;
 }
 
-/** The same for the health report. */
+/** The facts for the health report. */
 export function healthFactsOf({ settings, version, storage, cache, meaning }: Reported): HealthFacts {
   return {
     version,

@@ -5,16 +5,16 @@ import type { Message, Request } from '../wire/request.ts';
 import type { Identity } from './identity.ts';
 import { noteUses } from './key-store.ts';
 
-/** Where a message came from. */
+/** The origin of a message. */
 export interface Sender {
   readonly transport?: 'http' | 'zmq' | undefined;
-  /** The network address, where the transport tells it. */
+  /** The network address, if the transport provides it. */
   readonly address?: string | undefined;
   /** The token of an HTTP request's `Authorization: Bearer` header. */
   readonly bearer?: string | undefined;
 }
 
-/** What became of a message, as far as it came. */
+/** A message with the results of its processing so far. */
 export interface Operation {
   readonly sender: Sender;
   readonly message: Message | undefined;
@@ -24,16 +24,16 @@ export interface Operation {
   readonly latencyMs: number;
 }
 
-/** One operation as it is written down: who, what, where, how it went. Never what was remembered or asked. */
+/** One entry of the access log: who, what, where, and the result. Never content or queries. */
 export interface AccessEntry {
   readonly at: Date;
-  /** The agent of the key; null where keys are off or none was accepted. */
+  /** The agent of the key; null if keys are off or no key was accepted. */
   readonly agentId: string | null;
   readonly keyId: string | null;
   readonly operation: string;
   readonly sessionId: string | null;
   readonly memoryId: string | null;
-  /** Operations of a batch. */
+  /** Number of operations of a batch. */
   readonly operations: number | null;
   /** `success`, or the code of the error. */
   readonly outcome: string;
@@ -65,7 +65,7 @@ function emptyAsNull(text: string | undefined): string | null {
 
 type Subject = Pick<AccessEntry, 'operation' | 'sessionId' | 'memoryId' | 'operations'>;
 
-// Names only from a request that was checked: anything else could be of any length, or not storable.
+// Names come only from a validated request, because others could have any length, or not be storable.
 function subjectOf({ message, request }: Operation): Subject {
   const action = message?.members['action'];
   const operation = typeof action === 'string' && isAction(action) ? action : 'unknown';

@@ -4,11 +4,11 @@ import { type Database, sqlstateOf } from '../../storage/database.ts';
 import { type AccessEntry, writeEntries } from './access-entry.ts';
 
 export interface AccessLog {
-  /** Takes an entry without waiting for anything. What finds no room is dropped and counted. */
+  /** Queues an entry without waiting. If the queue is full, the entry is dropped and counted. */
   note(entry: AccessEntry): void;
-  /** Entries that were lost since the start. */
+  /** Number of dropped entries since the start. */
   dropped(): number;
-  /** Writes down what is waiting. */
+  /** Writes the queued entries. */
   stop(): Promise<void>;
 }
 
@@ -25,15 +25,15 @@ export interface AccessLogParts {
 interface Queue {
   waiting: AccessEntry[];
   dropped: number;
-  /** Said once for each time that the database stops taking entries. */
+  /** True after a failed write, so that each outage is logged once. */
   isFailing: boolean;
 }
 
 const ROWS_AT_A_TIME = 1_000;
-// Refused for what it holds: it would be refused for ever.
+// The database refuses the values, so a repetition would fail as well.
 const REFUSED = /^2/;
 
-/** Writes entries in batches, off every caller's way: at most one statement at a time, and none while nothing waits. */
+/** Writes entries in batches in the background, at most one statement at a time, and none while the queue is empty. */
 export function createAccessLog(settings: AccessLogSettings, parts: AccessLogParts): AccessLog {
   const { logQueueSize, logFlushMs } = settings;
   const queue: Queue = { waiting: [], dropped: 0, isFailing: false };
@@ -71,7 +71,7 @@ export function createAccessLog(settings: AccessLogSettings, parts: AccessLogPar
   };
 }
 
-/** Until nothing waits, or the database does not take it: the rest waits for the next time. */
+/** Writes until the queue is empty or a write fails. The rest waits for the next flush. */
 async function flush(queue: Queue, parts: AccessLogParts): Promise<void> {
   while (queue.waiting.length > 0 && (await flushSome(queue, parts)));
 }

@@ -13,17 +13,17 @@ import { createRateLimit } from './rate-limit.ts';
 import type { AccessSettings } from './settings.ts';
 import { createStanding } from './standing.ts';
 
-/** The door of the orchestrator: who is there, may they, and what was done. */
+/** Access control: identifies callers, checks permissions, and logs operations. */
 export interface Access {
   /** Whether a caller without a key is refused. */
   readonly needsKey: boolean;
-  /** Who sent the message; counts it against their rate. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
+  /** Identifies the sender, and counts the request against its rate. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
   identify(message: Pick<Message, 'members'>, sender: Sender): Promise<Identity>;
-  /** Whether a page beside the actions may be shown. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
+  /** Checks access to a page, such as the metrics. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
   admitToPages(sender: Sender): Promise<void>;
   /** @throws OperationError `permission_denied` */
   permit(identity: Identity, request: Request): Promise<Permission>;
-  /** Takes down an operation that was answered, off its way. */
+  /** Logs an answered operation in the background. */
   note(operation: Operation): void;
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -46,7 +46,7 @@ export function createAccess(settings: AccessSettings, parts: AccessParts): Acce
       if (settings.pages === 'key') await door.identify({ members: {} }, sender);
     },
     note(operation) {
-      // Whoever keeps a service alive asks every few seconds, and touches no memory.
+      // Health probes come every few seconds and read no memory, so they are not logged.
       const isProbe = operation.error === undefined && WITHOUT_KEY.has(operation.message?.members['action']);
       if (!isProbe) log?.note(entryOf(operation));
     },
@@ -61,7 +61,7 @@ export function createAccess(settings: AccessSettings, parts: AccessParts): Acce
   };
 }
 
-/** The first start of an installation: nobody can get in yet, and it should not take anybody an hour to see why. */
+/** Warns at the first start, when no key exists and every request would be refused. */
 async function warnWithoutKeys({ database, log }: AccessParts): Promise<void> {
   const keys = await listKeys(database);
   if (!keys.some(({ revoked_at: revoked }) => revoked === null))

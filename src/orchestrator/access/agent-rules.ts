@@ -11,19 +11,19 @@ import { denied } from './refusals.ts';
  * as a claim, which the database decides for a whole request at once.
  */
 
-/** What must hold before an agent's request is performed. A session or memory that is not there is left to the action's own answer. */
+/** Conditions of an agent's request that the database checks. The action itself handles a missing session or memory. */
 export interface Claims {
   /** Sessions the agent must see. */
   readonly seen: Set<string>;
-  /** Sessions it must have opened, or see through their user. */
+  /** Sessions that the agent must have opened, or see through their user. */
   readonly held: Set<string>;
   /** Sessions in which no other agent has a memory. */
   readonly sole: Set<string>;
   /** Memories whose sessions the agent must see. */
   readonly located: Set<string>;
-  /** Memories whose related ones must lie in sessions that the agent sees. */
+  /** Memories whose related memories must be in sessions that the agent sees. */
   readonly related: Set<string>;
-  /** Memories of its own: id → session. */
+  /** Memories that must belong to the agent: id → session. */
   readonly owned: Map<string, string>;
 }
 
@@ -65,7 +65,7 @@ export const AGENT_RULES: { readonly [A in Action]: Rule<A> } = {
   },
   end_session: ({ sessionId }, _agent, claims) => void claims.held.add(sessionId),
   upsert_session: notForAgents,
-  // Its operations are looked at one by one.
+  // Its operations are checked one by one.
   batch_write: () => undefined,
   read: seesSession,
   batch_read: (request, agent, claims) => seesSessionOrUser(request, agent, claims),
@@ -98,7 +98,7 @@ export const AGENT_RULES: { readonly [A in Action]: Rule<A> } = {
   health_check: () => undefined,
 };
 
-/** Actions that answer without a key: whoever keeps a service alive has none. */
+/** Actions that need no key, because health probes have none. */
 export const WITHOUT_KEY: ReadonlySet<unknown> = new Set<Action>(['health', 'ping', 'health_check']);
 
 function notForAgents({ action }: Request): never {
@@ -109,7 +109,7 @@ function seesSession({ sessionId }: Request, _agent: Identity, claims: Claims): 
   claims.seen.add(sessionId);
 }
 
-// Without a session these span all sessions of the user that they name.
+// Without a session these actions cover all sessions of the given user.
 function seesSessionOrUser(
   request: Request<'batch_read'> | Request<'search'>,
   agent: Identity,

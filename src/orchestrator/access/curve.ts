@@ -7,15 +7,15 @@ import { encodeZ85, isCurveKey } from './z85.ts';
 interface CurveSettings {
   /** The server's secret key, in Z85. */
   readonly secretKeyFile: string;
-  /** Public keys of the clients that are let in, in Z85, one a line; what follows the key is its name. */
+  /** Public keys of the allowed clients, in Z85, one per line, each followed by a name. */
   readonly clientsFile: string;
 }
 
-/** Encryption of the ZeroMQ front, and who may connect. It does not name the agent: that is what `auth.key` does. */
+/** Encryption of the ZeroMQ front, and the list of allowed clients. It does not identify the agent; `auth.key` does that. */
 export interface Curve {
-  /** Where the front's socket lives: the one that asks is found by its context. */
+  /** The context of the front's socket. libzmq finds the authentication handler by it. */
   readonly context: Context;
-  /** To be called before the socket is bound. @throws Error naming the file that cannot be used */
+  /** Call it before the socket is bound. @throws Error with the unusable file */
   protect(socket: Router): Promise<void>;
   stop(): void;
 }
@@ -26,7 +26,7 @@ const OK = ['200', 'OK'] as const;
 const UNKNOWN_CLIENT = ['400', 'The public key is not on the list of clients'] as const;
 const BROKEN_LIST = ['500', 'The list of clients cannot be read'] as const;
 
-/** Undefined where it is not asked for. */
+/** Undefined if CURVE is not configured. */
 export function curveOf(
   { curveSecretKeyFile: secretKeyFile, curveClientsFile: clientsFile }: AccessSettings,
   onProblem: (message: string) => void,
@@ -36,8 +36,8 @@ export function curveOf(
 }
 
 /**
- * CURVE with an allow-list. libzmq asks for every connection that is made, over ZAP (RFC 27); the list is read anew each time, so a
- * client that is added can connect at once, and one that is taken away cannot connect again.
+ * CURVE with an allow-list. libzmq asks over ZAP (RFC 27) for every new connection. The list is read each time, so an added client can
+ * connect at once, and a removed one cannot connect again.
  */
 function createCurve(settings: CurveSettings, onProblem: (message: string) => void): Curve {
   const context = new Context();
@@ -70,7 +70,7 @@ function createCurve(settings: CurveSettings, onProblem: (message: string) => vo
           `access.curveSecretKeyFile ${settings.secretKeyFile} does not contain a CURVE key (40 characters): create one with crossfade orchestrator keys curve`,
         );
       await readClients(settings.clientsFile);
-      // Without somebody who answers, libzmq would let every client in: first the handler, then the front.
+      // Without a handler libzmq would accept every client, so the handler starts before the front.
       await handler.bind(ZAP_ADDRESS);
       answer().catch((error: unknown) => onProblem(messageOf(error)));
       socket.curveServer = true;
@@ -82,12 +82,12 @@ function createCurve(settings: CurveSettings, onProblem: (message: string) => vo
   };
 }
 
-/** @throws Error naming the first line that holds no key */
+/** @throws Error with the first line without a key */
 async function readClients(path: string): Promise<ReadonlySet<string>> {
   const lines = (await read(path, 'access.curveClientsFile')).split('\n').map((line) => line.trim());
   const clients = new Set<string>();
   for (const [index, line] of lines.entries()) {
-    // The alphabet of the keys has the sign too: a comment is the sign and a space.
+    // The alphabet of the keys includes #, so a comment starts with # and a space.
     if (line === '' || line.startsWith('# ')) continue;
     const [key = ''] = line.split(/\s+/);
     if (!isCurveKey(key))

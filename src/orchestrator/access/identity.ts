@@ -1,25 +1,25 @@
-/** What a key may do at all. Kept with the key. */
+/** The role of a key determines its permissions. Stored with the key. */
 export const ROLES = ['agent', 'migration', 'admin'] as const;
 
 export type Role = (typeof ROLES)[number];
 
-/** In the place of a list of users: every user, those to come included. */
+/** Stands for all users, including future ones. */
 export const ALL_USERS = '*';
 
-/** Who sent a request, as its key says. */
+/** The sender of a request, according to its key. */
 export interface Identity {
-  /** The agent's name: what idempotency and the access log know a caller by. Several keys of one agent are one caller. */
+  /** The agent's name, used by idempotency and the access log. Several keys of one agent are one caller. */
   readonly id: string;
-  /** Empty where keys are off. */
+  /** Empty if keys are off. */
   readonly keyId: string;
   readonly role: Role;
-  /** Whose sessions an agent may see beside its own; {@link ALL_USERS} stands for everybody's. */
+  /** Further users whose sessions an agent may see; {@link ALL_USERS} for all. */
   readonly users: ReadonlySet<string>;
-  /** Overrides the installation's rate; null keeps it. */
+  /** Overrides the configured rate; null uses it. */
   readonly requestsPerSecond: number | null;
 }
 
-/** Everybody, where keys are off: nobody is told from anybody, and nothing is refused. */
+/** The identity of every caller if keys are off. Callers are not distinguished, and nothing is refused. */
 export const ANYBODY: Identity = {
   id: '',
   keyId: '',
@@ -28,7 +28,7 @@ export const ANYBODY: Identity = {
   requestsPerSecond: null,
 };
 
-/** Whoever asks for health without a key, where keys are on. All of them share one rate. */
+/** The identity of health probes without a key if keys are on. All of them share one rate. */
 export const STRANGER: Identity = { ...ANYBODY, keyId: 'stranger', role: 'agent', users: new Set() };
 
 export function seesUser({ users }: Identity, user: string | null): boolean {

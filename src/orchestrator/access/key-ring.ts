@@ -5,7 +5,7 @@ import { findKey, type StoredKey } from './key-store.ts';
 import { isKeyOf, keyIdOf } from './key.ts';
 import { keyRefused } from './refusals.ts';
 
-/** Tells who a key belongs to. */
+/** Finds the owner of a key. */
 export interface KeyRing {
   /** @throws OperationError `permission_denied`; StorageError when the keys cannot be read */
   identify(key: unknown): Promise<Identity>;
@@ -16,11 +16,11 @@ interface Held {
   readonly identity: Identity;
 }
 
-// Ids are 48 random bits: whoever asks for made-up ones fills this, and no more.
+// Limit of the cache. Requests with invented ids can only fill it.
 const HELD_KEYS = 10_000;
 const UNKNOWN = 'unknown';
 
-/** Keys as the database holds them, each at most `keyCacheMs` old: so long does a revoked key go on working on any replica. */
+/** Caches keys from the database for at most `keyCacheMs`. A revoked key keeps working on any replica for that time. */
 export function createKeyRing(session: Session, keyCacheMs: number): KeyRing {
   const held = new LRUCache<string, Held | typeof UNKNOWN>({
     max: HELD_KEYS,
@@ -35,7 +35,7 @@ export function createKeyRing(session: Session, keyCacheMs: number): KeyRing {
   async function find(keyId: string): Promise<Held | typeof UNKNOWN | undefined> {
     const cached = held.get(keyId);
     if (cached === undefined) return held.fetch(keyId);
-    // In its second half a key is asked for again beside the requests, so that a busy one never waits for the database.
+    // In the second half of its time a key is refreshed in the background, so that a busy key never waits for the database.
     if (held.getRemainingTTL(keyId) < keyCacheMs / 2)
       held.fetch(keyId, { forceRefresh: true, allowStale: true }).catch(() => undefined);
     return cached;

@@ -2,7 +2,7 @@ import type { Session } from '../../storage/database.ts';
 import type { Role } from './identity.ts';
 import { createKey, type NewKey } from './key.ts';
 
-/** A key as the database holds it, without its digest. */
+/** A stored key, without its digest. */
 export interface KeyRow {
   readonly key_id: string;
   readonly agent: string;
@@ -12,7 +12,7 @@ export interface KeyRow {
   readonly created_at: Date;
   readonly expires_at: Date | null;
   readonly revoked_at: Date | null;
-  /** To within a second or so: written with the access log. */
+  /** Accurate to about a second, because it is written with the access log. */
   readonly last_used_at: Date | null;
 }
 
@@ -30,7 +30,7 @@ export interface KeyGrant {
 
 const COLUMNS = `key_id, agent, role, users, requests_per_second, created_at, expires_at, revoked_at, last_used_at`;
 
-/** Makes a key and keeps its digest. The answer is the only place where its text ever is. */
+/** Creates a key and stores its digest. Only the return value contains the text of the key. */
 export async function grantKey(session: Session, grant: KeyGrant): Promise<NewKey> {
   const key = createKey();
   await session.query(
@@ -53,7 +53,7 @@ export function listKeys(session: Session): Promise<KeyRow[]> {
   return session.query<KeyRow>(`select ${COLUMNS} from access_keys order by created_at, key_id`);
 }
 
-/** Revoked again, a key keeps the time of the first. Undefined where there is no such key. */
+/** Revokes a key. A second revocation keeps the first time. Undefined if the key does not exist. */
 export async function revokeKey(session: Session, keyId: string): Promise<KeyRow | undefined> {
   const [row] = await session.query<KeyRow>(
     `update access_keys set revoked_at = coalesce(revoked_at, now()) where key_id = $1 returning ${COLUMNS}`,
@@ -70,7 +70,7 @@ export async function findKey(session: Session, keyId: string): Promise<StoredKe
   return row;
 }
 
-/** Notes when keys were used last; a later time that is known already stays. */
+/** Stores the last use of keys. A later known time stays. */
 export async function noteUses(session: Session, uses: ReadonlyMap<string, Date>): Promise<void> {
   await session.query(
     `update access_keys k set last_used_at = greatest(k.last_used_at, u.at)

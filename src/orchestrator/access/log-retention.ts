@@ -13,7 +13,7 @@ export interface LogRetentionParts {
 }
 
 const EVERY_MS = 3_600_000;
-// Small enough not to hold anybody up.
+// Small enough not to delay requests.
 const ROWS_AT_A_TIME = 5_000;
 
 const PURGE = `
@@ -22,7 +22,7 @@ delete from memory_access_logs where (log_id, timestamp) in (
   limit ${ROWS_AT_A_TIME})
 returning 1`;
 
-/** Removes entries of the access log that have served their time: at the start and every hour. */
+/** Deletes expired entries of the access log, at the start and every hour. */
 export function createLogRetention(
   { logRetentionDays }: LogRetentionSettings,
   { database, log }: LogRetentionParts,

@@ -7,15 +7,15 @@ import type { Identity } from './identity.ts';
 import { denied } from './refusals.ts';
 import type { Standing } from './standing.ts';
 
-/** What a permitted request may make: sessions that the agent sees from then on. */
+/** A permitted request. It may create sessions, which the agent sees afterwards. */
 export interface Permission {
-  /** To be called with the request's `data`. */
+  /** Call it with the `data` of the answer. */
   granted(data: object): Promise<void>;
 }
 
 const NOTHING_MADE: Permission = { granted: async () => undefined };
 
-/** Decides whether a caller may do what it asks. @throws OperationError `permission_denied` */
+/** Checks whether the request is allowed. @throws OperationError `permission_denied` */
 export async function permit(identity: Identity, request: Request, standing: Standing): Promise<Permission> {
   if (identity.role !== 'agent') return NOTHING_MADE;
   const claims = noClaims();
@@ -30,7 +30,7 @@ export async function permit(identity: Identity, request: Request, standing: Sta
   };
 }
 
-/** The operations of a request, one by one, when all that can be said from them alone permits them. */
+/** The operations of a request, after the checks that need no database. Adds claims for the rest. */
 function claimed(request: Request, identity: Identity, claims: Claims): readonly Request[] {
   if (!isBatch(request)) {
     claimsOf(request, identity, claims);
@@ -70,7 +70,7 @@ function mayOpen({ action, sessionId, payload }: Request, absent: ReadonlySet<st
   return 'create_session' in payload && payload.create_session === true && absent.has(sessionId);
 }
 
-/** The sessions that were not there before. One without an id got one, which only its answer names. */
+/** The new sessions. The id of a session that was created without one is only in the answer. */
 function sessionsOpened(
   operations: readonly Request[],
   absent: ReadonlySet<string>,

@@ -3,9 +3,9 @@ import type { Identity } from './identity.ts';
 import { tooFast } from './refusals.ts';
 
 export interface RateSettings {
-  /** Of one key, on this replica. A key may have a rate of its own. */
+  /** Rate of one key on this replica. A key may override it. */
   readonly requestsPerSecond: number;
-  /** Requests above the rate that a key has to spend in ten seconds. */
+  /** Additional requests of a key in ten seconds. */
   readonly burst: number;
 }
 
@@ -15,12 +15,12 @@ export interface RateLimit {
 }
 
 const BURST_SECONDS = 10;
-// A caller that came just before the window ends would be told 0.
+// Otherwise a request just before the end of the window would get a wait of 0.
 const SHORTEST_WAIT_MS = 1;
 
 /**
- * The rate of each key, counted in this process. The role `migration` has none unless its key says so: the proxy asks for all
- * its agents with one key.
+ * The rate limit of each key, counted in this process. The role `migration` has no limit unless its key has one, because the proxy sends
+ * the requests of all its agents with one key.
  */
 export function createRateLimit({ requestsPerSecond, burst }: RateSettings): RateLimit {
   const limiters = new Map<number, BurstyRateLimiter>();

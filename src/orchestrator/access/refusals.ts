@@ -1,6 +1,6 @@
 import { OperationError } from '../../domain/errors.ts';
 
-/** Why a key does not open the door. A caller that has none of these right has none at all. */
+/** Why a key is refused. */
 export type KeyProblem = 'key_missing' | 'key_unknown' | 'key_revoked' | 'key_expired';
 
 const SAYINGS: Readonly<Record<KeyProblem, string>> = {
@@ -22,10 +22,10 @@ export function keyRefused(problem: KeyProblem): OperationError {
   });
 }
 
-/** What a caller asked for that is not its own. */
+/** What a caller requested without permission. */
 export type Overreach = 'role' | 'foreign_agent' | 'foreign_memory' | 'foreign_session' | 'foreign_user';
 
-/** `details` repeats only what the caller itself named. */
+/** `details` contains only values from the request. */
 export function denied(
   message: string,
   reason: Overreach,

@@ -3,13 +3,13 @@ import { Type, type Static } from 'typebox';
 const whole = (least: number, otherwise: number) => Type.Integer({ minimum: least, default: otherwise });
 const file = Type.Optional(Type.String({ minLength: 1 }));
 
-/** Who may speak to the orchestrator, how fast, and what is written down about it. */
+/** Access control, rate limits, and the access log. */
 export const AccessSettings = Type.Object(
   {
     keys: Type.Union([Type.Literal('off'), Type.Literal('required')], { default: 'off' }),
-    // Where keys are required: whether GET /metrics and GET /openapi.json need one, too.
+    // If keys are required: whether GET /metrics and GET /openapi.json need one, too.
     pages: Type.Union([Type.Literal('key'), Type.Literal('open')], { default: 'key' }),
-    // The contract of revocation: at most two seconds on any replica.
+    // A revoked key must stop working within 2 s on every replica.
     keyCacheMs: Type.Integer({ minimum: 1, maximum: 2_000, default: 1_000 }),
     requestsPerSecond: whole(1, 200),
     burst: whole(1, 1_000),
@@ -27,7 +27,7 @@ export type AccessSettings = Static<typeof AccessSettings>;
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
-/** Why an orchestrator with these settings must not start. */
+/** Reasons why an orchestrator with these settings must not start. */
 export function accessProblems(host: string, settings: AccessSettings): string[] {
   const { keys, curveSecretKeyFile, curveClientsFile } = settings;
   const problems: string[] = [];

@@ -4,11 +4,11 @@ import type { Claims } from './agent-rules.ts';
 import { type Identity, seesUser } from './identity.ts';
 import { denied } from './refusals.ts';
 
-/** Decides from the database whether an agent's claims hold, and remembers who opened a session. */
+/** Checks an agent's claims against the database, and records which agent opened a session. */
 export interface Standing {
-  /** Answers those of the sessions that do not exist. @throws OperationError `permission_denied` */
+  /** Returns the sessions that do not exist. @throws OperationError `permission_denied` */
   check(agent: Identity, claims: Claims): Promise<ReadonlySet<string>>;
-  /** The agent made these sessions: it sees them from now on. */
+  /** Records that the agent created these sessions, so that it sees them. */
   opened(agent: Identity, sessionIds: readonly string[]): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ select m.session_id from memory_relationships r
   join memory_entries m on m.memory_id in (r.source_memory_id, r.target_memory_id)
 where r.source_memory_id = any($2::text[]) or r.target_memory_id = any($2::text[])`;
 
-// What an agent sees it goes on seeing, unless its key loses a user or its memories there are purged: that shows this much later.
+// Cache time for visible sessions. An agent loses access only if its key loses a user or its memories are purged.
 const SEEN_MS = 10_000;
 const SEEN_SESSIONS = 50_000;
 

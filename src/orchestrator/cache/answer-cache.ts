@@ -9,23 +9,23 @@ import { expiryOf, type SessionVersion, versionOf } from './session-version.ts';
 import type { CacheSettings } from './settings.ts';
 
 /**
- * How a read fared with the cache. `stale`: something was kept, of an older session. `off`: the store is out of reach. `skipped`: its
- * session is written to between reads, so nothing was looked up or kept.
+ * The result of a cache lookup. `stale`: the cached answer is of an older version of the session. `off`: the store is unreachable.
+ * `skipped`: the session changes between reads, so nothing was looked up or stored.
  */
 export type Lookup = 'hit' | 'miss' | 'stale' | 'off' | 'skipped';
 
-/** Who asks for what. */
+/** A cacheable request. */
 export interface CachedCall {
   readonly request: Request;
   readonly caller: { readonly id: string };
-  /** Of the request, so that its deadline holds. */
+  /** The session of the request, with its deadline. */
   readonly database: Session;
 }
 
-/** Hides the text of answers from whoever can look into the store. */
+/** Encrypts cached answers, so that the store's content cannot be read. */
 export interface Cover {
   seal(key: string, text: string): string;
-  /** @throws where it was altered or belongs to another key */
+  /** @throws if the text was altered or belongs to another key */
   open(key: string, sealed: string): string;
 }
 
@@ -34,24 +34,24 @@ export interface AnswerCacheParts {
   readonly store: AnswerStore;
   readonly cover?: Cover | undefined;
   readonly onLookup: (lookup: Lookup) => void;
-  /** Whether the answer to `read` is kept too. */
+  /** Whether the answer to `read` is cached too. */
   readonly keepsMemories: boolean;
 }
 
 /*
- * A kept answer is given only when the version of its session in the database, asked for after the request came, is the one that the
- * answer was read under. A write changes the version in its own transaction: whoever asks after a write was acknowledged sees the
- * new version, from whatever process and whatever became of Redis. What was read while a write was under way is kept under the
- * version from before, which nobody will see again. Hence no invalidation is ever sent, and none can be lost.
+ * A cached answer is used only if the current version of its session in the database is the version under which the answer was read.
+ * The version is read after the request arrived. A write changes the version in its own transaction, so a request after an acknowledged
+ * write sees the new version, in every process and whatever the state of Redis. An answer that was read during a write is stored under
+ * the previous version, which never becomes current again. So no invalidation messages are needed, and none can be lost.
  */
 export interface AnswerCache {
-  /** The answer that is kept, or what `read` brings. Both are the same to the last byte. */
+  /** The cached answer, or the result of `read`. Both are identical to the last byte. */
   through(call: CachedCall, read: () => Promise<object>): Promise<object>;
 }
 
 type Kind = 'memory' | 'history';
 
-/** The answers that depend on one session and on nothing else, not even on the time. */
+/** Answers that depend only on one session, and not on the time. */
 const KIND_OF: { readonly [A in Action]?: (payload: PayloadOf<A>) => Kind | undefined } = {
   read: () => 'memory',
   batch_read: ({ filter = {} }) =>
@@ -60,23 +60,23 @@ const KIND_OF: { readonly [A in Action]?: (payload: PayloadOf<A>) => Kind | unde
 
 const SECOND_MS = 1_000;
 /**
- * An agent that reads after each of its writes never gets a kept answer, and pays for two statements more with every read. So a read
- * whose kept answer was outdated before it was given once does without the cache, so many times in a row.
+ * An agent that reads after each of its writes never gets a cached answer, but two more statements with every read. So a read whose cached
+ * answer became stale before its first use skips the cache this many times.
  */
 const SKIPPED_READS = 15;
-/** Requests whose habits are known; the longest unused leave first. */
+/** Number of requests whose history is kept; the least recently used are removed first. */
 const HABITS = 10_000;
 
-/** Knows which requests gain nothing from the cache, from what became of the answers that were kept for them. */
+/** Finds requests that do not profit from the cache, by the use of their cached answers. */
 class Habits {
   readonly #habits = new LRUCache<string, { wasGiven: boolean; skips: number }>({ max: HABITS });
 
-  /** Whether the request does without the cache this time. */
+  /** Whether the request skips the cache this time. */
   skips(key: string): boolean {
     const habit = this.#habits.get(key);
     if (habit === undefined || habit.skips === 0) return false;
     habit.skips -= 1;
-    // Then the cache is tried again.
+    // After that the cache is tried again.
     if (habit.skips === 0) this.#habits.delete(key);
     return true;
   }
@@ -90,7 +90,7 @@ class Habits {
     if (habit !== undefined) habit.wasGiven = true;
   }
 
-  /** What is kept is outdated. False where it was never given: keeping the next one gains nothing either. */
+  /** Called for a stale answer. False if it was never used, because the next one would not be used either. */
   isWorthKeeping(key: string): boolean {
     const habit = this.#habits.get(key);
     if (habit === undefined || habit.wasGiven) return true;
@@ -105,7 +105,7 @@ export function createAnswerCache(parts: AnswerCacheParts): AnswerCache {
   const habits = new Habits();
 
   async function fill(key: string, kind: Kind, { call, current, read }: Fill): Promise<Json> {
-    // Before the read: what expires in between must not be in an answer that is kept without its expiry.
+    // Must precede the read. Otherwise a memory that expires in between could be cached without its expiry.
     const expiresAtMs = await expiryOf(call.database, call.request.sessionId);
     const text = encodeJson(await read());
     const { version, nowMs } = current;
@@ -121,7 +121,7 @@ export function createAnswerCache(parts: AnswerCacheParts): AnswerCache {
   async function looked(key: string, kind: Kind, { call, read }: Omit<Fill, 'current'>): Promise<object> {
     const { database, request } = call;
     const [kept, current] = await Promise.all([store.get(key), versionOf(database, request.sessionId)]);
-    // A session that nobody wrote to has no version: there is nothing to gain.
+    // A session without writes has no version, so nothing is cached.
     if (current === undefined) return read();
     const answer = isCurrent(kept, current) ? opened(cover, key, kept) : undefined;
     onLookup(answer !== undefined ? 'hit' : kept === undefined ? 'miss' : 'stale');
@@ -169,7 +169,7 @@ function opened(cover: Cover | undefined, key: string, { text }: KeptAnswer): Js
   try {
     return new Json(cover?.open(key, text) ?? text);
   } catch {
-    // Sealed with a key that is no longer configured, or altered: as if it was not there.
+    // An answer that was altered, or sealed with a removed key, counts as missing.
     return undefined;
   }
 }
@@ -184,7 +184,7 @@ function isCurrent(kept: KeptAnswer | undefined, { version, nowMs }: SessionVers
   return kept?.version === version && (kept.expiresAtMs === null || nowMs < kept.expiresAtMs);
 }
 
-/** Callers do not share answers: what one may see is no business of the cache. */
+/** Callers do not share answers, so that the cache needs no permissions. */
 function keyOf({ action, sessionId, raw }: Request, caller: string): string {
   const asked = JSON.stringify([action, caller, sessionId, Object.entries(raw)]);
   return createHash('sha256').update(asked).digest('base64url');

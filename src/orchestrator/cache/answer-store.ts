@@ -1,22 +1,22 @@
-/** An answer that was kept, and what it must be checked against. */
+/** A cached answer, with the facts to check it. */
 export interface KeptAnswer {
   /** The version of the session before the answer was read. */
   readonly version: string;
-  /** From then on, by the clock of the database in milliseconds, the answer is another one: something in the session expires. */
+  /** Time of the database, in milliseconds, at which a memory of the session expires and the answer changes. */
   readonly expiresAtMs: number | null;
   /** JSON of the answer's data. */
   readonly text: string;
 }
 
-/** Where answers are kept. Losing one costs time and nothing else. */
+/** Stores answers. A lost answer only costs time. */
 export interface AnswerStore {
-  /** Undefined also where the store is out of reach. Never throws. */
+  /** Undefined also if the store is unreachable. Never throws. */
   get(key: string): Promise<KeptAnswer | undefined>;
-  /** Keeps it for so long at most. Never throws. */
+  /** Stores the answer for at most `ttlMs`. Never throws. */
   set(key: string, answer: KeptAnswer, ttlMs: number): Promise<void>;
-  /** Without it nothing is looked up or kept, and answers are read. */
+  /** Whether the store is reachable. If not, answers are read from the database. */
   isUp(): boolean;
-  /** Round trip in milliseconds. @throws where the store is out of reach */
+  /** Round trip in milliseconds. @throws if the store is unreachable */
   ping(): Promise<number>;
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -6,7 +6,7 @@ import { createRedisStore } from './redis-store.ts';
 import type { CacheSettings } from './settings.ts';
 
 export interface Cache extends AnswerCache {
-  /** What the health report says: whether answers can be kept, and how far away they are. Undefined when switched off. */
+  /** For the health report: whether the store is reachable, and its latency. Undefined if the cache is off. */
   condition(): Promise<{ readonly isUp: boolean; readonly latencyMs?: number } | undefined>;
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -16,11 +16,11 @@ export interface CacheParts {
   readonly settings: CacheSettings;
   readonly log: Logger;
   readonly onLookup: (lookup: Lookup) => void;
-  /** Where contents are sealed in the database, they are in Redis. */
+  /** If contents are sealed in the database, they are also sealed in Redis. */
   readonly cover?: Cover | undefined;
 }
 
-/** In Redis when it has an address, otherwise in this process, whose memory holds contents anyway. */
+/** Uses Redis if an address is configured, otherwise the memory of this process, which contains contents anyway. */
 export function createCache({ settings, log, onLookup, cover }: CacheParts): Cache {
   const { redisUrl } = settings;
   const store: AnswerStore =
@@ -31,7 +31,7 @@ export function createCache({ settings, log, onLookup, cover }: CacheParts): Cac
     settings,
     store,
     onLookup,
-    // Asking for the version of the session costs more than reading one memory; in Redis it spares the database the content.
+    // Reading the session's version costs more than reading one memory. With Redis it still avoids reading the content from the database.
     keepsMemories: redisUrl !== undefined,
     cover: redisUrl === undefined ? undefined : cover,
   });

@@ -2,11 +2,11 @@ import { LRUCache } from 'lru-cache';
 import type { AnswerStore, KeptAnswer } from './answer-store.ts';
 import type { CacheSettings } from './settings.ts';
 
-// A character of text is one or two bytes in V8; keys, versions and the entry's own objects come on top.
+// A character takes one or two bytes in V8. Keys, versions and the entry's objects are added.
 const BYTES_PER_CHARACTER = 2;
 const BYTES_PER_ENTRY = 400;
 
-/** The answers of this process, the least recently used going first. */
+/** Stores answers in this process. The least recently used are removed first. */
 export function createMemoryStore({
   maxBytes,
 }: Pick<CacheSettings, 'maxBytes'>): AnswerStore & { bytes(): number } {

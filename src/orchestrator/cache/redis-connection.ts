@@ -16,14 +16,14 @@ import type { CacheSettings } from './settings.ts';
 export interface RedisOptions {
   readonly url: string;
   readonly settings: Pick<CacheSettings, 'redisPrefix' | 'redisTimeoutMs' | 'redisRestMs'>;
-  /** Told once when Redis stops answering, and once when it answers again. */
+  /** Called once when Redis stops answering, and once when it answers again. */
   readonly onChange: (isUp: boolean, reason: string) => void;
 }
 
-// The failures in a row after which Redis is left alone for a while.
+// Consecutive failures after which Redis is not used for a while.
 const FAILURES = 3;
 
-/** A connection that comes back by itself, behind a short timeout and a breaker: without Redis nobody waits for it. */
+/** A connection that reconnects by itself, with a short timeout and a circuit breaker, so that requests do not wait for a missing Redis. */
 export class RedisConnection {
   readonly #options: RedisOptions;
   readonly #breaker: CircuitBreakerPolicy;
@@ -39,11 +39,11 @@ export class RedisConnection {
     this.#breaker = circuitBreaker(handleAll, { halfOpenAfter, breaker: new ConsecutiveBreaker(FAILURES) });
     this.#breaker.onBreak(() => this.#broke());
     this.#breaker.onReset(() => this.#recovered());
-    // Aggressive: the command itself cannot be taken back, its answer is thrown away.
+    // Aggressive, because a sent command cannot be cancelled; its answer is discarded.
     this.#policy = wrap(this.#breaker, timeout(redisTimeoutMs, TimeoutStrategy.Aggressive));
   }
 
-  /** After its rest somebody has to try; everybody else goes on without until the trial is over. */
+  /** After the pause one request tries Redis. The others continue without it until the trial ends. */
   get isUp(): boolean {
     const { state } = this.#breaker;
     return (
@@ -52,7 +52,7 @@ export class RedisConnection {
     );
   }
 
-  /** @throws where Redis does not answer in time, or has not for a while */
+  /** @throws if Redis does not answer in time, or the breaker is open */
   async ask<T>(command: (client: RedisClientType) => Promise<T>): Promise<T> {
     try {
       return await this.#policy.execute(() => {
@@ -65,14 +65,14 @@ export class RedisConnection {
     }
   }
 
-  /** Begins to connect. Not waited for: without Redis the start goes on. */
+  /** Starts to connect in the background, so that the start does not wait for Redis. */
   async start(): Promise<void> {
-    // Loaded only where it is used: it takes longer than everything else at the start.
+    // Loaded on use, because it takes longer than everything else at the start.
     const { createClient } = await import('redis');
     const { url, settings } = this.#options;
     const client: RedisClientType = createClient({
       url,
-      // What is asked while there is no connection fails at once.
+      // Commands without a connection fail at once.
       disableOfflineQueue: true,
       socket: { connectTimeout: settings.redisRestMs, reconnectStrategy: settings.redisRestMs },
     });

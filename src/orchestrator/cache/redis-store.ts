@@ -1,7 +1,7 @@
 import type { AnswerStore, KeptAnswer } from './answer-store.ts';
 import { RedisConnection, type RedisOptions } from './redis-connection.ts';
 
-/** Answers shared by all processes. While Redis does not answer, nothing is kept and nothing waits. */
+/** Answers shared by all processes. While Redis does not answer, nothing is cached and no request waits. */
 export function createRedisStore(options: RedisOptions): AnswerStore {
   const { redisPrefix: prefix } = options.settings;
   const connection = new RedisConnection(options);
@@ -29,7 +29,7 @@ export function createRedisStore(options: RedisOptions): AnswerStore {
 
 const VERSION_LENGTH = 36;
 
-/** The version, the time or nothing, a line each, then the text as it is. */
+/** The version and the optional time on one line each, then the text. */
 function encode({ version, expiresAtMs, text }: KeptAnswer): string {
   return `${version}\n${expiresAtMs ?? ''}\n${text}`;
 }

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Answers of reads that are kept: in this process, or in Redis when it has an address. */
+/** The cache of read answers, in this process, or in Redis if an address is set. */
 export const CacheSettings = Type.Object(
   {
     enabled: Type.Boolean({ default: true }),

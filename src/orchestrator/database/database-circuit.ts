@@ -7,16 +7,16 @@ type CircuitSettings = Pick<StorageSettings, 'breakerFailures' | 'breakerRestMs'
 
 export interface DatabaseCircuit {
   readonly isOpen: boolean;
-  /** @throws StorageError, not applied, reason `breaker_open`, while the database rests */
+  /** @throws StorageError, not applied, reason `breaker_open`, while the circuit breaker is open */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Why a caller was refused without the database being asked. */
+/** The reason of errors for queries that were not sent. */
 export const BREAKER_OPEN = 'breaker_open';
 
 /**
- * Leaves a database alone that does not answer: callers are refused at once, and one at a time tries again. `onChange` is told once
- * that it is left alone, and once that it answers again.
+ * A circuit breaker for a database that does not answer: callers are refused at once, and one trial at a time checks the database.
+ * `onChange` is called once when the breaker opens, and once when the database answers again.
  */
 export function createDatabaseCircuit(
   settings: CircuitSettings,
@@ -31,13 +31,13 @@ export function createDatabaseCircuit(
   );
   let restsUntilMs = 0;
   let isOut = false;
-  // Every trial that fails breaks it anew.
+  // Every failed trial triggers this event again.
   policy.onBreak(() => {
     restsUntilMs = performance.now() + settings.breakerRestMs;
     if (!isOut) onChange((isOut = true));
   });
   policy.onReset(() => onChange((isOut = false)));
-  // The policy would let everybody wait for the end of a trial.
+  // The policy would make every caller wait for the end of a trial.
   const isResting = (): boolean =>
     policy.state === CircuitState.HalfOpen ||
     (policy.state === CircuitState.Open && performance.now() < restsUntilMs);

@@ -1,11 +1,11 @@
 import type { Database, Session } from '../../storage/database.ts';
 import type { StorageSettings } from './storage-settings.ts';
 
-// `create table x (…) /*hash column*/;` or `/*month column*/`: what a step says of a table that may be partitioned.
+// A schema step marks a partitionable table as `create table x (…) /*hash column*/;` or `/*month column*/`.
 const PARTITIONABLE =
   /create table (?<table>\w+) \((?<body>(?:(?!create table)[\s\S])*?)\) \/\*(?<how>hash|month) (?<column>\w+)\*\/;/g;
 
-/** A step of the schema for this installation: what may be partitioned is, or is a plain table. */
+/** The text of a schema step for this installation, with partitioned or plain tables. */
 export function partitionedSchema(sql: string, settings: StorageSettings): string {
   if (!settings.partitioned) return sql;
   return sql.replaceAll(PARTITIONABLE, (...found) => {
@@ -23,14 +23,14 @@ export function partitionedSchema(sql: string, settings: StorageSettings): strin
   });
 }
 
-// So that a process that runs for long, or an owner who is on leave, does not fill the partition for everything else.
+// Created in advance, so that rows do not go to the default partition if the creation fails for some time.
 const MONTHS_AHEAD = 3;
 
 const MONTHLY_TABLES = `
 select c.relname as table from pg_partitioned_table p join pg_class c on c.oid = p.partrelid
 where p.partstrat = 'r' and c.relnamespace = current_schema()::regnamespace`;
 
-/** Makes the partitions of this month and the next ones, where they are not there yet. Needs the right to create tables. */
+/** Creates the missing partitions of this month and the next ones. Needs the right to create tables. */
 export async function createMonths(session: Session, now: Date): Promise<void> {
   const tables = await session.query<{ table: string }>(MONTHLY_TABLES);
   for (const { table } of tables)
@@ -45,7 +45,7 @@ function monthOf(table: string, now: Date, ahead: number): string {
     for values from ('${from}') to ('${first(ahead + 1).toISOString()}')`;
 }
 
-/** The same while the process runs, as the owner of the tables and not as the role that it acts as. */
+/** The same in a running process, as the owner of the tables instead of the application role. */
 export async function createMonthsAsOwner(database: Database, now: Date): Promise<void> {
   await database.transaction(async (session) => {
     await session.script('set local role none');

@@ -5,13 +5,13 @@ import type { StorageSettings } from './storage-settings.ts';
 type PurgeSettings = Pick<StorageSettings, 'purgeEveryMs' | 'keepTombstonesSeconds' | 'batchSize'>;
 
 const KEPT_SINCE = `now() - $1::float8 * interval '1 second'`;
-/** How long the answer to a write that names itself is kept. */
+/** How long the answer of a write with a request_id is kept. */
 const KEEP_ANSWERS_SECONDS = 86_400;
 
 interface Purging {
   readonly table: string;
   readonly key: string;
-  /** What may go; `$1` is `keepSeconds`. */
+  /** Which rows to delete; `$1` is `keepSeconds`. */
   readonly condition: string;
   keepSeconds(settings: PurgeSettings): number;
 }
@@ -43,14 +43,14 @@ const PURGED: readonly Purging[] = [
   },
 ];
 
-// Few enough rows not to hold anybody up; what is left over goes with the next statement.
+// Deletes few rows per statement, so that requests are not delayed. The next statement continues.
 function statementOf({ table, key, condition }: Purging): string {
   return `delete from ${table} where ${key} in (
     select ${key} from ${table} where ${condition} limit $2::int for update skip locked)
   returning 1`;
 }
 
-/** Removes, in the background, what has expired, the tombstones that have served their time, and the answers nobody asks for again. */
+/** Deletes expired memories, old tombstones and old answers in the background. */
 export function createPurge(
   database: Database,
   settings: PurgeSettings,

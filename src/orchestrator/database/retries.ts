@@ -3,10 +3,10 @@ import { CrossfadeError } from '../../domain/errors.ts';
 import { treatmentOf } from './sqlstates.ts';
 
 const MAX_TRIES = 6;
-// A conflict is over when the other one has committed; a connection takes longer to come back. 310 ms in all.
+// A conflict ends when the other transaction commits; a connection needs longer to recover. 310 ms in total.
 const FIRST_PAUSE_MS = 10;
 
-/** Does work again that was not applied, for a reason that passes. `causeOf` finds the failure of the database in what was thrown. */
+/** Repeats work that was not applied for a temporary reason. `causeOf` extracts the database failure from the error. */
 export async function retried<T>(
   work: () => Promise<T>,
   causeOf: (error: unknown) => unknown = (error) => error,

@@ -4,10 +4,10 @@ import type { StorageSettings } from './storage-settings.ts';
 
 export type RoleNames = Pick<StorageSettings, 'applicationRole' | 'readOnlyRole'>;
 
-// Roles belong to the whole server: another database of it may be making the same one at this moment.
+// Roles belong to the whole server, so another database may create the same role at the same moment.
 const EXISTS_ALREADY = new Set(['42710', '23505']);
 
-// Only what is ours: a grant on another owner's table would fail all of them.
+// Only our own tables, because a grant on another owner's table would fail as a whole.
 const TABLES = `
 select string_agg(format('%I', relname), ', ') as all, string_agg(format('%I', relname), ', ') filter (where relname <> 'schema_steps') as written
 from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')
@@ -15,9 +15,9 @@ from pg_class where relnamespace = current_schema()::regnamespace and relkind in
   and not exists (select from pg_depend where objid = pg_class.oid and deptype = 'e')`;
 
 /**
- * Makes the role that works with the memories without the right to change a table, and the one that only reads. Both cannot log in by
- * themselves: grant them to the users that may. Runs behind the steps of the schema, in their transaction.
- * @returns why not, where the connecting user may not
+ * Creates the application role, which cannot change tables, and the read-only role. Neither can log in; grant them to users. Runs after
+ * the schema steps, in their transaction.
+ * @returns the problem, if the connecting user lacks the rights
  */
 export async function prepareRoles(session: Session, names: RoleNames): Promise<string | undefined> {
   const { applicationRole, readOnlyRole } = names;
@@ -47,7 +47,7 @@ async function createRole(session: Session, name: string): Promise<void> {
   if (known.length > 0) return;
   await session.script('savepoint role');
   try {
-    // The one who makes it becomes a member that may act as it.
+    // The creator becomes a member that may act as the role.
     await session.script(`create role ${name} nologin`);
     const [creator] = await session.query<{ member: boolean }>(
       `select pg_has_role(current_user, $1::name, 'set') as member`,

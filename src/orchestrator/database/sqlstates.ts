@@ -1,19 +1,19 @@
 import { CrossfadeError } from '../../domain/errors.ts';
 import { sqlstateOf } from '../../storage/database.ts';
 
-/** What a failure of the database calls for. */
+/** How to handle a database failure. */
 interface Treatment {
-  /** The same work may be done again, where it is known that it was not applied. */
+  /** The work may be repeated if it was certainly not applied. */
   readonly isRetried: boolean;
-  /** Says something about the database and not about the statement: counts for the circuit breaker. */
+  /** The failure concerns the database, not the statement, so it counts for the circuit breaker. */
   readonly isOutage: boolean;
 }
 
-/** The one table of SQLSTATEs, the first match counts. What is not listed is the statement's own fault, and final. */
+/** The table of SQLSTATEs; the first match counts. Other states are final errors of the statement. */
 const TREATMENTS: readonly (readonly [sqlstate: RegExp, treatment: Treatment])[] = [
-  // Deadlock, serialization failure: the transaction is gone and can simply be run again.
+  // Deadlock or serialization failure: the transaction was rolled back and can be repeated.
   [/^40(?:P01|001)$/, { isRetried: true, isOutage: false }],
-  // A lock was not to be had; a step of the schema may hold it.
+  // A lock was not available; a schema step may hold it.
   [/^55P03$/, { isRetried: true, isOutage: false }],
   // The connection broke, or was refused.
   [/^08/, { isRetried: true, isOutage: true }],

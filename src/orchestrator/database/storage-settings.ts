@@ -5,7 +5,7 @@ const role = (otherwise: string) => Type.String({ pattern: '^[a-z_][a-z0-9_]{0,6
 
 const DAY_SECONDS = 86_400;
 
-/** Where memories are kept, and how the orchestrator treats the database. */
+/** The database of the memories, and how the orchestrator uses it. */
 export const StorageSettings = Type.Object(
   {
     databaseUrl: Type.Optional(Type.String({ pattern: '^postgres(ql)?://.+' })),

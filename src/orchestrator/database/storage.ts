@@ -16,24 +16,24 @@ export interface Storage extends Part {
   readonly database: Database;
   /** Whether the database has pgvector. Known after the start. */
   readonly hasVector: () => boolean;
-  /** Whether the database has stopped answering and is left alone. */
+  /** Whether the database does not answer and its circuit breaker is open. */
   readonly isResting: () => boolean;
 }
 
 export interface StorageParts {
   readonly settings: StorageSettings;
   readonly log: Logger;
-  /** Told of every statement that is not part of the start. */
+  /** Called for every statement after the start. */
   readonly onStatement: (statement: StatementFacts) => void;
-  /** Changes of the schema that depend on other settings; runs as the owner, after the steps. */
+  /** Schema changes that depend on other settings; runs as the owner, after the steps. */
   readonly prepare?: (database: Database) => Promise<void>;
 }
 
-/** A folder of this name keeps nothing: for tests. */
+/** With this folder name nothing is stored on disk; for tests. */
 const IN_MEMORY = ':memory:';
 const DAY_MS = 86_400_000;
 
-/** In PostgreSQL when it has an address, otherwise embedded, in its folder. */
+/** Uses PostgreSQL if a URL is configured, otherwise an embedded database in its folder. */
 export function createStorage({ settings, log, onStatement, prepare }: StorageParts): Storage {
   const database = createDatabase(settings);
   const circuit = createDatabaseCircuit(settings, (isOpen) => report(log, isOpen));
@@ -63,7 +63,7 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
     isResting: () => circuit.isOpen,
     async start() {
       await withOwner(settings, database, prepareAll);
-      // One session for everything: from here on it may not change a table.
+      // The embedded database has a single session. From here on it cannot change tables.
       if (database.kind === 'pglite') {
         await upkeep.start();
         await database.script(
@@ -108,7 +108,7 @@ function createDatabase(settings: StorageSettings): Database {
   return createPostgresDatabase({ url, poolSize, statementTimeoutMs, connectTimeoutMs, prepares, role });
 }
 
-/** The connections of the pool may act as a role that has no right to change the schema, or that is not even there yet. */
+/** Connects as the owner, because the pool's role may lack the right to change the schema, or may not exist yet. */
 async function withOwner(
   { databaseUrl: url, actAsApplicationRole, connectTimeoutMs }: StorageSettings,
   database: Database,
@@ -126,7 +126,7 @@ async function withOwner(
 async function addVector(database: Database): Promise<boolean> {
   const [available] = await database.query(`select 1 from pg_available_extensions where name = 'vector'`);
   if (available === undefined) return false;
-  // Lacking the right to create it, or another process creating it just now: what counts is whether it is there afterwards.
+  // The right may be missing, or another process may create it now. Only its existence afterwards counts.
   await database.query('create extension if not exists vector').catch(() => []);
   return (await database.query(`select 1 from pg_extension where extname = 'vector'`)).length === 1;
 }
