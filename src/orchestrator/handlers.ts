@@ -12,7 +12,7 @@ import { listSessions } from './sessions/sessions.ts';
 import { endSessionSummarized, summarize } from './summaries/summarize.ts';
 import { write } from './memories/write.ts';
 
-/** Every action, and what does it. */
+/** The handler of every action. */
 const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   create: write,
   update: write,

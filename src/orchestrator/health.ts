@@ -3,7 +3,7 @@ import type { Database } from '../storage/database.ts';
 import { ItemCount } from './item-count.ts';
 
 const RECENT_ERRORS = 5;
-// Whoever asks for health wants to know soon that there is none.
+// Health must report an outage soon.
 const PATIENCE_MS = 2_000;
 
 interface RecentError {
@@ -18,24 +18,24 @@ interface HealthReport {
 }
 
 export interface Health {
-  /** Notes a failure that was not the caller's. The message must be free of content. */
+  /** Records a failure that the caller did not cause. The message must not contain content. */
   failed(code: string, message: string): void;
   report(): Promise<HealthReport>;
 }
 
-/** What the parts say of themselves. */
+/** The states of the parts. */
 export interface HealthFacts {
   readonly version: string;
   readonly poolSize: number;
-  /** Why meaning cannot be searched for; undefined where it can. Asked for at every report. */
+  /** Why semantic search is not available; undefined if it is. Called for every report. */
   readonly vectorProblem: () => string | undefined;
-  /** Undefined where there is to be none. */
+  /** Undefined if the cache is off. */
   readonly cache: () => Promise<{ readonly isUp: boolean; readonly latencyMs?: number } | undefined>;
-  /** Further members of `details`, by the parts that have something to say. */
+  /** Further members of `details`. */
   readonly details?: () => Readonly<Record<string, unknown>>;
 }
 
-/** `unhealthy`: the database does not answer. `degraded`: something that was asked for is not there, and everything else works. */
+/** `unhealthy`: the database does not answer. `degraded`: a configured feature is missing, but everything else works. */
 export function createHealth(database: Database, facts: HealthFacts): Health {
   const recent: RecentError[] = [];
   let errorCount = 0;

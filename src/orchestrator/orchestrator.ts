@@ -26,11 +26,11 @@ export interface OrchestratorOptions {
   readonly log: Logger;
 }
 
-/** The new Memory Orchestrator: every part built once, started top to bottom and stopped bottom to top. */
+/** The Memory Orchestrator. Its parts are created once, started in order, and stopped in reverse order. */
 export interface Orchestrator {
-  /** @throws StorageError, or an Error that names the port or the folder that is taken */
+  /** @throws StorageError, or an Error with the port or folder that is in use */
   start(): Promise<void>;
-  /** Answers what was accepted, then closes. */
+  /** Answers accepted requests, then closes. */
   stop(): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
       return starting;
     },
     stop() {
-      // Told to stop in the middle of a start: what is half there could not be closed. A start that failed has cleaned up.
+      // A stop during a start waits for the start, because half-started parts cannot be closed. A failed start has cleaned up.
       stopping ??= Promise.resolve(starting).then(
         () => stopInOrder(parts),
         () => undefined,
@@ -54,7 +54,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   };
 }
 
-/** Every part, built once, in start order. A part is stopped after those that use it. */
+/** All parts in start order. A part is stopped after those that use it. */
 function partsOf({ settings, version, log }: OrchestratorOptions): readonly Part[] {
   const { storage: stored } = settings;
   const problems = accessProblems(settings.listen.host, settings.access);

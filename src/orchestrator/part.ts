@@ -1,11 +1,11 @@
-/** Something that is started and stopped. Making it did nothing yet. */
+/** Something that is started and stopped. Creating it has no effect. */
 export interface Part {
   start(): Promise<void>;
-  /** Also after a start that failed or never was. */
+  /** May be called after a failed start, or without a start. */
   stop(): Promise<void>;
 }
 
-/** Starts top to bottom. When one fails, it and those before it are stopped, and its error is thrown. */
+/** Starts parts in order. If one fails, it and the parts before it are stopped, and its error is thrown. */
 export async function startInOrder(parts: readonly Part[]): Promise<void> {
   const begun: Part[] = [];
   try {
@@ -19,7 +19,7 @@ export async function startInOrder(parts: readonly Part[]): Promise<void> {
   }
 }
 
-/** Stops bottom to top, each although another failed. @throws the first failure */
+/** Stops parts in reverse order, also after a failure. @throws the first failure */
 export async function stopInOrder(parts: readonly Part[]): Promise<void> {
   const failures: unknown[] = [];
   for (const part of parts.toReversed()) await part.stop().catch((error: unknown) => failures.push(error));

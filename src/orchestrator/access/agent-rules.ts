@@ -4,11 +4,11 @@ import { ALL_USERS, type Identity, seesUser } from './identity.ts';
 import { denied } from './refusals.ts';
 
 /*
- * What a key of the role `agent` may do. `migration` and `admin` may do everything.
+ * The permissions of a key of the role `agent`. `migration` and `admin` may do everything.
  *
- * An agent sees a session when it opened it, when it has a memory in it, or when its key names the session's user. It writes
- * memories under its own name only, and changes or deletes its own only. What a rule cannot say from the request alone it leaves
- * as a claim, which the database decides for a whole request at once.
+ * An agent sees a session if it opened it, has a memory in it, or if its key lists the session's user. It writes memories only under
+ * its own name, and changes or deletes only its own. If a rule cannot decide from the request alone, it adds a claim. The database
+ * then decides all claims of a request at once.
  */
 
 /** Conditions of an agent's request that the database checks. The action itself handles a missing session or memory. */

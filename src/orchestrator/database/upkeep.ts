@@ -2,32 +2,32 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../storage/database.ts';
 import type { Part } from '../part.ts';
 
-/** PostgreSQL counts the changes of each table itself, and tells them once a second at most. */
+/** PostgreSQL counts the changes of each table itself, and reports them at most once a second. */
 const LOOK_EVERY_MS = 2_000;
-/** A table is looked after when so many rows changed, and this part of all. */
+/** A table is maintained after this many changed rows, and this share of all rows. */
 const LEAST_CHANGES = 50;
 const CHANGED_PART = 0.2;
-/** 300 rows of a table are read for each: 3,000 at most, within 20 ms, since nobody else gets a turn meanwhile. */
+/** Each unit reads 300 rows, so at most 3,000 rows within 20 ms, because no other request is served in that time. */
 const STATISTICS_TARGET = 10;
 /**
- * New texts wait outside the order of the index for words, and every search looks through those that wait. Autovacuum clears them away;
- * here the write does that fills so much: some 200 texts, 20 ms. At PostgreSQL's 4 MB a search among 5,000 texts took six times as long.
+ * New texts first go to the pending list of the word index, which every search scans. Autovacuum empties it on a server; here the write
+ * that fills it does, after some 200 texts, in 20 ms. With PostgreSQL's default of 4 MB a search among 5,000 texts took six times as long.
  */
 const PENDING_KB = 64;
 
 interface Table {
   readonly name: string;
   readonly columns: string;
-  /** Since PostgreSQL began to count. */
+  /** Number of changes since PostgreSQL began to count. */
   readonly changes: number;
-  /** Rows that nobody can see any more and whose space is still taken. */
+  /** Dead rows, which still take space. */
   readonly dead: number;
-  /** As the planner knows it. */
+  /** The planner's estimate. */
   readonly rows: number;
 }
 
-// Of a table in partitions, the whole. Naming the columns leaves out the expressions of indexes. Of contents and vectors the planner
-// is never asked: those of 6,000 vectors take 380 ms, all else of their table 8. For that, PostgreSQL does not begin to count anew.
+// For a partitioned table, the whole table. Listing the columns excludes the expressions of indexes. Contents and vectors are excluded,
+// because the planner never needs them: 6,000 vectors take 380 ms, all other columns 8 ms. PostgreSQL then does not reset its counter.
 const TABLES = `
 select t.id::regclass::text as name, t.changes, t.dead, t.rows, (
   select string_agg(format('%I', attname), ', ') from pg_attribute
@@ -40,8 +40,8 @@ from (
   where s.schemaname = current_schema() group by 1) t`;
 
 /**
- * What autovacuum does for a server, and nobody for the embedded database: it would plan for empty tables for ever, and never use the
- * space of a row again. To be started as the owner of the tables, before a role is taken on that may only maintain them.
+ * Does for the embedded database what autovacuum does for a server. Without it the planner would assume empty tables forever, and the
+ * space of rows would never be reused. Start it as the owner of the tables, before switching to a role that may only maintain them.
  */
 export function createUpkeep(database: Database, onError: (message: string) => void): Part {
   let timer: NodeJS.Timeout | undefined;
@@ -54,7 +54,7 @@ export function createUpkeep(database: Database, onError: (message: string) => v
     return isMuch(changes - (changesAtLast.get(name) ?? 0), rows);
   }
 
-  /** A statement for each table, so that callers get their turn in between. */
+  /** One statement per table, so that requests are served in between. */
   async function renew(isMeant: (table: Table) => boolean): Promise<void> {
     const tables = await database.query<Table>(TABLES);
     for (const table of tables) {
@@ -92,7 +92,7 @@ export function createUpkeep(database: Database, onError: (message: string) => v
   };
 }
 
-/** As autovacuum has it. */
+/** Same thresholds as autovacuum. */
 function isMuch(changed: number, rows: number): boolean {
   return changed > LEAST_CHANGES + CHANGED_PART * rows;
 }

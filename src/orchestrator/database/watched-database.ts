@@ -1,7 +1,7 @@
 import type { Database, Session } from '../../storage/database.ts';
 import type { DatabaseCircuit } from './database-circuit.ts';
 
-/** One statement that is over. Without its parameters: those are content. */
+/** A finished statement. Without its parameters, because they are content. */
 export interface StatementFacts {
   readonly sql: string;
   readonly durationMs: number;
@@ -13,7 +13,7 @@ export interface Watch {
   readonly onStatement: (statement: StatementFacts) => void;
 }
 
-/** The same database behind a circuit breaker, its statements watched. */
+/** The same database with a circuit breaker and a listener for its statements. */
 export function watchedDatabase(database: Database, watch: Watch): Database {
   const { circuit } = watch;
   const session = watchedSession(database, watch);

@@ -8,7 +8,7 @@ interface EmbeddingsPackage {
   readonly initModel: (source: unknown) => Promise<EmbeddingsModel>;
 }
 
-// CommonJS; their declarations name a package that is not installed.
+// CommonJS packages whose declarations refer to a package that is not installed.
 const require = createRequire(import.meta.url);
 let loading: Promise<EmbeddingsModel> | undefined;
 
@@ -18,7 +18,7 @@ async function load(): Promise<EmbeddingsModel> {
   return initModel(modelSource);
 }
 
-/** Runs in a worker thread: the model keeps a core busy for 3 ms a sentence. */
+/** Runs in a worker thread, because the model uses a core for 3 ms per sentence. */
 export default async function embed(texts: readonly string[]): Promise<number[][]> {
   loading ??= load();
   const model = await loading;

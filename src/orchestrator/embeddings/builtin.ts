@@ -10,8 +10,8 @@ interface Pool {
 const WORKER = new URL('builtin-worker.ts', import.meta.url).href;
 
 /**
- * The sentence model inside the packages: English, 512 dimensions, no download. In worker threads that start with the first text and
- * end when there was none for a while, and take their memory (about 200 MB each) with them.
+ * The sentence model of the installed packages: English, 512 dimensions, no download. It runs in worker threads that start with the first
+ * text. They end after a while without texts, which frees their memory (about 200 MB each).
  */
 export function createBuiltinProvider({
   concurrency,
@@ -31,7 +31,7 @@ export function createBuiltinProvider({
 
   return {
     space: BUILTIN_SPACE,
-    // A signal would end the worker, and the next text would wait for another to load the model.
+    // A signal would end the worker, and the next text would wait until another worker has loaded the model.
     async embed(texts) {
       opening ??= open();
       const pool = await opening;

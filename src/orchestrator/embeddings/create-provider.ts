@@ -6,7 +6,7 @@ import type { EmbeddingProvider } from './provider.ts';
 import type { EmbeddingSettings } from './settings.ts';
 import type { KeptModel } from './kept-models.ts';
 
-/** The provider that the settings name; none when vectors come from callers only, or embedding is off. */
+/** The configured provider; none if only callers supply vectors, or embedding is off. */
 export function createProvider(settings: EmbeddingSettings): EmbeddingProvider | undefined {
   switch (settings.provider) {
     case 'builtin':
@@ -21,8 +21,8 @@ export function createProvider(settings: EmbeddingSettings): EmbeddingProvider |
 }
 
 /**
- * The provider of a model that served until the settings changed, as far as they still lead to it: the model in the package always
- * does, another model of the same endpoint does, and so does an ONNX model that the settings still describe.
+ * The provider of a model that was in use before the settings changed, if it is still available: the built-in model, another model of the
+ * same endpoint, or an ONNX model that the settings still describe.
  */
 export function createFormerProvider(
   settings: EmbeddingSettings,

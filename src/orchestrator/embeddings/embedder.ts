@@ -6,24 +6,24 @@ import { type EmbedderParts, forEachLine, renewIds } from './renew-lines.ts';
 import { createSweeps } from './sweeps.ts';
 import { createWaitingIds } from './waiting-ids.ts';
 
-// 64 characters an id: at most some megabytes. What does not fit is found in the tables.
+// An id has 64 characters, so the queue takes at most a few megabytes. Further memories are found in the tables.
 const WAITING_ROOM = 20_000;
-// What is written meanwhile is looked up by one statement, and embedded together.
+// Memories written within this time are read by one statement and embedded together.
 const GATHER_MS = 20;
 
 /** Makes vectors in the background. */
 export interface Embedder extends Part {
-  /** These memories were written. */
+  /** Queues written memories. */
   note(memoryIds: readonly string[]): void;
-  /** What this process wrote and has not embedded yet. */
+  /** Memories that this process wrote and has not embedded yet. */
   backlog(): { readonly length: number; readonly oldestMs: number };
-  /** How many memories the present look through the tables has seen for this model; undefined while there is none. */
+  /** Number of memories that the current sweep has checked for this model; undefined without a sweep. */
   lookedAt(space: Space): number | undefined;
 }
 
 /**
- * Two loops. One embeds what this process has written, as soon as it can. The other goes through the tables, now and then and
- * whenever the first may have missed something: after a start, when too much waited, for a model that is being filled.
+ * Two loops. One embeds the memories that this process has written, as soon as possible. The other sweeps the tables from time to time, and
+ * whenever the first loop may have missed memories: after a start, after an overflow of the queue, and for a model that is being filled.
  */
 export function createEmbedder(parts: EmbedderParts): Embedder {
   const { lines, settings, tally, models, onFailure } = parts;

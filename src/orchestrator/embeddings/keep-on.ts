@@ -9,7 +9,7 @@ export async function rest(ms: number, signal: AbortSignal): Promise<void> {
   await pause(ms, undefined, { signal, ref: false }).catch(() => undefined);
 }
 
-/** Repeats work until the signal ends, with longer and longer rests while it fails. */
+/** Repeats work until the signal ends, with increasing pauses after failures. */
 export async function keepOn(
   work: () => Promise<void>,
   signal: AbortSignal,

@@ -1,28 +1,28 @@
 import type { Database, Session } from '../../storage/database.ts';
 import { isSameSpace, type Space } from '../vectors/vector-store.ts';
 
-/** A model whose vectors are kept. */
+/** A model whose vectors are stored. */
 export interface KeptModel extends Space {
   readonly provider: string;
   readonly state: 'filling' | 'serving' | 'retired';
-  /** Filling has come to this memory id. */
+  /** The last memory id that was filled. */
   readonly cursor: string;
   readonly lookedAt: number;
-  /** Since its state last changed. */
+  /** Milliseconds since its state last changed. */
   readonly ageMs: number;
 }
 
-/** The table embedding_models: which vectors serve, and how far their successors are. */
+/** The table embedding_models: which vectors are in use, and the progress of their successors. */
 export interface KeptModels {
   list(): Promise<KeptModel[]>;
-  /** Makes sure that the wanted model serves, or fills while another serves. */
+  /** Ensures that the wanted model serves, or is being filled while another serves. */
   want(space: Space, provider: string): Promise<void>;
-  /** The right to go through the memories for this model, for some time. False while another process has it. */
+  /** Leases the right to sweep the memories for this model. False while another process has it. */
   lease(space: Space, forMs: number): Promise<boolean>;
-  /** Gives back what it has leased. */
+  /** Releases the lease. */
   release(): Promise<void>;
   saveProgress(space: Space, cursor: string, lookedAt: number): Promise<void>;
-  /** The filled model serves from now on; what served before is retired. */
+  /** The filled model serves from now on; the previous model is retired. */
   serve(space: Space): Promise<void>;
   forget(space: Space): Promise<void>;
 }
@@ -85,7 +85,7 @@ async function want(session: Session, space: Space, provider: string): Promise<v
   const kept = await session.query<KeptModel>(`select ${COLUMNS} from embedding_models`);
   const serving = kept.find(({ state }) => state === 'serving');
   if (serving !== undefined && isSameSpace(serving, space)) return;
-  // One that was being filled and is no longer wanted never served: nobody misses it.
+  // A model that was being filled and is no longer wanted never served, so it can be retired.
   await session.query(
     `update embedding_models set state = 'retired', changed_at = now() where state = 'filling' and not (${ONE})`,
     [space.model, space.dimension],

@@ -4,7 +4,7 @@ import type { KeptModel, KeptModels } from './kept-models.ts';
 import type { EmbeddingProvider } from './provider.ts';
 import { type EmbeddingSettings, spaceOf } from './settings.ts';
 
-/** A model at work: its vectors, and what makes them. */
+/** An active model: its vectors and their provider. */
 export interface Line {
   readonly space: Space;
   /** Without one, vectors come from callers only. */
@@ -15,19 +15,19 @@ export interface Line {
 }
 
 /**
- * Which models are at work, as the database says. While the wanted one fills, another serves: its vectors are searched, by queries
- * that the same model embedded.
+ * The active models, according to the database. While the wanted model is being filled, another serves: searches use its vectors, and
+ * queries that the same model embedded.
  */
 export interface Lines {
   /** The model that the settings want. */
   readonly wanted: Space | undefined;
   serving(): Line | undefined;
   filling(): Line | undefined;
-  /** The wanted model serves and no other is at work: a memory whose vector in it is kept needs none besides. */
+  /** True if the wanted model serves and no re-embedding runs; other vectors are then unnecessary. */
   isSettled(): boolean;
-  /** Models whose vectors can go. */
+  /** Models whose vectors can be deleted. */
   retired(): readonly KeptModel[];
-  /** Tells the database what is wanted. Once, before the first refresh. */
+  /** Writes the wanted model to the database. Call it once, before the first refresh. */
   announce(): Promise<void>;
   refresh(): Promise<void>;
   stop(): Promise<void>;
@@ -57,7 +57,7 @@ export function createLines(models: KeptModels, settings: EmbeddingSettings): Li
   async function refresh(): Promise<void> {
     kept = await models.list();
     const [filling, serving] = [lineIn('filling'), lineIn('serving')];
-    // Nobody can embed a query for the old vectors, or texts for the new ones: there is nothing to wait for.
+    // Without a provider for queries of the previous model, or for texts of the new one, there is nothing to wait for.
     if (filling !== undefined && (serving?.provider === undefined || filling.provider === undefined)) {
       await models.serve(filling.space);
       kept = await models.list();

@@ -33,32 +33,32 @@ export interface MeaningParts {
   readonly log: Logger;
 }
 
-/** What a search by meaning works with. */
+/** The parts of a semantic search. */
 export interface Searchable {
   readonly store: VectorStore;
   readonly line: Line;
   readonly queries: QueryVectors;
   readonly census: Census;
-  /** How many memories that this process wrote wait for their vector. */
+  /** Number of memories of this process that wait for their vector. */
   readonly waiting: () => number;
 }
 
-/** Why there is no search by meaning at all. */
+/** Why semantic search is not available at all. */
 export type NoMeaningReason = 'embedding_off' | 'no_vector_store' | 'no_vectors';
 
-/** What memories mean: their vectors are made behind the writes and compared by the searches. */
+/** Semantic search: makes vectors after writes, and compares them in searches. */
 export interface Meaning extends Part {
   searchable(): Searchable | NoMeaningReason;
   /**
-   * Before a write: the same request, with the vector that came with it where the write can keep it at once.
-   * @throws ValidationError when a caller's vector does not fit
+   * Call it before a write. Returns the request, with the supplied vector if the write can store it in the same statement.
+   * @throws ValidationError if a caller's vector has the wrong shape
    */
   checked(request: Request): Request;
-  /** Notes what was written; keeps the vectors that came with it. */
+  /** Call it after a write. Queues the memories for embedding, and stores supplied vectors. */
   afterWrite(request: Request, data: object): Promise<void>;
-  /** Why searches by meaning are not answered as they should be. */
+  /** Why semantic searches do not work as configured; undefined if they do. */
   problem(): string | undefined;
-  /** For people: the models at work, how far they are, what was done. */
+  /** For people: the active models, their progress, and statistics. */
   details(): Readonly<Record<string, unknown>>;
   /** Memories written by this process that wait for their vector. */
   backlog(): { readonly length: number; readonly oldestMs: number };
@@ -103,7 +103,7 @@ export function createMeaning(parts: MeaningParts): Meaning {
     },
     details: () => ({ provider: embeddings.provider, ...detailsOf(works) }),
     async start() {
-      // A vector that nothing compares is not worth its price; after a start with pgvector they are all made.
+      // Without pgvector no vectors are made, because they cannot be compared. A start with pgvector makes all of them.
       if (isOff || !canCompare()) return;
       await embedder.start();
       await store.start();
@@ -146,7 +146,7 @@ function createWorks({ database, embeddings, search, log, hasVector }: MeaningPa
       log.warn(`Embedding failed: ${message}`);
     },
   });
-  // Copies elsewhere are noted down row by row; without pgvector the column has another type.
+  // With copies outside the database each row must be tracked, and without pgvector the column has another type.
   const keepsAtOnce = () => hasVector() && store.name !== 'vertex';
   const inHand = vectorsInHand(database.vault, { ...embeddings, keepsAtOnce });
   const queries = createQueryVectors(embeddings, tally);

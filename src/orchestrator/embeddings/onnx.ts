@@ -4,7 +4,7 @@ import type { Space } from '../vectors/vector-store.ts';
 import { checkedVectors, type EmbeddingProvider, ProviderError } from './provider.ts';
 import type { EmbeddingSettings } from './settings.ts';
 
-/** As much of @huggingface/transformers as is used: it is no dependency, and its types are not there. */
+/** The used part of @huggingface/transformers, which is not a dependency, so its types are missing. */
 export interface TransformersPackage {
   readonly env: { allowRemoteModels: boolean; localModelPath: string };
   pipeline(task: 'feature-extraction', model: string, options: object): Promise<FeatureExtraction>;
@@ -17,7 +17,7 @@ interface FeatureExtraction {
 
 const PACKAGE = '@huggingface/transformers';
 
-/** @throws Error that names the package to install */
+/** @throws Error with the package to install */
 export async function loadTransformers(): Promise<TransformersPackage> {
   try {
     return (await import(PACKAGE)) as TransformersPackage;
@@ -31,7 +31,7 @@ export async function loadTransformers(): Promise<TransformersPackage> {
   }
 }
 
-/** A sentence model in the ONNX format, in a folder as the Hugging Face hub lays it out. Nothing is downloaded. */
+/** A sentence model in ONNX format, in a folder with the layout of the Hugging Face hub. Nothing is downloaded. */
 export function createOnnxProvider(
   settings: EmbeddingSettings['onnx'],
   load: () => Promise<TransformersPackage> = loadTransformers,

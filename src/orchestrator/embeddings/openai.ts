@@ -10,10 +10,10 @@ import type { EmbeddingSettings } from './settings.ts';
 type OpenAiSettings = EmbeddingSettings['openai'];
 
 const FIRST_WAIT_MS = 250;
-// A server that asks for more than this is down for us: the batch fails and comes back later.
+// If a server requests a longer wait, the batch fails and is repeated later.
 const LONGEST_WAIT_MS = 30_000;
 
-/** Worth another try; the server may have said when. */
+/** A temporary failure; the server may have sent a wait time. */
 class AgainError extends ProviderError {
   readonly afterMs: number | undefined;
   constructor(message: string, afterMs?: number) {
@@ -82,7 +82,7 @@ function refusalOf(status: number, retryAfter: string | string[] | undefined, te
       ? new ProviderError(`${message}, and requests a wait of ${Math.round(afterMs / 1_000)} s`)
       : new AgainError(message, afterMs);
   }
-  // Too long, or not to its taste. A key that is not accepted says nothing about the texts.
+  // The server refuses the texts. A refused API key does not concern the texts.
   const isAboutTexts = status === 400 || status === 413 || status === 422;
   return isAboutTexts ? new TextRefusedError(message) : new ProviderError(message);
 }
@@ -102,10 +102,10 @@ function waits(): DelegateBackoff<IRetryBackoffContext<unknown>> {
   });
 }
 
-/** Spreads requests evenly: each waits until its turn. */
+/** Spreads requests evenly over time. */
 interface Turns {
   next(signal: AbortSignal): Promise<void>;
-  /** Nobody's turn comes for so long: who asks to be left alone means every request, those of searches too. */
+  /** Delays all requests by this time, including those of searches, because the server asked for it. */
   holdFor(ms: number): void;
 }
 

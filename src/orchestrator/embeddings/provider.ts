@@ -1,27 +1,27 @@
 import type { Space, Vector } from '../vectors/vector-store.ts';
 
-/** Turns texts into vectors of one space. */
+/** Converts texts to vectors of one space. */
 export interface EmbeddingProvider {
   readonly space: Space;
   /**
-   * One vector a text, in order. No text is empty.
-   * @throws TextRefusedError when the texts are at fault, ProviderError for anything else
+   * Returns one vector per text, in order. No text is empty.
+   * @throws TextRefusedError if the model refuses a text, ProviderError for any other failure
    */
   embed(texts: readonly string[], signal?: AbortSignal): Promise<Vector[]>;
   stop(): Promise<void>;
 }
 
-/** The model refuses a text of the batch; another try gives the same answer. */
+/** The model refuses a text of the batch; a repetition would fail too. */
 export class TextRefusedError extends Error {
   override readonly name = 'TextRefusedError';
 }
 
-/** The provider does not work now. The message never holds a text. */
+/** The provider fails at the moment. The message never contains a text. */
 export class ProviderError extends Error {
   override readonly name = 'ProviderError';
 }
 
-/** @throws ProviderError naming what is not as the space says */
+/** @throws ProviderError if the vectors do not match the space */
 export function checkedVectors(
   vectors: readonly Vector[],
   count: number,

@@ -16,7 +16,7 @@ export interface QueryVectors {
   of(query: string, line: Line): Promise<QueryVector>;
 }
 
-// Paging asks for the same query again and again.
+// Paging repeats the same query.
 const KEPT_QUERIES = 256;
 
 export function createQueryVectors(
@@ -29,7 +29,7 @@ export function createQueryVectors(
     const key = `${space.dimension} ${space.model}\n${query}`;
     const known = kept.get(key);
     if (known !== undefined) return known;
-    // One that comes too late for this search is there for the next.
+    // A vector that is too late for this search is cached for the next one.
     const text = clipped(query, maxTextCharacters);
     const [vector] = (await provider?.embed([text], AbortSignal.timeout(2 * queryTimeoutMs))) ?? [];
     if (vector === undefined) throw new Error('No embedding provider is configured for queries');

@@ -5,11 +5,11 @@ import { renew, type RenewParts } from './renew.ts';
 export interface EmbedderParts extends RenewParts {
   readonly lines: Lines;
   readonly models: KeptModels;
-  /** The message never holds a text. */
+  /** The message never contains a text. */
   readonly onFailure: (message: string) => void;
 }
 
-/** Makes what is missing of these memories' vectors, several batches at a time. */
+/** Makes the missing vectors of these memories, several batches at a time. */
 export async function renewIds(parts: EmbedderParts, line: Line, ids: readonly string[]): Promise<void> {
   const { batchSize, concurrency } = parts.settings;
   const stale = await parts.memories.staleOf(line.space, ids);
@@ -19,7 +19,7 @@ export async function renewIds(parts: EmbedderParts, line: Line, ids: readonly s
   await Promise.all(batches.map((batch) => renew(parts, line, batch)));
 }
 
-/** Each although another failed: a model is often replaced because it no longer answers. @throws the first failure */
+/** Processes each model even if another failed, because a model is often replaced when it no longer answers. @throws the first failure */
 export async function forEachLine(
   lines: readonly (Line | undefined)[],
   work: (line: Line) => Promise<void>,

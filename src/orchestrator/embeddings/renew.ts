@@ -14,7 +14,7 @@ export interface RenewParts {
   readonly settings: EmbeddingSettings;
 }
 
-/** Makes the vectors of these memories what they should be, in one space. @throws ProviderError, StorageError */
+/** Updates the vectors of these memories in one space. @throws ProviderError, StorageError */
 export async function renew(parts: RenewParts, line: Line, stale: readonly StaleMemory[]): Promise<void> {
   const { vectors, store } = parts;
   const { batchSize } = parts.settings;
@@ -23,7 +23,7 @@ export async function renew(parts: RenewParts, line: Line, stale: readonly Stale
   const unchanged = stale.filter(isKept);
   const changed = stale.filter((memory) => memory.isWanted && !memory.isUnchanged);
   const gone = stale.filter(({ isWanted, hasVector }) => !isWanted && hasVector);
-  // Without a provider nobody makes the vector of a new text; the old text's must not stand for it.
+  // Without a provider a changed text gets no new vector, so the old vector is removed.
   if (provider === undefined) gone.push(...changed.filter(({ hasVector }) => hasVector));
   if (unchanged.length > 0) await vectors.confirm(space, unchanged);
   if (gone.length > 0) {
@@ -53,7 +53,7 @@ async function embedAndKeep(parts: RenewParts, line: Line, batch: readonly Stale
   store.stored();
 }
 
-/** When a model refuses a batch, halves of it find the texts that are at fault. */
+/** If a model refuses a batch, splits it in halves to find the refused texts. */
 async function embedOrRefuse(line: Line, batch: readonly StaleMemory[]): Promise<(Vector | undefined)[]> {
   try {
     return (await line.provider?.embed(batch.map(({ text }) => text))) ?? [];

@@ -29,7 +29,7 @@ const OpenAiSettings = Type.Object(
 
 const CallerSettings = Type.Object({ model: model('caller'), dimension: dimension(512) }, closed);
 
-/** What turns texts into vectors, and how fast. */
+/** The embedding provider and its limits. */
 export const EmbeddingSettings = Type.Object(
   {
     provider: Type.Union(
@@ -58,10 +58,10 @@ export const EmbeddingSettings = Type.Object(
 
 export type EmbeddingSettings = Static<typeof EmbeddingSettings>;
 
-/** Of the model that the package brings. */
+/** The space of the built-in model. */
 export const BUILTIN_SPACE: Space = { model: 'universal-sentence-encoder-lite', dimension: 512 };
 
-/** The space of the vectors that the installation wants; none when embedding is off. */
+/** The configured vector space; none if embedding is off. */
 export function spaceOf(settings: EmbeddingSettings): Space | undefined {
   switch (settings.provider) {
     case 'off':
@@ -75,7 +75,7 @@ export function spaceOf(settings: EmbeddingSettings): Space | undefined {
   }
 }
 
-/** What the schema of the settings cannot say, one line each. */
+/** Problems that the schema cannot express, one line each. */
 export function embeddingProblems({ provider, openai, onnx }: EmbeddingSettings): string[] {
   if (provider === 'openai' && openai.url === undefined)
     return ['embeddings.openai.url is required with embeddings.provider "openai"'];

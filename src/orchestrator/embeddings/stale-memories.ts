@@ -7,42 +7,42 @@ import { restoredText } from '../wire/unstorable-text.ts';
 import type { Space } from '../vectors/vector-store.ts';
 import { clipped } from './provider.ts';
 
-/** A memory whose vector in one space is missing, of another text, or no longer wanted. */
+/** A memory whose vector in one space is missing, outdated, or no longer wanted. */
 export interface StaleMemory {
   readonly memoryId: string;
   readonly version: number;
-  /** As much of it as is embedded. */
+  /** The embedded part of the text. */
   readonly text: string;
-  /** Tells equal texts, in hexadecimal; keyed where contents are encrypted. */
+  /** Hexadecimal hash to recognise equal texts; keyed if contents are encrypted. */
   readonly textHash: string;
   readonly hasVector: boolean;
-  /** It has a vector of the same text, made for an earlier version. */
+  /** It has a vector of the same text from an earlier version. */
   readonly isUnchanged: boolean;
-  /** Readers see it, and it has a text. */
+  /** It is visible and has a text. */
   readonly isWanted: boolean;
 }
 
 export interface StalePage {
   readonly stale: readonly StaleMemory[];
-  /** The last memory id that was looked at; undefined at the end. */
+  /** The last checked memory id; undefined at the end. */
   readonly last: string | undefined;
   readonly lookedAt: number;
 }
 
-/** Which vectors in the table vector_embeddings are not what memory_entries says. */
+/** Finds vectors in vector_embeddings that do not match memory_entries. */
 export interface StaleMemories {
-  /** These memories, whatever their vectors are. */
+  /** These memories, whatever the state of their vectors. */
   allOf(space: Space, memoryIds: readonly string[]): Promise<StaleMemory[]>;
-  /** Of these memories, those whose vector is not what it should be. */
+  /** Those of these memories whose vector is stale. */
   staleOf(space: Space, memoryIds: readonly string[]): Promise<StaleMemory[]>;
-  /** The same for the next so many memories behind an id. */
+  /** The same for the next `limit` memories after an id. */
   stalePage(space: Space, after: string, limit: number): Promise<StalePage>;
 }
 
-// 128 bits tell texts apart.
+// 128 bits are enough to distinguish texts.
 const HASH_BYTES = 16;
 
-/** Tells equal texts. */
+/** A hash to recognise equal texts. */
 export function textHashOf(vault: Vault, text: string): Buffer {
   return vault.fingerprint(text).subarray(0, HASH_BYTES);
 }
@@ -62,11 +62,11 @@ function staleSelect(maxCharacters: number): string {
       on e.memory_id = m.memory_id and e.embedding_model = $1 and e.dimension = $2`;
 }
 
-/** No vector where one is wanted; one of another version, or of a memory that nobody sees. */
+/** A wanted vector is missing, is of another version, or is of an invisible memory. */
 const STALE = `case when e.memory_id is null then ${VISIBLE} and m.text_content ~ '[^[:space:]]'
   else e.memory_version <> m.version or not (${VISIBLE}) end`;
 
-/** @param maxCharacters of a text, as many as are embedded */
+/** @param maxCharacters embedded characters of a text */
 export function createStaleMemories(database: VaultDatabase, maxCharacters: number): StaleMemories {
   const select = staleSelect(maxCharacters);
 

@@ -4,22 +4,22 @@ import { prepared } from '../../storage/sessions/prepared.ts';
 import type { Space, Vector } from '../vectors/vector-store.ts';
 import type { StaleMemory } from './stale-memories.ts';
 
-/** A vector to be kept; without one the model refused the text. */
+/** A vector to store; absent if the model refused the text. */
 export interface NewVector extends Pick<StaleMemory, 'memoryId' | 'version' | 'textHash'> {
   readonly vector: Vector | undefined;
 }
 
-/** A memory as it was looked at. */
+/** The checked state of a memory. */
 type SeenMemory = Pick<StaleMemory, 'memoryId' | 'version' | 'isWanted'>;
 
 /** The table vector_embeddings. */
 export interface StoredVectors {
   keep(space: Space, vectors: readonly NewVector[]): Promise<void>;
-  /** Vectors of unchanged texts now belong to the version of today. */
+  /** Assigns the vectors of unchanged texts to the current version. */
   confirm(space: Space, memories: readonly StaleMemory[]): Promise<void>;
-  /** As they were looked at: a vector that came with a later write, or with this version's, stays. @returns the ids of what is gone */
+  /** Removes vectors of the checked versions. A vector of a later write, or of this version's write, stays. @returns the removed ids */
   remove(space: Space, memories: readonly SeenMemory[]): Promise<string[]>;
-  /** Removes some vectors of a whole space; false when none is left. */
+  /** Removes some vectors of a space; false if none is left. */
   removeSome(space: Space, limit: number): Promise<boolean>;
 }
 
@@ -41,7 +41,7 @@ where e.memory_id = v."memoryId" and e.embedding_model = $2 and e.dimension = $3
   and (e.memory_version < v.version or e.memory_version = v.version and not v."isWanted")
 returning e.memory_id`);
 
-/** @param isCopiedLater an index outside the database gets copies */
+/** @param isCopiedLater whether an index outside the database gets copies */
 export function createStoredVectors(database: Session, isCopiedLater: boolean): StoredVectors {
   return {
     async keep({ model, dimension }, vectors) {

@@ -7,32 +7,32 @@ import type { Space, VectorStore } from '../vectors/vector-store.ts';
 import { type StaleMemories, textHashOf } from './stale-memories.ts';
 import type { NewVector, StoredVectors } from './stored-vectors.ts';
 
-/** Which memories a write was about, and the vectors that came with them. */
+/** The memories of a write, with their supplied vectors. */
 export interface Written {
   readonly memoryIds: readonly string[];
   readonly supplied: ReadonlyMap<string, readonly number[]>;
 }
 
-/** A vector that came with a create, as the statement that creates the memory keeps it. */
+/** A vector supplied with a create, stored by the statement that creates the memory. */
 export interface VectorInHand {
   readonly space: Space;
-  /** As pgvector reads it. */
+  /** In pgvector's text format. */
   readonly text: string;
   readonly textHash: Buffer;
-  /** The statement that holds it took effect. */
+  /** Call it when the statement has taken effect. */
   kept(): void;
   isKept(): boolean;
 }
 
 interface WrittenMemory {
-  /** The orchestrator gave the id; only the answer names it. */
+  /** Undefined if the orchestrator generated the id, which only the answer contains. */
   readonly memoryId: string | undefined;
   readonly vector: readonly number[] | undefined;
 }
 
 const ABOUT_MEMORIES: ReadonlySet<unknown> = new Set(['create', 'update', 'delete']);
 
-/** @param data what the write was answered with */
+/** @param data the answer of the write */
 export function writtenBy(request: Request, data: object): Written {
   const memoryIds: string[] = [];
   const supplied = new Map<string, readonly number[]>();
@@ -44,7 +44,7 @@ export function writtenBy(request: Request, data: object): Written {
   return { memoryIds, supplied };
 }
 
-/** @throws ValidationError when a vector that comes with a write does not belong to the space */
+/** @throws ValidationError if a supplied vector does not belong to the space */
 export function checkSupplied(request: Request, space: Space): void {
   for (const { vector } of memoriesIn(request, {}))
     if (vector !== undefined) checkedVector(vector, 'embedding', space);
@@ -72,18 +72,18 @@ function memoryIn(action: unknown, payload: unknown, result: unknown): WrittenMe
   ];
 }
 
-/** What of a request is to be kept with the write itself. */
+/** Returns the vector to store with the write itself. */
 export type VectorsInHand = (request: Request, space: Space) => VectorInHand | undefined;
 
 interface InHandSettings {
   readonly maxTextCharacters: number;
-  /** Whether vectors can be kept by the statement that creates their memories. */
+  /** Whether the creating statement can store vectors. */
   readonly keepsAtOnce: () => boolean;
 }
 
 /**
- * Makes ready what one statement can do. Undefined for all others, whose vectors are kept in statements behind the write: where the
- * text is embedded as another one than it was sent, only the stored row tells.
+ * Prepares a vector that the creating statement can store. Undefined for all other writes, whose vectors are stored by later statements:
+ * if the embedded text differs from the sent text, only the stored row has it.
  */
 export function vectorsInHand(
   vault: Vault,
@@ -106,7 +106,7 @@ export function vectorsInHand(
   };
 }
 
-/** @throws ValidationError unless this can be compared with the vectors of the space */
+/** @throws ValidationError if the vector cannot be compared with the vectors of the space */
 export function checkedVector(vector: readonly number[], field: string, { model, dimension }: Space): void {
   if (vector.length !== dimension)
     throw new ValidationError(`${field} must have ${dimension} numbers, as the vectors of ${model}`, {
@@ -122,7 +122,7 @@ export interface SuppliedParts {
   readonly store: VectorStore;
 }
 
-/** Keeps vectors that callers made themselves. */
+/** Stores vectors that callers supplied. */
 export async function keepSupplied(
   { memories, vectors, store }: SuppliedParts,
   space: Space,

@@ -4,17 +4,17 @@ import type { Line } from './lines.ts';
 import { type EmbedderParts, forEachLine, renewIds } from './renew-lines.ts';
 
 const PAGE = 500;
-// After a crash others wait as long; a batch that takes longer may be made twice.
+// After a crash other processes wait this long. A batch that takes longer may be made twice.
 const LEASE_MS = 10_000;
 const LOOK_EVERY_MS = 2_000;
 
-/** Goes through the tables for vectors that are missing. */
+/** Searches the tables for missing vectors. */
 export interface Sweeps {
-  /** One look at what is to be done, and all of it. Takes two seconds at least. */
+  /** Checks for work and does all of it. Takes at least two seconds. */
   look(): Promise<void>;
-  /** The next look goes through everything. */
+  /** Makes the next look sweep all memories. */
   hurry(): void;
-  /** How many memories the present pass, or one that failed and is tried again, has seen for this model; undefined while there is none. */
+  /** Number of memories that the current or failed sweep has checked for this model; undefined without a sweep. */
   lookedAt(space: Space): number | undefined;
 }
 
@@ -37,7 +37,7 @@ export function createSweeps(parts: EmbedderParts, signal: AbortSignal): Sweeps 
     }
     progress.clear();
     await lines.refresh();
-    // What was written while it filled, and was missed, is missed no longer.
+    // Sweep again, to find memories that were written during the filling and missed.
     if (filling !== undefined && lines.filling() === undefined) sweepAt = 0;
   }
 
@@ -64,7 +64,7 @@ function keyOf({ model, dimension }: Space): string {
   return `${dimension} ${model}`;
 }
 
-/** Goes through all memories for one model. Another process that does so already is left alone. */
+/** Sweeps all memories for one model. Does nothing if another process already does so. */
 async function sweep(parts: EmbedderParts, line: Line, { progress, signal }: SweepRun): Promise<void> {
   const { models, memories } = parts;
   const isFilling = line.state === 'filling';
@@ -77,7 +77,7 @@ async function sweep(parts: EmbedderParts, line: Line, { progress, signal }: Swe
       return;
     }
     const ids = page.stale.map(({ memoryId }) => memoryId);
-    // What needs no vector is passed at once; a page of the others may take minutes.
+    // Memories that need no vector count at once; a page of the others may take minutes.
     const passed = page.lookedAt - ids.length;
     const renewed = (count: number): unknown => progress.set(keyOf(line.space), lookedAt + passed + count);
     renewed(0);
@@ -91,12 +91,12 @@ async function sweep(parts: EmbedderParts, line: Line, { progress, signal }: Swe
 
 interface Renewal {
   readonly ids: readonly string[];
-  /** So many of them are done. */
+  /** Reports finished memories. */
   readonly renewed: (count: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** False when it was told to stop, or another process took over. */
+/** False if it was stopped, or another process took over. */
 async function renewUnderLease(
   parts: EmbedderParts,
   line: Line,
@@ -105,7 +105,7 @@ async function renewUnderLease(
   const size = parts.settings.batchSize * parts.settings.concurrency;
   for (let at = 0; at < ids.length; at += size) {
     if (signal.aborted || !(await parts.models.lease(line.space, LEASE_MS))) return false;
-    // They are read again: the writes' own loop may have been there in the meantime.
+    // They are read again, because the other loop may have embedded them in the meantime.
     await renewIds(parts, line, ids.slice(at, at + size));
     renewed(Math.min(at + size, ids.length));
   }
@@ -117,7 +117,7 @@ async function dropRetired(
   signal: AbortSignal,
 ): Promise<void> {
   for (const model of lines.retired()) {
-    // Other processes look every two seconds; until they have, they search these.
+    // Other processes check every two seconds, and search these vectors until then.
     if (model.ageMs < settings.keepRetiredSeconds * 1_000) continue;
     while (!signal.aborted && (await vectors.removeSome(model, PAGE)));
     if (!signal.aborted) await models.forget(model);

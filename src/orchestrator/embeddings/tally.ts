@@ -8,12 +8,12 @@ export interface Counts {
   readonly lastError: string | undefined;
 }
 
-/** What embedding did since the start. */
+/** Statistics of embedding since the start. */
 export interface Tally {
   embedded(count: number, durationMs: number): void;
-  /** Texts that the model does not take. */
+  /** Counts texts that the model refuses. */
   refused(count: number): void;
-  /** The message never holds a text. */
+  /** The message never contains a text. */
   failed(message: string): void;
   worked(): void;
   query(answered: boolean): void;

@@ -1,10 +1,10 @@
-/** Ids of memories that were written and may need a vector, the oldest first, each once. */
+/** Ids of written memories that may need a vector, oldest first, without duplicates. */
 export interface WaitingIds {
-  /** False when there was no room: only a look at the tables finds what was left out. */
+  /** False if the queue is full. Only a sweep of the tables finds the dropped ids. */
   add(memoryIds: readonly string[]): boolean;
   take(count: number): string[];
   readonly length: number;
-  /** How long the oldest has waited. */
+  /** Milliseconds that the oldest id has waited. */
   oldestMs(): number;
 }
 

@@ -6,38 +6,38 @@ import type { EncryptionKey } from './keys.ts';
 import type { Place } from './sealed-content.ts';
 
 /*
- * What the database can search without being able to read. Every word stands as a keyed pseudonym in its place of the text, so that
- * words, phrases and "not" work as on clear text; every pair of the metadata as a mark. Whoever has the database but not the key
- * sees how often pseudonyms occur and which rows share them, which tells something about common words, and no more.
+ * An index that the database can search without the key. A keyed pseudonym replaces every word at its place in the text, so words, phrases
+ * and "not" work as on clear text. A mark replaces every pair of the metadata. An attacker with the database but without the key sees how
+ * often pseudonyms occur and which rows share them. That reveals something about common words, but no more.
  */
 
 const WORD = String.raw`[\p{L}\p{N}\p{M}_]+`;
 const WORDS = new RegExp(WORD, 'gu');
-// A quote, a minus in front of a word or a phrase, a word; what is left over separates words.
+// A quote, a minus before a word or phrase, or a word; all other characters separate words.
 const QUERY_PART = new RegExp(String.raw`"|(?<=^|\s)-(?=[\p{L}\p{N}"])|${WORD}`, 'gu');
-// As in clear: a tsvector holds at most 1 MiB. Its column takes as many characters of pseudonyms.
+// Same limit as for clear text, because a tsvector has at most 1 MiB.
 const INDEXED_CHARACTERS = 100_000;
 const KEPT_WORDS = 50_000;
 
 const LETTERS = 26;
 const LETTER_A = 97;
-// Eight characters, 2^41 pseudonyms: two of a million words share one with a chance of one in four.
+// Eight characters give 2^41 pseudonyms. The chance that two of a million words share one is one in four.
 const DIGITS = 7;
 const RADIX = 36;
 
 export interface BlindIndex {
-  /** Pseudonyms of the words, in their order. */
+  /** Pseudonyms of the words, in order. */
   words(text: string): string;
-  /** A search in websearch syntax, with pseudonyms for its words. */
+  /** A search in websearch syntax, with pseudonyms instead of words. */
   query(text: string): string;
   /** One mark for each member of an object's JSON text. */
   marks(metadata: string): string[];
-  /** The same for contents that are equal as JSON, in the same row only. */
+  /** A digest that is the same for contents that are equal as JSON, within one row. */
   equality(place: Place, content: string): string;
 }
 
 export function createBlindIndex(key: EncryptionKey): BlindIndex {
-  // Text has few different words, and an HMAC takes 3 µs.
+  // Texts repeat words, and an HMAC takes 3 µs.
   const known = new LRUCache<string, string>({ max: KEPT_WORDS });
 
   function pseudonym(word: string): string {

@@ -9,10 +9,10 @@ export interface Matching {
 
 type Bind = (value: unknown) => string;
 
-/** Which rows a keyword search finds: words, "phrases", or, -not; clear and sealed rows alike. */
+/** The condition of a keyword search (words, "phrases", or, -not) on clear and sealed rows. */
 export function matching(vault: Vault, search: string, bind: Bind): Matching {
   const queryOf = (text: string): string => `websearch_to_tsquery('simple', ${bind(text)})`;
-  // 32 maps the rank to 0..1. As a query of its own: otherwise a kept plan reads the text anew for every row, 5 µs each.
+  // 32 maps the rank to 0..1. It is a subquery, because otherwise a prepared plan parses the text for every row, 5 µs each.
   const rankOf = (query: string): string => `ts_rank(m.search, (select ${query}), 32)`;
   const clear = queryOf(search);
   const sealed = vault
@@ -30,7 +30,7 @@ export function matching(vault: Vault, search: string, bind: Bind): Matching {
   };
 }
 
-/** The condition that sealed rows hold all pairs of the metadata; false where nothing is sealed. */
+/** The condition that sealed rows have all pairs of the metadata; false if nothing is sealed. */
 export function markedWith(vault: Vault, metadata: string, bind: Bind): string {
   const conditions = vault
     .marks(metadata)

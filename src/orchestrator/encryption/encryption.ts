@@ -10,10 +10,10 @@ import type { EncryptionSettings } from './settings.ts';
 import { CLEAR, createVault, type Vault } from './vault.ts';
 import { type VaultDatabase, withVault } from './vault-session.ts';
 
-/** The database as the actions see it: contents go in sealed and come out opened, as soon as there is a key. */
+/** The database for the actions. If a key is configured, contents are encrypted on write and decrypted on read. */
 export interface Encryption extends Part {
   readonly database: VaultDatabase;
-  /** For texts that are kept outside of the database, each under a key; undefined where nothing is sealed. */
+  /** Encrypts texts that are stored outside the database; undefined if nothing is sealed. */
   readonly cover: Cover | undefined;
 }
 
@@ -22,7 +22,7 @@ export interface EncryptionParts {
   readonly log: Logger;
 }
 
-/** Reads the keys when it starts; the database must be there. @throws Error when a key is missing that contents are sealed with */
+/** Reads the keys at the start, which needs the database. @throws Error if the key of sealed contents is missing */
 export function createEncryption(
   settings: EncryptionSettings,
   { database, log }: EncryptionParts,
@@ -84,12 +84,12 @@ async function keysOf({ keys, keysFile }: EncryptionSettings): Promise<Encryptio
     throw new Error('set either encryption.keys or encryption.keysFile, not both');
   if (keysFile === undefined) return parseEncryptionKeys(keys ?? '');
   const found = parseEncryptionKeys(await readFile(keysFile, 'utf8'));
-  // An empty file is a mistake, not a wish to store in clear.
+  // An empty file is a mistake, not a request to store in clear.
   if (found.length === 0) throw new Error(`encryption.keysFile ${keysFile} contains no key`);
   return found;
 }
 
-// One index entry for each key there is, however many rows: a plain distinct would read all of them.
+// Reads one index entry per key. A plain distinct would read all rows.
 const SEALED_WITH = `
 with recursive used (key) as (
   (select content_key from memory_entries where content_key is not null order by content_key limit 1)

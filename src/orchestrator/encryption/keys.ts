@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 
-/** One key of the installation, and what is derived from it: no derived key tells another. */
+/** One key of the installation, with independent derived keys. */
 export interface EncryptionKey {
   readonly id: string;
   readonly content: Buffer;
@@ -14,7 +14,7 @@ const LINE = /^([A-Za-z0-9._-]{1,32}):([A-Za-z0-9+/]{43}=)$/;
 /**
  * Reads `id:base64` of 32 bytes, one key a line or separated by commas; what follows `#` is a comment. The first seals, the others
  * only open.
- * @throws Error naming the line, never quoting it
+ * @throws Error with the number of the line, without its text
  */
 export function parseEncryptionKeys(text: string): EncryptionKey[] {
   const lines = text.split(/[\n,]/).map((line) => line.replace(/#.*$/, '').trim());

@@ -10,7 +10,7 @@ export interface ResealSettings {
   readonly onError: (error: unknown) => void;
 }
 
-/** Seals the rows that follow a cursor; undefined where none does. */
+/** Seals the rows after a cursor; undefined at the end. */
 type Step = (database: VaultDatabase, keyId: string, cursor: string) => Promise<string | undefined>;
 
 interface ContentRow {
@@ -33,7 +33,7 @@ const NEXT_CONTENTS = `
 select m.memory_id, m.session_id, ${CONTENT} as content, m.version, m.content_key as old_key from memory_entries m
 where m.memory_id > $1 and m.content_key is distinct from $2 order by m.memory_id limit ${ROWS_AT_A_TIME}`;
 
-// A row that was changed meanwhile was sealed with the newest key by whoever changed it.
+// A row that was changed in the meantime is already sealed with the newest key.
 const REPLACE_CONTENTS = `
 update memory_entries m set content = i.content, content_text = null, content_key = i.content_key
 from json_to_recordset($1::json) as i (memory_id text, session_id text, content jsonb, content_key text, version int, old_key text)
@@ -50,8 +50,8 @@ from json_to_recordset($1::json) as i (session_id text, text text, key text, upd
 where s.session_id = i.session_id and s.updated_at = i.updated_at and s.summary is not null`;
 
 /**
- * Goes once through all memories and sessions and seals with the newest key what is in clear or sealed with an older one. When it is
- * through, an older key can be taken away; PostgreSQL's own dead rows, logs and backups still hold what was.
+ * Processes all memories and sessions once, and seals clear contents, and contents of older keys, with the newest key. Afterwards older keys
+ * can be removed. PostgreSQL's dead rows, logs and backups still contain the old data.
  */
 export function createReseal(database: VaultDatabase, settings: ResealSettings): Part {
   const { keyId, rowsPerSecond, onError } = settings;

@@ -2,32 +2,32 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { StorageError } from '../../domain/errors.ts';
 import type { EncryptionKey } from './keys.ts';
 
-/** Where a content belongs. It is sealed to that place: moved to another row it does not open. */
+/** The row of a content. The content is bound to it, and cannot be decrypted in another row. */
 export interface Place {
   readonly memory_id: string;
   readonly session_id: string;
 }
 
-/** The ciphertext of a row `m`; null where its content is in clear. */
+/** The ciphertext of a row `m`; null if its content is in clear. */
 export const SEALED_CONTENT = `case when m.content_key is not null then m.content ->> '$sealed' end`;
 
 /**
- * The content of a row `m` as text: JSON as it was sent when it is in clear, otherwise the ciphertext, which begins with
- * {@link SEALED}. A text that says something else than the column content is of somebody who changed that behind our back.
+ * The content of a row `m` as text: the JSON as sent if it is in clear, otherwise the ciphertext, which starts with {@link SEALED}. If the
+ * text differs from the column content, another program has changed that column.
  */
 export const CONTENT = `case when m.content_key is not null then m.content ->> '$sealed'
     when m.content_text::jsonb = m.content then m.content_text else m.content::text end`;
 
-/** The summary of a session `s`: a clear one, and beside it the ciphertext of a sealed one, which the vault puts in its place. */
+/** The summary of a session `s`, and the ciphertext of a sealed one, which the vault decrypts. */
 export const SUMMARY = `case when s.summary_key is null then s.summary end as summary,
   case when s.summary_key is not null then s.summary end as sealed_summary`;
 
-/** Where the summary of a session belongs. */
+/** The place of a session's summary. */
 export function summaryPlace(sessionId: string): Place {
   return { memory_id: 'summary', session_id: sessionId };
 }
 
-/** No JSON object begins like this. */
+/** Prefix of a ciphertext; no JSON object starts like this. */
 export const SEALED = 'sealed:';
 
 const IV_BYTES = 12;
@@ -41,7 +41,7 @@ export function sealText({ id, content: key }: EncryptionKey, place: Place, text
   return `${SEALED}${id}:${Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64')}`;
 }
 
-/** @throws StorageError where the key is missing, or the text was altered or belongs to another row */
+/** @throws StorageError if the key is missing, or the text was altered or belongs to another row */
 export function openText(keys: ReadonlyMap<string, EncryptionKey>, place: Place, sealed: string): string {
   const end = sealed.indexOf(':', SEALED.length);
   const id = sealed.slice(SEALED.length, end);

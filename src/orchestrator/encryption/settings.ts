@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 
 const text = Type.Optional(Type.String({ minLength: 1 }));
 
-/** Whether contents are sealed before they reach the database. Without a key they are in clear. */
+/** Keys to encrypt contents before they are stored. Without a key they are stored in clear. */
 export const EncryptionSettings = Type.Object(
   {
     keys: text,

@@ -1,15 +1,15 @@
 import { isJsonObject, parseTolerantly } from '../../domain/json.ts';
 import { SEALED_CONTENT } from './sealed-content.ts';
 
-/** What {@link textColumns} selects, after the vault opened it. */
+/** A row of {@link textColumns}, decrypted by the vault. */
 export interface TextRow {
-  /** Null where the content has no text, or is sealed. */
+  /** Null if the content has no text, or is sealed. */
   readonly text: string | null;
-  /** Null where it is in clear: then nothing but the text is read. */
+  /** Null if the content is in clear, because then only the text is read. */
   readonly content: string | null;
 }
 
-/** The text of a row `m` and what it takes to open it: for readers that want no more of a content. @param maxCharacters of a text */
+/** The text of a row `m`, for readers that need no other part of a content. @param maxCharacters limit of a text */
 export function textColumns(maxCharacters: number): string {
   return `case when m.content_key is null then left(m.text_content, ${maxCharacters}) end as text,
     ${SEALED_CONTENT} as content, m.memory_id, m.session_id`;

@@ -2,7 +2,7 @@ import type { Database, Session } from '../../storage/database.ts';
 import { SEALED, summaryPlace } from './sealed-content.ts';
 import type { Vault } from './vault.ts';
 
-/** A session whose rows come out opened, and which says how contents go in. */
+/** A session that decrypts its rows, with the vault to encrypt contents. */
 export interface VaultSession extends Session {
   readonly vault: Vault;
 }
@@ -13,8 +13,8 @@ export interface VaultDatabase extends Database, VaultSession {
 }
 
 /**
- * Opens every sealed `content` and summary on its way out, here and nowhere else, so that no reader can forget it. A row that carries
- * one carries its memory_id and session_id too.
+ * Decrypts every sealed `content` and summary of a result. It is the only place that does, so that no reader can forget it. A row with one
+ * must also have its memory_id and session_id.
  */
 export function withVault(database: Database, vault: Vault): VaultDatabase {
   return {

@@ -5,48 +5,48 @@ import type { EncryptionKey } from './keys.ts';
 import { exactTextOf } from '../wire/exact-text.ts';
 import { openText, type Place, sealText } from './sealed-content.ts';
 
-/** A content as its row holds it. */
+/** A content as stored in its row. */
 export interface StoredContent {
   readonly content: Json;
-  /** The text of a clear content that jsonb would not give back as it is. */
+  /** The text of a clear content that jsonb would not return unchanged. */
   readonly content_text: string | null;
-  /** Null: in clear. */
+  /** Null: stored in clear. */
   readonly content_key: string | null;
-  /** By any of these a stored row is known to hold the same content. */
+  /** A stored row with any of these hashes has the same content. */
   readonly content_hashes: readonly string[];
 }
 
-/** A text as its row holds it. */
+/** A text as stored in its row. */
 export interface StoredText {
   readonly text: string | null;
-  /** Null: in clear. */
+  /** Null: stored in clear. */
   readonly key: string | null;
 }
 
-/** What a search or a metadata filter asks of the rows that one key sealed. */
+/** A search or metadata filter for the rows of one key. */
 export interface BlindQuery<T> {
   readonly keyId: string;
   readonly query: T;
 }
 
-/** Seals contents on their way into the database and opens them on their way out. */
+/** Encrypts contents for the database, and decrypts them. */
 export interface Vault {
   readonly isSealing: boolean;
-  /** @param content JSON text that the database could store as it is */
+  /** @param content JSON text that the database could store unchanged */
   seal(place: Place, content: string): StoredContent;
-  /** The same for a text that nobody searches, such as a session's summary. */
+  /** The same for a text that is not searched, such as a session's summary. */
   sealText(place: Place, text: string | undefined): StoredText;
   /** @throws StorageError */
   open(place: Place, sealed: string): string;
-  /** A keyword search over sealed rows, for each key there may be rows of. */
+  /** A keyword search over sealed rows, one query per key. */
   queries(search: string): readonly BlindQuery<string>[];
-  /** A metadata filter over sealed rows; all marks must be there. */
+  /** A metadata filter over sealed rows; all marks must be present. */
   marks(metadata: string): readonly BlindQuery<readonly string[]>[];
-  /** A short hash that tells equal texts, keyed where contents are sealed: nobody who sees it can try texts. */
+  /** A short hash to recognise equal texts. It is keyed if contents are sealed, so that texts cannot be guessed from it. */
   fingerprint(text: string): Buffer;
 }
 
-/** Keeps contents in clear. Sealed ones, of an earlier configuration, it does not open. */
+/** Stores contents in clear. It cannot decrypt contents that were sealed under an earlier configuration. */
 export const CLEAR: Vault = {
   isSealing: false,
   seal: (_place, content) => ({
@@ -67,7 +67,7 @@ interface Indexed {
   readonly index: BlindIndex;
 }
 
-/** The first key seals; all of them open and search. */
+/** The first key encrypts; all keys decrypt and search. */
 export function createVault(keys: readonly EncryptionKey[]): Vault {
   const [newest] = keys;
   if (newest === undefined) return CLEAR;
@@ -101,7 +101,7 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
   };
 }
 
-/** What of a content can be found without opening it. The agent's name stays in clear, as tags and types do. */
+/** The searchable form of a content. The agent's name stays in clear, like tags and types. */
 function searchableOf(content: string, index: BlindIndex): object {
   const parsed = parseTolerantly(content);
   if (!isJsonObject(parsed)) return {};

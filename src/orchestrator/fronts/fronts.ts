@@ -22,7 +22,7 @@ export interface FrontsParts {
   readonly log: Logger;
 }
 
-/** All ways in, as one: they stop taking in at the same time, and nothing they took in is left unanswered. */
+/** All fronts as one part. They stop accepting requests at the same time, and answer every accepted request. */
 export function createFronts(parts: FrontsParts): Part {
   const { settings, service, access, health, metrics, version, log } = parts;
   const { host, port, httpPort, allowedHosts } = settings.listen;

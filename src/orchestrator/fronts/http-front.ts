@@ -22,34 +22,34 @@ export interface HttpFrontSettings {
   readonly port: number;
   readonly health: Health;
   readonly version: string;
-  /** Host names by which actions may be asked, where no key is needed. Absent where one is. */
+  /** Allowed host names of requests if keys are off; absent if keys are required. */
   readonly names?: ReadonlySet<string> | undefined;
   /** Metrics as Prometheus text. */
   readonly metrics: () => Promise<string>;
-  /** Whether a page may be shown to whom. @throws OperationError */
+  /** Checks access to a page. @throws OperationError */
   readonly admit: (sender: Sender) => Promise<void>;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
-/** A request that takes longer to arrive is given up: nobody may hold a connection, and what it has sent, for ever. */
+/** A request that takes longer to arrive is dropped, so that its connection and its bytes are freed. */
 const ARRIVAL_MS = 30_000;
-/** A connection on which nothing moves is given up. Longer than any request may take, and than fastify keeps an idle one. */
+/** A silent connection is closed after this time. Longer than any request, and than fastify's timeout of idle connections. */
 const SILENCE_MS = 90_000;
-/** How long the front goes on answering when it stops: what was sent to it already is read, and each reply ends its connection. */
+/** How long the front still answers during a stop. Requests that were already sent are read, and each reply closes its connection. */
 const LAST_REQUESTS_MS = 200;
-/** What a connection gets to take its last reply, when the front stops. */
+/** Time for a connection to receive its last reply during a stop. */
 const LAST_REPLY_MS = 1_000;
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The same actions over HTTP: POST /v1/<action> with the same message, and the health of the process. */
 export function createHttpFront(service: Service, settings: HttpFrontSettings): Front {
   const server: FastifyInstance = fastify({
-    // One more than a message may have, so that ours and not fastify's error answers the message that is too long.
+    // Larger than the limit of a message, so that our error answers a message that is too long, and not fastify's.
     bodyLimit: 2 * LIMITS.messageBytes,
     requestTimeout: ARRIVAL_MS,
     connectionTimeout: SILENCE_MS,
     forceCloseConnections: 'idle',
-    // What still arrives on an open connection is answered, not turned away in words that are not ours.
+    // Requests that still arrive on an open connection are answered instead of refused by fastify.
     return503OnClosing: false,
     frameworkErrors: refuseBy,
   });
@@ -85,7 +85,7 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
       if (server.server.listening) await sleep(LAST_REQUESTS_MS);
       const closed = server.close();
       await service.drained();
-      // Whoever is still sending has asked nothing yet, and could go on for long.
+      // A client that is still sending has no complete request yet, and could continue for long.
       const patience = setTimeout(() => server.server.closeAllConnections(), LAST_REPLY_MS);
       await closed;
       clearTimeout(patience);
@@ -93,7 +93,7 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
   };
 }
 
-/** What is there beside the actions. */
+/** Adds the routes that are not actions. */
 function servePages(server: FastifyInstance, { version, metrics, health, admit }: HttpFrontSettings): void {
   const openApi = encodeJson(openApiOf(version));
   const preHandler = async (
@@ -124,7 +124,7 @@ function servePages(server: FastifyInstance, { version, metrics, health, admit }
   });
 }
 
-/** From the call of what it returns, every reply ends its connection. */
+/** After the returned function is called, every reply closes its connection. */
 function farewellOf(server: FastifyInstance): () => void {
   let isEnding = false;
   server.addHook('onSend', async (_request, reply) => {
@@ -135,7 +135,7 @@ function farewellOf(server: FastifyInstance): () => void {
   };
 }
 
-/** What the server refuses before it is a message of ours. */
+/** Answers requests that fastify refuses in the format of our errors. */
 function refuseInOurWords(server: FastifyInstance): void {
   server.setNotFoundHandler((request, reply) =>
     refuse(reply, 404, refusal(`Not found: use POST /v1/<action>, got ${request.method}`)),

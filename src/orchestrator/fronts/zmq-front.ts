@@ -6,25 +6,25 @@ import type { Service } from '../service.ts';
 export interface ZmqFrontSettings {
   readonly host: string;
   readonly port: number;
-  /** Called for every reply that its agent did not stay for. */
+  /** Called for every reply that could not be delivered because the agent has disconnected. */
   readonly onLostReply: (error: unknown) => void;
-  /** Without it everything travels in clear, and everybody may connect. */
+  /** Without it the connection is not encrypted, and every client can connect. */
   readonly curve?: Curve | undefined;
 }
 
-/** The front for agents' ZeroMQ sockets: REQ, or DEALER with an empty frame in front of the message. */
+/** The front for agents' ZeroMQ sockets: REQ, or DEALER with an empty frame before the message. */
 export interface Front {
   start(): Promise<void>;
-  /** Takes in nothing new, answers what it took, and closes. */
+  /** Stops accepting requests, answers the accepted ones, and closes. */
   stop(): Promise<void>;
 }
 
-// What one peer may have waiting for it before replies to it are lost.
+// Number of replies that can wait for one peer before further replies to it are lost.
 const HIGH_WATER_MARK = 10_000;
 const LINGER_MS = 1_000;
-// A message over the limit is answered. One that could fill the memory is not even received: it ends its connection.
+// A message over the limit gets an error. A message that could fill the memory is not received; it closes its connection.
 const MOST_RECEIVED_BYTES = 2 * LIMITS.messageBytes;
-// Of a peer that sends the beginning of a message and no more, libzmq hears no answer to its heartbeat: its connection ends.
+// A peer that stops in the middle of a message does not answer heartbeats, so libzmq closes its connection.
 const HEARTBEAT_MS = 10_000;
 const HEARTBEAT_PATIENCE_MS = 30_000;
 
@@ -80,7 +80,7 @@ function createSocket(curve: Curve | undefined): Router {
     heartbeatInterval: HEARTBEAT_MS,
     heartbeatTimeout: HEARTBEAT_PATIENCE_MS,
     mandatory: true,
-    // Without sendTimeout a reply to an agent that has left waits for ever (zeromq 6.8); with it, send() rejects at once and we count a lost reply.
+    // Without sendTimeout a reply to a disconnected agent waits forever (zeromq 6.8). With it, send() rejects at once and we count a lost reply.
     sendTimeout: 0,
     linger: LINGER_MS,
     sendHighWaterMark: HIGH_WATER_MARK,
@@ -88,12 +88,12 @@ function createSocket(curve: Curve | undefined): Router {
   });
 }
 
-/** A client may put frames of its own, such as a correlation, in front of the empty one; all of them go back. */
+/** A client may add own frames, such as a correlation id, before the empty frame. All of them are sent back. */
 function unpack(frames: Buffer[]): { envelope: Buffer[]; message: Buffer } {
   const delimiter = frames.findIndex((frame, index) => index > 0 && frame.length === 0);
   const envelope = frames.slice(0, Math.max(delimiter, 0) + 1);
   const body = frames.slice(envelope.length);
-  // Anything but one frame behind the delimiter is not a message. The empty text is refused as such, in words.
+  // A message has exactly one frame after the delimiter. Anything else is treated as an empty text, which gets an error.
   const [message] = delimiter > 0 && body.length === 1 ? body : [];
   return { envelope, message: message ?? Buffer.alloc(0) };
 }

@@ -8,7 +8,7 @@ import { namedRefusal, refusedAt, RefusedOperation, refusedValue } from './refus
 import { parseRequest, type Request } from '../wire/request.ts';
 import { isWrite, retried, type Way, type WriteAction, writeFenced } from './write.ts';
 
-/** Several writes in one transaction, in order, each answered. When one is refused nothing is applied and the error names it. */
+/** Several writes in one transaction, in order, each with an answer. If one is refused, nothing is applied and the error names it. */
 export async function batchWrite(call: Call<'batch_write'>): Promise<object> {
   const { database } = call.parts;
   return named(async () => {
@@ -49,7 +49,7 @@ async function writeAll(
       return attempt('together');
     })
     .catch((error: unknown) => {
-      // One of many values in one statement: written one by one, the operation that brings it is known.
+      // A value of the statement is refused. Writing the operations one by one finds the operation with that value.
       if (refusedValue(error) === undefined) throw error;
       return attempt('singly');
     });
@@ -57,7 +57,7 @@ async function writeAll(
 
 const parsed = new WeakMap<Request, readonly Request<WriteAction>[]>();
 
-/** The operations of a batch, each a request of its own. Parsed once, whoever asks. @throws ValidationError that names the operation */
+/** The operations of a batch as requests. Parsed once per batch. @throws ValidationError with the index of the operation */
 export function operationsOf(request: Request<'batch_write'>): readonly Request<WriteAction>[] {
   const known = parsed.get(request);
   if (known !== undefined) return known;

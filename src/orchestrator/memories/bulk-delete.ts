@@ -5,13 +5,13 @@ import { conditionOf, FILTERS, Parameters, VISIBLE } from './filter.ts';
 import type { Request } from '../wire/request.ts';
 import { parseOptionalTime } from '../wire/times.ts';
 
-// The original client puts `metadata` of its own beside the filter.
+// The original client sends its own `metadata` next to the filter.
 const MISPLACED = ['filters', ...FILTERS.filter((name) => name !== 'metadata')];
 
 /**
- * Deletes what the filter selects in one session, without a filter everything; with `filter.user_id` and no session, in all
- * sessions of that user. The rows stay as tombstones. Behind a lane's fence an unknown session is an empty one: the fence must
- * rise all the same, or what was sent before and comes late would make what is deleted here. @throws NotFoundError
+ * Deletes the selected memories of one session, or all of them without a filter. With `filter.user_id` and without a session it covers all
+ * sessions of that user. The rows stay as tombstones. In a fenced write an unknown session counts as empty, because the fence must still
+ * rise. Otherwise a late earlier write could create the deleted memories again. @throws NotFoundError
  */
 export async function bulkDelete(session: Session, request: Request<'bulk_delete'>): Promise<object> {
   const { payload, raw, sessionId, lane } = request;
@@ -43,7 +43,7 @@ export async function bulkDelete(session: Session, request: Request<'bulk_delete
   return { deleted_count: row?.deleted ?? 0, filter_applied: new Json(raw['filter'] ?? '{}') };
 }
 
-/** A condition beside the filter instead of in it would narrow nothing, and the whole session would go. */
+/** A condition outside the filter would have no effect, and the whole session would be deleted. */
 function refuseMisplaced(payload: object): void {
   const field = MISPLACED.find((name) => Object.hasOwn(payload, name));
   if (field !== undefined)

@@ -10,8 +10,8 @@ import type { Request } from '../wire/request.ts';
 import { parseOptionalTime } from '../wire/times.ts';
 
 /*
- * Changes any number of memories, each once, in one statement, which also finds out why one of them was not changed: `other_version`
- * is null where the reader sees no such memory.
+ * Changes any number of memories, each once, in one statement. The statement also returns why one was not changed: `other_version` is null
+ * if the memory is not visible.
  */
 const FOUND = `m.memory_id = i.memory_id and m.session_id = i.session_id and ${VISIBLE}
     and (i.if_version is null or m.version = i.if_version)`;
@@ -33,7 +33,7 @@ interface Statements {
 }
 
 const NO_LOCKING: Locking = { held: '', among: '' };
-// In one order for all, whatever the plan: batches that change the same memories wait for each other and do not deadlock.
+// Locks rows in one order, whatever the plan, so that batches on the same memories wait for each other and do not deadlock.
 const LOCKING: Locking = {
   held: `held as (
   select m.memory_id from memory_entries m join input i on m.memory_id = i.memory_id order by m.memory_id for update of m
@@ -64,7 +64,7 @@ with input as (
 ) ${OUTCOME}`,
 );
 
-// The row stays as the memory's tombstone, with the place of its delete in the lane, until it is purged.
+// The row stays as a tombstone, with the lane's generation and sequence of the delete, until it is purged.
 const DELETE = inBothWays(
   ({ held, among }) => `
 with input as (
@@ -89,7 +89,7 @@ interface ChangedRow {
 }
 
 /**
- * Keys that are left out keep their value; content and tags replace; a null ttl or expires_at removes the expiry.
+ * Omitted members keep their values; content and tags are replaced; a null ttl or expires_at removes the expiry.
  * The memories' ids must differ from each other. @throws RefusedOperation
  */
 export async function updateMemories(

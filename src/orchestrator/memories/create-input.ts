@@ -7,16 +7,16 @@ import type { Request } from '../wire/request.ts';
 import { parseOptionalTime, refuseTtlBeyondYears } from '../wire/times.ts';
 import { storableJson, type StoredJson } from '../wire/unstorable-text.ts';
 
-/** The memories to create, as the rows that a statement reads from its first parameter. */
+/** The memories to create, as rows of the statement's first parameter. */
 export const INPUT = `select * from json_to_recordset($1::json) as input (
     index int, memory_id text, session_id text, memory_type text, content jsonb, content_text text, content_key text, content_hashes text[], escaped boolean, tags text[], priority int,
     position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
     create_session boolean, user_id text)`;
 
-/** A memory as its row will hold it. */
+/** A memory in the form of its row. */
 export type CreateInput = ReturnType<typeof inputOf>;
 
-/** @throws RefusedOperation that names the request */
+/** @throws RefusedOperation with the index of the request */
 export function inputsOf(requests: readonly Request<'create'>[], vault: Vault): CreateInput[] {
   return requests.map((request, index) => {
     try {
@@ -39,7 +39,7 @@ function inputOf(request: Request<'create'>, index: number, vault: Vault) {
     ...vault.seal(place, json.text),
     memory_type: payload.memory_type,
     escaped,
-    // A tag is there or not, as in the document's table.
+    // Duplicate tags are removed, as in the table of the schema document.
     tags: payload.tags && [...new Set(payload.tags)],
     priority: payload.priority,
     position: payload.position,
@@ -53,7 +53,7 @@ function inputOf(request: Request<'create'>, index: number, vault: Vault) {
   };
 }
 
-/** The content of a memory as it is stored. @throws ValidationError */
+/** The content of a memory in its stored form. @throws ValidationError */
 export function contentOf(request: Request<'create'> | Request<'update'>): StoredJson {
   const { payload, raw, suspicious } = request;
   const text = raw['content'] ?? '{}';

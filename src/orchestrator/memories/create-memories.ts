@@ -7,15 +7,15 @@ import type { WriteKey } from './idempotency.ts';
 import { RefusedOperation } from './refused-operation.ts';
 import type { Request } from '../wire/request.ts';
 
-// A late repetition finds its memory and must not start a session's next life.
+// A late repetition finds its memory, and must not restart an ended session.
 const IS_NEW = `e.memory_id is null
     or i.lane_key is not null and e.session_id = i.session_id and (not e.is_active or e.expires_at <= now())`;
 
 /*
- * Creates any number of memories, of any sessions, in one statement. All that can refuse one of them is decided by the same
- * statement, from the same snapshot; a row that a concurrent transaction made in between is reported as `raced` and tried again.
- * A create that passed its lane's fence is newer than any delete before it, so it may bring back a memory that was deleted;
- * one without a lane may be an old repetition and never does.
+ * Creates any number of memories, of any sessions, in one statement. The same statement decides all refusals from one snapshot. If a
+ * concurrent transaction created the same row, the memory is reported as `raced` and the statement is repeated. A create that passed its
+ * lane's fence is newer than any earlier delete, so it may restore a deleted memory. A create without a lane may be an old repetition,
+ * so it never does.
  */
 const createdOf = (most: number): string => `
 with input as (
@@ -61,11 +61,12 @@ from input i
   left join memory_entries e on e.memory_id = i.memory_id
   left join sessions s on s.session_id = i.session_id
 )`;
-// The limit cuts nothing: it tells the planner how few there are, or it reads all memories to join them. Rounded up, for few texts.
+// The limit removes no rows. It tells the planner how few there are, because otherwise it reads all memories for the join. It is rounded up
+// to keep the number of statements small.
 const CREATE_UP_TO: readonly (readonly [most: number, sql: string])[] = [1, 10, 50, 100, 400, 500].map(
   (most) => [most, prepared(createSql(most))],
 );
-// The answer that a repetition gets, spelled as the first one is. A key that is there already fails the whole statement.
+// The answer for a repetition, in the same spelling as the first one. An existing key fails the whole statement.
 const CREATE_KEPT = prepared(`${createdOf(1)}, kept as (
   insert into idempotency_keys (key, answer)
   select $2::bytea, json_build_object('memory_id', memory_id,
@@ -87,7 +88,7 @@ export function createMemories(session: Session, requests: readonly Request<'cre
   return createAll(session, requests);
 }
 
-/** Creates one memory and keeps the answer under a key, in one statement. @throws StorageError when the key is known */
+/** Creates one memory and stores the answer under a key, in one statement. @throws StorageError if the key exists */
 export async function createMemory(
   session: Session,
   request: Request<'create'>,

@@ -1,10 +1,10 @@
 import { ValidationError } from '../../domain/errors.ts';
 
-// What has no position is stored behind all that have one: one more than a safe integer.
+// Memories without a position are stored after all others, with one more than the largest safe integer.
 const GREATEST_NUMBER = 2 ** 53;
 
 type Key = readonly (string | number)[];
-/** What a key is made of, part by part. */
+/** The types of the parts of a key. */
 type Parts<K extends Key> = { readonly [I in keyof K]: K[I] extends string ? 'string' : 'number' };
 
 /** Where a page ended, opaque to callers: the sort key of its last row. */
@@ -12,7 +12,7 @@ export function encodeCursor(key: Key): string {
   return Buffer.from(JSON.stringify(key)).toString('base64url');
 }
 
-/** @throws ValidationError for anything that {@link encodeCursor} did not make of such parts */
+/** @throws ValidationError for a text that is not from {@link encodeCursor} with these parts */
 export function decodeCursor<K extends Key>(cursor: string, parts: Parts<K>): K {
   const key = parsed(cursor);
   if (!Array.isArray(key) || key.length !== parts.length || !key.every((part, at) => isPart(part, parts[at])))
@@ -20,7 +20,7 @@ export function decodeCursor<K extends Key>(cursor: string, parts: Parts<K>): K 
   return key as unknown as K;
 }
 
-/** The cursor is none that the orchestrator gave. */
+/** The error for a cursor that is not from the orchestrator. */
 export function notOurs(): ValidationError {
   return new ValidationError('invalid cursor: use next_cursor of the page before', { details: { field: 'cursor' } });
 }

@@ -7,33 +7,33 @@ import { digestedRows, fingerprintsOf, type Fingerprint } from './fingerprint.ts
 import type { Request } from '../wire/request.ts';
 import { restoredJson } from '../wire/unstorable-text.ts';
 
-// A page is asked for by rows and paid for in bytes: the next one is sized by what the last one weighed.
+// A page is limited by rows, but its cost is in bytes, so the size of the last page determines the rows of the next one.
 const PAGE_BYTES = 4 * 1024 * 1024;
 const FIRST_ROWS = 64;
 const MOST_ROWS = 2_000;
 const DIGEST_BYTES = 16;
 const MODULUS = 2n ** 128n;
 
-/** What two sides must agree on to hold the same memories. */
+/** The number and digest of memories. They are equal if two sides have the same memories. */
 interface Digest {
   readonly count: number;
   /** 32 hexadecimal digits. */
   readonly digest: string;
 }
 
-/** Takes in one item after the other. */
+/** Digests items one after the other. */
 interface Accumulator {
   add(text: string): void;
   digest(): string;
 }
 
 /**
- * Count and digest of the memories of a session, or of each of `session_ids`: of every memory the canonical JSON of the named members
- * of its content, those that it lacks left out, without members of these that `without` names. The sum modulo 2^128 of the first halves of their SHA-256, whatever their order; with
- * `ordered` the first half of the SHA-256 over all of them, each on a line, in the order of positions. With `with_tags` a blank and the
- * JSON list of the memory's tags, in the order of their code units, follow its text. Computed from the rows of one snapshot, some
- * megabytes at a time. An unknown session has no memories. With `known_fingerprints` every session has its fingerprint beside its digest,
- * and one that still has the known one is not digested.
+ * Count and digest of the memories of a session, or of each of `session_ids`. The text of a memory is the canonical JSON of the given
+ * members of its content. Missing members, and members inside them that `without` lists, are omitted. With `with_tags` a blank and the JSON
+ * list of the memory's tags follow, in the order of their code units. The digest is the sum modulo 2^128 of the first halves of the texts'
+ * SHA-256, independent of their order. With `ordered` it is the first half of the SHA-256 over all texts, each on a line, in the order of
+ * positions. It is computed from the rows of one snapshot, some megabytes at a time. An unknown session has no memories. With
+ * `known_fingerprints` every session also has its fingerprint, and a session whose fingerprint is unchanged is not digested.
  */
 export async function digest(database: Database, request: Request<'digest'>): Promise<object> {
   const { payload, sessionId } = request;
@@ -64,7 +64,7 @@ function resultsIn(digests: ReadonlyMap<string, SessionDigest>): Map<string, Dig
   return new Map([...digests].map(([id, one]) => [id, one.result()]));
 }
 
-/** Of one session. */
+/** The digest of one session. */
 class SessionDigest {
   readonly #accumulator: Accumulator;
   #count = 0;
@@ -95,7 +95,7 @@ interface DigestRow {
 
 type Payload = Request<'digest'>['payload'];
 
-/** The sessions' rows in one sweep: a statement for each of them costs more than reading and hashing what it holds. */
+/** Reads the rows of all sessions together, because one statement per session costs more than reading and hashing its rows. */
 async function digestsOf(
   session: Session,
   payload: Payload,
@@ -120,7 +120,7 @@ function textOf({ content, escaped, tags }: DigestRow, payload: Payload): string
   return payload.with_tags === true ? `${text} ${spelledTags(tags)}` : text;
 }
 
-/** A session's memories carry a few lists of tags over and over: parsed for each of them they cost as much as all else. */
+/** A cache of parsed tags. A session's memories repeat a few lists of tags, and parsing each would cost as much as everything else. */
 const SPELLED_KEPT = 1_000;
 const spelled = new Map<string, string>();
 

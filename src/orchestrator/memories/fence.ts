@@ -2,10 +2,10 @@ import { prepared } from '../../storage/sessions/prepared.ts';
 import type { Session } from '../../storage/database.ts';
 import type { Lane } from '../wire/payloads.ts';
 
-/** The last write of a lane that took effect. */
+/** The position of a lane: its last write that took effect. */
 export interface Place {
   readonly generation: number;
-  /** -1 while a copy has raised the generation and not said yet which sequence it stands for. */
+  /** -1 while a copy has raised the generation but not yet set its sequence. */
   readonly sequence: number;
 }
 
@@ -15,19 +15,19 @@ export type Verdict = 'applied' | 'superseded' | 'already_applied';
 
 export interface Judgement {
   readonly verdict: Verdict;
-  /** Where the lane stands afterwards. */
+  /** The position of the lane afterwards. */
   readonly place: Place;
 }
 
 /**
- * What the fence says to a write, given where its lane stands. This, and not retries or keys, is what makes late, repeated and
- * overtaken deliveries harmless.
+ * The fence's verdict on a write, given the position of its lane. This check, and not retries or keys, makes late, repeated and overtaken
+ * deliveries harmless.
  */
 export function judge(stored: Place | undefined, { generation, sequence }: Lane): Judgement {
   if (stored === undefined || generation > stored.generation)
     return { verdict: 'applied', place: { generation, sequence: sequence ?? UNDER_COPY } };
   if (generation < stored.generation) return { verdict: 'superseded', place: stored };
-  // What a copy sends before its last batch has no effect once that one has come: a late repetition would bring back what was deleted since.
+  // After the last batch of a copy its earlier batches have no effect, because a late repetition would restore items deleted since.
   if (sequence === undefined)
     return { verdict: stored.sequence === UNDER_COPY ? 'applied' : 'already_applied', place: stored };
   if (sequence <= stored.sequence) return { verdict: 'already_applied', place: stored };
@@ -35,8 +35,8 @@ export function judge(stored: Place | undefined, { generation, sequence }: Lane)
 }
 
 /**
- * Judges writes in their order, each by what the ones before it left behind. Neighbours with the same lane, generation and
- * sequence are one group under one judgement: what one legacy write became.
+ * Judges writes in order, each after the effects of the previous ones. Adjacent writes with the same lane, generation and sequence form one
+ * group with one verdict, because they come from one legacy write.
  */
 export function judgeInOrder(lanes: readonly (Lane | undefined)[], places: Map<string, Place>): Verdict[] {
   let group: Lane | undefined;
@@ -63,14 +63,14 @@ interface LaneRow extends Place {
   readonly key: string;
 }
 
-// A lane that nobody has written to yet: the row exists to be locked, and every generation is higher.
+// The generation of a new lane. Its row exists only for the lock, and every generation is higher.
 const NEVER = -1;
 
 const LOCK = prepared(
   'select key, generation, sequence from memory_lanes where key = any($1::text[]) order by key for update',
 );
 
-/** Locks lanes until the transaction ends, in the order of their keys, so that two senders never wait for each other. */
+/** Locks lanes until the end of the transaction, in the order of their keys, so that two senders never deadlock. */
 export async function lockLanes(session: Session, keys: readonly string[]): Promise<Map<string, Place>> {
   const known = await session.query<LaneRow>(LOCK, [keys]);
   const found = new Set(known.map(({ key }) => key));
@@ -92,7 +92,7 @@ update memory_lanes l set generation = p.generation, sequence = p.sequence
 from unnest($1::text[], $2::bigint[], $3::bigint[]) as p (key, generation, sequence)
 where l.key = p.key and (l.generation, l.sequence) is distinct from (p.generation, p.sequence)`);
 
-/** Writes down where the lanes stand now. */
+/** Stores the new positions of the lanes. */
 export async function storePlaces(session: Session, places: ReadonlyMap<string, Place>): Promise<void> {
   await session.query(STORE, [
     [...places.keys()],
@@ -102,8 +102,8 @@ export async function storePlaces(session: Session, places: ReadonlyMap<string, 
 }
 
 /**
- * Moves lanes to where they are to stand: keys, generations, first and last sequence are four arrays from the numbered parameter on.
- * Gives the keys of those that stood lower than the first.
+ * Moves lanes to their new positions. Keys, generations, first and last sequences are four array parameters, starting at the given number.
+ * Returns the keys of the lanes whose position was below the first sequence.
  */
 export const passing = (parameter: number): string => `
 insert into memory_lanes as l (key, generation, sequence)
@@ -117,13 +117,13 @@ const PASS = prepared(passing(1));
 
 export interface Passed {
   readonly verdicts: readonly Verdict[];
-  /** Where the lanes stand that let a write not pass. */
+  /** The positions of the lanes that refused a write. */
   readonly standing: ReadonlyMap<string, Place>;
 }
 
 /**
- * Locks the lanes, judges, and writes down where they stand, in one statement: what nearly every delivery needs.
- * Undefined, with nothing done, where a lane comes more than once or without a sequence.
+ * Locks the lanes, judges the writes, and stores the positions, in one statement. Nearly every delivery uses it. Returns undefined and does
+ * nothing if a lane occurs more than once, or without a sequence.
  */
 export async function passAll(
   session: Session,
@@ -135,7 +135,7 @@ export async function passAll(
   if (first.some((sequence, index) => sequence !== last[index])) return undefined;
   const passed = await session.query<{ key: string }>(PASS, passage);
   const through = new Set(passed.map(({ key }) => key));
-  // A row whose condition failed is locked all the same: it can be read at leisure why.
+  // A row whose condition failed is locked as well, so the reason can be read afterwards.
   const places = through.size === keys.length ? new Map<string, Place>() : await lockLanes(session, keys);
   const verdicts = lanes.map((lane) => {
     if (lane === undefined || through.has(lane.key)) return 'applied';
@@ -147,7 +147,7 @@ export async function passAll(
 /** The parameters of {@link passing}. */
 export type Passage = readonly [keys: string[], generations: number[], first: number[], last: number[]];
 
-/** Undefined where a lane's writes have no sequence, another generation, or are not in sequence. */
+/** Undefined if a lane's writes have no sequence, different generations, or are not in sequence. */
 export function passageOf(lanes: readonly (Lane | undefined)[]): Passage | undefined {
   const passages = new Map<string, { generation: number; first: number; last: number }>();
   for (const { key, generation, sequence } of groupsOf(lanes)) {
@@ -166,7 +166,7 @@ export function passageOf(lanes: readonly (Lane | undefined)[]): Passage | undef
   ];
 }
 
-/** Each write once: neighbours of one lane, generation and sequence are one. */
+/** Each legacy write once: adjacent operations with the same lane, generation and sequence count as one. */
 function groupsOf(lanes: readonly (Lane | undefined)[]): Lane[] {
   return lanes.filter((lane, index): lane is Lane => {
     const before = lanes[index - 1];

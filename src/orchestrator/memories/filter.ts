@@ -6,7 +6,7 @@ import type { Vault } from '../encryption/vault.ts';
 import type { PayloadOf } from '../wire/payloads.ts';
 import { parseTime } from '../wire/times.ts';
 
-/** The values of one statement, numbered as they are used. */
+/** The parameters of one statement, numbered in order of use. */
 export class Parameters {
   readonly values: unknown[] = [];
 
@@ -16,14 +16,14 @@ export class Parameters {
   }
 }
 
-/** A memory that readers see. */
+/** The condition of a visible memory. */
 export const VISIBLE = 'm.is_active and (m.expires_at is null or m.expires_at > now())';
 
 export type Filter = NonNullable<PayloadOf<'bulk_delete'>['filter']>;
 type Condition<K extends keyof Filter> = (value: NonNullable<Filter[K]>, bind: Bind) => string;
 type Bind = (value: unknown) => string;
 
-// One row per field of a filter. All that are given must hold; `tags` asks for every one of them.
+// One entry per field of a filter. All given conditions must be true; `tags` requires every tag.
 const CONDITIONS: { readonly [K in Exclude<keyof Filter, 'metadata'>]-?: Condition<K> } = {
   memory_type: (type, bind) => `m.memory_type = ${bind(type)}`,
   memory_types: (types, bind) => `m.memory_type = any(${bind(types)}::text[])`,
@@ -40,24 +40,24 @@ const CONDITIONS: { readonly [K in Exclude<keyof Filter, 'metadata'>]-?: Conditi
   tags: (tags, bind) => `m.tags @> ${bind(tags)}::text[]`,
   user_id: (user, bind) => `m.session_id in (select session_id from sessions where user_id = ${bind(user)})`,
   position_below: (position, bind) => `m.position < ${bind(position)}`,
-  // What is in no lane's order lies above every position.
+  // Memories without a position are above every position.
   position_above: (position, bind) =>
     `m.position > ${bind(position)} and m.position < ${bind(2 ** 53)}::bigint`,
 };
 
-/** Every field that a filter may have. */
+/** All fields of a filter. */
 export const FILTERS = ['metadata', ...Object.keys(CONDITIONS)] as readonly (keyof Filter)[];
 
-/** What a filter narrows to. `rawFilter` is its JSON text: metadata is compared as it was spelled, digit for digit. */
+/** A filter with its session. `rawFilter` is its JSON text, because metadata is compared exactly as spelled. */
 export interface Selection {
   readonly sessionId: string;
   readonly filter: Filter;
   readonly rawFilter?: string | undefined;
-  /** Finds by their metadata what is sealed. */
+  /** Needed to find sealed contents by their metadata. */
   readonly vault: Vault;
 }
 
-/** The condition on `memory_entries m` that a selection stands for, without visibility. @throws ValidationError */
+/** The condition of a selection on `memory_entries m`, without visibility. @throws ValidationError */
 export function conditionOf(selection: Selection, parameters: Parameters): string {
   const { sessionId, filter, rawFilter, vault } = selection;
   const bind: Bind = (value) => parameters.bind(value);
@@ -71,7 +71,7 @@ export function conditionOf(selection: Selection, parameters: Parameters): strin
   return conditions.join(' and ');
 }
 
-/** Marks the statement of a selection that many share, one without a filter but the user, to be planned once. */
+/** Marks the statement of a common selection (no filter except the user) as prepared. */
 export function planned(sql: string, selection: Selection): string {
   return isCommon(selection) ? prepared(sql) : sql;
 }

@@ -2,7 +2,7 @@ import type { Session } from '../../storage/database.ts';
 import type { Request } from '../wire/request.ts';
 import { Parameters, VISIBLE } from './filter.ts';
 
-/** What a session holds, in the order of positions, as the database has it. */
+/** A fingerprint of a session's memories in the order of positions. */
 export interface Fingerprint {
   readonly count: number;
   /** 32 hexadecimal digits. */
@@ -16,9 +16,9 @@ interface FingerprintRow extends Fingerprint {
 const OF_NOTHING: Fingerprint = { count: 0, fingerprint: '0'.repeat(32) };
 
 /**
- * PostgreSQL generates content_hash from whatever a statement puts into the content, so that nobody's change leaves it as it was.
- * Beside it count the tags, whether the content is escaped, and the spelling that it was sent with. Hashes of one length stand before
- * all else, and a list of tags says itself where it ends: two lists of memories never make the same bytes.
+ * PostgreSQL generates content_hash from the content, so every change by any program changes it. The tags, the escape mark and the original
+ * spelling count as well. The hash of fixed length comes first, and a list of tags marks its own end, so two different lists of memories
+ * never give the same bytes.
  */
 const HASHED = `
 string_agg(m.content_hash, ''::bytea order by m.position, m.memory_id)
@@ -27,8 +27,8 @@ string_agg(m.content_hash, ''::bytea order by m.position, m.memory_id)
      E'\\n' order by m.position, m.memory_id), 'UTF8')`;
 
 /**
- * Fingerprints of the memories that a digest would go over: the same as before where nothing of them has changed, by whomever, and
- * another one otherwise. A few bytes of every row are read, and none of them leaves the database.
+ * Fingerprints of the memories of a digest. A fingerprint changes if and only if the memories change, whichever program changes them. It reads
+ * a few bytes of every row, and none of them leaves the database.
  */
 export async function fingerprintsOf(
   session: Session,
@@ -52,7 +52,7 @@ export async function fingerprintsOf(
 export interface DigestedSessions {
   readonly sessions: readonly string[];
   readonly types: readonly string[] | undefined;
-  /** Memories with one of these are left out. */
+  /** Memories with one of these tags are excluded. */
   readonly tags: readonly string[] | undefined;
 }
 

@@ -6,16 +6,16 @@ import { prepared } from '../../storage/sessions/prepared.ts';
 import type { Call } from '../call.ts';
 
 /*
- * A write that carries a request_id gets its first answer again for 24 hours. The answer is stored with the write, in one
- * transaction, under a key that is a hash of who wrote what where: another body under the same id is another key, so a new write,
- * since the original clients draw short and repeated ids. The write is tried first and its repetition found out by the key's
- * uniqueness, or by the refusal of what cannot be done twice: repetitions are rare, and a first write costs no look-up.
+ * A repeated write with the same request_id gets its first answer again for 24 hours. The answer is stored in the transaction of the write,
+ * under a hash of caller, session and payload. A different body with the same id is a new write, because the original clients generate short
+ * and repeated ids. The write is tried first. A repetition is detected by the unique key, or by the refusal of a write that cannot be done
+ * twice. Repetitions are rare, so a first write needs no lookup.
  */
 
-/** SHA-256 over caller, session, action, request_id and the members of the payload, however these are ordered and spaced. */
+/** SHA-256 over caller, session, action, request_id and the members of the payload, independent of their order and white space. */
 export type WriteKey = Buffer;
 
-/** The key of a write that names itself. A fenced write has none: its fence is exact. */
+/** The key of a write with a request_id. A fenced write has none, because its fence is exact. */
 export function keyOf({ request, caller }: Call): WriteKey | undefined {
   const { sessionId, action, requestId, lane, raw } = request;
   if (requestId === undefined || lane !== undefined) return undefined;
@@ -27,12 +27,12 @@ export function keyOf({ request, caller }: Call): WriteKey | undefined {
 
 const KEEP = prepared('insert into idempotency_keys (key, answer) values ($1, $2)');
 
-/** Stores the answer of a write in the write's own transaction. @throws StorageError when it is a repetition */
+/** Stores the answer of a write in the write's own transaction. @throws StorageError if it is a repetition */
 export async function keepAnswer(session: Session, key: WriteKey, answer: object): Promise<void> {
   await session.query(KEEP, [key, encodeJson(answer)]);
 }
 
-/** Runs a write that stores its answer; when it turns out to be a repetition, gives the first answer. */
+/** Runs a write that stores its answer. For a repetition it returns the first answer. */
 export async function once(database: Database, key: WriteKey, write: () => Promise<object>): Promise<object> {
   try {
     return await write();

@@ -10,9 +10,9 @@ import type { Request } from '../wire/request.ts';
 import { type Behind, NO_LANE, singleCreate, type Statement } from './single-create.ts';
 
 /*
- * What nearly every write is: memories that are new, in sessions that are open, behind lanes that stand lower. One statement does it
- * all, so one round trip and no transaction around it. It takes effect as a whole or, with `CFNEW`, not at all. A memory that is there
- * violates its key: to look for each before it is inserted, as `on conflict` does, costs more than the few statements that fail.
+ * The common case of writes: new memories in open sessions, behind lanes with a lower position. One statement does all of it, in one round
+ * trip and without an explicit transaction. It takes effect as a whole or, with `CFNEW`, not at all. An existing memory violates its key.
+ * Checking each memory before the insert, as `on conflict` does, costs more than the few statements that fail.
  */
 const insertedInto = (
   place: string,
@@ -25,15 +25,15 @@ const insertedInto = (
   order by i.index
   returning memory_id, created_at`;
 const INTO_OPEN = insertedInto('join sessions s on s.session_id = i.session_id and s.ended_at is null');
-// Or into one that the statement itself opens, since there was none.
+// Or into a session that the statement itself creates.
 const OPENED = `opened as (
     insert into sessions (session_id, user_id)
     select distinct on (session_id) session_id, user_id from input where create_session order by session_id, index
     on conflict do nothing returning session_id)`;
-// A join, for an `exists` beside an `or` reads all sessions there are.
+// A join, because an `exists` next to an `or` reads all sessions.
 const INTO_OPENED = `${OPENED}, created as (${insertedInto(`left join sessions s on s.session_id = i.session_id and s.ended_at is null
     where s.session_id is not null or i.create_session and i.session_id in (select session_id from opened)`)})`;
-// One row, whatever was created, so that it is always asked whether that is all.
+// Always one row, so that the check always runs.
 const ANSWER = `all_created((select count(*) from created), count(*)),
     json_agg(to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') order by i.index) as times
   from input i left join created c using (memory_id)`;
@@ -60,17 +60,18 @@ function bothWays(sqlOf: (created: string, most: number) => string): BothWays {
 
 type Sized = readonly (readonly [most: number, sql: string])[];
 
-// The limit cuts nothing: it tells the planner how few there are, or it reads all sessions to join them. Rounded up, for few plans.
+// The limit removes no rows. It tells the planner how few there are, because otherwise it reads all sessions for the join. It is rounded up
+// to keep the number of plans small.
 function sized(sqlOf: (most: number) => string): Sized {
   return [10, 50, 500].map((most) => [most, prepared(sqlOf(most))]);
 }
 
-// A batch is at most 500 operations.
+// A batch has at most 500 operations.
 function sqlFor(count: number, sizes: Sized): string {
   return sizes.find(([most]) => count <= most)?.[1] ?? '';
 }
 
-/** Undefined, with nothing done, where anything stands against one of them. @throws RefusedOperation, StorageError */
+/** Returns undefined and does nothing if any of the memories conflicts. @throws RefusedOperation, StorageError */
 export async function createPlainly(
   session: Session,
   requests: readonly Request[],
@@ -85,20 +86,20 @@ export async function createPlainly(
     for (const { vector } of requests) vector?.kept();
     return results;
   } catch (error) {
-    // Whoever knows the key of a kept answer has the answer.
+    // A write whose key has a stored answer is a repetition.
     const isKeyKnown = key !== undefined && sqlstateOf(error) === ALREADY_THERE;
     if (isNotPlain(error) && !isKeyKnown) return undefined;
     throw error;
   }
 }
 
-/** Behind fences that they have passed. @throws StorageError that {@link isNotPlain}, RefusedOperation */
+/** For writes that have passed their fences. @throws StorageError for which {@link isNotPlain} is true, RefusedOperation */
 export async function createNew(session: Session, requests: readonly Request<'create'>[]): Promise<object[]> {
   const inputs = inputsOf(requests, session.vault);
   return created(session, inputs, manyOf(inputs, NO_LANE));
 }
 
-/** Whether a statement failed for what it met or brought, so that a slower one may tell why, or succeed. */
+/** Whether a statement failed because of existing rows or its values, so that a slower statement can find the reason, or succeed. */
 export function isNotPlain(error: unknown): boolean {
   const sqlstate = sqlstateOf(error);
   return sqlstate === NOT_PLAIN || sqlstate === ALREADY_THERE || refusedValue(error) !== undefined;
@@ -121,7 +122,7 @@ function areCreates(requests: readonly Request[]): requests is readonly Request<
   return requests.every(({ action }) => action === 'create');
 }
 
-/** Undefined where a lane does not say where it is to stand. */
+/** Undefined if a lane has no sequence. */
 function passageFor(requests: readonly Request[]): Behind['passage'] | undefined {
   const lanes = requests.map(({ lane }) => lane);
   return lanes.every((lane) => lane === undefined) ? NO_LANE : passageOf(lanes);

@@ -18,15 +18,15 @@ export interface MemoryRow {
   readonly [column: string]: unknown;
 }
 
-/** A memory as every reader gets it: its content as the text that was sent, digit for digit. */
+/** A memory in the form of an answer. Its content is exactly the text that was sent. */
 export function renderMemory({ content, escaped, ...columns }: MemoryRow): object {
   return { ...columns, content: restoredJson(content, escaped) };
 }
 
-/** The bytes of all contents of `page`, which is materialized: they are made text once. */
+/** The size of all contents of `page`. It is materialized, so contents are converted to text once. */
 export const PAGE_BYTES = 'select coalesce(sum(octet_length(content)), 0) as page_bytes from page';
 
-/** An answer whose contents would not fit into memory is refused: its caller pages by numbers, and would miss what is left out. */
+/** Refuses an answer that is too large. It is not shortened, because the caller pages by offsets and would miss the rest. */
 export function requireFitting(row: { readonly page_bytes: number } | undefined): void {
   if (row === undefined || row.page_bytes <= LIMITS.pageBytes) return;
   throw new ValidationError(
@@ -55,7 +55,7 @@ type Present<T> = { readonly [K in keyof T]-?: NonNullable<T[K]> };
 
 const DEFAULT_SORT: Present<Sort> = { field: 'created_at', order: 'desc' };
 
-// Ties go by position, then id, in the same direction. Null sorts as the greatest position, as which it is stored.
+// Equal values are ordered by position, then id, in the same direction. Null is stored as the greatest position.
 function orderBy({ field, order }: Present<Sort>, row: 'm' | 'page'): string {
   const ties = field === 'position' ? '' : `, ${row}.position ${order}`;
   return `${row}.${field} ${order}${ties}, ${row}.memory_id ${order}`;
@@ -83,7 +83,7 @@ function planOf({ payload }: Request<'batch_read'>): BatchPlan {
 }
 
 interface BatchRow extends MemoryRow {
-  /** Null in the one row that only carries the totals, when the page is empty. */
+  /** Null in the row that has only the totals, if the page is empty. */
   readonly memory_id: string | null;
   readonly total: number | null;
   readonly missing: string[] | null;
@@ -137,7 +137,7 @@ function batchStatement(request: Request<'batch_read'>, plan: BatchPlan, vault: 
   };
 }
 
-// Unknown to the reader, whatever the filter: never made, deleted, expired, or of another session.
+// Not visible, whatever the filter: never created, deleted, expired, or of another session.
 function missingIds(ids: string, sessionId: string, parameters: Parameters): string {
   const within = sessionId === '' ? '' : `and m.session_id = ${parameters.bind(sessionId)}`;
   return `(select array_agg(id order by place) from unnest(${ids}::text[]) with ordinality wanted (id, place)

@@ -1,10 +1,10 @@
 import { CrossfadeError, StorageError, ValidationError } from '../../domain/errors.ts';
 import { sqlstateOf } from '../../storage/database.ts';
 
-// Data exceptions and program limits: the value can never be stored, however often it is sent.
+// Data exceptions and program limits: the value can never be stored.
 const UNSTORABLE_VALUE = /^(?:22|54)/;
 
-/** One of several operations that are written together was refused: which one, counted from 0, and why. */
+/** One of several operations was refused: its index from 0, and the reason. */
 export class RefusedOperation extends Error {
   readonly index: number;
   readonly refusal: CrossfadeError;
@@ -16,7 +16,7 @@ export class RefusedOperation extends Error {
   }
 }
 
-/** What the caller is told: the refusal, and which operation it was. */
+/** The error for the caller: the refusal with the index of the operation. */
 export function namedRefusal(refused: RefusedOperation): CrossfadeError {
   const { index, refusal } = refused;
   const { code, effect, reason, details } = refusal;
@@ -29,14 +29,14 @@ export function namedRefusal(refused: RefusedOperation): CrossfadeError {
   });
 }
 
-/** Names the operation in what refused it; an outage stays what it is. */
+/** Adds the index of the operation to a refusal; other errors stay unchanged. */
 export function refusedAt(index: number, error: unknown): unknown {
   return error instanceof CrossfadeError && error.effect === 'rejected'
     ? new RefusedOperation(index, error)
     : error;
 }
 
-/** The refusal that a database error stands for when it is a value that the database cannot hold, such as a number of 200,000 digits. */
+/** The refusal for a database error about a value that cannot be stored, such as a number of 200,000 digits. */
 export function refusedValue(error: unknown): ValidationError | undefined {
   const sqlstate = error instanceof StorageError ? sqlstateOf(error) : undefined;
   if (sqlstate === undefined || !UNSTORABLE_VALUE.test(sqlstate)) return undefined;

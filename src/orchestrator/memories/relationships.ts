@@ -8,7 +8,7 @@ import type { Request } from '../wire/request.ts';
 import { parseOptionalTime } from '../wire/times.ts';
 import { restoredJson, storableMember } from '../wire/unstorable-text.ts';
 
-// The target lies in the same session, or in another one of the same user.
+// The target is in the same session, or in another session of the same user.
 const ADD = `
 with source as (
   select m.memory_id, s.user_id from memory_entries m join sessions s using (session_id)
@@ -32,7 +32,7 @@ interface AddedRow {
   readonly created_at: Date | null;
 }
 
-/** Relates two memories; again it gives the first answer, and metadata that is given replaces. @throws NotFoundError */
+/** Creates a relationship. A repetition gets the first answer; given metadata replaces the old. @throws NotFoundError */
 export async function addRelationship(
   session: Session,
   request: Request<'add_relationship'>,
@@ -67,8 +67,8 @@ interface RelatedRow extends MemoryRow {
 }
 
 /**
- * What a memory of the session is related to: the targets of `source_memory_id`, or the sources of `target_memory_id`; with both, the
- * relations between the two, and the target. In the order in which the relations were made. @throws ValidationError without either
+ * The related memories: the targets of `source_memory_id`, or the sources of `target_memory_id`. With both, the relationships between the
+ * two, and the target. In the order of creation. @throws ValidationError without either
  */
 export async function getRelated(session: Session, request: Request<'get_related'>): Promise<object> {
   const { payload } = request;

@@ -1,26 +1,26 @@
 import type { Action } from '../wire/payloads.ts';
 import type { Request } from '../wire/request.ts';
 
-/** Actions that take many memories in one statement, as long as each comes once. */
+/** Actions that can write many different memories in one statement. */
 const BY_MEMORY: ReadonlySet<Action> = new Set<Action>(['create', 'update', 'delete']);
-/** Of different sessions, these do the same in whatever order they come: nothing but their session and their memory is touched. */
+/** For different sessions the order of these actions has no effect, because they change only their session and their memory. */
 const BY_SESSION: ReadonlySet<Action> = new Set<Action>(['create', 'upsert_session']);
 
-/** Operations that one statement writes. */
+/** Operations written by one statement. */
 interface Run {
   readonly action: Action;
   readonly indexes: number[];
-  /** What may come once only. */
+  /** Ids that can occur only once. */
   readonly ids: Set<string>;
 }
 
 /**
- * Operations of one action that can be written together: the memories, or sessions, they name must differ. Those of one session, and
- * those that name one memory, stay in their order; a session's row and its memories, many times over, are two runs.
+ * Groups operations of one action that can be written together, with different memories or sessions. Operations on one session, or on one
+ * memory, keep their order. So many sessions, each with its row and its memories, take only two runs.
  */
 export function runsOf(requests: readonly Request[], indexes: readonly number[]): number[][] {
   const runs: Run[] = [];
-  /** The last run that touched a session or a memory. */
+  /** The last run that changed a session or a memory. */
   const touched = new Map<string, number>();
   let earliest = 0;
   for (const index of indexes) {

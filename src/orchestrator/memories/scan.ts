@@ -8,16 +8,15 @@ import type { Request } from '../wire/request.ts';
 import { renderSession, SESSION_COLUMNS, type SessionRow } from '../sessions/sessions.ts';
 
 /*
- * The pages of a scan belong to one snapshot, which its cursor names: PostgreSQL's own, as it was for the first page. No
- * transaction is held open and nothing is copied, so the database cannot give back what a row held before it was written to again.
- * It can tell, from the transaction that wrote a row, whether that is so:
- * - created after the snapshot: left out;
- * - changed or moved after it: given as it is now, marked `changed_since_snapshot`;
- * - deleted after it: left out, or its tombstone, marked;
- * and the last page says in `consistent` whether any of this happened anywhere in the session. Who needs the whole begins again.
+ * All pages of a scan belong to one snapshot: PostgreSQL's snapshot of the first page, stored in the cursor. No transaction stays open and
+ * nothing is copied, so the old content of a changed row is not available. The transaction that wrote a row shows whether it changed:
+ * - created after the snapshot: omitted;
+ * - changed or moved after it: returned in its current state, marked `changed_since_snapshot`;
+ * - deleted after it: omitted, or returned as a marked tombstone.
+ * The last page reports in `consistent` whether any of this happened in the session. A caller that needs one snapshot then starts again.
  */
 
-/** Where the next page begins. */
+/** The start of the next page. */
 interface Place {
   readonly snapshot: string | null;
   readonly position: number;
@@ -25,19 +24,19 @@ interface Place {
 }
 
 const BEGINNING: Place = { snapshot: null, position: -1, id: '' };
-// Text that is no value of its type: that of the snapshot, the one text here that a type has to read.
+// Invalid text for a type. Here it can only be the snapshot of the cursor.
 const NO_SNAPSHOT = '22P02';
 const SNAPSHOT = /^\d{1,19}:\d{1,19}:(?:\d{1,19}(?:,\d{1,19})*)?$/;
 
-// xmin is the lower half of a transaction's number. Counted on from the oldest transaction of the snapshot it is whole again; a row
-// that far in the future was written before the counter's last turn.
+// xmin is the lower half of a transaction id. The oldest transaction of the snapshot completes it. A row that seems to be far in the future
+// was written before the last wraparound.
 const WRITTEN_SINCE = `(
   select lifted.id < pg_snapshot_xmax(pg_current_snapshot())::text::numeric
     and not pg_visible_in_snapshot(lifted.id::text::xid8, $1::pg_snapshot)
   from (select oldest + mod(m.xmin::text::numeric - mod(oldest, 4294967296) + 4294967296, 4294967296) as id
     from (select pg_snapshot_xmin($1::pg_snapshot)::text::numeric as oldest) snapshot) lifted)`;
 
-// Every copy of a lane reads it so: planning this takes longer than running it.
+// Every copy of a lane uses it, and planning takes longer than execution.
 const PAGE = prepared(`
 with page as materialized (
   select ${MEMORY_COLUMNS}, m.position as stored_position, m.lane_key, ${VISIBLE} as is_active, m.deleted_at,
@@ -60,19 +59,19 @@ order by stored_position, memory_id`);
 const SESSION = prepared(`select ${SESSION_COLUMNS} from sessions s where s.session_id = $1`);
 
 interface ScanRow extends MemoryRow {
-  /** Rows of the page, those included that are left to the next because their contents do not fit into this one. */
+  /** Number of rows found, including those left to the next page because of their size. */
   readonly found: number;
   readonly snapshot: string;
-  /** The snapshot lies in the future: the cursor is of another database, or of this one before it was restored. */
+  /** The snapshot is in the future, so the cursor is from another database, or from before a restore. */
   readonly is_foreign: boolean;
   readonly consistent: boolean;
-  /** Null in the one row of an empty page. */
+  /** Null in the single row of an empty page. */
   readonly memory_id: string | null;
   readonly stored_position: number;
   readonly changed_since_snapshot: boolean;
 }
 
-/** One session completely, in the order of positions, page by page. */
+/** Reads a whole session in the order of positions, page by page. */
 export async function scan(session: Session, request: Request<'scan'>): Promise<object> {
   const { payload, sessionId } = request;
   const limit = payload.limit ?? LIMITS.pageDefault;

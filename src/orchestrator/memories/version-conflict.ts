@@ -1,6 +1,6 @@
 import { ValidationError } from '../../domain/errors.ts';
 
-/** What `if_version` asks for is not there: another version, or nothing at all. */
+/** The error if `if_version` does not match: another version, or no object. */
 export function versionConflict(what: string, details: Readonly<Record<string, unknown>>): ValidationError {
   return new ValidationError(`${what} has another version`, {
     reason: 'version_conflict',

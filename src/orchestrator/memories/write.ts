@@ -38,7 +38,7 @@ export type WriteAction =
   | 'put_agent_state'
   | 'add_relationship';
 
-/** Applies writes of one action, in order. One statement where only one write is given. @throws RefusedOperation */
+/** Applies writes of one action, in order. A single write takes one statement. @throws RefusedOperation */
 type Writer<A extends Action> = (session: Session, requests: readonly Request<A>[]) => Promise<object[]>;
 
 const WRITERS: { readonly [A in WriteAction]: Writer<A> } = {
@@ -59,7 +59,7 @@ export function isWrite(request: Request): request is Request<WriteAction> {
   return Object.hasOwn(WRITERS, request.action);
 }
 
-/** One write. Behind its lane's fence, or where its answer is kept, it runs in a transaction of its own, otherwise it is one statement. */
+/** One write. With a fence or a stored answer it runs in a transaction, otherwise it is one statement. */
 export async function write(call: Call<WriteAction>): Promise<object> {
   const { database } = call.parts;
   const key = keyOf(call);
@@ -78,7 +78,7 @@ async function unwrapped(work: () => Promise<object>): Promise<object> {
 async function writeOne(database: Database, request: Request<WriteAction>): Promise<object> {
   const [created] = (await createPlainly(database, [request])) ?? [];
   if (created !== undefined) return created;
-  // A create that is refused must not leave the session that it opened.
+  // A refused create must not leave the session that it created.
   const isOneStatement = request.lane === undefined && !isCreate(request);
   const [result] = isOneStatement
     ? await thoroughWriterOf(request.action)(database, [request])
@@ -87,7 +87,7 @@ async function writeOne(database: Database, request: Request<WriteAction>): Prom
 }
 
 async function writeKept(database: Database, request: Request<WriteAction>, key: WriteKey): Promise<object> {
-  // What agents do most: its statement keeps the answer itself, so that it stays one.
+  // Creates are the most frequent writes, so their statement also stores the answer.
   if (isCreate(request)) {
     const [created] = (await createPlainly(database, [request], key)) ?? [];
     return created ?? database.transaction((session) => createMemory(session, request, key));
@@ -104,12 +104,12 @@ function isCreate(request: Request): request is Request<'create'> {
 }
 
 /**
- * How writes are written that stand behind fences: as if nothing stood against the memories they create, or else the statement
- * fails; in as few statements as can tell which one is refused and why; or each in one of its own.
+ * How fenced writes are executed: `plainly` assumes no conflicts and otherwise fails; `together` uses few statements and reports which write
+ * is refused and why; `singly` runs one statement per write.
  */
 export type Way = 'plainly' | 'together' | 'singly';
 
-/** Judges writes by the fences of their lanes and applies those that pass, in order. @throws RefusedOperation */
+/** Checks writes against the fences of their lanes, and applies those that pass, in order. @throws RefusedOperation */
 export async function writeFenced(
   session: Session,
   requests: readonly Request<WriteAction>[],
@@ -132,12 +132,12 @@ export async function writeFenced(
 const ANSWERS: Record<Verdict, (place: Place | undefined) => object> = {
   applied: () => ({}),
   already_applied: () => ({ already_applied: true }),
-  // The sender's own record of the lane may be gone: a new generation of it has to be above this one.
+  // The sender may have lost its record of the lane. Its next generation must be above this one.
   superseded: (place) => ({ superseded: true, lane_generation: place?.generation }),
 };
 
 interface Judged extends Passed {
-  /** Where the lanes stand afterwards, as far as it is not written down yet. */
+  /** New positions of the lanes that are not stored yet. */
   readonly places: ReadonlyMap<string, Place>;
 }
 
@@ -197,7 +197,7 @@ function thoroughWriterOf(action: WriteAction): Writer<WriteAction> {
   return WRITERS[action] as Writer<WriteAction>;
 }
 
-/** Does again what the database refused for a reason that passes. */
+/** Repeats work that the database refused for a temporary reason. */
 export function retried<T>(work: () => Promise<T>): Promise<T> {
   return retriedWork(work, (error) => (error instanceof RefusedOperation ? error.refusal : error));
 }

@@ -1,11 +1,11 @@
 import type { HistogramDefinition, MetricDefinition } from '../../telemetry/metric-definitions.ts';
 
-/** What is measured of the orchestrator, in the words of Prometheus. Labels have closed sets of values; never a session or a user. */
+/** The orchestrator's metrics. The values of every label are a closed set, and never a session or a user. */
 
 /** A read by id takes a millisecond; a caller waits 10 s at most by default. */
 const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Rising numbers. Prometheus shows each with `_total` behind its name. */
+/** Counters. Prometheus adds `_total` to each name. */
 export const COUNTERS = {
   requests: {
     name: 'crossfade_orchestrator_requests',
@@ -57,7 +57,7 @@ export const HISTOGRAMS = {
   },
 } as const satisfies Record<string, HistogramDefinition>;
 
-/** Asked for when somebody scrapes. */
+/** Gauges, read at every scrape. */
 export const GAUGES = {
   openRequests: {
     name: 'crossfade_orchestrator_open_requests',

@@ -8,16 +8,16 @@ import { COUNTERS, GAUGES, HISTOGRAMS } from './metric-definitions.ts';
 import type { FinishedRequest, Observer } from './observer.ts';
 
 type Gauge = keyof typeof GAUGES;
-/** A value, or one for each value of the gauge's label. Undefined: not known, and left out. */
+/** A value, or one per label value. Undefined values are omitted. */
 type Reading = number | Readonly<Record<string, number>> | undefined;
 
-/** What is asked for at every scrape. */
+/** The functions that are called at every scrape. */
 export type Gauges = { readonly [K in Exclude<Gauge, 'openRequests' | 'residentMemory'>]: () => Reading };
 
 type Counter = Exclude<keyof typeof COUNTERS, 'requests' | 'statements'>;
 
 export interface Metrics extends Observer {
-  /** One more of what has a counter; `value` is that of its label. */
+  /** Increments a counter; `value` is its label value. */
   count(counter: Counter, value?: string): void;
   statement(durationMs: number, hasFailed: boolean): void;
   /** Prometheus text. */
@@ -26,7 +26,7 @@ export interface Metrics extends Observer {
 }
 
 const MS_PER_SECOND = 1_000;
-/** A caller may write anything there; what no action is called would make a series of its own each. */
+/** Replaces unknown actions, because callers could otherwise create any number of series. */
 const UNKNOWN = 'unknown';
 
 /** OpenTelemetry metrics, recorded by hand. Registers nothing globally and detects no resource. */
@@ -74,7 +74,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   };
 }
 
-/** Counters are plain numbers, read when somebody scrapes: counting costs one addition. */
+/** Counters are plain numbers that a scrape reads, so counting costs one addition. */
 function countersOf(meter: Meter): Readonly<Record<keyof typeof COUNTERS, LabelSeries>> {
   const made = Object.entries<MetricDefinition>(COUNTERS).map(
     ([key, { name, description, unit, labels }]) => {

@@ -7,7 +7,7 @@ import type { TelemetrySettings } from './settings.ts';
 import { createSlowLog } from './slow-statements.ts';
 import { createTraces } from './traces.ts';
 
-/** All that watches the orchestrator, as one. */
+/** Metrics, traces and the slow log as one part. */
 export interface Observability extends Part, Observer {
   readonly metrics: Pick<Metrics, 'count' | 'render'>;
   readonly onStatement: (statement: StatementFacts) => void;

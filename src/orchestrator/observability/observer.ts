@@ -1,9 +1,9 @@
-/** How a request ended: `success`, or the code of the error it was answered with. */
+/** The result of a request: `success`, or the code of its error. */
 export type Outcome = string;
 
-/** What was read of a request that matters to whoever watches. */
+/** The facts about a request for metrics and traces. */
 export interface RequestFacts {
-  /** Undefined where the message could not be read that far. */
+  /** Undefined if the action could not be read. */
   readonly action: string | undefined;
   /** W3C trace context of the caller, as it came. */
   readonly traceparent?: string | undefined;
@@ -16,7 +16,7 @@ export interface FinishedRequest extends RequestFacts {
   readonly endedMs: number;
 }
 
-/** Is told of every request. */
+/** Called for every request. */
 export interface Observer {
   began(): void;
   ended(request: FinishedRequest): void;

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
-/** What operators see of the orchestrator. */
+/** Logs, metrics and traces of the orchestrator. */
 export const TelemetrySettings = Type.Object(
   {
     logLevel: Type.Union(

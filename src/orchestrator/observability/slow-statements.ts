@@ -2,11 +2,11 @@ import type { Logger } from 'pino';
 import type { StatementFacts } from '../database/watched-database.ts';
 
 const SHOWN_CHARACTERS = 1_000;
-// One bad plan in a loop must not fill the disk.
+// Limits the log, so that a repeated slow statement does not fill the disk.
 const MOST_PER_SECOND = 10;
 const SECOND_MS = 1_000;
 
-/** Writes down statements that took long: their text, in which values are placeholders, and nothing of the values. */
+/** Logs slow statements. The text has placeholders instead of values. */
 export function createSlowLog(
   slowQueryMs: number,
   log: Logger,

@@ -21,10 +21,10 @@ export interface Traces extends Part {
 // version-trace id-parent id-flags, as W3C spells it.
 const TRACEPARENT = /^[0-9a-f]{2}-(?<traceId>[0-9a-f]{32})-(?<spanId>[0-9a-f]{16})-(?<flags>[0-9a-f]{2})$/;
 const HEX = 16;
-// The exporter alone would try for ten seconds.
+// The exporter itself would retry for ten seconds.
 const FAREWELL_MS = 2_000;
 
-/** A span for every request whose caller traces it: the caller decides what is sampled. Without an endpoint there are none. */
+/** A span for every request that its caller traces. The caller decides about sampling. Without an endpoint there are no spans. */
 export function createTraces(
   endpoint: string | undefined,
   onError: (message: string) => void,
@@ -33,14 +33,14 @@ export function createTraces(
   let sdk: NodeSDK | undefined;
   return {
     async start() {
-      // Loaded only where it is used: it is half a second of a start.
+      // Loaded on use, because it takes half a second of a start.
       sdk = await startedSdk(endpoint);
     },
     ended(request) {
       if (sdk !== undefined) record(request);
     },
     async stop() {
-      // What is left is exported; a collector that is away must not keep the process from ending.
+      // Exports the remaining spans. An unreachable collector must not delay the end of the process.
       const exported = sdk?.shutdown().catch((error: unknown) => onError(messageOf(error)));
       await Promise.race([exported, sleep(FAREWELL_MS, undefined, { ref: false })]);
       trace.disable();
@@ -57,9 +57,9 @@ async function startedSdk(endpoint: string): Promise<NodeSDK> {
       import('@opentelemetry/resources'),
     ]);
   const url = new URL(endpoint);
-  // A collector's bare address means its usual path, as everywhere in OpenTelemetry.
+  // A collector's address without a path means the usual path, as elsewhere in OpenTelemetry.
   if (url.pathname === '/') url.pathname = '/v1/traces';
-  // Everything is named: what is left out, the SDK takes from the environment or exports to localhost unasked.
+  // Every option is set, because the SDK reads missing ones from the environment, or exports to localhost.
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({ 'service.name': 'crossfade-orchestrator' }),
     spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: url.href }) })],
