@@ -10,19 +10,19 @@ import { LIMITS } from './wire/limits.ts';
 import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './wire/reply.ts';
 import { type Message, parseRequest, readMessage, readSender, type Request } from './wire/request.ts';
 
-/** What a front knows of a message beside its bytes. */
+/** The facts that a front has about a message in addition to its bytes. */
 export interface Origin extends Sender {
-  /** The action in the address of an HTTP request; the message may leave it out. */
+  /** The action in the URL of an HTTP request; the message may omit it. */
   readonly action?: string | undefined;
 }
 
-/** How far a message came, for what is told about it afterwards. */
+/** The processed parts of a message, for the access log and metrics. */
 type Progress = { -readonly [K in 'message' | 'identity' | 'request']: Operation[K] };
 
-/** What both fronts call: bytes in, one reply out, whatever happens. */
+/** Called by both fronts: takes bytes and always returns one reply. */
 export interface Service {
   answer(bytes: Uint8Array, origin?: Origin): Promise<Reply>;
-  /** Resolves when nothing that was taken in is left unanswered. */
+  /** Resolves when every accepted request is answered. */
   drained(): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ const ECHOED_LENGTH = 256;
 export function createService(parts: ServiceParts): Service {
   const open = new Set<Promise<Reply>>();
 
-  // The way of every request: read, identify, check, permit, perform, render.
+  // The steps of every request: read, identify, check, permit, perform, render.
   async function answer(bytes: Uint8Array, origin: Origin): Promise<Reply> {
     const startedMs = performance.now();
     const { access, observer } = parts;
@@ -78,7 +78,7 @@ export function createService(parts: ServiceParts): Service {
   };
 }
 
-/** What says who sent a long message, where a key is needed: it is looked at before the rest is parsed. Undefined for any other message. */
+/** The members that identify the sender of a long message, if keys are required. They are read before the rest is parsed. Otherwise undefined. */
 function senderOf(
   { needsKey }: ServiceParts['access'],
   bytes: Uint8Array,
@@ -88,7 +88,7 @@ function senderOf(
   return addressed(readSender(bytes), action);
 }
 
-/** Permits and performs a request that was checked. */
+/** Permits and performs a validated request. */
 async function carryOut(
   parts: ServiceParts,
   { request, caller }: { readonly request: Request; readonly caller: Identity },
@@ -125,12 +125,12 @@ function echoOf({ members, raw }: Pick<Message, 'members' | 'raw'>): Echo {
   };
 }
 
-/** A refusal is the caller's affair; anything else is ours, and is logged without any content. */
+/** Logs failures, without content. Refusals are not logged, because the caller caused them. */
 function report({ health, log }: ServiceParts, { action }: Echo, thrown: unknown): void {
   const error = wireErrorOf(thrown);
   if (error.effect === 'rejected' || error.code === 'rate_limit_exceeded') return;
   health.failed(error.code, error.message);
-  // That the breaker opened is in the log; how many were refused is in the metrics.
+  // The log has the opening of the breaker, and the metrics have the number of refused requests.
   if (error.reason === BREAKER_OPEN) return;
   const stack = thrown instanceof CrossfadeError || !isJsonObject(thrown) ? undefined : thrown['stack'];
   log.error(

@@ -21,7 +21,7 @@ const ListenSettings = Type.Object(
 );
 
 /**
- * Every setting of the orchestrator, its unit in its name, its default beside it. Each part declares its own section;
+ * Every setting of the orchestrator, with its unit in its name and its default. Each part declares its own section;
  * config/orchestrator.example.yaml explains each key.
  */
 export const SettingsSchema = Type.Object(
@@ -41,7 +41,7 @@ export const SettingsSchema = Type.Object(
 
 export type Settings = Static<typeof SettingsSchema>;
 
-/** Settings that may also come from the environment: where, and under which name. The environment goes before the file. */
+/** Settings that an environment variable can set: its name, and the path of the setting. The environment overrides the file. */
 export const SETTINGS_FROM_ENVIRONMENT: readonly (readonly [name: string, path: string])[] = [
   ['ORCHESTRATOR_HOST', 'listen.host'],
   ['ORCHESTRATOR_PORT', 'listen.port'],
@@ -58,7 +58,7 @@ export const SETTINGS_FROM_ENVIRONMENT: readonly (readonly [name: string, path: 
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'telemetry.otlpEndpoint'],
 ];
 
-/** The defaults that a schema declares, as a tree. What has none is left out. */
+/** The defaults of a schema as a tree. Settings without a default are omitted. */
 export function defaultsOf(schema: object): Record<string, unknown> {
   const { properties } = schema as { readonly properties?: Readonly<Record<string, object>> };
   const entries = Object.entries(properties ?? {}).map(([key, node]) => {

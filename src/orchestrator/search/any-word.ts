@@ -1,7 +1,7 @@
 // A phrase, with the minus before it, or one word.
 const TERM = /-?"[^"]*"|\S+/g;
 
-/** A query in the syntax of web search engines, with "or" between its terms. One that excludes something stays as it is. */
+/** A query in web search syntax, with "or" between its terms. A query with exclusions stays unchanged. */
 export function anyWord(query: string): string {
   const terms = query.match(TERM) ?? [];
   if (terms.some((term) => term.startsWith('-'))) return query;

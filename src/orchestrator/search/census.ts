@@ -3,17 +3,17 @@ import type { Session } from '../../storage/database.ts';
 import { conditionOf, isCommon, Parameters, planned, type Selection, VISIBLE } from '../memories/filter.ts';
 import type { Space } from '../vectors/vector-store.ts';
 
-/** What the filters of a search let through, where that is not too much to count. */
+/** Counts the memories that the filters of a search select, if there are not too many. */
 export interface Census {
-  /** How many have a text, but no vector of its present version. Undefined where there are more memories than are counted. */
+  /** Number of memories with a text but without a vector of its current version. Undefined above the limit. */
   waiting(session: Session, among: { selection: Selection; space: Space }): Promise<number | undefined>;
 }
 
-// Who was found to have too many is not counted again for so long. Should there be fewer meanwhile, the index is asked for no reason.
+// A selection above the limit is not counted again for this time. If it has fewer memories by then, the index is used unnecessarily.
 const CROWDED_MS = 10_000;
 const CROWDS = 10_000;
 
-/** Counts no further than one past the limit, and beyond it nothing else: a search must not cost more for what it says about itself. */
+/** Counts at most one past the limit, so that search metadata does not make a search slower. */
 export function createCensus(limit: number): Census {
   const crowds = new LRUCache<string, true>({ max: CROWDS, ttl: CROWDED_MS });
   return {
@@ -38,7 +38,7 @@ async function counted(
   const parameters = new Parameters();
   const condition = [conditionOf(selection, parameters), VISIBLE].filter((part) => part !== '').join(' and ');
   const ofSpace = `e.embedding_model = ${parameters.bind(space.model)} and e.dimension = ${parameters.bind(space.dimension)}`;
-  // A branch of a case that is not taken is not run.
+  // PostgreSQL does not execute unused branches of a case.
   const [row] = await session.query<{ waiting: number | null }>(
     planned(
       `select case when (select count(*) from (select from memory_entries m where ${condition} limit ${limit + 1}) counted) <= ${limit} then (

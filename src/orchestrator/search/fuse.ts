@@ -1,13 +1,13 @@
-/** The constant of reciprocal rank fusion as its authors measured it: how little the very first ranks stand out. */
+/** The constant of reciprocal rank fusion, as measured by its authors. Higher values reduce the weight of the first ranks. */
 const DAMPING = 60;
 
 export interface Fused {
   readonly memoryId: string;
-  /** 1: the first of both lists. */
+  /** 1 if first in both lists. */
   readonly score: number;
 }
 
-/** Reciprocal rank fusion: only ranks count, since scores of different kinds cannot be compared. Equal scores go by id. */
+/** Reciprocal rank fusion. Only ranks count, because scores of different kinds cannot be compared. Equal scores are ordered by id. */
 export function fuse(rankings: readonly (readonly string[])[]): Fused[] {
   const scores = new Map<string, number>();
   for (const ranking of rankings)

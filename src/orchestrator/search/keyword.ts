@@ -12,7 +12,7 @@ import {
 import { anyWord } from './any-word.ts';
 
 interface FoundRow extends MemoryRow {
-  /** Null in the one row that only carries the total, when nothing was found. */
+  /** Null in the row that has only the total, if nothing was found. */
   readonly memory_id: string | null;
   readonly total: number;
   readonly page_bytes: number;
@@ -25,14 +25,14 @@ export interface KeywordQuery {
   readonly offset: number;
 }
 
-/** Words, "phrases", or, -not over `content.text`, one page of them with their number. */
+/** Searches `content.text` for words, "phrases", or, -not. Returns one page and the total number. */
 export async function searchByKeyword(
   session: VaultSession,
   { query, selection, limit, offset }: KeywordQuery,
 ): Promise<{ results: object[]; total: number }> {
   const parameters = new Parameters();
   const { condition, rank } = found(session, { query, selection }, parameters);
-  // Only the page's contents are fetched. The limit keeps the planner from reading all memories to find them.
+  // Reads only the page's contents. The limit prevents the planner from reading all memories.
   const rows = await session.query<FoundRow>(
     planned(
       `with matches as materialized (
@@ -58,7 +58,7 @@ export async function searchByKeyword(
   return { results, total: rows[0]?.total ?? 0 };
 }
 
-/** The ids of the best matches. Any word will do: a question in whole sentences rarely has all of its words in one memory. */
+/** The ids of the best matches with any of the words, because one memory rarely has all words of a whole question. */
 export async function rankByKeyword(
   session: VaultSession,
   { query, selection, depth }: Pick<KeywordQuery, 'query' | 'selection'> & { readonly depth: number },

@@ -4,21 +4,21 @@ import type { StoreName } from '../vectors/vector-store.ts';
 
 export type SearchType = 'semantic' | 'keyword' | 'hybrid';
 
-/** Why a search was answered by keywords although meaning was asked for. */
+/** Why a keyword search replaced a semantic one. */
 export type FallbackReason = NoMeaningReason | NoVectorReason;
 
-/** How a search by meaning was carried out. */
+/** How a semantic search was executed. */
 export interface MeaningUsed {
   readonly model: string;
   readonly dimension: number;
   readonly store: StoreName;
   /** Every vector was compared. */
   readonly exact: boolean;
-  /** Of the memories that the filters let through, how many have no vector of their present text yet. */
+  /** Number of selected memories without a vector of their current text. */
   readonly waiting: number;
-  /** There were too many to count: `waiting` is of all that this process wrote. */
+  /** There were too many to count, so `waiting` counts the memories that this process wrote. */
   readonly isWaitingEstimated: boolean;
-  /** There are more results than `total_count` says. */
+  /** There are more results than `total_count`. */
   readonly isTotalLowerBound: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface SearchFacts {
   readonly fallback?: FallbackReason;
 }
 
-/** `search_metadata` on the wire: what was really done. */
+/** `search_metadata` of the answer: how the search was executed. */
 export function renderMetadata({
   requested,
   used,

@@ -19,7 +19,7 @@ import { fuse } from './fuse.ts';
 import { rankByKeyword, searchByKeyword } from './keyword.ts';
 import { type FallbackReason, renderMetadata, type SearchFacts, type SearchType } from './search-metadata.ts';
 
-/** A search that was checked: what is wanted. */
+/** A validated search. */
 interface Plan {
   readonly requested: SearchType;
   readonly query: string;
@@ -44,15 +44,15 @@ interface Found {
 }
 
 /**
- * Pages of one fused ranking must be cut from the same two lists. Nearly all end within the first depth; the last one is pgvector's most.
- * Of the first ten of two lists of 1,000, lists of 200 give 88 %, of 100 83 %, of 40 76 % (5,000 memories, words and vectors that have
- * nothing to do with each other: the worst case). On the embedded database a list of 100 takes 2.5 ms, of 200 5 ms, of 1,000 25 ms.
+ * All pages of one fused ranking must come from the same two lists. Nearly all pages end within the first depth; the last depth is pgvector's
+ * limit. Compared with the first ten results of two lists of 1,000, lists of 200 give 88 %, of 100 83 %, of 40 76 % (5,000 memories with
+ * unrelated words and vectors, the worst case). On the embedded database a list of 100 takes 2.5 ms, of 200 5 ms, of 1,000 25 ms.
  */
 export const FUSED_DEPTHS = [100, 1_000] as const;
 
 /**
- * By meaning, by words, or by both. Where meaning cannot be asked for now, the answer is by words and `search_metadata` says why;
- * a keyword score is no similarity, so `min_similarity` is not applied to it.
+ * Semantic, keyword or hybrid search. If semantic search is not available, the answer is a keyword search, with the reason in
+ * `search_metadata`. `min_similarity` does not apply to keyword scores, because they are not similarities.
  */
 export async function search({ parts, request }: Call<'search'>): Promise<object> {
   const { database, meaning } = parts;
@@ -129,7 +129,7 @@ async function findNearest(
   const waiting = await census.waiting(session, { selection, space });
   const end = offset + limit;
   const depth = plan.requested === 'hybrid' ? fusedDepth(end) : end;
-  // Comparing some hundred vectors takes less time than an index that has to look behind filters, and misses nothing.
+  // Comparing a few hundred vectors is faster than an index scan with filters, and misses nothing.
   const exact = plan.wantsExact || waiting !== undefined;
   const nearest = await store.nearest({ space, vector, selection, depth, exact, minSimilarity });
   const total = nearest.total ?? nearest.neighbours.length;
@@ -140,7 +140,7 @@ async function findNearest(
       ...space,
       store: nearest.store,
       exact: nearest.exact,
-      // Where there was too much to count, what this process knows of.
+      // If there were too many to count, the number that this process knows.
       waiting: waiting ?? searchable.waiting(),
       isWaitingEstimated: waiting === undefined,
       isTotalLowerBound: nearest.total === undefined,
@@ -196,7 +196,7 @@ interface HitRow extends MemoryRow {
   readonly page_bytes: number;
 }
 
-/** A memory that vanished since it was found is left out. */
+/** Omits memories that were deleted after they were found. */
 async function readHits(session: VaultSession, hits: readonly Hit[]): Promise<object[]> {
   if (hits.length === 0) return [];
   const rows = await session.query<HitRow>(READ_HITS, [hits.map(({ memoryId }) => memoryId)]);

@@ -14,7 +14,7 @@ const VertexSettings = Type.Object(
   { additionalProperties: false },
 );
 
-/** How memories are searched by meaning. */
+/** Settings of semantic search. */
 export const SearchSettings = Type.Object(
   {
     store: Type.Union([Type.Literal('pgvector'), Type.Literal('in_process'), Type.Literal('vertex')], {

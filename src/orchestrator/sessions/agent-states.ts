@@ -5,7 +5,7 @@ import { parseOptionalTime } from '../wire/times.ts';
 import { restoredJson, storableMember } from '../wire/unstorable-text.ts';
 import { versionConflict } from '../memories/version-conflict.ts';
 
-// A state that has expired begins anew. `known` tells why nothing was put.
+// An expired state starts again at version 1. `known` shows why nothing was stored.
 const PUT = `
 with known as (
   select $2 = '' or exists (select from sessions where session_id = $2) as session
@@ -31,7 +31,7 @@ interface PutRow {
   readonly [column: string]: unknown;
 }
 
-/** The state of an agent in a session, or outside any. It replaces the one before; without ttl or expires_at the expiry stays. */
+/** Stores the state of an agent, in a session or without one. Replaces the previous state; without ttl or expires_at the expiry stays. */
 export async function putAgentState(session: Session, request: Request<'put_agent_state'>): Promise<object> {
   const { payload, sessionId } = request;
   const state = storableMember(request, 'state_data');

@@ -5,7 +5,7 @@ import { parseOptionalTime } from '../wire/times.ts';
 import { restoredJson, storableMember } from '../wire/unstorable-text.ts';
 import { versionConflict } from '../memories/version-conflict.ts';
 
-// A profile that was deleted begins anew; its version goes on, so that an old if_version never fits again.
+// A deleted profile starts again empty. Its version continues, so that an old if_version never matches.
 const PUT = `
 insert into user_profiles as p (user_id, profile_data, profile_data_escaped, preferences, preferences_escaped, updated_at)
 select $1, coalesce($2::jsonb, '{}'), coalesce($3::boolean, false), coalesce($4::jsonb, '{}'), coalesce($5::boolean, false),
@@ -19,7 +19,7 @@ on conflict (user_id) do update set
   where $7::bigint is null or (p.is_active and p.version = $7)
 returning p.user_id, p.created_at, p.updated_at, p.version`;
 
-/** Makes the profile hold what is given; what is left out keeps its value. @throws ValidationError, reason `version_conflict` */
+/** Creates the profile or replaces its given members; omitted members keep their values. @throws ValidationError, reason `version_conflict` */
 export async function putProfile(session: Session, request: Request<'put_profile'>): Promise<object> {
   const { payload } = request;
   const data = storableMember(request, 'profile_data');
@@ -63,7 +63,7 @@ export async function getProfile(session: Session, request: Request<'get_profile
   };
 }
 
-// Nothing of the person stays; that there was a profile is kept until the purge.
+// Removes all data of the person. The empty row stays until the purge.
 const DELETE = `
 update user_profiles set is_active = false, profile_data = '{}', profile_data_escaped = false, preferences = '{}',
   preferences_escaped = false, version = version + 1, updated_at = now()

@@ -11,7 +11,7 @@ import type { Request } from '../wire/request.ts';
 import { parseOptionalTime, parseTime } from '../wire/times.ts';
 import { restoredJson, storableMember } from '../wire/unstorable-text.ts';
 
-// The first answer again for the same user. A session that has ended, or that a memory made for nobody yet, begins (again) with what is given now.
+// For the same user it returns the first answer again. An ended session, or one that a create opened without a user, (re)starts with the given values.
 const CREATE_SESSION = prepared(`
 insert into sessions as s (session_id, user_id, session_type, metadata, escaped, created_at, updated_at)
 values ($1, $2, $3, coalesce($4::jsonb, '{}'), $5, coalesce($6::timestamptz, now()), coalesce($7::timestamptz, $6::timestamptz, now()))
@@ -26,7 +26,7 @@ on conflict (session_id) do update set
   where s.user_id is null or s.user_id = excluded.user_id
 returning s.session_id, s.created_at`);
 
-/** @throws DuplicateError when the session belongs to another user */
+/** @throws DuplicateError if the session belongs to another user */
 export async function createSession(session: Session, request: Request<'create_session'>): Promise<object> {
   const { payload, sessionId } = request;
   const id = sessionId || payload.session_id || `session-${randomUUID()}`;
@@ -60,7 +60,7 @@ interface EndedRow {
   readonly summarized: object | null;
 }
 
-/** Ends a session; again, it answers the first end. @throws NotFoundError */
+/** Ends a session. A repetition returns the first end. @throws NotFoundError */
 export async function endSession(session: Session, request: Request<'end_session'>): Promise<object> {
   const { payload, sessionId, generated } = request;
   const place = summaryPlace(sessionId);
@@ -99,7 +99,7 @@ export function renderSession({ metadata, escaped, ...columns }: SessionRow): ob
   return { ...columns, session_metadata: restoredJson(metadata, escaped) };
 }
 
-/** Sessions by id, page by page; new ones in between do not move the pages. */
+/** Lists sessions by id, page by page. New sessions do not move the pages. */
 export async function listSessions(session: Session, request: Request<'list_sessions'>): Promise<object> {
   const { payload } = request;
   const parameters = new Parameters();
@@ -128,7 +128,7 @@ export async function listSessions(session: Session, request: Request<'list_sess
   };
 }
 
-// A memory does not touch its session's row: writers of one session would wait for each other.
+// A write of a memory does not update its session's row, because writers of one session would wait for each other.
 function changedSince(time: string): string {
   return `(s.updated_at >= ${time} or exists (select from memory_entries m
     where m.session_id = s.session_id and m.updated_at >= ${time}))`;

@@ -7,7 +7,7 @@ import type { Request } from '../wire/request.ts';
 import { parseOptionalTime } from '../wire/times.ts';
 import { storableMember } from '../wire/unstorable-text.ts';
 
-// In the order of their ids, as memories open them: who writes the same ones meanwhile waits, and never in a circle.
+// In the order of ids, as creates do, so that concurrent writers wait for each other without a deadlock.
 const UPSERT_SESSIONS = prepared(`
 with input as materialized (
   select * from json_to_recordset($1::json) as i (session_id text, user_id text, session_type text, metadata jsonb, escaped boolean,
@@ -35,7 +35,7 @@ interface UpsertedRow {
 }
 
 /**
- * Makes each row hold what is given; what is left out keeps its value, and a null ended_at opens the session. The sessions must
+ * Creates sessions or replaces their given members. Omitted members keep their values, and a null ended_at opens the session. The ids must
  * differ from each other. @throws RefusedOperation
  */
 export async function upsertSessions(

@@ -2,12 +2,12 @@ import { UndirectedGraph } from 'graphology';
 import { pagerank } from 'graphology-metrics/centrality/index.js';
 import { sentencesOf, wordsOf } from './sentences.ts';
 
-/** How many sentences are compared with each other: their pairs grow with the square, 200 take about 30 ms. The last ones count. */
+/** Number of compared sentences, the last ones of the texts. The number of pairs grows with the square; 200 sentences take about 30 ms. */
 const SENTENCES_COMPARED = 200;
 
 /**
- * TextRank: the sentences that say most of what all of them are about, in their own order. A sentence is worth what those that
- * resemble it are worth; two resemble each other by the words they share, rare ones more than those that are everywhere.
+ * TextRank: selects the most representative sentences, in their original order. The weight of a sentence is the weight of the sentences similar
+ * to it. Two sentences are similar if they share words, and rare words count more.
  */
 export function extract(texts: readonly string[], count: number): string {
   const sentences = [...new Set(texts.flatMap(sentencesOf))].slice(-SENTENCES_COMPARED);
@@ -49,6 +49,6 @@ function resemblance(
   const [few, many] = a.size < b.size ? [a, b] : [b, a];
   let shared = 0;
   for (const word of few) if (many.has(word)) shared += weights.get(word) ?? 0;
-  // Long sentences share more words by chance.
+  // Normalized, because long sentences share more words by chance.
   return shared / (Math.log(1 + a.size) + Math.log(1 + b.size));
 }

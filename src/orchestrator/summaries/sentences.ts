@@ -1,8 +1,8 @@
-// Segmenters know the boundaries of every script; making one costs a millisecond.
+// A segmenter knows the sentence boundaries of every script. Creating one takes a millisecond.
 const sentenceSegmenter = new Intl.Segmenter(undefined, { granularity: 'sentence' });
 const wordSegmenter = new Intl.Segmenter(undefined, { granularity: 'word' });
 
-/** A sentence is cut here: what has no full stop is no sentence but a table or a log. */
+/** Longest sentence. A longer text without a full stop is a table or a log. */
 const SENTENCE_CHARACTERS = 500;
 
 /** The sentences of a text, in order. A line break ends a sentence too. */
@@ -19,7 +19,7 @@ export function sentencesOf(text: string): string[] {
     );
 }
 
-/** The different words of a sentence, in lower case. */
+/** The distinct words of a sentence, in lower case. */
 export function wordsOf(sentence: string): Set<string> {
   const words = [...wordSegmenter.segment(sentence)].filter(({ isWordLike }) => isWordLike);
   return new Set(words.map(({ segment }) => segment.toLowerCase()));

@@ -7,20 +7,20 @@ import type { Summary } from './summarizer.ts';
 import { restoredText } from '../wire/unstorable-text.ts';
 import { write } from '../memories/write.ts';
 
-// What one summary reads, the newest first: a conversation that a person could read, and what a model takes in one request.
+// Limit of memories for one summary, newest first. It fits into one request to a model.
 const MEMORIES_READ = 1_000;
 const MEMORY_CHARACTERS = 2_000;
 const CHARACTERS_READ = 100_000;
 
-/** What a summary was made of. */
+/** The input of a summary. */
 interface Summarized {
   readonly method: Summary['method'];
   readonly model: string | null;
   readonly fell_back: boolean;
-  /** Memories that were read, and all that were selected. */
+  /** Number of memories read, and number selected. */
   readonly memory_count: number;
   readonly total_count: number;
-  /** Of the memories that were read, both ends included. Null without any. */
+  /** Times of the oldest and newest memory read, inclusive. Null without memories. */
   readonly time_range: { readonly start: string; readonly end: string } | null;
 }
 
@@ -31,12 +31,12 @@ interface TextRow extends StoredText {
 }
 
 interface Summarizable {
-  /** The oldest first. */
+  /** Oldest first. */
   readonly texts: readonly string[];
   readonly facts: Pick<Summarized, 'memory_count' | 'total_count' | 'time_range'>;
 }
 
-/** Says what the selected memories are about. */
+/** Summarises the selected memories. */
 export async function summarize({ parts, request }: Call<'summarize'>): Promise<object> {
   const { payload, sessionId } = request;
   const { memory_type: type, time_range: range } = payload;
@@ -54,8 +54,8 @@ export async function summarize({ parts, request }: Call<'summarize'>): Promise<
 }
 
 /**
- * Ends a session, with a summary of its memories unless the caller gives one or it has one. What the migration writes behind a fence,
- * and what is part of a batch, is stored as it is given.
+ * Ends a session. Makes a summary of its memories unless the caller gives one or the session has one. Fenced writes and operations of a
+ * batch are stored as given.
  */
 export async function endSessionSummarized(call: Call<'end_session'>): Promise<object> {
   const { parts, request } = call;

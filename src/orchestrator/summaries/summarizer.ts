@@ -5,23 +5,23 @@ import { type ChatModel, createChatModel } from './chat-model.ts';
 import { extract } from './extract.ts';
 import type { SummarySettings } from './settings.ts';
 
-/** A summary, and who wrote it. */
+/** A summary, and how it was made. */
 export interface Summary {
   /** Storable as text. */
   readonly text: string;
   readonly method: 'extractive' | 'model';
   /** Absent for an extractive one. */
   readonly model?: string;
-  /** The model was asked and did not deliver; the sentences are the texts' own. */
+  /** The model failed, so sentences were extracted. */
   readonly fell_back?: true;
 }
 
 export interface Summarizer extends Part {
-  /** Summarises texts, the oldest first. */
+  /** Summarises texts, given oldest first. */
   summarize(texts: readonly string[]): Promise<Summary>;
 }
 
-/** Extracts sentences, or asks a model where one is configured; when that fails, sentences do. */
+/** Uses a model if one is configured. Otherwise, or if the model fails, extracts sentences. */
 export function createSummarizer(settings: SummarySettings, log: Pick<Logger, 'warn'>): Summarizer {
   const { sentences, chat } = settings;
   const model: ChatModel | undefined =
@@ -47,7 +47,7 @@ export function createSummarizer(settings: SummarySettings, log: Pick<Logger, 'w
   };
 }
 
-/** Memories and models may bring what PostgreSQL cannot store; a summary can do without it. */
+/** Removes characters that PostgreSQL cannot store; a summary does not need them. */
 function storable(text: string): string {
   return text.replaceAll('\0', '').toWellFormed();
 }

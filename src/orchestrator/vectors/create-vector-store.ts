@@ -9,19 +9,19 @@ import { createVertexClient, vertexAddressOf } from './vertex-client.ts';
 
 export interface VectorStoreParts {
   readonly database: Database;
-  /** Of the model that the settings want. */
+  /** The space of the configured model. */
   readonly space: Space | undefined;
   readonly log: Logger;
 }
 
-/** The store that the settings name. @throws Error listing the settings that Vertex AI lacks */
+/** The configured store. @throws Error listing the missing settings of Vertex AI */
 export function createVectorStore(settings: SearchSettings, parts: VectorStoreParts): VectorStore {
   const { database, space, log } = parts;
   switch (settings.store) {
     case 'in_process':
       return createInProcessStore(database, settings.inProcessVectors);
     case 'vertex':
-      // Without a model there are no vectors that Vertex AI could hold.
+      // Without a model there are no vectors for Vertex AI.
       if (space === undefined) return createPgvectorStore(database);
       return createVertexStore({
         database,

@@ -7,8 +7,8 @@ import { fromSelected } from './selected-vectors.ts';
 import type { Neighbour, VectorStore } from './vector-store.ts';
 
 /**
- * Compares in this process, with every vector of the selection: for development, and for a PostgreSQL without pgvector. The database
- * says which memories are meant and when their vectors were made; vectors that are not here yet are fetched.
+ * Compares every vector of the selection in this process, for development, and for a PostgreSQL without pgvector. The database returns the
+ * selected memories and the times of their vectors; missing vectors are loaded.
  */
 export function createInProcessStore(database: Database, maxVectors: number): VectorStore {
   const loaded = createLoadedVectors(database, maxVectors);

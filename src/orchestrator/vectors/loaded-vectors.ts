@@ -3,7 +3,7 @@ import type { Database } from '../../storage/database.ts';
 import { lengthOf } from './dot-product.ts';
 import type { Space } from './vector-store.ts';
 
-/** Names one making of a memory's vector: another time is another vector. */
+/** Identifies one version of a memory's vector. Another time means another vector. */
 export interface VectorMark {
   readonly memory_id: string;
   readonly made: string;
@@ -15,13 +15,13 @@ export interface LoadedVector {
   readonly length: number;
 }
 
-/** Vectors of the table, kept in this process. */
+/** Vectors of the table, cached in this process. */
 export interface LoadedVectors {
   of(space: Space, marks: readonly VectorMark[]): Promise<Map<string, LoadedVector>>;
   clear(): void;
 }
 
-// A row of 512 numbers is 5 kB as text.
+// A row of 512 numbers has 5 kB as text.
 const LOADED_AT_ONCE = 500;
 
 export function createLoadedVectors(database: Database, maxVectors: number): LoadedVectors {

@@ -4,12 +4,12 @@ import { indexedType } from './prepare-vectors.ts';
 import { fromSelected } from './selected-vectors.ts';
 import type { Nearest, NearestQuery, Neighbour, VectorStore } from './vector-store.ts';
 
-// The index keeps so many candidates at hand: the most that pgvector allows, and the most that one page holds.
+// Number of candidates of the index scan: the limit of pgvector, and of one page.
 const MOST_CANDIDATES = 1_000;
 const LEAST_CANDIDATES = 40;
-// The planner has to know how many are wanted; each number makes a statement of its own.
+// The planner needs the number of results, so each number is a separate statement.
 const DEPTHS = [10, 40, 100, 200, 500, 1_000] as const;
-// With filters that few rows pass, the scan of the index goes on until enough did or so many were looked at.
+// With selective filters the index scan continues until it has enough rows, or has read this many.
 const MOST_SCANNED = 40_000;
 
 interface FoundRow {
@@ -18,14 +18,14 @@ interface FoundRow {
   readonly total: number;
 }
 
-/** Compares in the database: through its HNSW index, or with every vector of the selection. */
+/** Compares in the database, with its HNSW index or with every vector of the selection. */
 export function createPgvectorStore(database: Database): VectorStore {
   return {
     name: 'pgvector',
     async nearest(query) {
       if (query.exact || !fitsIndex(query)) return compareAll(database, query);
       const found = await askIndex(database, query);
-      // The scan may have given up before the filters let enough through: then only a look at all of them tells.
+      // The scan may have stopped before enough rows passed the filters. Then all vectors are compared.
       if (found.length < query.depth) return compareAll(database, query);
       const least = query.minSimilarity ?? -2;
       const neighbours = found
@@ -45,24 +45,24 @@ function fitsIndex({ space, depth }: NearestQuery): boolean {
   return indexedType(space.dimension) !== undefined && depth <= MOST_CANDIDATES;
 }
 
-/** As pgvector reads it. */
+/** In pgvector's text format. */
 function vectorText(vector: NearestQuery['vector']): string {
   return `[${vector.join(',')}]`;
 }
 
-/** With every vector of the selection. */
+/** Compares every vector of the selection. */
 export async function compareAll(session: Session, query: NearestQuery): Promise<Nearest> {
   const { space, vector, selection, depth, minSimilarity } = query;
   const parameters = new Parameters();
   const asked = `${parameters.bind(vectorText(vector))}::vector(${space.dimension})`;
   const from = fromSelected(space, selection, parameters);
   const compared = `select e.memory_id, 1 - (e.embedding::vector(${space.dimension}) <=> ${asked}) as similarity ${from}`;
-  // Materialized: otherwise the planner asks every vector of the installation whether it is near enough, before it looks whose it is.
+  // Materialized, because otherwise the planner compares every vector of the installation before it applies the selection.
   const [how, near] =
     minSimilarity === undefined
       ? ['', '']
       : ['materialized', `where similarity >= ${parameters.bind(minSimilarity)}::float8`];
-  // Ordered by the similarity, not by the distance: no index knows that order.
+  // Ordered by similarity instead of distance, because no index has that order.
   const rows = await session.query<FoundRow>(
     planned(
       `with compared as ${how} (${compared})
@@ -75,7 +75,7 @@ export async function compareAll(session: Session, query: NearestQuery): Promise
   return { neighbours: neighboursOf(rows), total: rows[0]?.total ?? 0, store: 'pgvector', exact: true };
 }
 
-/** The nearest so many; some more where that lets fewer statements do. */
+/** The nearest neighbours, possibly more than requested, so that fewer different statements are needed. */
 async function askIndex(session: Session, query: NearestQuery): Promise<Neighbour[]> {
   const { space, vector, selection } = query;
   const depth = DEPTHS.find((least) => least >= query.depth) ?? query.depth;
@@ -84,7 +84,7 @@ async function askIndex(session: Session, query: NearestQuery): Promise<Neighbou
   const asked = `${parameters.bind(vectorText(vector))}::${type}(${space.dimension})`;
   const distance = `e.embedding::${type}(${space.dimension}) <=> ${asked}`;
   const from = fromSelected(space, selection, parameters);
-  // The index gives an order; the distance itself is computed for each row of it, so it is asked for once.
+  // The index gives only the order. The distance is computed for each row, so the statement uses it once.
   const rows = await session.query<{ readonly memory_id: string; readonly distance: number }>(
     planned(
       `select e.memory_id, ${distance} as distance ${from} and ${searchingAmong(depth)} order by distance limit ${depth}`,
@@ -95,7 +95,7 @@ async function askIndex(session: Session, query: NearestQuery): Promise<Neighbou
   return rows.map((row) => ({ memoryId: row.memory_id, similarity: 1 - row.distance }));
 }
 
-/** Sets how the index is scanned, for the one statement that it is a condition of, before the scan begins. Always true. */
+/** Sets the parameters of the index scan for this statement, before the scan starts. A condition that is always true. */
 function searchingAmong(depth: number): string {
   const candidates = Math.min(MOST_CANDIDATES, Math.max(LEAST_CANDIDATES, depth));
   const settings = { iterative_scan: 'strict_order', max_scan_tuples: MOST_SCANNED, ef_search: candidates };

@@ -3,19 +3,19 @@ import type { Database, Session } from '../../storage/database.ts';
 import { quoted } from './space-condition.ts';
 import type { Space } from './vector-store.ts';
 
-/** pgvector indexes at most so many dimensions at four bytes each; up to twice as many at two. Above, every search is exact. */
+/** pgvector can index this many dimensions with four bytes each, and twice as many with two. Above that every search is exact. */
 const VECTOR_INDEX_DIMENSIONS = 2_000;
 const HALF_INDEX_DIMENSIONS = 4_000;
 
-/** How an index of this many dimensions sees a vector; undefined where there can be none. */
+/** The type for an index with this many dimensions; undefined if it cannot be indexed. */
 export function indexedType(dimension: number): 'vector' | 'halfvec' | undefined {
   if (dimension <= VECTOR_INDEX_DIMENSIONS) return 'vector';
   return dimension <= HALF_INDEX_DIMENSIONS ? 'halfvec' : undefined;
 }
 
 /**
- * What vectors need beyond the schema steps: the column in pgvector's type, and an index for the space that is configured, made
- * while that is still empty. Safe to repeat; needs the right to alter the table. Without pgvector it does nothing.
+ * Prepares the table for vectors, in addition to the schema steps: the column in pgvector's type, and an index for the configured space,
+ * created while the space is empty. Safe to repeat; needs the right to alter the table. Does nothing without pgvector.
  */
 export async function prepareVectors(database: Database, target: Space | undefined): Promise<void> {
   await database.transaction(async (session) => {

@@ -2,7 +2,7 @@ import { conditionOf, type Parameters, type Selection, VISIBLE } from '../memori
 import { spaceCondition } from './space-condition.ts';
 import type { Space } from './vector-store.ts';
 
-/** `from … where …`: every vector of a space whose memory the selection has and readers see. */
+/** `from … where …`: the vectors of a space whose memories are selected and visible. */
 export function fromSelected(space: Space, selection: Selection, parameters: Parameters): string {
   const filtered = conditionOf(selection, parameters);
   const conditions = [spaceCondition(space), filtered, VISIBLE].filter((part) => part !== '');

@@ -2,7 +2,7 @@ import type { Database } from '../../storage/database.ts';
 import type { Space } from './vector-store.ts';
 import type { Datapoint, VertexClient } from './vertex-client.ts';
 
-// An upsert takes at most 1,000 datapoints; 100 of 1,536 numbers are 600 kB.
+// An upsert takes at most 1,000 datapoints; 100 datapoints of 1,536 numbers are 600 kB.
 const BATCH = 100;
 
 interface UncopiedRow {
@@ -18,18 +18,18 @@ select e.memory_id, m.session_id, m.memory_type, e.created_at::text as made, e.e
 from vector_embeddings e join memory_entries m on m.memory_id = e.memory_id
 where not e.is_copied and e.embedding_model = $1 and e.dimension = $2 and e.embedding is not null limit ${BATCH}`;
 
-// A vector that was made anew in the meantime is copied again.
+// A vector that was replaced in the meantime is copied again.
 const MARK = `
 update vector_embeddings e set is_copied = true from unnest($3::text[], $4::text[]) as copied (memory_id, made)
 where e.memory_id = copied.memory_id and e.created_at::text = copied.made and e.embedding_model = $1 and e.dimension = $2`;
 
-/** The vectors of one space that an index outside the database does not hold yet. */
+/** The vectors of one space that an index outside the database does not have yet. */
 export interface UncopiedVectors {
-  /** Another index than last time holds nothing of ours. */
+  /** Marks all vectors as uncopied if the index has changed. */
   begin(): Promise<void>;
-  /** Copies some; false when there are none. */
+  /** Copies some vectors; false if there are none. */
   copySome(): Promise<boolean>;
-  /** Which of these ids have no vector in the table. */
+  /** The ids that have no vector in the table. */
   strangersIn(memoryIds: readonly string[]): Promise<string[]>;
 }
 

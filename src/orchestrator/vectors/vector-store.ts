@@ -1,7 +1,7 @@
 import type { Selection } from '../memories/filter.ts';
 import type { Part } from '../part.ts';
 
-/** Vectors of one space can be compared with each other, and with no others. */
+/** Only vectors of the same space can be compared. */
 export interface Space {
   readonly model: string;
   readonly dimension: number;
@@ -17,9 +17,9 @@ export interface NearestQuery {
   readonly space: Space;
   readonly vector: Vector;
   readonly selection: Selection;
-  /** The best so many. */
+  /** Number of results. */
   readonly depth: number;
-  /** Compare with every vector of the selection instead of asking an index. */
+  /** Compare every vector of the selection instead of using an index. */
   readonly exact: boolean;
   /** Cosine similarity. */
   readonly minSimilarity: number | undefined;
@@ -34,25 +34,25 @@ export interface Neighbour {
 export type StoreName = 'pgvector' | 'in_process' | 'vertex';
 
 export interface Nearest {
-  /** The nearest first; equally near ones by id. */
+  /** Nearest first; equal distances are ordered by id. */
   readonly neighbours: readonly Neighbour[];
-  /** How many there are in all; unknown when an index was asked. */
+  /** Total number; undefined if an index was used. */
   readonly total: number | undefined;
-  /** Which store answered; not the one asked when that failed. */
+  /** The store that answered. It differs from the configured one if that failed. */
   readonly store: StoreName;
   readonly exact: boolean;
 }
 
 /**
- * Where vectors are compared. They are kept in the table vector_embeddings whatever compares them; a store that holds copies
- * elsewhere is told of changes. Only memories that readers see are ever found.
+ * Compares vectors. The table vector_embeddings always has all vectors; a store with copies elsewhere is notified of changes. Only visible
+ * memories are found.
  */
 export interface VectorStore extends Part {
   readonly name: StoreName;
   /** @throws StorageError */
   nearest(query: NearestQuery): Promise<Nearest>;
-  /** There are new vectors in the table. */
+  /** Call it after new vectors are in the table. */
   stored(): void;
-  /** These are no longer in the table. */
+  /** Call it after vectors were removed from the table. */
   removed(space: Space, memoryIds: readonly string[]): void;
 }

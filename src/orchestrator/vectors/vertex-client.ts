@@ -1,7 +1,7 @@
 import type { SearchSettings } from '../search/settings.ts';
 import type { Vector } from './vector-store.ts';
 
-/** What a datapoint can be restricted by. */
+/** The restricts of a datapoint. */
 export type Restrictions = Readonly<Record<'session_id' | 'memory_type', readonly string[]>>;
 
 export interface Datapoint {
@@ -16,11 +16,11 @@ export interface NeighbourQuery {
   readonly restrictions: Partial<Restrictions>;
 }
 
-/** As much of Vertex AI Vector Search as is used: one index, and one endpoint it is deployed to. */
+/** The used part of Vertex AI Vector Search: one index, and the endpoint to which it is deployed. */
 export interface VertexClient {
   /** The full name of the index. */
   readonly index: string;
-  /** Ids of memories, the nearest first. */
+  /** Ids of memories, nearest first. */
   neighbours(query: NeighbourQuery): Promise<string[]>;
   upsert(datapoints: readonly Datapoint[]): Promise<void>;
   remove(memoryIds: readonly string[]): Promise<void>;
@@ -79,7 +79,7 @@ interface IndexService {
   close(): Promise<void>;
 }
 
-/** As much of @google-cloud/aiplatform as is used: it is no dependency, and its types are not there. */
+/** The used part of @google-cloud/aiplatform, which is not a dependency, so its types are missing. */
 export interface AiPlatformPackage {
   readonly v1: {
     readonly MatchServiceClient: new (options: object) => MatchService;
@@ -89,7 +89,7 @@ export interface AiPlatformPackage {
 
 const PACKAGE = '@google-cloud/aiplatform';
 
-/** @throws Error that names the package to install */
+/** @throws Error with the package to install */
 export async function loadAiPlatform(): Promise<AiPlatformPackage> {
   try {
     return (await import(PACKAGE)) as AiPlatformPackage;
@@ -102,7 +102,7 @@ export async function loadAiPlatform(): Promise<AiPlatformPackage> {
 
 export interface VertexConnection {
   readonly load?: () => Promise<AiPlatformPackage>;
-  /** For both services, such as credentials. Without them the environment's (Application Default Credentials). */
+  /** Options of both services, such as credentials. @defaultValue Application Default Credentials of the environment */
   readonly options?: object;
 }
 

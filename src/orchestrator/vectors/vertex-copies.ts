@@ -7,19 +7,19 @@ import type { VertexClient } from './vertex-client.ts';
 
 export interface VertexParts {
   readonly database: Database;
-  /** Whose vectors the index holds. */
+  /** The space of the index. */
   readonly space: Space;
   readonly client: VertexClient;
-  /** The message never holds content. */
+  /** The message never contains content. */
   readonly onFailure: (message: string) => void;
 }
 
-/** Brings the vectors of the table into the index, in the background and again after a crash or an outage. */
+/** Copies the vectors of the table to the index in the background, and continues after a crash or an outage. */
 export interface VertexCopies extends Part {
   wake(): void;
-  /** All that was there at the start is in the index; what is written now follows within moments. */
+  /** True if the index has all vectors of the start. New vectors follow within moments. */
   isComplete(): boolean;
-  /** Takes out of the index what the table no longer has. */
+  /** Removes ids from the index that the table no longer has. */
   forgetStrangers(memoryIds: readonly string[]): Promise<void>;
 }
 

@@ -12,15 +12,15 @@ import {
 import type { Restrictions } from './vertex-client.ts';
 import { createVertexCopies, type VertexParts } from './vertex-copies.ts';
 
-// Filters that the index does not know are applied to what it finds: it is asked for more than is wanted.
+// Filters that the index does not support are applied to its results, so more results are requested.
 const SURPLUS = 3;
 const MOST_NEIGHBOURS = 1_000;
 const FAILURES = 3;
 const REST_MS = 10_000;
 
 /**
- * Vertex AI Vector Search finds the candidates, PostgreSQL decides: which of them readers see, what passes the filters, how near
- * they are. All vectors stay in pgvector, which answers when the index fails, is not complete, or did not find enough.
+ * Vertex AI Vector Search finds candidates; PostgreSQL checks visibility and filters, and computes the similarity. All vectors stay in
+ * pgvector, which answers if the index fails, is incomplete, or finds too few.
  */
 export function createVertexStore(parts: VertexParts): VectorStore {
   const { database, space, client, onFailure } = parts;
@@ -38,9 +38,9 @@ export function createVertexStore(parts: VertexParts): VectorStore {
     const ids = await client.neighbours({ vector, count, restrictions: restrictionsOf(selection) });
     const filter = { ...selection.filter, memory_ids: ids };
     const found = await compareAll(database, { ...query, selection: { ...selection, filter } });
-    // Ids that the table no longer knows would take the places of others for ever.
+    // Ids that are no longer in the table would always take the places of others.
     copies.forgetStrangers(ids).catch(failed);
-    // There may be more that pass the filters behind those that were looked at.
+    // Further candidates may pass the filters.
     if (found.neighbours.length < depth && ids.length >= count) return undefined;
     return { ...found, store: 'vertex', exact: false, total: undefined };
   }
@@ -58,7 +58,7 @@ export function createVertexStore(parts: VertexParts): VectorStore {
     },
     stored: () => copies.wake(),
     removed(ofSpace, memoryIds) {
-      // One that stays there is recognised when it is found.
+      // A vector that could not be removed is recognised when it is found.
       if (isSameSpace(ofSpace, space)) client.remove(memoryIds).catch(failed);
     },
     start: () => copies.start(),
@@ -69,7 +69,7 @@ export function createVertexStore(parts: VertexParts): VectorStore {
   };
 }
 
-// Who wants every vector compared, or names the memories, is served where all of them are.
+// Exact searches, and searches among given memories, need all vectors, so PostgreSQL answers them.
 function isForIndex(query: NearestQuery, space: Space): boolean {
   const isNamed = query.selection.filter.memory_ids !== undefined;
   return isSameSpace(query.space, space) && !isNamed && !query.exact && query.depth <= MOST_NEIGHBOURS;

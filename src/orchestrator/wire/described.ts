@@ -1,14 +1,14 @@
 import { isJsonObject } from '../../domain/json.ts';
 
-/** What the fields of a schema are: by name, and by `parent.name` where that differs. */
+/** Descriptions of fields by name, or by `parent.name` for exceptions. */
 interface Descriptions {
   readonly fields: Readonly<Record<string, string>>;
   readonly exceptions: Readonly<Record<string, string>>;
-  /** The parent of what stands in `payload` and `data`. */
+  /** The parent name of members of `payload` and `data`. */
   readonly action: string;
 }
 
-/** The same JSON schema with a description at every property that is known. `parent` names what holds it. */
+/** The JSON schema with a description for every known property. `parent` is the name of the enclosing field. */
 export function described(schema: unknown, descriptions: Descriptions, parent = ''): unknown {
   if (Array.isArray(schema)) return schema.map((part) => described(part, descriptions, parent));
   if (!isJsonObject(schema)) return schema;

@@ -4,9 +4,9 @@ const RESPELLED_NUMBER = /[eE]|^-0(?:\.0*)?$/;
 const ASCII = /^[ -~]*$/;
 
 /**
- * The text of a content where jsonb would give it back as another one: it writes exponents out, has no negative zero, sorts keys and
- * keeps one of several equal ones. Undefined where it comes back digit for digit. The order of the content's own members counts for
- * nothing: the design names them. About 2 µs for a short content.
+ * The text of a content that jsonb would change: jsonb writes exponents out, has no negative zero, sorts keys and keeps one of several equal
+ * keys. Undefined if jsonb returns the text unchanged. The order of the content's own members is ignored. Takes about 2 µs for a short
+ * content.
  * @param text a JSON object that can be stored
  */
 export function exactTextOf(text: string): string | undefined {
@@ -37,7 +37,7 @@ function keyOf(token: string, colon: string): string {
   return key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1);
 }
 
-/** jsonb's order of keys: by their length in bytes, then by their bytes. */
+/** jsonb's order of keys: by length in bytes, then by bytes. */
 function isBehind(key: string, before: string): boolean {
   if (ASCII.test(key) && ASCII.test(before))
     return key.length === before.length ? key > before : key.length > before.length;

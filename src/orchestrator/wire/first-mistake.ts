@@ -2,16 +2,16 @@ import type { TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { isJsonObject } from '../../domain/json.ts';
 
-/** What is wrong with a value: where, and in words. */
+/** A problem of a value: its path and a message. */
 export interface Mistake {
-  /** Names of members and places in lists, from the outside to the inside. */
+  /** Member names and list indexes, from the outside to the inside. */
   readonly path: readonly string[];
   readonly complaint: string;
-  /** The number that the value exceeds, where there is one. */
+  /** The exceeded limit, if any. */
   readonly limit?: number;
 }
 
-/** A schema as far as it is walked here. */
+/** The used part of a schema. */
 interface Shape {
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly allOf?: readonly Shape[];
@@ -23,15 +23,15 @@ interface Shape {
 
 type Properties = Readonly<Record<string, Shape>>;
 
-/** Of a name that no schema knows, as it is shown. */
+/** Shown length of an unknown name. */
 const SHOWN_NAME_LENGTH = 64;
 
 const validators = new Map<TSchema, Validator>();
 const gathered = new Map<Shape, Properties>();
 
 /**
- * The first mistake of a value; undefined where it keeps to the schema. typebox explains 200,000 items a second, and it explains every
- * item before it returns. So what is too large is refused by its size, and of a list only the first wrong item is explained.
+ * The first mistake of a value; undefined if it matches the schema. typebox explains every item before it returns, at 200,000 items per
+ * second. So lists that are too large are refused by their size, and only the first wrong item of a list is explained.
  */
 export function firstMistake(schema: TSchema, value: unknown): Mistake | undefined {
   const oversize = oversizeOf(schema as Shape, value, []);
@@ -54,12 +54,12 @@ function explained(
   const [missing] = requiredProperties ?? [];
   const path = pathOf(instancePath, places);
   if (missing !== undefined) return { path: [...path, missing], complaint: 'is required' };
-  // typebox says this of a member that a closed object does not have.
+  // typebox reports this keyword for an unknown member of a closed object.
   if (keyword === 'boolean') return { path, complaint: 'is unknown' };
   return { path, complaint: message, ...(limit !== undefined && { limit: Number(limit) }) };
 }
 
-/** In a list that was shortened to one item, the place of this item in the whole list. */
+/** The path in the whole value. In a list that was shortened to one item it uses the item's original index. */
 function pathOf(instancePath: string, places: ReadonlyMap<string, number>): string[] {
   const names = instancePath.split('/').slice(1);
   return names.map((name, at) => {
@@ -89,12 +89,12 @@ function oversizeOf(shape: Shape, value: unknown, path: readonly string[]): Mist
 }
 
 interface Shortening {
-  /** By the path of a list, the place of the one item that is left of it. */
+  /** By the path of a list, the index of its remaining item. */
   readonly places: Map<string, number>;
   readonly path: string;
 }
 
-/** The known members of a value, and of each list the first wrong item, or one that is right. It has the same first mistake. */
+/** The value with only its known members, and with one item per list: the first wrong one, or a right one. It has the same first mistake. */
 function shortened(shape: Shape, value: unknown, { places, path }: Shortening): unknown {
   if (Array.isArray(value)) return shortenedList(shape, value, { places, path });
   if (!isJsonObject(value)) return value;

@@ -1,7 +1,7 @@
 import { ValidationError } from '../../domain/errors.ts';
 import { LIMITS } from './limits.ts';
 
-/** Its reason on the wire; over HTTP it is the status 413. */
+/** The reason in the answer; over HTTP the status is 413. */
 export const TOO_LARGE = 'too_large';
 
 export function messageTooLarge(): ValidationError {

@@ -1,21 +1,21 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { LIMITS } from './limits.ts';
 
-// The shapes of the wire, one per action. What is not listed in a payload is ignored: the original clients send more than the design knows.
+// The payloads of the wire, one per action. Unlisted members are ignored, because the original clients send more than the design has.
 const id = Type.String({ minLength: 1, maxLength: LIMITS.idLength });
 const word = Type.String({ pattern: '^[a-z][a-z0-9_-]*$', maxLength: LIMITS.memoryTypeLength });
 const time = Type.String({ maxLength: 64 });
 const flag = Type.Boolean();
 const whole = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const object = Type.Object({});
-// A vector of the installation's model, made by the caller.
+// A vector of the installation's model, supplied by the caller.
 const vector = Type.Array(Type.Number({ minimum: -1e6, maximum: 1e6 }), { minItems: 1, maxItems: 16_000 });
 const ids = Type.Array(id, { maxItems: LIMITS.pageMax });
 const ttl = Type.Union([Type.Integer({ minimum: 1, maximum: LIMITS.ttlSeconds }), Type.Null()]);
 const limit = Type.Integer({ minimum: 1, maximum: LIMITS.pageMax });
 const timeOrNull = Type.Union([time, Type.Null()]);
 const timeRange = Type.Object({ start: Type.Optional(time), end: Type.Optional(time) });
-// Names a snapshot, which lists the transactions that were open at its time.
+// Contains a snapshot, which lists the transactions that were open at its time.
 const cursor = Type.String({ maxLength: 8_192 });
 const longText = Type.String({ maxLength: LIMITS.contentBytes });
 
@@ -63,7 +63,7 @@ const filterFields = {
   position_below: whole,
   position_above: whole,
 };
-// A condition that is not known must not become none: that would delete the whole session.
+// An unknown condition must be refused, because ignoring it would delete the whole session.
 const deleteFilter = Type.Partial(Type.Object(filterFields), { additionalProperties: false });
 const pageFields = { limit, offset: whole };
 
@@ -80,7 +80,7 @@ const batchRead = partial({
 });
 
 const search = Type.Object({
-  // Only a query_vector can do without.
+  // Optional only with a query_vector.
   query: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
   query_vector: Type.Optional(vector),
   exact: Type.Optional(flag),
@@ -96,7 +96,7 @@ const sessionFields = {
   session_type: Type.String({ minLength: 1, maxLength: 32 }),
   created_at: time,
 };
-// The original client may begin a session without saying whose it is.
+// The original client may start a session without a user.
 const createSession = partial({ ...sessionFields, ...writeOptions, user_id: id });
 const upsertSession = partial({
   ...sessionFields,
@@ -159,7 +159,7 @@ const getRelated = partial({
   no_touch: flag,
 });
 
-/** Every action that answers to a caller, and the shape of its payload. */
+/** Every action, with the schema of its payload. */
 export const PAYLOADS = {
   create,
   update,

@@ -2,7 +2,7 @@ import { type TObject, type TSchema, Type } from 'typebox';
 import type { Action } from './payloads.ts';
 import type { WriteAction } from '../memories/write.ts';
 
-// The `data` of every answer. For readers of the documentation, and for the tests that hold real answers against it.
+// The `data` of every answer, for the documentation, and for tests that check real answers.
 const text = Type.String();
 const id = Type.String();
 const time = Type.String({ pattern: String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$` });
@@ -223,5 +223,5 @@ function fenced(schema: TSchema): TSchema {
 
 const written = Object.entries(WRITTEN).map(([action, schema]) => [action, fenced(schema)]);
 
-/** The shape of the `data` that answers each action. A write behind a fence may also have had no effect. */
+/** The schema of the `data` of each action. A fenced write may also have had no effect. */
 export const REPLIES = { ...READ, ...Object.fromEntries(written) } as Readonly<Record<Action, TSchema>>;

@@ -4,7 +4,7 @@ import { isKeyProblem } from '../access/refusals.ts';
 import { TOO_LARGE } from './message-too-large.ts';
 import { refusedValue } from '../memories/refused-operation.ts';
 
-/** What a reply repeats of its request, as far as that could be read. */
+/** The readable parts of a request that its reply repeats. */
 export interface Echo {
   readonly action?: string | undefined;
   readonly requestId?: Json | undefined;
@@ -14,7 +14,7 @@ export interface Echo {
 export interface Reply {
   readonly text: string;
   readonly httpStatus: number;
-  /** What HTTP says beside the text. */
+  /** Additional HTTP headers. */
   readonly httpHeaders: Readonly<Record<string, string>>;
 }
 
@@ -29,14 +29,14 @@ const HTTP_STATUS: Record<ErrorCode, number> = {
   rate_limit_exceeded: 429,
   internal_error: 500,
 };
-// What says more than its code.
+// Reasons with their own HTTP status.
 const STATUS_OF_REASON: Readonly<Record<string, number>> = { duplicate: 409, [TOO_LARGE]: 413 };
 
 export function renderSuccess(echo: Echo, data: unknown): Reply {
   return { text: render('success', echo, { data }), httpStatus: 200, httpHeaders: {} };
 }
 
-/** The one place where a failure becomes the contract's error. `details` always says what is known about the effect. */
+/** The only place that renders a failure as an error of the contract. `details` always has the effect. */
 export function renderError(echo: Echo, thrown: unknown): Reply {
   const error = wireErrorOf(thrown);
   const { code, message, reason, effect, details } = error;
@@ -57,7 +57,7 @@ function httpFactsOf({ code, reason, details }: CrossfadeError): Omit<Reply, 'te
   return { httpStatus: STATUS_OF_REASON[reason ?? ''] ?? HTTP_STATUS[code], httpHeaders: {} };
 }
 
-/** Any failure as one of the family. What nobody expected tells the caller nothing but that it happened. */
+/** Converts any failure to a CrossfadeError. An unexpected one contains no details for the caller. */
 export function wireErrorOf(thrown: unknown): CrossfadeError {
   if (!(thrown instanceof CrossfadeError))
     return new CrossfadeError('The orchestrator failed', {

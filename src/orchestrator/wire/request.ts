@@ -15,41 +15,41 @@ import { messageTooLarge } from './message-too-large.ts';
 import { type Action, isAction, type Lane, LANE, type PayloadOf, PAYLOADS } from './payloads.ts';
 import { isStorable, maybeUnstorable, unstorable } from './unstorable-text.ts';
 
-/** A message that is JSON, not yet looked at. Its members are there parsed and as raw text. */
+/** A JSON message that is not validated yet. Its members are available parsed and as raw text. */
 export interface Message {
   readonly members: JsonObject;
   readonly raw: Readonly<Record<string, string>>;
-  /** Something in it may not be storable as text. */
+  /** It may contain values that cannot be stored as text. */
   readonly suspicious: boolean;
 }
 
-/** A request that keeps to the wire contract. */
+/** A validated request. */
 export interface Request<A extends Action = Action> {
   readonly action: A;
-  /** Present wherever the action needs one. */
+  /** Not empty if the action needs a session. */
   readonly sessionId: string;
   readonly payload: PayloadOf<A>;
-  /** The payload's members as raw text: content travels as it was spelled. */
+  /** The payload's members as raw text, so that content keeps its spelling. */
   readonly raw: Readonly<Record<string, string>>;
   readonly lane: Lane | undefined;
-  /** Names a write, so that its repetition gets the first answer. Absent where the caller gave none that could. */
+  /** Identifies a write, so that its repetition gets the first answer. Undefined without a usable id. */
   readonly requestId: string | undefined;
   /** How long the caller waits for the answer. */
   readonly deadlineMs: number;
   readonly suspicious: boolean;
-  /** What the orchestrator itself adds to a write before it is made. */
+  /** Values that the orchestrator adds to a write. */
   readonly generated?: Generated;
-  /** The vector that came with a create, ready for the statement that creates the memory. */
+  /** The supplied vector of a create, ready for the statement that creates the memory. */
   readonly vector?: VectorInHand | undefined;
 }
 
 export interface Generated {
   readonly summary: string;
-  /** Method, count and range of what was summarised. */
+  /** Method, count and range of the summary. */
   readonly summarized: object;
 }
 
-/** What an operation of a batch takes from the envelope around it. */
+/** Values that an operation of a batch takes from the envelope. */
 export interface Defaults {
   readonly sessionId: unknown;
   readonly lane: unknown;
@@ -68,7 +68,7 @@ const WITHOUT_SESSION: ReadonlySet<Action> = new Set([
   'ping',
   'health_check',
 ]);
-// These can be storable only after the escape; whoever stores them decides.
+// These members may need the escape to be storable; the code that stores them decides.
 const ESCAPABLE: ReadonlySet<string> = new Set([
   'content',
   'session_metadata',
@@ -78,13 +78,13 @@ const ESCAPABLE: ReadonlySet<string> = new Set([
   'state_data',
   'metadata',
 ]);
-// Null is a value of these: it removes. Anywhere else it is as good as absent.
+// For these members null removes the value. For all others it counts as absent.
 const NULLABLE: ReadonlySet<string> = new Set(['ttl', 'expires_at', 'ended_at']);
 const NESTED: ReadonlySet<string> = new Set(['filter', 'filters', 'sort', 'time_range']);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Reads the bytes of one message. @throws ValidationError, code `invalid_request` */
+/** Parses the bytes of one message. @throws ValidationError, code `invalid_request` */
 export function readMessage(bytes: Uint8Array): Message {
   const text = textOf(bytes);
   if (hasMoreValuesThan(text, LIMITS.values))
@@ -101,8 +101,8 @@ export function readMessage(bytes: Uint8Array): Message {
 const SENDER_MEMBERS: ReadonlySet<string> = new Set(['auth', 'action', 'request_id']);
 
 /**
- * What says who sent a message, cut out of its text. To parse a message of 4 MiB takes up to half a second, and a caller without a key
- * must not cost that. @throws ValidationError, code `invalid_request`
+ * Extracts the members that identify the sender from the text of a message. Parsing a message of 4 MiB takes up to half a second, which a
+ * caller without a key must not cost. @throws ValidationError, code `invalid_request`
  */
 export function readSender(bytes: Uint8Array): Pick<Message, 'members' | 'raw'> {
   const text = textOf(bytes);
@@ -143,7 +143,7 @@ function messageOfText(text: string): Message {
   return { members: parsed, raw: rawMembers(text), suspicious: maybeUnstorable(text, strictly) };
 }
 
-/** The one place that decides whether a message is a request. @throws ValidationError */
+/** The only place that validates a message. @throws ValidationError */
 export function parseRequest(message: Message, defaults?: Defaults): Request {
   const { members, raw, suspicious } = message;
   const { action } = members;
@@ -171,7 +171,7 @@ function payloadOf(members: JsonObject): JsonObject {
   return withoutNulls(payload);
 }
 
-/** Of the nested members only those count that are looked into. */
+/** Checks only the nested members that are used. */
 function hasNulls(object: JsonObject): boolean {
   for (const name of Object.keys(object)) {
     const value = object[name];
@@ -204,7 +204,7 @@ function sessionIdOf(given: unknown, action: Action, payload: JsonObject): strin
   return sessionId;
 }
 
-/** These may span sessions, when the payload says which, instead of staying in one. */
+/** Actions that can cover several sessions, if the payload selects them. */
 const SPANNING: Partial<Record<Action, (payload: JsonObject) => unknown>> = {
   batch_read: ({ filter }) => isJsonObject(filter) && filter['user_id'],
   bulk_delete: ({ filter }) => isJsonObject(filter) && filter['user_id'],
@@ -212,7 +212,7 @@ const SPANNING: Partial<Record<Action, (payload: JsonObject) => unknown>> = {
   digest: ({ session_ids: ids }) => Array.isArray(ids),
 };
 
-/** Whether a request of this action must name a session, whatever its payload holds. */
+/** Whether a request of this action always needs a session. */
 export function needsSession(action: Action): boolean {
   return !WITHOUT_SESSION.has(action) && SPANNING[action] === undefined;
 }
@@ -222,7 +222,7 @@ function namesMore(action: Action, payload: JsonObject): boolean {
   return typeof named === 'string' || named === true;
 }
 
-// The original clients send "unknown" when they know none. What is no short text cannot name a write, and harms nobody.
+// The original clients send "unknown" if they have no id. A value that is not a short text does not identify a write, and is ignored.
 function requestIdOf(id: unknown): string | undefined {
   const named =
     typeof id === 'string' && id !== '' && id !== 'unknown' && id.length <= LIMITS.requestIdLength;

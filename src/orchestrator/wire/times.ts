@@ -4,7 +4,7 @@ const ISO = /^\d{4}-\d\d-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?(Z|[+
 const FIRST_MS = Date.parse('0001-01-01T00:00:00.000Z');
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** An ISO-8601 time as the wire and the database take it: UTC with milliseconds. A time without a zone is UTC. @throws ValidationError naming the field */
+/** Normalizes an ISO-8601 time to UTC with milliseconds. A time without a zone is UTC. @throws ValidationError with the field */
 export function parseTime(text: string, field: string): string {
   const [whole, day, zone] = ISO.exec(text) ?? [];
   const hasTime = text.length > 10;
@@ -21,12 +21,12 @@ export function parseOptionalTime(text: string | null | undefined, field: string
   return text === undefined || text === null ? null : parseTime(text, field);
 }
 
-/** A ttl that is counted from a given time must end where times can still be written. @throws ValidationError naming ttl */
+/** Refuses a ttl whose end is beyond the supported years. @throws ValidationError for ttl */
 export function refuseTtlBeyondYears(from: string | null, ttlSeconds: number | null | undefined): void {
   if (from !== null && Date.parse(from) + (ttlSeconds ?? 0) * 1_000 > LAST_MS) throw beyondYears('ttl');
 }
 
-// Date reads the 30th of February as the 1st of March.
+// Date parses February 30 as March 1.
 function isDayOfItsMonth(text: string, day: number): boolean {
   return new Date(text.slice(0, 10)).getUTCDate() === day;
 }

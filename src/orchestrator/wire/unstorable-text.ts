@@ -3,9 +3,9 @@ import { hasLoneSurrogate, Json, withoutNonFinite } from '../../domain/json.ts';
 import { mayGrow, refuseGrowth } from './written-out.ts';
 
 /*
- * PostgreSQL stores neither NUL nor half of a surrogate pair, and JSON knows no NaN or Infinity. The reversible escape writes
- * each as U+E000 and what it stands for: inside a string four hexadecimal digits (U+E000 itself too), as a number the string
- * "U+E000:NaN". Every escaped row is marked, so text that only looks like an escape is never touched.
+ * PostgreSQL cannot store NUL or half of a surrogate pair, and JSON has no NaN or Infinity. The reversible escape is U+E000 followed by four
+ * hexadecimal digits inside a string (also for U+E000 itself), and a string such as "U+E000:NaN" for a number. Escaped rows are marked, so
+ * a text that only looks like an escape is never changed.
  */
 const MARK = '\ue000';
 const PAIR = String.raw`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`;
@@ -16,12 +16,12 @@ const ESCAPED_UNIT = new RegExp(`${MARK}([0-9a-f]{4})`, 'g');
 const NUL_OR_SURROGATE = /\\u(?:0000|[dD][89a-fA-F])/;
 const ESCAPES = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
 
-/** A quick look at a whole message: false means that nothing in it needs {@link isStorable}. */
+/** A quick check of a whole message. False means that no part of it needs {@link isStorable}. */
 export function maybeUnstorable(text: string, parsedStrictly: boolean): boolean {
   return !parsedStrictly || NUL_OR_SURROGATE.test(text) || mayGrow(text);
 }
 
-/** Whether this JSON text can be stored as it is. */
+/** Whether this JSON text can be stored unchanged. */
 export function isStorable(text: string): boolean {
   return !hasNul(text) && !hasLoneSurrogate(text) && withoutNonFinite(text) === text;
 }
@@ -31,13 +31,13 @@ export interface StoredJson {
   readonly escaped: boolean;
 }
 
-/** JSON text as it arrived, and whether its message looked as if it might not be storable. */
+/** Received JSON text, and whether its message may contain values that cannot be stored. */
 export interface ReceivedJson {
   readonly text: string;
   readonly suspicious: boolean;
 }
 
-/** JSON text made ready for a jsonb column. @throws ValidationError: numbers that grow, or, reason `unstorable_text`, unless the caller asked for the escape */
+/** Prepares JSON text for a jsonb column. @throws ValidationError for numbers that grow, or, without the escape, with reason `unstorable_text` */
 export function storableJson({ text, suspicious }: ReceivedJson, field: string, escape: boolean): StoredJson {
   if (suspicious) refuseGrowth(text, field);
   if (!suspicious || isStorable(text)) return { json: new Json(text), escaped: false };
@@ -45,14 +45,14 @@ export function storableJson({ text, suspicious }: ReceivedJson, field: string, 
   return { json: new Json(escapeJson(text)), escaped: true };
 }
 
-/** What a request carries a JSON object for, and whether that may be escaped. */
+/** A request with JSON members, and whether they may be escaped. */
 interface WithMembers {
   readonly raw: Readonly<Record<string, string>>;
   readonly suspicious: boolean;
   readonly payload: { readonly escape_unstorable?: boolean };
 }
 
-/** One member of a payload made ready for a jsonb column. Undefined where it is left out or null. */
+/** Prepares one member of a payload for a jsonb column. Undefined if it is omitted or null. */
 export function storableMember(request: WithMembers, field: string): StoredJson | undefined {
   const { raw, suspicious, payload } = request;
   const text = raw[field];
@@ -65,13 +65,13 @@ export function unstorable(field: string): ValidationError {
   return new ValidationError(message, { reason: 'unstorable_text', details: { field } });
 }
 
-/** What a jsonb column gave back, as the caller once sent it. */
+/** Restores the value of a jsonb column to the form that the caller sent. */
 export function restoredJson(text: string, escaped: boolean): Json {
   if (!escaped) return new Json(text);
   return new Json(text.replaceAll(ESCAPED_NUMBER, '$1').replaceAll(ESCAPED_UNIT, String.raw`\u$1`));
 }
 
-/** A text column out of an escaped content, as the caller once sent it. */
+/** Restores a text column of an escaped content to the form that the caller sent. */
 export function restoredText(text: string, escaped: boolean): string {
   if (!escaped) return text;
   return text.replaceAll(ESCAPED_UNIT, (_whole, unit: string) =>

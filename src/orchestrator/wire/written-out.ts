@@ -1,17 +1,17 @@
 import { ValidationError } from '../../domain/errors.ts';
 import { LIMITS } from './limits.ts';
 
-// PostgreSQL spells numbers without an exponent: the eight bytes of 1e100000 become 100,000 digits wherever a content is read.
-// Only where a value begins: every sixth UUID has a digit, an e and three digits somewhere.
+// PostgreSQL writes numbers without an exponent, so the eight bytes of 1e100000 become 100,000 digits whenever a content is read.
+// It matches only at the start of a value, because every sixth UUID contains a digit, an e and three digits.
 const FAR_EXPONENT = /[[:,\s]-?\d+(?:\.\d+)?[eE][+-]?\d{3}/;
 const STRING_OR_FAR_EXPONENT = /"(?:[^"\\]+|\\.)*"|\d[eE][+-]?(\d{3,})/g;
 
-/** A quick look at a whole message: false means that nothing in it grows. */
+/** A quick check of a whole message. False means that no number in it grows. */
 export function mayGrow(text: string): boolean {
   return FAR_EXPONENT.test(text);
 }
 
-/** What the exponents of a JSON text would add to it stays below what a content may have. @throws ValidationError naming the field */
+/** Refuses JSON text whose exponents would exceed the size limit of a content. @throws ValidationError with the field */
 export function refuseGrowth(text: string, field: string): void {
   if (!mayGrow(text)) return;
   let added = 0;
