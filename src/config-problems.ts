@@ -73,7 +73,8 @@ function oneOf(errors: readonly SchemaProblem[], instancePath: string): string {
 }
 
 function unknownKey(path: string, key: string, { keysAt }: Checked): string {
-  if (path === 'services') return `services.${key}: use only lowercase letters, digits and dashes in a service name`;
+  if (path === 'services')
+    return `services.${key}: use only lowercase letters, digits and dashes in a service name`;
   const near = nearestName(key, keysAt(path));
   const proposal = near === undefined ? '' : `; did you mean ${joined(path, near)}?`;
   return `${joined(path, key)} is not a setting${proposal}`;
@@ -143,7 +144,9 @@ export function operatorProblems(tree: Tree): string[] {
   const tokens = valueAt(tree, 'operator.tokens');
   const given = isTree(tokens) ? Object.keys(tokens) : [];
   if (given.length === 0 && typeof host === 'string' && !LOOPBACK_HOST.test(host))
-    return [`http.host is ${host}: set operator.tokens, or use 127.0.0.1, because the operator's API can be reached from other machines`];
+    return [
+      `http.host is ${host}: set operator.tokens, or use 127.0.0.1, because the operator's API can be reached from other machines`,
+    ];
   const seen = new Map<unknown, string>();
   return given.flatMap((name) => {
     const token = valueAt(tree, `operator.tokens.${name}.token`);
@@ -151,7 +154,9 @@ export function operatorProblems(tree: Tree): string[] {
     seen.set(token, name);
     return other === undefined
       ? []
-      : [`operator.tokens.${name} has the same token as operator.tokens.${other}: give each person an own token`];
+      : [
+          `operator.tokens.${name} has the same token as operator.tokens.${other}: give each person an own token`,
+        ];
   });
 }
 
@@ -164,7 +169,9 @@ export function deskProblems(tree: Tree): string[] {
   const host = String(desk['host']);
   return LOOPBACK_HOST.test(host)
     ? []
-    : [`desk.host is ${host}: set operator.tokens, or use 127.0.0.1, because the desk can be reached from other machines`];
+    : [
+        `desk.host is ${host}: set operator.tokens, or use 127.0.0.1, because the desk can be reached from other machines`,
+      ];
 }
 
 /** In front of real services every change needs a person's name, even a change from this machine. */

@@ -157,7 +157,9 @@ export function readTree(file: string): Tree {
   }
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
   if (document.errors.length > 0) {
-    const problems = document.errors.map(({ message, pos }) => `line ${lines.linePos(pos[0]).line}: ${message}`);
+    const problems = document.errors.map(
+      ({ message, pos }) => `line ${lines.linePos(pos[0]).line}: ${message}`,
+    );
     throw new ConfigError(file, problems);
   }
   const tree: unknown = document.toJS() ?? {};
@@ -300,7 +302,9 @@ function reportProblems(tree: Tree): string[] {
     (path) => valueAt(tree, path),
   );
   return url !== undefined && key === undefined && format === 'signed'
-    ? ['reports.webhookUrl needs reports.webhookKey (CROSSFADE_REPORT_KEY), because posted reports are signed']
+    ? [
+        'reports.webhookUrl needs reports.webhookKey (CROSSFADE_REPORT_KEY), because posted reports are signed',
+      ]
     : [];
 }
 
@@ -308,7 +312,9 @@ function unleashProblems(tree: Tree): string[] {
   const unleash = valueAt(tree, 'rollout.unleash');
   if (!isTree(unleash) || unleash['adminToken'] === undefined || unleash['environment'] !== undefined)
     return [];
-  return ['rollout.unleash.environment (UNLEASH_ENVIRONMENT) is required, because the client token does not name an environment'];
+  return [
+    'rollout.unleash.environment (UNLEASH_ENVIRONMENT) is required, because the client token does not name an environment',
+  ];
 }
 
 function limitProblems(tree: Tree): string[] {

@@ -159,7 +159,9 @@ export class CallSlots implements Deadlined {
     this.#forget(pending);
     if (!isWaitedFor) return;
     const what =
-      reason === 'reset' ? 'closed the connection before it answered' : 'did not answer before the client was stopped';
+      reason === 'reset'
+        ? 'closed the connection before it answered'
+        : 'did not answer before the client was stopped';
     pending.reject(this.#failure(how ?? what, { effect: 'unknown', reason, cause }));
     if (reason === 'reset') this.#parts.onOutcome?.('reset');
   }

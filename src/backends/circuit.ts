@@ -96,11 +96,14 @@ export class Circuit {
   }
 
   #refusal(cause?: unknown): ConnectionError {
-    return new ConnectionError(`${this.#name}: call not sent, because its circuit breaker is open after repeated failures`, {
-      effect: 'not_applied',
-      reason: 'breaker_open',
-      ...(this.#isSlow && { details: { after: 'timeout' } }),
-      cause,
-    });
+    return new ConnectionError(
+      `${this.#name}: call not sent, because its circuit breaker is open after repeated failures`,
+      {
+        effect: 'not_applied',
+        reason: 'breaker_open',
+        ...(this.#isSlow && { details: { after: 'timeout' } }),
+        cause,
+      },
+    );
   }
 }

@@ -46,7 +46,9 @@ export async function makeBackup(source: BackupSource, options: BackupOptions): 
   const { folder, clock, version } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if ((await readdir(folder)).length > 0)
-    throw new Error(`folder ${folder} is not empty: use an empty or new folder, because existing files are never overwritten`);
+    throw new Error(
+      `folder ${folder} is not empty: use an empty or new folder, because existing files are never overwritten`,
+    );
   const { service, store: paths } = source;
   const copy = await copyStore(paths, service.access, folder);
   try {

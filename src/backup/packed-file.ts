@@ -62,11 +62,10 @@ export async function unpack(
   } catch (error) {
     return `${facts.name} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
   }
-  if (packed.bytes !== facts.bytes)
-    return `${facts.name} has ${packed.bytes} bytes, expected ${facts.bytes}`;
-  if (packed.digest() !== facts.sha256)
-    return `${facts.name} has changed: its SHA-256 differs`;
-  if (content.digest() !== facts.content_sha256) return `${facts.name} has changed: the SHA-256 of its content differs`;
+  if (packed.bytes !== facts.bytes) return `${facts.name} has ${packed.bytes} bytes, expected ${facts.bytes}`;
+  if (packed.digest() !== facts.sha256) return `${facts.name} has changed: its SHA-256 differs`;
+  if (content.digest() !== facts.content_sha256)
+    return `${facts.name} has changed: the SHA-256 of its content differs`;
   return undefined;
 }
 

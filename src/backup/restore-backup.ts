@@ -40,7 +40,9 @@ export async function restoreIntoFolder(
     );
   await mkdir(into, { recursive: true, mode: 0o700 });
   if ((await readdir(into)).length > 0)
-    throw new Error(`folder ${into} is not empty: use an empty or new folder, because existing files are never overwritten`);
+    throw new Error(
+      `folder ${into} is not empty: use an empty or new folder, because existing files are never overwritten`,
+    );
   const path = join(into, store.original_name);
   const problem = await extractStore(from, store, path);
   if (problem !== undefined) {

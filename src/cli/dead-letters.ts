@@ -32,8 +32,14 @@ const HEADS = [
 /** Subcommand: its description, and what it prints after the operation id. */
 const CHANGES = {
   redrive: ['Send a dead letter again, and read it back to verify it', 'will be sent again'],
-  skip: ['Skip a dead letter: the orchestrator never gets it, and later writes of its lane continue', 'is skipped'],
-  copy: ['Copy the whole lane from legacy, which settles the dead letter', 'will be settled by a copy of its lane'],
+  skip: [
+    'Skip a dead letter: the orchestrator never gets it, and later writes of its lane continue',
+    'is skipped',
+  ],
+  copy: [
+    'Copy the whole lane from legacy, which settles the dead letter',
+    'will be settled by a copy of its lane',
+  ],
 } as const;
 
 /** `crossfade dead-letters`: writes that the orchestrator refused for good, and the decisions about them. */

@@ -150,7 +150,9 @@ function child(name: 'stand-ins' | 'orchestrator', args: readonly string[]): Par
         detached: true,
       });
       const ended = once(running, 'exit').then(([code, signal]) => {
-        throw new Error(`the process ended with ${signal === null ? `exit code ${String(code)}` : String(signal)}`);
+        throw new Error(
+          `the process ended with ${signal === null ? `exit code ${String(code)}` : String(signal)}`,
+        );
       });
       await Promise.race([once(running, 'message'), ended]);
       // The rest continues, so that a person can see how the proxy behaves without this part.

@@ -28,8 +28,7 @@ function latchLines(service: string, watched: WatchedService): string[] {
   const { held_by: heldBy, latch } = watched;
   if (heldBy === null) return [`${service}  reads are not held`];
   const title = `${service}  READS HELD ON LEGACY by ${heldBy}`;
-  if (latch === undefined)
-    return [title, '  Nothing to release: reads resume when the cause is gone.'];
+  if (latch === undefined) return [title, '  Nothing to release: reads resume when the cause is gone.'];
   const { tripped_at: at, cool_down_until: until, finding } = latch;
   const where = [finding.action ?? 'the service as a whole', finding.detail].filter(Boolean).join(', ');
   return [
@@ -50,7 +49,9 @@ const EFFECTS: Partial<Record<TriggerLevel['trigger'], string>> = {
 function standingLine(findings: readonly Finding[]): string[] {
   const standing = standingFindings(findings);
   if (standing.length === 0) return [];
-  return [`  A trigger is still active (${standingWords(standing)}): the release is refused without --even-so`];
+  return [
+    `  A trigger is still active (${standingWords(standing)}): the release is refused without --even-so`,
+  ];
 }
 
 /** The findings of the last second, and the guard's reaction to them. */

@@ -84,7 +84,9 @@ async function status({ service, json, ...at }: StatusOptions): Promise<void> {
   const { services } = JSON.parse(text) as { services: Readonly<Record<string, WatchedService>> };
   const chosen = Object.entries(services).filter(([name]) => service === undefined || name === service);
   if (chosen.length === 0)
-    throw new Error(`unknown service "${service ?? ''}"; known services: ${Object.keys(services).join(', ')}`);
+    throw new Error(
+      `unknown service "${service ?? ''}"; known services: ${Object.keys(services).join(', ')}`,
+    );
   if (json === true) return console.log(JSON.stringify({ services: Object.fromEntries(chosen) }));
   console.log(chosen.map(([name, watched]) => toldGuard(name, watched)).join('\n\n'));
 }
@@ -125,8 +127,17 @@ function createBacktestCommand(): Command {
     .option('--error-rate <rate>', 'limit: failures per operation', ...number('errorRate'))
     .option('--least-hits <n>', 'fewest mismatches or failures that can trip', ...number('leastHits'))
     .option('--z <deviations>', "standard deviations of Wilson's lower bound", ...number('z'))
-    .option('--added-ms <ms>', `limit: milliseconds added to the p95, one of ${ADDED_BOUNDS_MS.join(', ')}`, parseBound, GUARD_LIMITS.addedMs)
-    .option('--slow-minutes <n>', `slow minutes among the last ${GUARD_LIMITS.ofMinutes} that trip`, ...number('slowMinutes'))
+    .option(
+      '--added-ms <ms>',
+      `limit: milliseconds added to the p95, one of ${ADDED_BOUNDS_MS.join(', ')}`,
+      parseBound,
+      GUARD_LIMITS.addedMs,
+    )
+    .option(
+      '--slow-minutes <n>',
+      `slow minutes among the last ${GUARD_LIMITS.ofMinutes} that trip`,
+      ...number('slowMinutes'),
+    )
     .option('--least-operations <n>', 'fewest operations for a minute to count', ...number('leastOperations'))
     .option('--json', 'one JSON object instead of lines')
     .action((options: BacktestOptions) => {
@@ -156,8 +167,7 @@ function parseMinutes(text: string, file: string): MinuteRow[] {
   return text.split('\n').flatMap((line, index) => {
     if (line.trim() === '') return [];
     const row = parseMinute(line);
-    if (row === undefined)
-      throw new Error(`${file}:${index + 1}: not a line of \`crossfade guard minutes\``);
+    if (row === undefined) throw new Error(`${file}:${index + 1}: not a line of \`crossfade guard minutes\``);
     return [row];
   });
 }

@@ -15,7 +15,9 @@ export function ledgerOptions(command: Command, env: Environment): Command {
   const listing = command
     .option('--service <name>', 'only this service (default: all)')
     .addOption(
-      new Option('--state <state>', 'which entries to list').choices(['open', 'ended', 'all']).default('open'),
+      new Option('--state <state>', 'which entries to list')
+        .choices(['open', 'ended', 'all'])
+        .default('open'),
     )
     .option('--limit <n>', `maximum number of entries, 1 to ${MOST}`, parseLimit, '50');
   return proxyOptions(listing, env);

@@ -19,9 +19,7 @@ export function createLostCommand(env: Environment): Command {
   proxyOptions(
     lost
       .command('list')
-      .description(
-        'List lost items that need a decision: lane, position, time, field shapes, memory id',
-      ),
+      .description('List lost items that need a decision: lane, position, time, field shapes, memory id'),
     env,
   ).action(list);
   const lane = ['<lane>', '<service>/<owner>, as in crossfade lost list'] as const;
@@ -97,7 +95,9 @@ async function decide(
   if (json === true) return console.log(text);
   const { waiting, restored = 1 } = JSON.parse(text) as { waiting: number; restored?: number };
   const rest =
-    waiting === 0 ? 'no lost items left in this lane' : `${waiting} more lost items in this lane need a decision`;
+    waiting === 0
+      ? 'no lost items left in this lane'
+      : `${waiting} more lost items in this lane need a decision`;
   const what = id ?? `${restored} ${restored === 1 ? 'item' : 'items'} of ${lane}`;
   console.log(`${decision === 'accept' ? 'accepted' : 'restored'} ${what}; ${rest}`);
 }

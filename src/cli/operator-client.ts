@@ -64,9 +64,12 @@ async function ask({ at: { url, token }, path, body, timeoutMs }: Question): Pro
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   }).catch((cause: unknown) => {
-    throw new NoProxy(`no proxy answers at ${url}: start it, or set its address with --url or CROSSFADE_URL`, {
-      cause,
-    });
+    throw new NoProxy(
+      `no proxy answers at ${url}: start it, or set its address with --url or CROSSFADE_URL`,
+      {
+        cause,
+      },
+    );
   });
   const text = await response.body.text();
   if (response.statusCode < 300) return text;

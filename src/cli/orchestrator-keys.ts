@@ -40,7 +40,11 @@ export function createKeysCommand(env: Environment): Command {
       [],
     )
     .option('--expires <when>', 'days from now (90d) or an ISO-8601 time (default: never)', timeIn)
-    .option('--rate <requests>', "requests per second (default: the limit in the orchestrator's settings)", wholeIn)
+    .option(
+      '--rate <requests>',
+      "requests per second (default: the limit in the orchestrator's settings)",
+      wholeIn,
+    )
     .action((agent: string, grant: Grant) =>
       withDatabase(env, grant, (session) => create(session, agent, grant)),
     );
@@ -77,8 +81,14 @@ function onDatabase(command: Command, description: string): Command {
   return command
     .description(description)
     .option('--config <file>', 'settings file of the orchestrator (YAML)')
-    .option('--database-url <url>', "URL of the orchestrator's PostgreSQL (environment: ORCHESTRATOR_DATABASE_URL)")
-    .option('--folder <path>', 'folder of the embedded database; stop the orchestrator first (environment: ORCHESTRATOR_FOLDER)')
+    .option(
+      '--database-url <url>',
+      "URL of the orchestrator's PostgreSQL (environment: ORCHESTRATOR_DATABASE_URL)",
+    )
+    .option(
+      '--folder <path>',
+      'folder of the embedded database; stop the orchestrator first (environment: ORCHESTRATOR_FOLDER)',
+    )
     .option('--json', 'print JSON');
 }
 
@@ -204,6 +214,8 @@ function timeIn(text: string): Date {
   const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
   const time = days === undefined ? new Date(text) : new Date(Date.now() + Number(days) * DAY_MS);
   if (Number.isNaN(time.getTime()) || time.getTime() <= Date.now())
-    throw new InvalidArgumentError(`must be days from now (90d) or an ISO-8601 time in the future, got "${text}"`);
+    throw new InvalidArgumentError(
+      `must be days from now (90d) or an ISO-8601 time in the future, got "${text}"`,
+    );
   return time;
 }

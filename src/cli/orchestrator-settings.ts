@@ -79,7 +79,8 @@ function variableFor(path: string): string | undefined {
 function listenProblems(tree: Tree): string[] {
   const [host, port, httpPort] = ['host', 'port', 'httpPort'].map((key) => valueAt(tree, `listen.${key}`));
   const problems: string[] = [];
-  if (port === httpPort) problems.push(`listen.port and listen.httpPort are both ${String(port)}: use two different ports`);
+  if (port === httpPort)
+    problems.push(`listen.port and listen.httpPort are both ${String(port)}: use two different ports`);
   const access = valueAt(tree, 'access') as AccessSettings;
   return typeof host === 'string' ? [...problems, ...accessProblems(host, access)] : problems;
 }

@@ -18,12 +18,18 @@ export function createOrchestratorCommand(env: Environment): Command {
   return (
     new Command('orchestrator')
       .description('Run the Memory Orchestrator')
-      .option('--config <file>', 'settings file (YAML); config/orchestrator.example.yaml explains every setting')
+      .option(
+        '--config <file>',
+        'settings file (YAML); config/orchestrator.example.yaml explains every setting',
+      )
       .option('--folder <path>', 'folder of the embedded database (environment: ORCHESTRATOR_FOLDER)')
       .option('--host <address>', 'address to listen on (environment: ORCHESTRATOR_HOST)')
       .option('--port <number>', 'ZeroMQ port (environment: ORCHESTRATOR_PORT)')
       .option('--http-port <number>', 'HTTP port (environment: ORCHESTRATOR_HTTP_PORT)')
-      .option('--database-url <url>', 'use this PostgreSQL instead of the embedded database (environment: ORCHESTRATOR_DATABASE_URL)')
+      .option(
+        '--database-url <url>',
+        'use this PostgreSQL instead of the embedded database (environment: ORCHESTRATOR_DATABASE_URL)',
+      )
       .addHelpText('after', HELP)
       // Loaded on use, because help and completion do not need it.
       .action(async (flags: OrchestratorFlags) =>

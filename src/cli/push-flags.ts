@@ -36,9 +36,7 @@ const servicesOf = ({ services }: Config) => Object.keys(services).map((name) =>
 /** @throws Error naming the missing setting */
 function settingsOf({ rollout: { unleash } }: Config): AdminSettings {
   if (unleash === undefined)
-    throw new Error(
-      'no Unleash server is configured: set rollout.unleash.url or UNLEASH_URL',
-    );
+    throw new Error('no Unleash server is configured: set rollout.unleash.url or UNLEASH_URL');
   const settings = adminOf(unleash);
   if (settings === undefined)
     throw new Error('no admin token: set rollout.unleash.adminToken or UNLEASH_ADMIN_TOKEN');

@@ -27,10 +27,7 @@ export function createReconcileCommand(env: Environment): Command {
     .option('--service <name>', 'only this service (default: all)')
     .option('--owner <owner>', 'only the lane of this session or user')
     .addOption(new Option('--full', 'every lane (default)').conflicts('changed'))
-    .option(
-      '--changed',
-      'only lanes that were written or found different since their last equal comparison',
-    )
+    .option('--changed', 'only lanes that were written or found different since their last equal comparison')
     .addOption(
       new Option(
         '--resume',
@@ -38,10 +35,10 @@ export function createReconcileCommand(env: Environment): Command {
       ).conflicts(['service', 'owner', 'full', 'changed']),
     )
     .addOption(
-      new Option('--repair <how>', 'plan: print what a repair would change; apply: repair (default: neither)').choices([
-        'plan',
-        'apply',
-      ]),
+      new Option(
+        '--repair <how>',
+        'plan: print what a repair would change; apply: repair (default: neither)',
+      ).choices(['plan', 'apply']),
     );
   return limitOptions(command)
     .option('--reason <text>', 'why (recorded in the audit log; needed with --repair apply)')

@@ -24,11 +24,22 @@ const NOT_CHECKED = 2;
 export function createReportCommand(env: Environment): Command {
   return new Command('report')
     .description('Show the daily report: numbers, criteria of every phase, and the next steps')
-    .option('--date <day>', 'YYYY-MM-DD, today (so far), yesterday, or latest (newest stored report)', 'today')
-    .addOption(new Option('--format <format>', 'output format (default: md; none with --check)').choices(REPORT_FORMATS))
+    .option(
+      '--date <day>',
+      'YYYY-MM-DD, today (so far), yesterday, or latest (newest stored report)',
+      'today',
+    )
+    .addOption(
+      new Option('--format <format>', 'output format (default: md; none with --check)').choices(
+        REPORT_FORMATS,
+      ),
+    )
     .option('--json', 'the same as --format json')
     .option('--out <file>', 'write the report to this file')
-    .option('--check', 'print which criteria of the current phases fail; with --format, also print the report')
+    .option(
+      '--check',
+      'print which criteria of the current phases fail; with --format, also print the report',
+    )
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
     .addHelpText(

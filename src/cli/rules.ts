@@ -56,7 +56,9 @@ export function createRulesCommand(env: Environment): Command {
         .requiredOption('--service <name>', 'service whose rules are used'),
       env,
     );
-  looking('list', 'List the rules of a service, with the number of differences that each accepted').action(list);
+  looking('list', 'List the rules of a service, with the number of differences that each accepted').action(
+    list,
+  );
   looking('try <file>', 'Compare stored differences again under the rules of a file; changes nothing')
     .option('--limit <n>', `how many of the newest differences, 1 to ${MOST_TRIED}`, parseLimit, 500)
     .action(tryFile);
@@ -131,7 +133,11 @@ async function add(file: string, options: AddOptions): Promise<void> {
   const { service, person, reason, json, ...at } = options;
   const text = await askProxy(at, '/v1/rules', { service, person, reason, rules: rulesIn(file) });
   const { added } = JSON.parse(text) as { added: readonly number[] };
-  console.log(json === true ? text : `added as ${added.length === 1 ? 'rule' : 'rules'} ${added.join(', ')}, active within 5 s`);
+  console.log(
+    json === true
+      ? text
+      : `added as ${added.length === 1 ? 'rule' : 'rules'} ${added.join(', ')}, active within 5 s`,
+  );
 }
 
 async function remove(id: string, { service, person, reason, json, ...at }: RemoveOptions): Promise<void> {

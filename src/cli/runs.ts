@@ -24,7 +24,9 @@ export function createRunsCommand(env: Environment): Command {
   const stopping = runs
     .command('stop')
     .argument('<run>')
-    .description('Finish pages in progress and stop a run; continue later with --resume of backfill or reconcile');
+    .description(
+      'Finish pages in progress and stop a run; continue later with --resume of backfill or reconcile',
+    );
   personOptions(stopping, env).action(async (run: string, { person, reason, json, ...at }: PersonOptions) => {
     const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/stop`, { person, reason });
     console.log(json === true ? text : `stopped run ${run}`);

@@ -45,7 +45,12 @@ export function createStandInsCommand(): Command {
     .option('--jarvis-port <port>', 'port of jarvis-memory', parseWholeNumber)
     .option('--max-sessions <n>', 'sessions that session-memory keeps at a cleanup', parseWholeNumber, 100)
     .option('--cleanup-seconds <n>', 'seconds between two cleanups of session-memory', parseSeconds, 60)
-    .option('--max-entries <n>', 'interactions that contextual-memory keeps per session', parseWholeNumber, 50)
+    .option(
+      '--max-entries <n>',
+      'interactions that contextual-memory keeps per session',
+      parseWholeNumber,
+      50,
+    )
     .option(
       '--save-every-ms <n>',
       'milliseconds between two saves of the JSON stores; 0 saves on every write',

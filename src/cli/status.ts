@@ -22,10 +22,12 @@ export function createStatusCommand(env: Environment): Command {
       'after',
       '\nExit codes: 0 success, 1 error (reason on stderr). For a CI gate use crossfade report --check.',
     );
-  return proxyOptions(command, env, 'print all facts, as JSON').action(async ({ json, ...at }: ProxyOptions) => {
-    const text = await askProxy(at, '/v1/status');
-    console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
-  });
+  return proxyOptions(command, env, 'print all facts, as JSON').action(
+    async ({ json, ...at }: ProxyOptions) => {
+      const text = await askProxy(at, '/v1/status');
+      console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
+    },
+  );
 }
 
 export function toldAll({ proxy: { flags }, readiness, services, spill }: Status): string {
@@ -142,8 +144,12 @@ function flagsOffLine(service: ServiceStatus): string[] {
   if (off.state === 'not_configured')
     return [`  the flag still requests ${service.flags['read-cutover'].asked} %; the latch overrides it`];
   if (off.state === 'off')
-    return [`  switched off in Unleash: ${off.flags?.join(', ') || 'nothing, because every flag was at 0 %'}`];
-  return [`  not yet switched off in Unleash, ${counted(off.tries ?? 0, 'attempt')} failed: ${off.last_error ?? ''}`];
+    return [
+      `  switched off in Unleash: ${off.flags?.join(', ') || 'nothing, because every flag was at 0 %'}`,
+    ];
+  return [
+    `  not yet switched off in Unleash, ${counted(off.tries ?? 0, 'attempt')} failed: ${off.last_error ?? ''}`,
+  ];
 }
 
 function releaseLine({ service, guard }: ServiceStatus): string[] {

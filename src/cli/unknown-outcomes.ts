@@ -18,7 +18,10 @@ const HEADS = ['operation', 'service', 'action', 'found at', 'end', 'closed at',
 
 /** The two decisions that a person can make if the outcome cannot be determined. */
 const CHOICES = {
-  'assume-applied': ['applied', 'Assume that a write took effect on legacy, and deliver it to the orchestrator'],
+  'assume-applied': [
+    'applied',
+    'Assume that a write took effect on legacy, and deliver it to the orchestrator',
+  ],
   'assume-lost': ['lost', 'Assume that a write never took effect on legacy, and do not deliver it'],
 } as const;
 
@@ -27,7 +30,9 @@ export function createUnknownOutcomesCommand(env: Environment): Command {
   const unknowns = new Command('unknown-outcomes')
     .description('List writes with an unknown outcome and how each was resolved, or decide about one')
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
-  ledgerOptions(unknowns.command('list').description('List unknown outcomes, newest first'), env).action(list);
+  ledgerOptions(unknowns.command('list').description('List unknown outcomes, newest first'), env).action(
+    list,
+  );
   for (const [name, [outcome, description]] of Object.entries(CHOICES)) {
     const command = unknowns.command(name).argument('<operation...>').description(description);
     personOptions(command, env).action((operations: string[], options: PersonOptions) =>

@@ -86,7 +86,9 @@ function partsOf({ settings, version, log }: OrchestratorOptions): readonly Part
     observer: observability,
     log,
   });
-  const purge = createPurge(database, stored, (error) => log.error(`Purging expired rows failed: ${messageOf(error)}`));
+  const purge = createPurge(database, stored, (error) =>
+    log.error(`Purging expired rows failed: ${messageOf(error)}`),
+  );
   const fronts = createFronts({ settings, service, access, health, metrics, version, log });
   return [observability, storage, encryption, access, cache, summarizer, meaning, purge, fronts];
 }

@@ -36,7 +36,10 @@ function takeOver(folder: string, path: string): void {
     const holder = readHolder(path);
     if (holder !== undefined && isAlive(holder)) throw held(folder, holder.pid);
     rmSync(path, { force: true });
-    if (!createLock(path)) throw new Error(`Another process has just locked the folder ${folder}: stop it first, or use another folder`);
+    if (!createLock(path))
+      throw new Error(
+        `Another process has just locked the folder ${folder}: stop it first, or use another folder`,
+      );
   } finally {
     rmSync(guard, { force: true });
   }

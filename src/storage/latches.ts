@@ -71,7 +71,8 @@ export function createLatchStore(database: Database): LatchStore {
           return { latch: latchOf(made), isNew: true };
         }
         const open = await openLatch(session, service);
-        if (open === undefined) throw new Error(`The latch of ${service} was released at the moment it was set: try again`);
+        if (open === undefined)
+          throw new Error(`The latch of ${service} was released at the moment it was set: try again`);
         return { latch: open, isNew: false };
       }),
     async areFlagsDue(latch) {

@@ -19,9 +19,12 @@ export const PLAIN: Seal = {
   seal: (text) => text,
   open: (text) => {
     if (!text.startsWith(MARK)) return text;
-    throw new StorageError('The journal contains encrypted requests, but journal.encryptionKey is not set: set the key with which they were encrypted', {
-      effect: 'not_applied',
-    });
+    throw new StorageError(
+      'The journal contains encrypted requests, but journal.encryptionKey is not set: set the key with which they were encrypted',
+      {
+        effect: 'not_applied',
+      },
+    );
   },
 };
 
@@ -45,10 +48,13 @@ export function createSeal(key: Buffer): Seal {
           decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
         );
       } catch (cause) {
-        throw new StorageError('A stored request cannot be decrypted with journal.encryptionKey: set the key with which it was encrypted', {
-          effect: 'not_applied',
-          cause,
-        });
+        throw new StorageError(
+          'A stored request cannot be decrypted with journal.encryptionKey: set the key with which it was encrypted',
+          {
+            effect: 'not_applied',
+            cause,
+          },
+        );
       }
     },
   };

@@ -63,7 +63,8 @@ export const GAUGES = {
   },
   exceptedLanes: {
     name: 'crossfade_excepted_lanes',
-    description: 'Excepted lanes: their last copy left out items that the orchestrator refuses, and no person has accepted that',
+    description:
+      'Excepted lanes: their last copy left out items that the orchestrator refuses, and no person has accepted that',
     unit: '{lane}',
     labels: ['service'],
   },
@@ -87,7 +88,8 @@ export const GAUGES = {
   },
   flagsFresh: {
     name: 'crossfade_flags_fresh',
-    description: '1 while the flags are current, 0 while their source cannot be read and they may be outdated',
+    description:
+      '1 while the flags are current, 0 while their source cannot be read and they may be outdated',
     unit: '1',
     labels: [],
   },
@@ -105,8 +107,7 @@ export const GAUGES = {
   },
   flagsOffWaiting: {
     name: 'crossfade_flags_off_waiting',
-    description:
-      '1 while flags of a tripped service are still to be switched off in Unleash',
+    description: '1 while flags of a tripped service are still to be switched off in Unleash',
     unit: '1',
     labels: ['service'],
   },

@@ -174,7 +174,8 @@ const ENTRIES: Entries = {
   },
   'spill:damaged': {
     level: 'warn',
-    message: 'part of the spill is unreadable; it is kept as damaged-*.kept, and every lane will be copied again',
+    message:
+      'part of the spill is unreadable; it is kept as damaged-*.kept, and every lane will be copied again',
     facts: ({ services }) => ({ services }),
   },
   'backfill:failed': {

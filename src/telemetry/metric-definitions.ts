@@ -265,8 +265,7 @@ export const HISTOGRAMS = {
   },
   readDeliveryWait: {
     name: 'crossfade_read_delivery_wait_seconds',
-    description:
-      'Time that a read by the orchestrator waits for the delivery of earlier writes',
+    description: 'Time that a read by the orchestrator waits for the delivery of earlier writes',
     unit: 's',
     labels: ['service'],
     boundaries: LATENCY_SECONDS,

@@ -30,7 +30,9 @@ test('a model in a folder embeds sentences, and near meanings are near', async (
 
 test('a dimension that the settings have wrong is told', async () => {
   const provider = createOnnxProvider({ folder, model: 'tiny', dimension: 384 }, load);
-  await expect(provider.embed(['dog'])).rejects.toThrow('tiny returned 4 dimensions, but the settings say 384');
+  await expect(provider.embed(['dog'])).rejects.toThrow(
+    'tiny returned 4 dimensions, but the settings say 384',
+  );
   await provider.stop();
 });
 

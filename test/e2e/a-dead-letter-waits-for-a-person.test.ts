@@ -197,7 +197,9 @@ test('the command line lists, shows and decides', async () => {
   });
   expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no lanes found\n');
   const copied = await run('lanes', 'copy', SERVICE, owner, '--person', 'ann', '--reason', 'to be sure');
-  expect(copied).toContain(`${SERVICE}/${owner} is being copied; see the result with: crossfade explain ${SERVICE} ${owner}`);
+  expect(copied).toContain(
+    `${SERVICE}/${owner} is being copied; see the result with: crossfade explain ${SERVICE} ${owner}`,
+  );
   await storedWithin(['first', 'third']);
   const again = run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   await expect(again).rejects.toMatchObject({

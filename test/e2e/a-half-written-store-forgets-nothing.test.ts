@@ -106,7 +106,9 @@ describe.each(SERVICES)('the file of %s', (service) => {
         code: 2,
         state: 'finished',
         reason: expect.stringMatching(
-          new RegExp(`^${service} was left out: could not read \\S+ .*the file is empty or its JSON is incomplete$`),
+          new RegExp(
+            `^${service} was left out: could not read \\S+ .*the file is empty or its JSON is incomplete$`,
+          ),
         ) as string,
       });
     expect(await stored()).toEqual(before);

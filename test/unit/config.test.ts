@@ -78,7 +78,9 @@ services:
 `);
   expect(problems).toContain('proxy.deadlineMs must be a whole number, got "soon"');
   expect(problems).toContain('proxy.hots is not a setting; did you mean proxy.host?');
-  expect(problems).toContain('services.a.port is 5574, which is also the value of http.port: use different ports');
+  expect(problems).toContain(
+    'services.a.port is 5574, which is also the value of http.port: use different ports',
+  );
   expect(problems).toContain('services.a.timeZone must be an IANA time zone, got "Mars/Olympus"');
   expect(problems).toContain('services.b.legacy.inFlight must be at least 0, got -1');
   expect(problems).toContain('services.b.legacy.endpoint is missing');

@@ -83,7 +83,11 @@ class RequestRouter {
         connection.inFlight += 1;
         this.#doorway.enter(connection, message);
       },
-      onTooLate: () => settings.onProblem?.('asked_too_late', 'the agent sent a request while its connection was being closed'),
+      onTooLate: () =>
+        settings.onProblem?.(
+          'asked_too_late',
+          'the agent sent a request while its connection was being closed',
+        ),
     };
   }
 

@@ -145,6 +145,8 @@ function ownName(content: object, agent: Identity): void {
 function ownUser(user: string | undefined, agent: Identity): void {
   if (user === undefined ? agent.users.has(ALL_USERS) : seesUser(agent, user)) return;
   const message =
-    user === undefined ? 'The key does not cover all users: give a user_id' : 'The key does not cover this user';
+    user === undefined
+      ? 'The key does not cover all users: give a user_id'
+      : 'The key does not cover this user';
   throw denied(message, 'foreign_user', { user_id: user ?? null });
 }

@@ -57,7 +57,9 @@ function isBatch(request: Request): request is Request<'batch_write'> {
 
 function claimsOf(request: Request, identity: Identity, claims: Claims): void {
   if (request.lane !== undefined)
-    throw denied('The fence of a lane (member lane) is not allowed for keys of the role agent', 'role', { field: 'lane' });
+    throw denied('The fence of a lane (member lane) is not allowed for keys of the role agent', 'role', {
+      field: 'lane',
+    });
   // The table is keyed by the action that the request carries.
   const rule = AGENT_RULES[request.action] as Rule;
   rule(request, identity, claims);

@@ -36,6 +36,8 @@ export function accessProblems(host: string, settings: AccessSettings): string[]
       `listen.host must be a loopback address while access.keys is off, got "${host}": set access.keys to required, or listen on 127.0.0.1. Otherwise everyone who reaches the port can read and change every memory`,
     );
   if ((curveSecretKeyFile === undefined) !== (curveClientsFile === undefined))
-    problems.push('access.curveSecretKeyFile and access.curveClientsFile must both be set, but one is missing');
+    problems.push(
+      'access.curveSecretKeyFile and access.curveClientsFile must both be set, but one is missing',
+    );
   return problems;
 }

@@ -37,9 +37,7 @@ const DAY_MS = 86_400_000;
 export function createStorage({ settings, log, onStatement, prepare }: StorageParts): Storage {
   const database = createDatabase(settings);
   const circuit = createDatabaseCircuit(settings, (isOpen) => report(log, isOpen));
-  const upkeep = createUpkeep(database, (problem) =>
-    log.warn({ problem }, 'Table maintenance failed'),
-  );
+  const upkeep = createUpkeep(database, (problem) => log.warn({ problem }, 'Table maintenance failed'));
   let hasVector = false;
   let months: NodeJS.Timeout | undefined;
 
@@ -72,7 +70,8 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
         );
       }
       if (!settings.partitioned) return;
-      const onError = (error: unknown): void => log.error(`Creating new partitions failed: ${messageOf(error)}`);
+      const onError = (error: unknown): void =>
+        log.error(`Creating new partitions failed: ${messageOf(error)}`);
       months = setInterval(() => void createMonthsAsOwner(database, new Date()).catch(onError), DAY_MS);
       months.unref();
     },

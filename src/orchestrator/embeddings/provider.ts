@@ -31,8 +31,11 @@ export function checkedVectors(
     throw new ProviderError(`${model} returned ${vectors.length} vectors for ${count} texts`);
   for (const vector of vectors) {
     if (vector.length !== dimension)
-      throw new ProviderError(`${model} returned ${vector.length} dimensions, but the settings say ${dimension}`);
-    if (!vector.every(Number.isFinite)) throw new ProviderError(`${model} returned a vector with a number that is not finite`);
+      throw new ProviderError(
+        `${model} returned ${vector.length} dimensions, but the settings say ${dimension}`,
+      );
+    if (!vector.every(Number.isFinite))
+      throw new ProviderError(`${model} returned a vector with a number that is not finite`);
   }
   return [...vectors];
 }

@@ -113,7 +113,9 @@ export function checkedVector(vector: readonly number[], field: string, { model,
       details: { field, dimension },
     });
   if (vector.every((number) => number === 0))
-    throw new ValidationError(`${field} must not be all zeros, because it has no direction`, { details: { field } });
+    throw new ValidationError(`${field} must not be all zeros, because it has no direction`, {
+      details: { field },
+    });
 }
 
 export interface SuppliedParts {

@@ -55,7 +55,10 @@ export function openText(keys: ReadonlyMap<string, EncryptionKey>, place: Place,
   try {
     return decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
   } catch {
-    throw unreadable(`cannot be decrypted with the key "${id}", because it was altered or belongs to another row`, place);
+    throw unreadable(
+      `cannot be decrypted with the key "${id}", because it was altered or belongs to another row`,
+      place,
+    );
   }
 }
 

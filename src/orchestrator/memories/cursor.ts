@@ -22,7 +22,9 @@ export function decodeCursor<K extends Key>(cursor: string, parts: Parts<K>): K 
 
 /** The error for a cursor that is not from the orchestrator. */
 export function notOurs(): ValidationError {
-  return new ValidationError('invalid cursor: use next_cursor of the page before', { details: { field: 'cursor' } });
+  return new ValidationError('invalid cursor: use next_cursor of the page before', {
+    details: { field: 'cursor' },
+  });
 }
 
 function parsed(cursor: string): unknown {

@@ -38,7 +38,10 @@ export function createSummarizer(settings: SummarySettings, log: Pick<Logger, 'w
         const text = storable(await model.summarize(texts));
         return { text, method: 'model', model: model.name };
       } catch (error) {
-        log.warn({ model: model.name }, `The chat model failed, so the summary was extracted: ${messageOf(error)}`);
+        log.warn(
+          { model: model.name },
+          `The chat model failed, so the summary was extracted: ${messageOf(error)}`,
+        );
         return { ...extracted(texts), fell_back: true };
       }
     },

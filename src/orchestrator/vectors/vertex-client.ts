@@ -94,9 +94,12 @@ export async function loadAiPlatform(): Promise<AiPlatformPackage> {
   try {
     return (await import(PACKAGE)) as AiPlatformPackage;
   } catch (cause) {
-    throw new Error(`search.store "vertex" needs a package that is not installed: run npm install ${PACKAGE}`, {
-      cause,
-    });
+    throw new Error(
+      `search.store "vertex" needs a package that is not installed: run npm install ${PACKAGE}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

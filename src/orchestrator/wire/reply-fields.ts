@@ -41,8 +41,7 @@ export const REPLY_FIELDS: Readonly<Record<string, string>> = {
   page_info: 'Facts about this page.',
   offset: 'Number of skipped results.',
   has_more: 'true: there is a next page, at offset + limit.',
-  missing_ids:
-    'The memory_ids that were not found: never created, deleted, expired, or of another session.',
+  missing_ids: 'The memory_ids that were not found: never created, deleted, expired, or of another session.',
   session: 'The session, or null if there is none.',
   items: 'The items of this page, by position, then by id.',
   next_cursor: 'Cursor of the next page. Absent on the last page.',
@@ -67,7 +66,8 @@ export const REPLY_FIELDS: Readonly<Record<string, string>> = {
   vector_store: 'The store that compared the vectors.',
   exact: 'true: every vector was compared.',
   waiting_for_embedding: 'Number of memories that cannot be found by meaning yet.',
-  waiting_is_estimate: 'true: there were too many to count, so waiting_for_embedding counts only this process.',
+  waiting_is_estimate:
+    'true: there were too many to count, so waiting_for_embedding counts only this process.',
   total_is_lower_bound: 'true: there are more results than total_count.',
   summary: 'Sentences of the memories, or the text of a model. Empty without memories.',
   memory_count: 'Number of selected memories.',

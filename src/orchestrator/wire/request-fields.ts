@@ -22,7 +22,8 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   lane: 'The fence of a write by the migration. A lower generation has no effect and is answered with superseded. A sequence that is not above the last one has no effect and is answered with already_applied. Reads ignore it. Not allowed for keys of the role agent.',
   generation: 'Increased by every copy of the lane.',
   sequence: 'The number of the write within the generation. Without it only the generation is checked.',
-  payload: 'The parameters of the action. Members that are not listed here are ignored, except in the filter of bulk_delete.',
+  payload:
+    'The parameters of the action. Members that are not listed here are ignored, except in the filter of bulk_delete.',
   memory_id: 'Id of the memory, unique in the whole installation.',
   memory_type: 'conversation, context, user_preference, agent_state, or any other lower-case word.',
   content:
@@ -35,13 +36,15 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
     'Time of creation, for imports: ISO-8601, UTC if it has no zone, years 1 to 9999, millisecond resolution. Default: now.',
   updated_at: 'Time of this write, for imports. Default: now.',
   expires_at: 'Time from which the memory is no longer visible. null: never.',
-  embedding: "A vector of the installation's model and dimension (see health). Without it the orchestrator computes one.",
+  embedding:
+    "A vector of the installation's model and dimension (see health). Without it the orchestrator computes one.",
   suppress_events: 'No effect: there are no events to suppress. Accepted for compatibility.',
   escape_unstorable:
     'true: store NUL, half surrogate pairs, NaN and Infinity reversibly. Otherwise they are refused (reason unstorable_text). Readers get the original values.',
   create_session: 'true: create the session if it does not exist. Otherwise the answer is session_not_found.',
   user_id: 'The user of a session or a profile.',
-  if_version: 'Write only if this is the current version; otherwise validation_error, reason version_conflict.',
+  if_version:
+    'Write only if this is the current version; otherwise validation_error, reason version_conflict.',
   no_touch: 'No effect: reads change nothing. Accepted for compatibility.',
   filter: 'The conditions; all must be true.',
   filters: 'The conditions; all must be true.',
@@ -50,8 +53,7 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   sort: 'The order of results. Equal values are ordered by position, then by id. Default: created_at, desc.',
   field: 'Default created_at.',
   order: 'Default desc.',
-  memory_ids:
-    'Only these memories. A filter applies as well. batch_read lists unknown ids in missing_ids.',
+  memory_ids: 'Only these memories. A filter applies as well. batch_read lists unknown ids in missing_ids.',
   count: 'false: faster, but total_count is null. Default true.',
   memory_types: 'Memories of any of these types.',
   time_range: 'Range of created_at. Either end can be omitted.',
@@ -64,7 +66,8 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   min_similarity: 'Cosine similarity, 0 to 1. Does not apply to keyword results.',
   query:
     'The search text: words, "phrases", or, -not. keyword finds memories with all of the words, hybrid also those with any. Required, except for a semantic search with a query_vector.',
-  query_vector: "A vector of the installation's model and dimension. Without it the orchestrator computes one from the query.",
+  query_vector:
+    "A vector of the installation's model and dimension. Without it the orchestrator computes one from the query.",
   exact: 'true: compare every vector instead of using the index. Default false.',
   search_type:
     'Default keyword, or semantic with a query_vector. search_metadata.search_type has the executed type.',
@@ -74,8 +77,7 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   summary: 'Summary of the session, at most 1,048,576 characters.',
   is_archived: 'Marks the session as archived. Nothing is moved or removed.',
   archive: 'Marks the session as archived. Default false.',
-  fields:
-    'Members of the content to digest, as canonical JSON (RFC 8785). Missing members are skipped.',
+  fields: 'Members of the content to digest, as canonical JSON (RFC 8785). Missing members are skipped.',
   session_ids: 'Digest each of these sessions instead of one.',
   exclude_tags: 'Exclude memories with any of these tags.',
   without: 'Members inside these fields to exclude, such as metadata.seen_at.',
@@ -88,7 +90,8 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   agent_id: 'The agent of the state. An agent has one state per session, and one without a session.',
   state_data: 'Any JSON object. Replaces the previous state.',
   source_memory_id: 'The source of the relationship: a memory of the session.',
-  target_memory_id: 'The target of the relationship: a memory of the session, or of another session of the same user.',
+  target_memory_id:
+    'The target of the relationship: a memory of the session, or of another session of the same user.',
   relationship_type: 'Any word.',
   operations:
     'Writes, each {action, session_id, payload, lane}. session_id and lane default to those of the envelope. If one is refused, details.operation has its index, from 0.',
@@ -105,20 +108,23 @@ export const REQUEST_EXCEPTIONS: Readonly<Record<string, string>> = {
     'Default `mem-<uuid>`. An existing id with the same content gets the first answer again; with different content validation_error, reason duplicate.',
   'create.user_id': 'The user of the session if create_session creates it.',
   'update.content': 'Replaces the content. If omitted, the content stays.',
-  'update.ttl': 'Seconds from now until the memory expires; expires_at overrides it. null removes the expiry.',
+  'update.ttl':
+    'Seconds from now until the memory expires; expires_at overrides it. null removes the expiry.',
   'update.priority': '1 to 10.',
   'update.created_at': 'ISO-8601. If omitted, the time stays.',
   'upsert_session.session_type': 'Any word. Default for a new session: conversation.',
   'create_session.session_id':
     'Default `session-<uuid>`. Given next to the payload or in it. An existing session of the same user gets the first answer again; of another user validation_error, reason duplicate.',
   'upsert_session.session_id': 'The session. Must be next to the payload; inside the payload it is ignored.',
-  'end_session.summary': 'If omitted, a summary is made of the memories of the session, unless it already has one.',
+  'end_session.summary':
+    'If omitted, a summary is made of the memories of the session, unless it already has one.',
   'end_session.ended_at': 'ISO-8601. Default: now. An ended session keeps its first end.',
   'filter.tags': 'Memories with all of these tags. An empty list selects all memories.',
   'filters.tags': 'Memories with all of these tags. An empty list selects all memories.',
   'filter.user_id': 'Memories of all sessions of this user; session_id can then be omitted.',
   'filters.user_id': 'Memories of all sessions of this user; session_id can then be omitted.',
-  'bulk_delete.filter': 'The conditions; all must be true. Without a condition all memories of the session are deleted.',
+  'bulk_delete.filter':
+    'The conditions; all must be true. Without a condition all memories of the session are deleted.',
   'list_sessions.user_id': 'Sessions of this user.',
   'search.filters': 'The conditions; all must be true. Also contains limit and offset.',
   'batch_read.limit': 'Default 50. limit, offset and sort in filter override those here.',

@@ -185,7 +185,10 @@ export class SpillFile implements SpillStore {
     const { limitBytes } = this.#settings;
     const bytes = records.reduce((sum, record) => sum + ('request' in record ? record.request.length : 0), 0);
     if (this.#end.offset + bytes > limitBytes)
-      throw failure(`The spill has reached its limit of ${limitBytes} bytes (journal.spillLimitBytes)`, 'spill_full');
+      throw failure(
+        `The spill has reached its limit of ${limitBytes} bytes (journal.spillLimitBytes)`,
+        'spill_full',
+      );
   }
 
   /** The write was not sent. Its remaining bytes must not precede the next record. */

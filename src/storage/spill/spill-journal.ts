@@ -67,9 +67,12 @@ async function replayPage(
 ): Promise<ReadonlyMap<LaneKey, ReplayedLane>> {
   const moved = await session.query(sql.ADVANCE, [page.spill, page.after, page.through]);
   if (moved.length === 0)
-    throw new StorageError('The spill position in the journal does not match, because another process has moved it', {
-      effect: 'not_applied',
-    });
+    throw new StorageError(
+      'The spill position in the journal does not match, because another process has moved it',
+      {
+        effect: 'not_applied',
+      },
+    );
   const shares = await sharesOf(session, page, id);
   const keys = [...shares.keys()];
   await session.query(sql.SETTLE_GONE, [keys, id]);

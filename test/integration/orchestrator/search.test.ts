@@ -264,7 +264,9 @@ describe('where meaning cannot be asked for', () => {
       });
       const { data } = await without.ask('health');
       expect(data).toMatchObject({ status: 'degraded', vector: false });
-      expect(data['details']).toMatchObject({ reason: 'pgvector is not installed, so semantic search is off' });
+      expect(data['details']).toMatchObject({
+        reason: 'pgvector is not installed, so semantic search is off',
+      });
     },
   );
 

@@ -61,7 +61,11 @@ test('a file that is written a hundred times a second is never seen in parts', a
 
 test.each([
   ['a file that is far too long', () => truncateSync(file, 400 * 1024 * 1024), /it has 419430400 bytes/],
-  ['a pipe that nobody writes to', () => (rmSync(file), execFileSync('mkfifo', [file])), /it is not a regular file/],
+  [
+    'a pipe that nobody writes to',
+    () => (rmSync(file), execFileSync('mkfifo', [file])),
+    /it is not a regular file/,
+  ],
   ['a folder in its place', () => (rmSync(file), mkdirSync(file)), /it is not a regular file/],
 ])('%s keeps the values and is reported, and the next file is read', async (_, spoil, message) => {
   spoil();
