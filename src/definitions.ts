@@ -29,7 +29,7 @@ export async function loadDefinitions(config: Config): Promise<readonly DefinedS
         const known = [...BUILT_IN.keys()];
         const near = nearestName(name, known);
         throw new Error(
-          `services.${name}.definition is missing: set it to your own file, or use the name of a built-in service (${known.join(', ')})${near === undefined ? '' : `; did you mean services.${near}?`}`,
+          `services.${name} has no definition: set services.${name}.definition to your own file, or use the name of a built-in service (${known.join(', ')})${near === undefined ? '' : `; did you mean services.${near}?`}`,
         );
       }
       return { name, config: service, definition: adjusted(found, service) };

@@ -6,7 +6,7 @@ import type { PushSettings } from './push-flags.ts';
 const HELP = `
 The server and its token come from rollout.unleash in the configuration (url, adminToken, project, environment), or from the
 environment variables UNLEASH_URL, UNLEASH_ADMIN_TOKEN, UNLEASH_PROJECT and UNLEASH_ENVIRONMENT.
-Exit codes: 0 every flag exists; 1 a flag could not be created, or Unleash could not be reached.`;
+push fails (exit code 1) if any flag could not be created.`;
 
 const EXIT_CODES = `
 Exit codes: 0 success, 1 error (reason on stderr).`;

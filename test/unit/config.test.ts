@@ -83,7 +83,7 @@ services:
   );
   expect(problems).toContain('services.a.timeZone must be an IANA time zone, got "Mars/Olympus"');
   expect(problems).toContain('services.b.legacy.inFlight must be at least 0, got -1');
-  expect(problems).toContain('services.b.legacy.endpoint is missing');
+  expect(problems).toContain('services.b.legacy.endpoint is missing: set it');
   expect(problems).toContain(
     'telemetry.logLevel must be one of trace, debug, info, warn, error, silent, got "loud"',
   );
@@ -144,7 +144,7 @@ test('a desk needs tokens, or to be asked for without them on this machine', () 
     pages: 'all',
   });
   expect(problemsOf(`${SERVICE}\ndesk: { port: 5580, withoutSignIn: true }`)).toEqual([
-    'desk.port is 5580, which http.port uses too',
+    'desk.port is 5580, which is also the value of http.port: use different ports',
   ]);
 });
 
@@ -153,7 +153,7 @@ test('in front of real services nobody may use the desk without signing in, not 
   expect(load(`${SERVICE}\n${desk}`).desk?.withoutSignIn).toBe(true);
   const refused = problemsOf(`${SERVICE}\n${desk}`, {}, 'real');
   expect(refused).toEqual([
-    expect.stringMatching(/^desk\.withoutSignIn is only for .* give operator\.tokens/),
+    expect.stringMatching(/^desk\.withoutSignIn works only with .* set operator\.tokens/),
   ]);
   const tokens = 'operator: { tokens: { lead: { role: approver, token: 0123456789abcdef0 } } }';
   expect(problemsOf(`${SERVICE}\n${tokens}\n${desk}`, {}, 'real')).toEqual(refused);
@@ -200,7 +200,7 @@ test('the environment alone turns Unleash on, and says what it lacks', () => {
   });
   expect(load(SERVICE, { UNLEASH_APP_NAME: 'another' }).rollout.unleash).toBeUndefined();
   expect(problemsOf(SERVICE, { UNLEASH_URL: 'http://unleash:4242/api' })).toEqual([
-    'rollout.unleash.apiToken is missing, and so is UNLEASH_API_TOKEN in the environment',
+    'rollout.unleash.apiToken is missing: set it, or set UNLEASH_API_TOKEN in the environment',
   ]);
 });
 
@@ -271,7 +271,7 @@ operator:
     b: { role: viewer, token: "sixteen-letters-" }
     c: { role: viewer, token: short }
 `);
-  expect(problems).toContain('operator.tokens.b has the same token as operator.tokens.a');
+  expect(problems).toContain('operator.tokens.b has the same token as operator.tokens.a: give each person an own token');
   expect(problems).toContain(
     'operator.tokens.c.token must have at least 16 characters, got another value (not shown)',
   );

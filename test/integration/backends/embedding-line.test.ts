@@ -20,7 +20,7 @@ afterAll(async () => {
   await stage?.end();
 });
 
-test('the line that slows runs is as long as the orchestrator says, and gone when all is embedded', async () => {
+test('the embedding backlog slows runs until all is embedded', async () => {
   stage.endpoint.mood = silent;
   // Long enough that what hangs still hangs when it is looked at, short enough to be given up soon afterwards.
   const orchestrator = await stage.start(stage.embeddingBy({ timeoutMs: 5_000 }));

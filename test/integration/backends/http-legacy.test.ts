@@ -57,7 +57,7 @@ async function failureOf(call: Promise<Reply>): Promise<unknown> {
 }
 
 describe('a legacy HTTP server', () => {
-  test('gets method, path, headers and bytes, and its reply comes back whole', async () => {
+  test('gets method, path, headers and bytes, and its reply is complete', async () => {
     const legacy = await connect(
       `${await serve(async (request, response) => {
         const chunks: Buffer[] = [];
@@ -75,7 +75,7 @@ describe('a legacy HTTP server', () => {
     expect(sent).toBe(1);
   });
 
-  test('that is late: unknown at the deadline, and the reply is matched once', async () => {
+  test('that is late: unknown effect at the deadline, and the reply is matched once', async () => {
     const late: string[] = [];
     const legacy = await connect(
       await serve((_, response) => void setTimeout(() => response.end('late'), 2_000)),
@@ -100,7 +100,7 @@ describe('a legacy HTTP server', () => {
     expect((await first).body.toString()).toBe('done');
   });
 
-  test('whose reply has no end: unknown long before the deadline, and not collected', async () => {
+  test('with an endless reply: unknown effect long before the deadline', async () => {
     const piece = Buffer.alloc(1024 * 1024, 'x');
     let sent = 0;
     let isEnded = false;
@@ -121,7 +121,7 @@ describe('a legacy HTTP server', () => {
     expect(legacy.load('live')).toMatchObject({ inFlight: 0 });
   }, 30_000);
 
-  test('that breaks off: unknown; that is not there: without effect', async () => {
+  test('that breaks off: unknown effect; that is unreachable: no effect', async () => {
     const breaking = await connect(await serve((_, response) => response.destroy()));
     expect(await failureOf(ask(breaking, 15_000))).toMatchObject({ effect: 'unknown', reason: 'reset' });
     const absent = await connect(`http://127.0.0.1:${await freePort()}`);

@@ -39,7 +39,7 @@ function makeDatabase(path: string): DatabaseSync {
 }
 
 describe('the SQLite file of a running service', () => {
-  test('is read while the service writes, and no write of it fails', async () => {
+  test('is read while the service writes, and no write fails', async () => {
     const path = pathOf('memory.db');
     const writer = makeDatabase(path);
     const insert = writer.prepare('insert into interactions (session_id, content) values (?, ?)');
@@ -84,7 +84,7 @@ describe('the SQLite file of a running service', () => {
     writer.close();
   });
 
-  test('that was replaced by another file is opened again', async () => {
+  test('is opened again if it was replaced by another file', async () => {
     const path = pathOf('memory.db');
     makeDatabase(path).close();
     const store = access({ sqlitePath: path });
@@ -98,7 +98,7 @@ describe('the SQLite file of a running service', () => {
     ]);
   });
 
-  test('cannot be written, and an error says which file it was', async () => {
+  test('cannot be written, and an error names the file', async () => {
     const path = pathOf('memory.db');
     makeDatabase(path).close();
     const store = access({ sqlitePath: path });
@@ -124,7 +124,7 @@ describe('the JSON file of a running service', () => {
     expect(await reading).toBe('{"user": [{"score": NaN, "n": 1000.0}]}');
   });
 
-  test('that stays broken is an error without its content, never an empty store', async () => {
+  test('is an error without its content if it stays broken, never an empty store', async () => {
     const path = pathOf('store.json');
     writeFileSync(path, '{"secret');
     const store = access({ jsonPath: path });
@@ -134,14 +134,14 @@ describe('the JSON file of a running service', () => {
     expect(String(error)).not.toContain('secret');
   });
 
-  test('that was never written is an empty store, and only in a folder that is there', async () => {
+  test('is an empty store if it was never written and its folder exists', async () => {
     expect(await access({ jsonPath: pathOf('never-written.json') }).jsonFile?.()).toBe('{}');
     await expect(access({ jsonPath: pathOf('no-folder/store.json') }).jsonFile?.()).rejects.toThrow(
       'no-folder',
     );
   });
 
-  test('rewritten within the same instant and size is not missed', async () => {
+  test('is noticed if rewritten within the same instant and size', async () => {
     const path = pathOf('store.json');
     const then = new Date(1_700_000_000_000);
     const store = access({ jsonPath: path });
@@ -153,7 +153,7 @@ describe('the JSON file of a running service', () => {
   });
 });
 
-test('the service itself is asked on its probe connection', async () => {
+test('the service itself is read through its probe connection', async () => {
   const calls: LegacyCall[] = [];
   const backend = {
     send: async (call: LegacyCall) => {

@@ -75,7 +75,7 @@ async function failureOf(call: Promise<unknown>): Promise<CrossfadeError> {
 
 for (const [name, serve] of Object.entries({ ZMQ: overZmq, HTTP: overHttp })) {
   describe(`the orchestrator over ${name}`, () => {
-    test('gets the envelope with content as it was spelled, and answers with data as it was spelled', async () => {
+    test('gets content with its original spelling, and answers the same way', async () => {
       const seen: string[] = [];
       const endpoint = await serve((request, path) => {
         seen.push(request);
@@ -100,7 +100,7 @@ for (const [name, serve] of Object.entries({ ZMQ: overZmq, HTTP: overHttp })) {
       });
     });
 
-    test('takes a batch and says what each operation did', async () => {
+    test('takes a batch and answers each operation', async () => {
       const seen: string[] = [];
       const endpoint = await serve((request) => {
         seen.push(request);
@@ -121,7 +121,7 @@ for (const [name, serve] of Object.entries({ ZMQ: overZmq, HTTP: overHttp })) {
       });
     });
 
-    test('is sent no message that is longer than it takes', async () => {
+    test('is sent no message above its limit', async () => {
       let asked = 0;
       const client = await connect(
         await serve(() => {
@@ -137,7 +137,7 @@ for (const [name, serve] of Object.entries({ ZMQ: overZmq, HTTP: overHttp })) {
       await reached(() => client.batchWrite([write({ long })], within(15_000)));
     });
 
-    test('that hangs misses the deadline; three misses open the breaker, one trial a second', async () => {
+    test('that hangs opens the breaker after three timeouts, with one trial per second', async () => {
       let asked = 0;
       const client = await connect(
         await serve((request) => {
@@ -164,14 +164,14 @@ for (const [name, serve] of Object.entries({ ZMQ: overZmq, HTTP: overHttp })) {
       expect(client.load('live')).toMatchObject({ inFlight: 0, queued: 0 });
     });
 
-    test('that is not there refuses without effect', async () => {
+    test('that is unreachable refuses without effect', async () => {
       const client = await connect(`${name === 'ZMQ' ? 'tcp' : 'http'}://127.0.0.1:${await freePort()}`);
       const error = await failureOf(client.batchWrite([write({})], within(15_000)));
       expect(error).toBeInstanceOf(ConnectionError);
       expect(error).toMatchObject({ effect: 'not_applied', reason: 'unreachable' });
     });
 
-    test('deliveries that take long delay no read', async () => {
+    test('slow deliveries delay no read', async () => {
       let release = (): void => undefined;
       const released = new Promise<void>((resolve) => (release = resolve));
       let isHeld = false;
@@ -218,7 +218,7 @@ describe('what the orchestrator reports', () => {
     });
   }
 
-  test('a reply that is no reply is a failure of unknown effect', async () => {
+  test('an invalid reply is a failure of unknown effect', async () => {
     for (const text of ['', 'x', '[]', '{"status": "success"}', success('{"results": []}')]) {
       const client = await connect(await overZmq(() => text));
       const failure = await failureOf(reached(() => client.batchWrite([write({})], within(15_000))));

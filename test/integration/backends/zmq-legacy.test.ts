@@ -68,7 +68,7 @@ afterEach(async () => {
 afterAll(killRepServers);
 
 describe('a legacy ZMQ server', () => {
-  test('gets the bytes as they are and its reply comes back byte for byte', async () => {
+  test('gets the bytes unchanged, and its reply is returned unchanged', async () => {
     const legacy = await connectTo(await startRepServer(await freePort()));
     const bodies = [
       '{"a": 1000.0, "b": NaN, "c": 123456789012345678901234567890}',
@@ -100,7 +100,7 @@ describe('a legacy ZMQ server', () => {
     expect(await executed(legacy)).toEqual(tags);
   });
 
-  test('is told of a call the moment its bytes are handed over, and only then', async () => {
+  test('counts a call as sent only when its bytes are handed over', async () => {
     const server = await startRepServer(await freePort());
     const legacy = await connectTo(server);
     server.child.kill('SIGSTOP');
@@ -115,7 +115,7 @@ describe('a legacy ZMQ server', () => {
     expect(sent).toEqual(['first', 'second']);
   });
 
-  test('that hangs: the call in flight ends unknown at its deadline, queued ones are withdrawn unsent', async () => {
+  test('that hangs: the sent call ends unknown at its deadline, queued ones unsent', async () => {
     const legacy = await connectTo(await startRepServer(await freePort()));
     const startedAtMs = clock.now();
     const hanging = failureOf(ask(legacy, { do: 'sleep', ms: 3_000 }, { ms: 200 }));
@@ -145,7 +145,7 @@ describe('a legacy ZMQ server', () => {
     expect(late).toEqual(['{"do":"sleep","ms":800,"tag":"slow"}']);
   });
 
-  test('killed with a call in flight: that call ends unknown at once; what is sent while it is down is refused and never executed', async () => {
+  test('killed during a call: the call ends unknown at once, later calls are refused', async () => {
     const port = await freePort();
     const server = await startRepServer(port);
     const legacy = await connectTo(server);
@@ -170,7 +170,7 @@ describe('a legacy ZMQ server', () => {
     expect(await executed(legacy)).toEqual(['after']);
   });
 
-  test('that was never there: a call is refused unsent after the short grace', async () => {
+  test('that never existed: a call is refused unsent after the grace time', async () => {
     const legacy = await connect(`tcp://127.0.0.1:${await freePort()}`);
     const startedAtMs = clock.now();
     const error = await failureOf(ask(legacy, 'x'));
@@ -179,7 +179,7 @@ describe('a legacy ZMQ server', () => {
     expect(clock.now() - startedAtMs).toBeLessThan(3_000);
   });
 
-  test('stopped in its tracks (SIGSTOP): calls end at their deadline', async () => {
+  test('stopped with SIGSTOP: calls end at their deadline', async () => {
     const server = await startRepServer(await freePort());
     const legacy = await connectTo(server);
     server.child.kill('SIGSTOP');
@@ -190,7 +190,7 @@ describe('a legacy ZMQ server', () => {
     await ask(legacy, 'y');
   });
 
-  test('a shadow call that hangs keeps no live call from being sent', async () => {
+  test('a hanging shadow call blocks no live call', async () => {
     const server = await startRepServer(await freePort());
     const legacy = await connectTo(server);
     server.child.kill('SIGSTOP');
@@ -204,7 +204,7 @@ describe('a legacy ZMQ server', () => {
     await Promise.all([shadow, live]);
   });
 
-  test('two probes answered one after the other free the slot of a reply that never came', async () => {
+  test('two answered probes free the slot of a missing reply', async () => {
     const legacy = await connectTo(await startRepServer(await freePort()));
     await failureOf(ask(legacy, { do: 'sleep', ms: 600 }, { ms: 50 }));
     expect(legacy.load('live').inFlight).toBe(1);
@@ -244,7 +244,7 @@ describe('a legacy ZMQ server', () => {
     await eventually('what it opened is closed', () => openFiles() < (counts[0] ?? 0) + 15);
   });
 
-  test('whether there is a connection is known without a call', async () => {
+  test('the connection state is known without a call', async () => {
     const port = await freePort();
     const legacy = await connect(`tcp://127.0.0.1:${port}`);
     const isConnected = () => legacy.load('live').isConnected;
@@ -255,7 +255,7 @@ describe('a legacy ZMQ server', () => {
     await expect.poll(isConnected, { timeout: 20_000 }).toBe(false);
   });
 
-  test('misses in a row open the circuit of that purpose alone; a new connection closes it', async () => {
+  test('consecutive failures open only that circuit; a new connection closes it', async () => {
     const port = await freePort();
     const server = await startRepServer(port);
     const legacy = await connectTo(server, {
@@ -277,7 +277,7 @@ describe('a legacy ZMQ server', () => {
     await ask(legacy, 'y', { purpose: 'shadow' });
   });
 
-  test('after its rest one trial call closes the circuit again', async () => {
+  test('after a pause one trial call closes the circuit again', async () => {
     const server = await startRepServer(await freePort());
     const breaker = { shadow: { failures: 1, halfOpenAfterMs: 200 } };
     const legacy = await connectTo(server, { breaker, inFlightLimit: 0 });

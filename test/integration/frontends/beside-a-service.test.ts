@@ -12,8 +12,8 @@ import { closeAll, closing, context, exchange, host, requester } from './zmq-fro
 
 afterEach(closeAll);
 
-describe('what stands beside a service', () => {
-  test('the health socket answers any JSON alike, and says what is not JSON', async () => {
+describe('additional sockets of a service', () => {
+  test('the health socket answers any JSON, and refuses other text', async () => {
     const port = await freePort();
     const health = createHealthResponder({
       service: 'session-memory',
@@ -41,7 +41,7 @@ describe('what stands beside a service', () => {
     ]);
   });
 
-  test('a large message to the health socket is refused unread, a very large one ends its connection', async () => {
+  test('the health socket refuses large messages, and disconnects for very large ones', async () => {
     const port = await freePort();
     let answered = 0;
     const healthReply = (): string => `{"status": "ok", "number": ${(answered += 1)}}`;
@@ -74,7 +74,7 @@ describe('what stands beside a service', () => {
     expect(await exchange(requester(port), ['{}'])).toEqual(['"2026-02-01T05:00:05.007000"']);
   });
 
-  test('the health socket says whether the service answers, and asks it once a second', async () => {
+  test('the health socket reports whether the service answers, checked once a second', async () => {
     const [legacyPort, port] = [await freePort(), await freePort()];
     let [probes, isHanging] = [0, false];
     const rep = new Reply({ context, linger: 0 });
@@ -116,7 +116,7 @@ describe('what stands beside a service', () => {
     await expect.poll(isAnswering, { timeout: 20_000 }).toEqual({ isAnswering: false });
   });
 
-  test('broadcasts are passed on frame for frame, also after the service came back', async () => {
+  test('broadcasts are forwarded frame by frame, also after a restart of the service', async () => {
     const [source, port] = [await freePort(), await freePort()];
     const relay = createPubRelay({ source: `tcp://${host}:${source}`, host, port, clock });
     await relay.start();

@@ -54,7 +54,7 @@ describe.each(ROUTES)('over $over', ({ path }) => {
     expect(most).toBeLessThanOrEqual(2_500);
   });
 
-  test('what finds no room in time is refused in the service’s dialect and may come again', async () => {
+  test('a request without room is refused in the service’s dialect, and can be repeated', async () => {
     const budget = budgetOf(100);
     let finish: (() => void) | undefined;
     const finished = new Promise<void>((resolve) => (finish = resolve));
@@ -85,7 +85,7 @@ describe.each(ROUTES)('over $over', ({ path }) => {
     expect((await send(port, post, BODY)).status).toBe(200);
   });
 
-  test('a body shorter than was said is answered at the deadline, and its bytes are free again', async () => {
+  test('a body shorter than announced is answered at the deadline and freed', async () => {
     const port = await proxy(NOWHERE, refuse, { deadlineMs: 300, budget: budgetOf(100) });
     const startedAtMs = clock.now();
     for (const _ of [1, 2, 3]) {
@@ -101,7 +101,7 @@ describe.each(ROUTES)('over $over', ({ path }) => {
     expect((await send(port, post, BODY)).status).toBe(200);
   });
 
-  test('connections that announce bodies and send none keep no room from others', async () => {
+  test('connections that announce bodies but send none use no budget', async () => {
     const port = await proxy(NOWHERE, async ({ body }) => ({ body }), { budget: budgetOf(100) });
     for (const headers of [{ 'content-length': 1_000 }, { 'transfer-encoding': 'chunked' }])
       for (let count = 0; count < 8; count += 1) {
@@ -115,7 +115,7 @@ describe.each(ROUTES)('over $over', ({ path }) => {
     expect((await send(port, post, BODY)).status).toBe(200);
   });
 
-  test('agents that leave while they wait, or in the middle, take no room with them', async () => {
+  test('agents that disconnect at any time release their budget', async () => {
     const budget = budgetOf(300);
     const port = await proxy(NOWHERE, refuse, { budget });
     const leaving = Array.from({ length: 8 }, () => {
@@ -136,7 +136,7 @@ describe.each(ROUTES)('over $over', ({ path }) => {
   });
 });
 
-test('a request that is streamed past the engine counts until its service is through with it', async () => {
+test('a streamed request counts until its service has finished', async () => {
   const budget = budgetOf(100);
   const pass: StreamHandler['pass'] = () => ({ deadlineAtMs: clock.now() + 5_000, end: () => undefined });
   let answer: (() => void) | undefined;
@@ -153,7 +153,7 @@ test('a request that is streamed past the engine counts until its service is thr
   await eventually('its bytes are free', () => budget.take(2_000, 0));
 });
 
-test('headers that do not end are answered soon after the deadline', async () => {
+test('endless headers are answered soon after the deadline', async () => {
   const port = await proxy(NOWHERE, refuse, { deadlineMs: 200 });
   const socket = connect(port, host);
   socket.write('POST /twin/twins HTTP/1.1\r\nhost: x\r\n');

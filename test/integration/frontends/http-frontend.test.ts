@@ -21,7 +21,7 @@ import {
 
 afterEach(closeAll);
 
-test('it is told of each reply whether its agent was still there', async () => {
+test('the handler learns for each reply whether the agent was still connected', async () => {
   const target = await upstream(() => undefined);
   const told: boolean[] = [];
   let asked = 0;
@@ -46,7 +46,7 @@ test('it is told of each reply whether its agent was still there', async () => {
   expect(told).toEqual([true, false]);
 });
 
-test('an agent is known by its header, else by its address', async () => {
+test('an agent is named by its header, otherwise by its address', async () => {
   const target = await upstream(() => undefined);
   const seen: unknown[] = [];
   const port = await proxy(target, async ({ agent }) => {
@@ -62,7 +62,7 @@ test('an agent is known by its header, else by its address', async () => {
   ]);
 });
 
-describe('what is no known action is streamed', () => {
+describe('a request that is not a known action is streamed', () => {
   test('10 MiB each way, byte for byte', async () => {
     const target = await upstream((request, response) => void request.pipe(response));
     const body = Buffer.alloc(10 * 1024 * 1024, 'crossfade');
@@ -71,7 +71,7 @@ describe('what is no known action is streamed', () => {
     expect((await readAll(await response)).equals(body)).toBe(true);
   });
 
-  test('with method, path, query and headers; those of one connection stay behind', async () => {
+  test('with method, path, query and headers, without those of the connection', async () => {
     let seen: IncomingMessage | undefined;
     const target = await upstream((request, response) => {
       seen = request;
@@ -109,7 +109,7 @@ describe('what is no known action is streamed', () => {
     expect(reply.headers['x-private']).toBeUndefined();
   });
 
-  test('events arrive while the service is still sending, and so do headers before any event', async () => {
+  test('headers arrive before any event, and events before the end', async () => {
     let release: () => void = () => undefined;
     const target = await upstream((_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -154,7 +154,7 @@ describe('what is no known action is streamed', () => {
     expect(await send(port, { path: '/twin/304' })).toMatchObject({ status: 304, body: '' });
   });
 
-  test('an agent that leaves ends the request at the service', async () => {
+  test('an agent that disconnects ends the request at the service', async () => {
     let closed: Promise<unknown> | undefined;
     const target = await upstream((_, response) => {
       closed = once(response, 'close');
@@ -167,7 +167,7 @@ describe('what is no known action is streamed', () => {
     expect(await Promise.race([closed?.then(() => 'closed'), sleep(20_000, 'still open')])).toBe('closed');
   });
 
-  test('a service that is not there, hangs or breaks off', async () => {
+  test('with a service that is unreachable, hangs or breaks off', async () => {
     const absent = await proxy(`http://${host}:${await freePort()}`);
     for (const body of [undefined, 'x'.repeat(5_000_000)]) {
       const reply = await send(absent, { method: body === undefined ? 'GET' : 'PUT', path: '/twin/x' }, body);
@@ -189,7 +189,7 @@ describe('what is no known action is streamed', () => {
 });
 
 describe('a known action goes through the handler', () => {
-  test('with its target, and the service answers through the HTTP client with status, headers and bytes', async () => {
+  test('with its target, and gets status, headers and bytes of the service', async () => {
     const target = await upstream(async (request, response) => {
       const body = await readAll(request);
       response.writeHead(201, { 'content-type': 'application/json', 'x-id': '7', 'x-saw': request.url });
@@ -232,7 +232,7 @@ describe('ZMQ services over HTTP', () => {
     expect((await send(port, { method: 'POST', path }, 'plain')).body).toBe('session-memory plain');
   });
 
-  test('refuse what is too large, and what nobody knows', async () => {
+  test('refuse requests that are too large, and unknown services', async () => {
     const port = await proxy('http://127.0.0.1:1');
     expect(await send(port, { method: 'POST', path }, 'x'.repeat(1_001))).toMatchObject({
       status: 413,
@@ -249,7 +249,7 @@ describe('ZMQ services over HTTP', () => {
 });
 
 test.each([{ host: 'evil.example' }, { origin: 'http://evil.example', 'content-type': 'text/plain' }])(
-  'a web page cannot use the door of a service through a browser: %j',
+  'a web page cannot call a service through a browser: %j',
   async (headers) => {
     const port = await proxy('http://127.0.0.1:1', () => expect.unreachable());
     const path = '/v1/services/session-memory';

@@ -9,7 +9,7 @@ import { closeAll, host, open, proxy, readAll, refuse, send, upstream } from './
 
 afterEach(closeAll);
 
-describe('what no definition knows', () => {
+describe('a request that no definition knows', () => {
   function counting() {
     const told: string[] = [];
     const passUnknown: StreamHandler['passUnknown'] = ({ service }) => {
@@ -19,7 +19,7 @@ describe('what no definition knows', () => {
     return { told, passUnknown };
   }
 
-  test('is counted when its response begins, once', async () => {
+  test('is counted once, when its response starts', async () => {
     const { told, passUnknown } = counting();
     let finish: (() => void) | undefined;
     const target = await upstream((_, response) => {
@@ -36,7 +36,7 @@ describe('what no definition knows', () => {
     expect(told).toHaveLength(2);
   });
 
-  test('is counted where there is no response, and where nobody waits for one', async () => {
+  test('is counted without a response, and after a disconnect', async () => {
     const { told, passUnknown } = counting();
     const away = await proxy(`http://${host}:${await freePort()}`, refuse, { passUnknown });
     expect((await send(away, { path: '/twin/away' })).status).toBe(502);
@@ -56,7 +56,7 @@ describe('what no definition knows', () => {
   });
 });
 
-describe('what the engine lets past', () => {
+describe('a request that the engine passes through', () => {
   const write = { method: 'POST', path: '/twin/twins' };
 
   function passing(deadlineMs: number) {
@@ -68,7 +68,7 @@ describe('what the engine lets past', () => {
     return { ends, pass };
   }
 
-  test('is streamed with the body that was read, and ends once', async () => {
+  test('is streamed with the already read body, and ends once', async () => {
     const { ends, pass } = passing(15_000);
     let finish: (() => void) | undefined;
     const target = await upstream(async (request, response) => {
@@ -91,7 +91,7 @@ describe('what the engine lets past', () => {
     expect(ends).toEqual(['answered']);
   });
 
-  test('is answered at its deadline, and ends when the service is through with it', async () => {
+  test('is answered at its deadline, and ends when the service has finished', async () => {
     const { ends, pass } = passing(150);
     let finish: (() => void) | undefined;
     const target = await upstream((request, response) => {
@@ -110,7 +110,7 @@ describe('what the engine lets past', () => {
     expect(ends).toEqual(['answered']);
   });
 
-  test('goes on although the agent has left: what was sent may take effect', async () => {
+  test('continues after the agent disconnects, because it may take effect', async () => {
     const { ends, pass } = passing(5_000);
     let finish: (() => void) | undefined;
     const target = await upstream((request, response) => {
@@ -130,7 +130,7 @@ describe('what the engine lets past', () => {
     expect(ends).toEqual(['answered']);
   });
 
-  test('that cannot reach its service is answered so, and ends', async () => {
+  test('is answered and ends if its service is unreachable', async () => {
     const { ends, pass } = passing(15_000);
     const port = await proxy(`http://${host}:${await freePort()}`, refuse, { pass });
     expect(await send(port, write, '{}')).toMatchObject({ status: 502 });

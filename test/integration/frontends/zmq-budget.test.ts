@@ -58,7 +58,7 @@ async function exchange(socket: Request, body: string): Promise<string[]> {
   return (await socket.receive()).map((frame) => frame.toString());
 }
 
-test('an agent that reads gets every reply, also where it has sent 12,000 requests ahead', async () => {
+test('an agent that reads gets every reply, even after 12,000 requests ahead', async () => {
   const problems: string[] = [];
   const port = await serve(echo, { onProblem: (problem) => problems.push(problem), inFlightLimit: 10_000 });
   const agent = dealer(port);
@@ -76,7 +76,7 @@ test('an agent that reads gets every reply, also where it has sent 12,000 reques
   expect(problems).toEqual([]);
 });
 
-describe('while more bytes are under way than memory would hold', () => {
+describe('while requests exceed the memory budget', () => {
   const busyReply = Buffer.from('busy');
   const messageBytes = 1_000;
   const admissionOf = (patienceMs: number) => ({
@@ -105,7 +105,7 @@ describe('while more bytes are under way than memory would hold', () => {
     expect(most).toBeLessThanOrEqual(5 * messageBytes);
   });
 
-  test('what finds no room in time is refused, and what did come in counts from when it can have come', async () => {
+  test('a request without room in time is refused; time counts from its arrival', async () => {
     const problems: string[] = [];
     const waitedMs: number[] = [];
     let goOn: () => void = () => undefined;
@@ -140,7 +140,7 @@ describe('while more bytes are under way than memory would hold', () => {
     expect(await exchange(requester(port), 'after')).toEqual(['after']);
   });
 
-  test('a message longer than all of it is not taken in, and harms nobody else', async () => {
+  test('a message longer than the budget is not received, and affects no other agent', async () => {
     const port = await serve(echo, { admission: admissionOf(1_000) });
     const greedy = requester(port);
     greedy.receiveTimeout = 300;
@@ -149,7 +149,7 @@ describe('while more bytes are under way than memory would hold', () => {
     expect(await exchange(requester(port), large)).toEqual([large]);
   });
 
-  test('a message of any length that is too long is refused in words, and not kept', async () => {
+  test('a message above the limit is refused with a reply, and not kept', async () => {
     const admission = {
       ...admissionOf(1_000),
       budget: new ByteBudget({ limitBytes: 40 * messageBytes, patienceMs: 1_000, clock }),
@@ -163,7 +163,7 @@ describe('while more bytes are under way than memory would hold', () => {
     ]);
   });
 
-  test('a request long after an overload counts from when it came', async () => {
+  test('a request long after an overload counts from its arrival', async () => {
     let nowMs = clock.now();
     const moved = { ...clock, now: () => nowMs };
     const budget = new ByteBudget({ limitBytes: messageBytes, patienceMs: 20_000, clock });

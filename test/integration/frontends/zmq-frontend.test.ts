@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 describe('agents over ZMQ', () => {
-  test('it is told of each reply whether its agent was still there', async () => {
+  test('the handler learns for each reply whether the agent was still connected', async () => {
     const told: boolean[] = [];
     const leaving = new Leaving();
     const port = await serve(async ({ body }) => {
@@ -69,14 +69,14 @@ describe('agents over ZMQ', () => {
     );
   });
 
-  test('a DEALER with a delimiter, with frames of its own before it, or without one is answered as it asked', async () => {
+  test('a DEALER is answered with its own envelope, or without one', async () => {
     const agent = dealer(await serve(echo));
     expect(await exchange(agent, ['', 'plain'])).toEqual(['', 'plain']);
     expect(await exchange(agent, ['id-7', '', 'correlated'])).toEqual(['id-7', '', 'correlated']);
     expect(await exchange(agent, ['bare'])).toEqual(['bare']);
   });
 
-  test('slow requests do not hold up fast ones, and each is answered exactly once', async () => {
+  test('slow requests do not delay fast ones, and each is answered exactly once', async () => {
     let finish = (): void => undefined;
     const finished = new Promise<void>((resolve) => (finish = resolve));
     const port = await serve(async ({ body }) => {
@@ -121,7 +121,7 @@ describe('agents over ZMQ', () => {
     }
   });
 
-  test('an agent that left is counted and harms nobody', async () => {
+  test('an agent that disconnected is counted and affects no other', async () => {
     const problems: string[] = [];
     const leaving = new Leaving();
     const port = await serve(
@@ -138,7 +138,7 @@ describe('agents over ZMQ', () => {
     expect(problems).toEqual(['reply_undeliverable']);
   });
 
-  test('of an agent that sends heartbeats and reads no answer, no more is read than is bounded', async () => {
+  test('an agent that reads no heartbeat answers is paused at a limit', async () => {
     const agent = connect(await serve(echo), host);
     closing.push(() => agent.destroy());
     agent.on('error', () => undefined);
@@ -163,13 +163,13 @@ describe('agents over ZMQ', () => {
     await eventually('all answers', () => read > 100_000_000, 50_000);
   });
 
-  test('a handler that breaks its promise still leaves the agent with an answer', async () => {
+  test('an agent gets an answer even if the handler throws', async () => {
     const port = await serve(() => Promise.reject(new Error('bug')));
     const [reply] = await exchange(requester(port), ['x']);
     expect(JSON.parse(reply ?? '')).toMatchObject({ status: 'error' });
   });
 
-  test('above its limit nothing more is taken in until an answer leaves', async () => {
+  test('at the limit nothing more is received until an answer is sent', async () => {
     let most = 0;
     let now = 0;
     let goOn = (): void => undefined;
@@ -194,7 +194,7 @@ describe('agents over ZMQ', () => {
     expect(most).toBe(3);
   });
 
-  test('stop() waits for requests that were handed out', async () => {
+  test('stop() waits for requests in progress', async () => {
     const port = await freePort();
     const service = serviceName('session-memory');
     let isHandedOut = false;
@@ -212,7 +212,7 @@ describe('agents over ZMQ', () => {
     expect((await agent.receive()).toString()).toBe('last');
   });
 
-  test('a port that is taken is an error that names it', async () => {
+  test('a port in use is an error that names it', async () => {
     const port = await serve(echo);
     const service = serviceName('session-memory');
     const second = createZmqFrontend({ service, host, port, clock, handler: { handle: echo } });
@@ -220,7 +220,7 @@ describe('agents over ZMQ', () => {
   });
 });
 
-test('an agent is known by the identity of its socket, else by its address', async () => {
+test('an agent is named by its socket identity, otherwise by its address', async () => {
   const seen: unknown[] = [];
   const port = await serve(async ({ agent }) => {
     seen.push(agent);

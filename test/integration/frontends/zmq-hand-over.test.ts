@@ -63,7 +63,7 @@ async function keepComing(port: number, isOver: () => boolean): Promise<number> 
   return count;
 }
 
-test('agents that hardly pause, agents that do, and those who just come: none loses a reply to a successor', async () => {
+test('no agent loses a reply at the hand-over to a successor', async () => {
   const port = await freePort();
   let isOver = false;
   const over = () => isOver;

@@ -94,7 +94,7 @@ class RawPeer {
 const SIGNATURE = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f]);
 const ENVELOPE = [1, 0];
 
-test('a request is answered whose bytes come one by one, and a heartbeat in its midst too', async () => {
+test('a request in single bytes, and a heartbeat in the middle of it, are answered', async () => {
   const peer = new RawPeer((await serve()).port);
   await peer.greet();
   const ping = Buffer.from('\u0004PING\0\u0001context');
@@ -145,7 +145,7 @@ test.for([
   expect(String(await agent.receive())).toBe('still there?');
 });
 
-test('a message that does not become whole in time ends its connection, an idle agent stays', async () => {
+test('an incomplete message closes its connection in time, an idle agent stays', async () => {
   const { port } = await serve(0, systemClock, { wholeWithinMs: 300 });
   const [idle, pinging, head, half, frames] = Array.from({ length: 5 }, () => new RawPeer(port));
   for (const peer of [idle, pinging, head, half, frames]) await peer?.greet();
@@ -161,7 +161,7 @@ test('a message that does not become whole in time ends its connection, an idle 
   expect([idle?.isClosed, pinging?.isClosed]).toEqual([false, false]);
 });
 
-test('unfinished messages are counted as they come, and given up where others need their room', async () => {
+test('unfinished messages are counted, and dropped if others need their budget', async () => {
   const messageBytes = 1_000_000;
   const budget = new ByteBudget({ limitBytes: 4 * messageBytes, patienceMs: 5_000, clock: systemClock });
   const { port } = await serve(0, systemClock, {
@@ -189,7 +189,7 @@ test('unfinished messages are counted as they come, and given up where others ne
   expect(most).toBeLessThan(3 * messageBytes + 9 * 2 * 65_536);
 });
 
-test('a publisher that connects by mistake is not listened to', async () => {
+test('a publisher that connects by mistake is not read', async () => {
   const { port } = await serve();
   const publisher = new Publisher({ linger: 0 });
   closing.push(() => publisher.close());
@@ -198,7 +198,7 @@ test('a publisher that connects by mistake is not listened to', async () => {
   await failed;
 });
 
-test('the reply that ends a connection comes with its end, and what is asked thereafter is told of', async () => {
+test('the last reply arrives with the close, and a later request is reported', async () => {
   let nowMs = 0;
   const { frontend, port, problems } = await serve(3_000, { ...systemClock, now: () => nowMs });
   const [busy, quiet] = [new RawPeer(port), new RawPeer(port)];
@@ -220,7 +220,7 @@ test('the reply that ends a connection comes with its end, and what is asked the
   expect(problems).toEqual(['asked_too_late']);
 });
 
-test('a connection stays open where the process stood still while it sent the last reply', async () => {
+test('a connection stays open if the process was paused during the last reply', async () => {
   let nowMs = 0;
   let stallMs = 0;
   const now = (): number => (nowMs += stallMs);

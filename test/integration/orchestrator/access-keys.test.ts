@@ -25,7 +25,7 @@ afterAll(() => orchestrator.stop());
 
 const createPlace = (agent: string) => createPlaceBy(orchestrator.as(keys.migration), agent);
 
-describe('a key that opens nothing', () => {
+describe('an unusable key', () => {
   const REFUSED: readonly (readonly [string, () => Promise<string | undefined>])[] = [
     ['key_missing', async () => undefined],
     ['key_missing', async () => ''],
@@ -94,7 +94,7 @@ describe('a key that opens nothing', () => {
     expect((await send(keys.agent)).slice(0, 2)).toEqual([400, 'invalid_request']);
   });
 
-  test('the bearer header is as good as auth.key', async () => {
+  test('the bearer header works like auth.key', async () => {
     const { session } = await createPlace('ada');
     const response = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/v1/batch_read`, {
       method: 'POST',
@@ -104,7 +104,7 @@ describe('a key that opens nothing', () => {
     expect(response.status).toBe(200);
   });
 
-  test('a key in use stops working within two seconds of its end', async () => {
+  test('a cached key stops working within two seconds after its end', async () => {
     const { keyId, text } = await orchestrator.grant({ agent: 'ada', role: 'admin' });
     const ask = orchestrator.as(text);
     expect((await ask('list_sessions')).status).toBe('success');
@@ -152,7 +152,7 @@ describe('the rate of a key', () => {
 });
 
 describe('the access log', () => {
-  test('has every operation, who did it and how it went, and nothing of what it was about', async () => {
+  test('has every operation with caller and result, and no content', async () => {
     const secret = 'the-hydrangea-by-the-gate';
     const { session, memory } = await createPlace('ada');
     // Entries have whole milliseconds: what was done before must not share one with the mark.
@@ -216,7 +216,7 @@ describe('the access log', () => {
     });
   });
 
-  test('no key is anywhere in the database', async () => {
+  test('the database contains no key', async () => {
     const dump = await dumpOf(orchestrator.database);
     for (const key of Object.values(keys)) {
       expect(dump).not.toContain(key);
@@ -225,7 +225,7 @@ describe('the access log', () => {
     expect(dump).toContain(keys.admin.slice(4, 16));
   });
 
-  test('forgets what is older than it should be kept, and writes what waits when it stops', async () => {
+  test('deletes old entries, and writes waiting entries at a stop', async () => {
     await orchestrator.database.query(
       `insert into memory_access_logs (operation, timestamp, success, outcome, latency_ms, transport)
        values ('read', now() - interval '40 days', true, 'success', 1, 'zmq')`,
@@ -246,7 +246,7 @@ describe('the access log', () => {
   });
 });
 
-describe('an address that others reach', () => {
+describe('a public address', () => {
   const start = (access: object) =>
     createOrchestrator({
       settings: settingsWith({ listen: { host: '0.0.0.0', port: 1, httpPort: 2 } }, { access }),

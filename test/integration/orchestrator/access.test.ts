@@ -82,9 +82,9 @@ async function codeOf(ask: Ask, action: Action, place: Place): Promise<string> {
   return status === 'success' ? status : error.code;
 }
 
-describe('what a key may do', () => {
+describe('the permissions of a key', () => {
   test.each(ACTIONS)(
-    '%s: an agent on its own and on what is not, migration and admin everywhere',
+    '%s: an agent only on its own objects, migration and admin on all',
     async (action) => {
       const agent = orchestrator.as(keys.agent);
       expect({
@@ -101,7 +101,7 @@ describe('what a key may do', () => {
     },
   );
 
-  test.each(ACTIONS)('%s in a batch is refused to an agent on what is not its own', async (action) => {
+  test.each(ACTIONS)('%s in a batch is refused to an agent on foreign objects', async (action) => {
     if (CASES[action].foreign === 'success' || action === 'batch_write') return;
     const { session, ...place } = await createPlace('bob');
     const operation = { action, session_id: session, payload: CASES[action].payload({ session, ...place }) };
@@ -138,7 +138,7 @@ describe('what a key may do', () => {
     expect(error).toMatchObject({ code: 'permission_denied', details: { reason: 'role' } });
   });
 
-  test('in a session that two agents see, each changes its own memories and neither deletes all', async () => {
+  test('in a shared session each agent changes its own memories and deletes not all', async () => {
     const { session, memory } = await createPlace('bob');
     const migration = orchestrator.as(keys.migration);
     await migration(
@@ -157,7 +157,7 @@ describe('what a key may do', () => {
     expect((await ask('end_session', {}, at)).error.details['reason']).toBe('foreign_session');
   });
 
-  test('an agent sees the sessions it opened, by itself or in a batch, with an id or without', async () => {
+  test('an agent sees the sessions that it opened in any way', async () => {
     const key = (await orchestrator.grant({ agent: 'eve' })).text;
     const ask = orchestrator.as(key);
     const made = await ask('create_session', { user_id: 'u' });

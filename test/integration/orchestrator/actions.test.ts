@@ -28,7 +28,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     ...more,
   });
 
-  test('create answers with an id and a time, and read gives back all of it', async () => {
+  test('create answers with an id and a time, and read returns everything', async () => {
     const session = await newSession();
     const content = { text: 'I like tea', source_agent: 'planner', metadata: { mood: 'good' } };
     const created = await ask(
@@ -68,7 +68,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     });
   });
 
-  test('create with the same id gives the first answer again for the same content, and refuses another', async () => {
+  test('create with an existing id repeats the answer or refuses other content', async () => {
     const session = await newSession();
     const memory = note('once', { memory_id: `mem-same-${kind}` });
     const first = await ask('create', memory, session);
@@ -80,7 +80,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     expect(elsewhere.error).toMatchObject(DUPLICATE);
   });
 
-  test('create needs a session that is open, or leave to make it', async () => {
+  test('create needs an open session, or permission to create it', async () => {
     const unknown = { session_id: `unknown-${kind}` };
     expect((await ask('create', note('x'), unknown)).error).toMatchObject(NO_SESSION);
     const made = await ask('create', note('x', { create_session: true, user_id: 'u-9' }), unknown);
@@ -93,7 +93,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     expect(data.items).toHaveLength(2);
   });
 
-  test('the same new memory sent twice at once is made once', async () => {
+  test('the same new memory sent twice at once is created once', async () => {
     const session = await newSession();
     const memory = note('race', { memory_id: `mem-race-${kind}` });
     const answers = await Promise.all(Array.from({ length: 8 }, () => ask('create', memory, session)));
@@ -101,7 +101,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     expect((await ask('batch_read', {}, session)).data['total_count']).toBe(1);
   });
 
-  test('update replaces content and tags, and keeps what is left out', async () => {
+  test('update replaces content and tags, and keeps omitted members', async () => {
     const session = await newSession();
     const content = { text: 'a', source_agent: 'planner' };
     const { data } = await ask(
@@ -138,7 +138,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     expect((await ask('read', { memory_id }, session)).data).toMatchObject({ priority: 5, version: 2 });
   });
 
-  test('delete leaves a tombstone that only a scan shows when asked', async () => {
+  test('delete leaves a tombstone that only a scan shows on request', async () => {
     const session = await newSession();
     const { memory_id } = (await ask('create', note('bye'), session)).data;
     const lane = { key: `lane-${kind}`, generation: 2, sequence: 7 };
@@ -154,7 +154,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     ]);
   });
 
-  test('a repeated create does not bring a deleted memory back; a later one behind the fence does', async () => {
+  test('a repeated create does not restore a deleted memory; a later fenced one does', async () => {
     const session = await newSession();
     const memory = note('phoenix', { memory_id: `mem-phoenix-${kind}` });
     const lane = (sequence: number) => ({ key: `phoenix-${kind}`, generation: 1, sequence });
@@ -171,7 +171,7 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     );
   });
 
-  test('a memory is not reached through another session', async () => {
+  test('a memory is not visible through another session', async () => {
     const { memory_id } = (await ask('create', note('mine'), await newSession())).data;
     const other = await newSession();
     for (const action of ['read', 'update', 'delete'])

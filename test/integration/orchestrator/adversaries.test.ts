@@ -60,7 +60,7 @@ describe('a killed process', () => {
     })),
   });
 
-  test.each(DATABASES)('leaves every batch whole or not there, on %s', { timeout: 120_000 }, async (kind) => {
+  test.each(DATABASES)('leaves every batch complete or absent, on %s', { timeout: 120_000 }, async (kind) => {
     const place =
       kind === 'pglite'
         ? ['--folder', join(folder, 'killed')]
@@ -132,7 +132,7 @@ describe('over HTTP', () => {
   );
 
   test(
-    'whoever never ends a request does not keep the process from ending',
+    'an endless request does not keep the process from ending',
     { timeout: 120_000 },
     async () => {
       const { program, httpPort } = await start(['--folder', join(folder, 'slow')]);
@@ -155,7 +155,7 @@ async function halfARequest(port: number): Promise<Socket> {
 }
 
 describe('over ZeroMQ', () => {
-  test('a message that could fill the memory ends its own connection, and no other', async () => {
+  test('a message that could fill the memory closes only its own connection', async () => {
     const orchestrator = await startOrchestrator({ database: { kind: 'pglite' } });
     const hostile = new Dealer({ linger: 0, receiveTimeout: 1_000 });
     hostile.connect(`tcp://127.0.0.1:${orchestrator.port}`);

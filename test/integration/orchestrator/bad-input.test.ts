@@ -52,7 +52,7 @@ describe.each(DATABASES)('bad input on %s', (kind) => {
   });
 
   test.each(ASKS)(
-    '%s refuses every bad value of every field, and nothing is half written',
+    '%s refuses every bad value of every field, without partial writes',
     async (action) => {
       const bad = badPayloads(action);
       expect(bad.length).toBeGreaterThan(0);
@@ -212,7 +212,7 @@ describe.each(DATABASES)('bad input on %s', (kind) => {
     ['filters', { filters: { memory_type: 'fact' } }],
     ['memory_ids', { memory_ids: ['nobody'] }],
     ['tags', { tags: ['a'], filter: {} }],
-  ])('bulk_delete refuses the lost condition %s by its name', async (field, payload) => {
+  ])('bulk_delete refuses the misplaced condition %s by its name', async (field, payload) => {
     const { error } = await orchestrator.ask('bulk_delete', payload, { session_id: SESSION });
     expect(error).toMatchObject({ code: 'validation_error', details: { field, effect: 'rejected' } });
     const operations = [{ action: 'bulk_delete', payload }];
@@ -221,7 +221,7 @@ describe.each(DATABASES)('bad input on %s', (kind) => {
     expect(await everything()).toEqual(before);
   });
 
-  test('what a number can be beyond a double is refused, not rounded', async () => {
+  test('a number beyond a double is refused, not rounded', async () => {
     const send = (position: string) =>
       orchestrator.send(
         `{"action":"update","session_id":"${SESSION}","payload":{"memory_id":"${MEMORY}","position":${position}}}`,

@@ -40,7 +40,7 @@ describe.each(DATABASES)('many changes in one batch on %s', (kind) => {
     payload: { memory_id, ...more },
   });
 
-  test('batches that change the same memories in opposite orders do not stop each other', async () => {
+  test('batches on the same memories in opposite orders do not deadlock', async () => {
     const { id, send, numbers, scan } = await holding(30);
     const answers = await Promise.all(
       Array.from({ length: 16 }, (_, n) => {
@@ -89,7 +89,7 @@ describe.each(DATABASES)('many changes in one batch on %s', (kind) => {
     expect((await scan()).map(({ content }) => content)).toEqual([{ n: 'c' }]);
   });
 
-  test('deletes leave tombstones with the place of each in its lane', async () => {
+  test('deletes leave tombstones with their positions in the lane', async () => {
     const { session_id, id, send, numbers } = await holding(50);
     const lane = (sequence: number) => ({ key: session_id, generation: 4, sequence });
     await send(numbers.map((n) => ({ ...remove(id(n)), lane: lane(n + 1) })));
@@ -134,7 +134,7 @@ describe.each(DATABASES)('many changes in one batch on %s', (kind) => {
     expect(error).toMatchObject({ code: 'memory_not_found', details: { operation: 1 } });
   });
 
-  test('bulk_delete by user goes through all sessions of that user, and by metadata through one', async () => {
+  test('bulk_delete by user covers all sessions of that user, by metadata one', async () => {
     const user_id = `bulk-${kind}`;
     const create = (session_id: string, user: string, mood: string) =>
       orchestrator.ask(

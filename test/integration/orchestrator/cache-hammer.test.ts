@@ -96,8 +96,8 @@ async function lookupsOf(httpPort: number): Promise<Record<string, number>> {
   return Object.fromEntries([...lines].map(([, result, count]) => [result, Number(count)]));
 }
 
-describe('no reader sees an answer older than a write that was acknowledged before it asked', () => {
-  test('with two processes that keep answers in themselves', { timeout: 120_000 }, async () => {
+describe('no reader sees an answer older than an earlier acknowledged write', () => {
+  test('with two processes that cache answers themselves', { timeout: 120_000 }, async () => {
     const { writes, reads, hits } = await hammer({});
     expect(writes).toBeGreaterThan(50);
     expect(reads).toBeGreaterThan(200);

@@ -66,7 +66,7 @@ describe.each(CASES)('answers kept %s', (place, start) => {
   });
   afterAll(() => orchestrator.stop());
 
-  test('are the same to the last byte as those that are read', async () => {
+  test('are identical to read answers', async () => {
     const { ask, send } = orchestrator;
     await send(
       `{"action":"create","session_id":"same","payload":{"memory_id":"m1","memory_type":"context","create_session":true,"content":{"text":"ünï","big":12345678901234567890,"float":1000.0,"nested":{"b":1,"a":[]}}}}`,
@@ -121,7 +121,7 @@ describe.each(CASES)('answers kept %s', (place, start) => {
     expect(change(before, await lookups(orchestrator))).toEqual({ stale: 1 });
   });
 
-  test.each(['upsert_session', 'end_session'])('are read anew after %s', async (action) => {
+  test.each(['upsert_session', 'end_session'])('are read again after %s', async (action) => {
     const { ask } = orchestrator;
     const session = `renewed-by-${action}`;
     await ask('create_session', { user_id: 'u', session_id: session });
@@ -133,7 +133,7 @@ describe.each(CASES)('answers kept %s', (place, start) => {
     expect(change(before, await lookups(orchestrator))).toEqual({ stale: 1 });
   });
 
-  test('end when something in the session expires, on the page or not', async () => {
+  test('end when any memory of the session expires', async () => {
     const { ask } = orchestrator;
     await ask('create', memory('stays', 'stays', { position: 1 }), at('expiring'));
     await ask(
@@ -151,7 +151,7 @@ describe.each(CASES)('answers kept %s', (place, start) => {
     expect((await ask('read', { memory_id: 'goes' }, at('expiring'))).error.code).toBe('memory_not_found');
   });
 
-  test('are not kept for what depends on the time or on other sessions', async () => {
+  test('are not cached if they depend on the time or on other sessions', async () => {
     const { ask } = orchestrator;
     await ask('create', memory('moving', 'text', { user_id: 'mover' }), at('moving'));
     const before = await lookups(orchestrator);
@@ -171,7 +171,7 @@ function change(before: Record<string, number>, after: Record<string, number>): 
   return Object.fromEntries(changes.filter(([, change]) => change !== 0));
 }
 
-test('rows that somebody changes behind our back are seen', async () => {
+test('rows that another program changes are noticed', async () => {
   const url = await postgres.createDatabase();
   const orchestrator = await startOrchestrator({ database: { kind: 'postgres', url }, settings: QUIET });
   const { ask } = orchestrator;
@@ -188,7 +188,7 @@ test('rows that somebody changes behind our back are seen', async () => {
   await orchestrator.stop();
 });
 
-test('the purge of what nobody sees leaves kept answers alone', async () => {
+test('the purge of invisible rows keeps cached answers', async () => {
   const orchestrator = await startOrchestrator({
     database: { kind: 'postgres', url: await postgres.createDatabase() },
     settings: { ...QUIET, storage: { folder: ':memory:', purgeEveryMs: 20, keepTombstonesSeconds: 0 } },
@@ -208,7 +208,7 @@ test('the purge of what nobody sees leaves kept answers alone', async () => {
   await orchestrator.stop();
 });
 
-test('Redis that goes away costs little, and what it kept meanwhile is not believed when it is back', async () => {
+test('an outage of Redis costs little, and its old answers are not used afterwards', async () => {
   const orchestrator = await startOrchestrator({
     database: { kind: 'postgres', url: await postgres.createDatabase() },
     settings: { ...QUIET, cache: { redisUrl: redis.url, redisTimeoutMs: 250, redisRestMs: 2_000 } },
@@ -236,7 +236,7 @@ test('Redis that goes away costs little, and what it kept meanwhile is not belie
   await orchestrator.stop();
 });
 
-test('without Redis the orchestrator starts, and takes it up when it comes', async () => {
+test('the orchestrator starts without Redis, and uses it when it comes', async () => {
   await redis.kill();
   const orchestrator = await startOrchestrator({
     database: { kind: 'postgres', url: await postgres.createDatabase() },
@@ -253,7 +253,7 @@ test('without Redis the orchestrator starts, and takes it up when it comes', asy
   await orchestrator.stop();
 });
 
-test('keys carry the prefix, and end by themselves', async () => {
+test('keys have the prefix, and expire', async () => {
   const orchestrator = await startOrchestrator({
     database: { kind: 'postgres', url: await postgres.createDatabase() },
     settings: { ...QUIET, cache: { redisUrl: redis.url, redisPrefix: 'mine:', historyTtlSeconds: 60 } },
@@ -272,7 +272,7 @@ test('keys carry the prefix, and end by themselves', async () => {
   await orchestrator.stop();
 });
 
-test('a cache that is switched off is no problem', async () => {
+test('a disabled cache is not a problem', async () => {
   const orchestrator = await startOrchestrator({
     database: { kind: 'postgres', url: await postgres.createDatabase() },
     settings: { ...QUIET, cache: { enabled: false } },

@@ -60,14 +60,14 @@ async function replyTo(
 }
 
 describe('CURVE', () => {
-  test('lets in who is on the list, and nobody else', async () => {
+  test('accepts only listed clients', async () => {
     expect(await replyTo(friend, { withinMs: 20_000 })).toContain('"success"');
     expect(await replyTo(stranger)).toBeUndefined();
     expect(await replyTo(undefined)).toBeUndefined();
     expect(await replyTo(friend, { serverKey: stranger.publicKey })).toBeUndefined();
   });
 
-  test('a client that is added to the list is let in at once; one that is taken away no more', async () => {
+  test('an added client is accepted at once, a removed one no longer', async () => {
     await writeFile(files.curveClientsFile, `${stranger.publicKey} stranger\n`);
     expect(await replyTo(stranger, { withinMs: 20_000 })).toContain('"success"');
     expect(await replyTo(friend)).toBeUndefined();
@@ -123,7 +123,7 @@ describe('CURVE', () => {
       expect(isCurveKey(key)).toBe(false);
   });
 
-  test('files that cannot be used stop the start, and say which', async () => {
+  test('unusable files stop the start, and are named', async () => {
     const bad = join(folder, 'bad');
     await writeFile(bad, 'short\n');
     const starting = (more: object) =>

@@ -51,7 +51,7 @@ const memory = (id: string, text: string) => ({
 });
 
 describe("the caller's deadline", () => {
-  test('ends what waits for a lock on postgres, and the write is known not to have happened', async () => {
+  test('ends a wait for a lock on postgres, and the write is not applied', async () => {
     const name = 'deadline';
     const url = await postgres.createDatabase(name);
     const orchestrator = await startOrchestrator({
@@ -80,7 +80,7 @@ describe("the caller's deadline", () => {
     await orchestrator.stop();
   });
 
-  test.each(DATABASES)('on %s, what has not begun by then never begins', async (kind) => {
+  test.each(DATABASES)('on %s, work that has not started by then never starts', async (kind) => {
     const storage = await open({ ...(await placeOf(kind)), poolSize: 2 });
     const { database } = storage;
     let release = (): void => undefined;
@@ -104,7 +104,7 @@ describe("the caller's deadline", () => {
     await storage.stop();
   });
 
-  test('a crowd that waits for connections in vain is no outage', async () => {
+  test('callers without a free connection are not an outage', async () => {
     const storage = await open({
       ...(await placeOf('postgres')),
       poolSize: 2,
@@ -146,7 +146,7 @@ describe("the caller's deadline", () => {
     await storage.stop();
   });
 
-  test('of one caller is not the next one’s', async () => {
+  test('of one caller does not apply to the next one', async () => {
     const storage = await open({ ...(await placeOf('postgres')), poolSize: 2 });
     const { database } = storage;
     // Both connections stand before anything is to be done within a second.
@@ -168,7 +168,7 @@ describe('an outage of the database', () => {
     return { proxy, url: url.href };
   }
 
-  test('opens the circuit: callers are refused at once, and served again when it is over', async () => {
+  test('opens the circuit: callers are refused at once, and served again afterwards', async () => {
     const { proxy, url } = await behindProxy();
     const told: unknown[] = [];
     const log = pino({}, { write: (line: string) => told.push((JSON.parse(line) as { msg: string }).msg) });
@@ -194,7 +194,7 @@ describe('an outage of the database', () => {
     await proxy.stop();
   });
 
-  test('that only broke the connections for a moment is not noticed by a writer', async () => {
+  test('that only breaks connections for a moment is not noticed by a writer', async () => {
     const { proxy, url } = await behindProxy();
     const orchestrator = await startOrchestrator({
       database: { kind: 'postgres', url },
@@ -211,7 +211,7 @@ describe('an outage of the database', () => {
     await proxy.stop();
   });
 
-  test('that is silent costs a caller its deadline and no more', async () => {
+  test('with a silent database costs a caller at most its deadline', async () => {
     const { proxy, url } = await behindProxy();
     const orchestrator = await startOrchestrator({
       database: { kind: 'postgres', url },

@@ -40,7 +40,7 @@ describe.each(DATABASES)('the digest on %s', (kind) => {
     return data;
   };
 
-  test('leaves out members of members, and items with a tag, as it is told', async () => {
+  test('excludes nested members, and items with a tag, as requested', async () => {
     const session = await holding(['{"text":"a","metadata":{"by":"x","at":1}}', '{"text":"b","metadata":7}']);
     const without = ['metadata.at', 'text.nothing', 'metadata'];
     expect(await digest(session, { fields: ['text', 'metadata'], without })).toEqual({
@@ -59,7 +59,7 @@ describe.each(DATABASES)('the digest on %s', (kind) => {
     expect(await digest(session, { fields: ['text'] })).toMatchObject({ count: 3 });
   });
 
-  test('is the sum of the first halves of SHA-256 over the named members, whatever the order', async () => {
+  test('is the sum of half SHA-256 digests of the given members, in any order', async () => {
     const [one, two] = ['{"text":"a","n":1,"other":[1]}', '{"n":12345678901234567890,"text":"grüße"}'];
     const session = await holding([one, two]);
     const expected = sum(['{"n":1,"text":"a"}', '{"n":1234567890123456789e1,"text":"grüße"}']);
@@ -87,7 +87,7 @@ describe.each(DATABASES)('the digest on %s', (kind) => {
     expect(await digest(ba, { ordered: true })).not.toEqual(await digest(ab, { ordered: true }));
   });
 
-  test('with tags depends on each of them, and not on their order; without them on none', async () => {
+  test('with tags depends on each tag, but not on their order', async () => {
     const tagged = async (...tags: string[]): Promise<string> => {
       const session_id = `digest-${kind}-${++sessions}`;
       const create = { memory_type: 'fact', create_session: true, position: 1, tags, content: { text: 'a' } };
@@ -103,7 +103,7 @@ describe.each(DATABASES)('the digest on %s', (kind) => {
     expect(await digest(a)).toEqual(await digest(ab));
   });
 
-  test('answers for many sessions in one call, and leaves out other types', async () => {
+  test('answers for many sessions in one call, and excludes other types', async () => {
     const [facts, talk] = [await holding(['{"text":"x"}']), await holding(['{"text":"y"}'], 'conversation')];
     const { data } = await orchestrator.ask('digest', {
       fields: ['text'],
@@ -120,7 +120,7 @@ describe.each(DATABASES)('the digest on %s', (kind) => {
     });
   });
 
-  test('goes over many pages, and over what is deleted and what is escaped', async () => {
+  test('covers many pages, and handles deleted and escaped memories', async () => {
     const contents = Array.from({ length: 400 }, (_, n) => `{"text":"${'x'.repeat(n)}","n":${n}}`);
     const session_id = await holding(contents);
     expect(await digest(session_id)).toEqual({

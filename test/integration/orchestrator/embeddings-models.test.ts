@@ -40,7 +40,7 @@ describe('a change of the model', () => {
       return (serving as { model: string }).model === 'second';
     });
 
-  test('lets the old vectors serve until all are made anew, and goes on after a restart', async () => {
+  test('keeps the old vectors until all new ones exist, also after a restart', async () => {
     const before = searchedSession(await stage.start(), 'change');
     await before.create([saying('red apples'), ...sentences(30)]);
     await before.embedded();
@@ -80,7 +80,7 @@ describe('a change of the model', () => {
     await eventually('the old vectors are gone', async () => (await stage.vectorsOf('first')) === 0);
   });
 
-  test('is not held up by an old model that no longer answers', async () => {
+  test('is not delayed by an old model that no longer answers', async () => {
     const before = searchedSession(await stage.start(), 'dead');
     await before.create(sentences(6));
     await before.embedded();
@@ -91,7 +91,7 @@ describe('a change of the model', () => {
     expect(await stage.vectorsOf('second')).toBe(6);
   });
 
-  test('on pgvector gives the new model an index of its own', { timeout: 90_000 }, async () => {
+  test('on pgvector creates an index for the new model', { timeout: 90_000 }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'crossfade-embeddings-'));
     const onFolder = (model: string) => stage.startOn(folder, stage.embeddingBy({ model }));
     try {
@@ -134,7 +134,7 @@ describe('vectors of callers', () => {
     expect(metadata).toMatchObject({ search_type: 'semantic', embedding_model: 'theirs' });
   });
 
-  test('are replaced with an update, and go with a text they no longer stand for', async () => {
+  test('are replaced with an update, and removed with their text', async () => {
     const [first = '', second = ''] = await session.create([
       saying('east', { embedding: [1, 0, 0] }),
       saying('up', { embedding: [0, 0, 1] }),
@@ -147,7 +147,7 @@ describe('vectors of callers', () => {
     });
   });
 
-  test('that do not fit are refused before anything is written', async () => {
+  test('of the wrong shape are refused before anything is written', async () => {
     for (const embedding of [
       [1, 2],
       [0, 0, 0],
@@ -160,7 +160,7 @@ describe('vectors of callers', () => {
   });
 });
 
-test('settings that name no endpoint are refused at once', async () => {
+test('settings without an endpoint are refused at once', async () => {
   await expect(stage.start({ ...settingsWith().embeddings, provider: 'openai' })).rejects.toThrow(
     'embeddings.openai.url is required with embeddings.provider "openai"',
   );

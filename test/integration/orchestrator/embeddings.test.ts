@@ -25,7 +25,7 @@ afterEach(() => stage.stopAll());
 afterAll(() => stage.end());
 
 describe('an OpenAI-compatible endpoint', () => {
-  test('is asked in batches, with the key, and its vectors are put where they belong', async () => {
+  test('gets batches with the key, and its vectors are stored with their memories', async () => {
     const orchestrator = await stage.start(stage.embeddingBy({ apiKey: 'secret' }));
     const session = searchedSession(orchestrator, 'batches');
     await session.create([
@@ -46,7 +46,7 @@ describe('an OpenAI-compatible endpoint', () => {
     );
   });
 
-  test('that answers 429 is asked again no sooner than it says', async () => {
+  test('that answers 429 gets the next request not before its wait time', async () => {
     const refused: number[] = [];
     stage.endpoint.mood = (asked, response) => {
       // What was on its way when it began to refuse is refused too.
@@ -67,7 +67,7 @@ describe('an OpenAI-compatible endpoint', () => {
     expect((next?.atMs ?? 0) - (refused.at(-1) ?? 0)).toBeGreaterThanOrEqual(990);
   });
 
-  test('that fails for a while delays vectors, loses none, and is seen in the health', async () => {
+  test('that fails for a while delays vectors, loses none, and shows in health', async () => {
     stage.endpoint.mood = answering(500);
     const orchestrator = await stage.start(stage.embeddingBy({ maxTries: 2 }));
     const session = searchedSession(orchestrator, 'outage');
@@ -114,7 +114,7 @@ describe('an OpenAI-compatible endpoint', () => {
     expect((await session.search({ query: 'poison' })).texts).toEqual(['poison']);
   });
 
-  test('never sees more of a text than the limit says', async () => {
+  test('never gets more of a text than the limit', async () => {
     const session = searchedSession(
       await stage.start(stage.embeddingBy({}, { maxTextCharacters: 20 })),
       'long',
@@ -127,7 +127,7 @@ describe('an OpenAI-compatible endpoint', () => {
 });
 
 describe('embedding goes on', () => {
-  test('where a stopped orchestrator left off, without asking twice for what is there', async () => {
+  test('after a restart, without repeating existing vectors', async () => {
     let allowed = 3;
     stage.endpoint.mood = (asked, response) => allowed-- <= 0 && answering(503)(asked, response);
     const before = searchedSession(await stage.start(stage.embeddingBy({ maxTries: 1 })), 'interrupted');
@@ -143,7 +143,7 @@ describe('embedding goes on', () => {
     expect((await after.search(semantic('sentence number 39'))).total).toBe(40);
   });
 
-  test('for what was written while it was turned off', async () => {
+  test('for memories written while it was off', async () => {
     const off = searchedSession(await stage.start({ provider: 'off' }), 'turned on');
     await off.create(sentences(10));
     await stage.stopAll();

@@ -31,7 +31,7 @@ let sessions = 0;
 const session = () => ({ session_id: `sealed-${++sessions}` });
 
 describe('with a key', () => {
-  test('nothing of a content is in the database, whatever it went through', async () => {
+  test('the database never contains clear content', async () => {
     const at = session();
     const nested = { deep: [{ word: SECRET }], [SECRET]: 1 };
     const made = await ask(
@@ -58,7 +58,7 @@ describe('with a key', () => {
     for (const spelling of hidden) expect(dump).not.toContain(spelling);
   });
 
-  test('reads give back what was written, digit for digit', async () => {
+  test('reads return exactly what was written', async () => {
     const at = session();
     const content = '{"text":"x","big":123456789012345678901234567890,"float":1000.0,"tail":1e3,"ok":true}';
     const { data } = await orchestrator.as(undefined)('create', fact('x'), at);
@@ -79,7 +79,7 @@ describe('with a key', () => {
       ]);
   });
 
-  test('a create that comes again gets the first answer, however it is spelled; another content is refused', async () => {
+  test('a repeated create gets the first answer; other content is refused', async () => {
     const at = session();
     const memory_id = `again-${at.session_id}`;
     const first = await ask('create', { ...fact('same', { a: 1, b: 2 }), memory_id }, at);
@@ -89,7 +89,7 @@ describe('with a key', () => {
     expect(other.error.details).toMatchObject({ reason: 'duplicate' });
   });
 
-  test('an update that leaves the content alone keeps it', async () => {
+  test('an update without content keeps the content', async () => {
     const at = session();
     const { data } = await ask('create', fact('stays'), at);
     await ask('update', { memory_id: data.memory_id, tags: ['new'] }, at);
@@ -151,7 +151,7 @@ describe('with a key', () => {
     expect(data['summary']).toContain('The garden has roses.');
   });
 
-  test('a content moved to another row, or altered, does not open', async () => {
+  test('a content that is moved to another row, or altered, is not readable', async () => {
     const at = session();
     const [one, two] = [`swap-1-${at.session_id}`, `swap-2-${at.session_id}`];
     for (const memory_id of [one, two]) await ask('create', { ...fact(memory_id), memory_id }, at);
@@ -173,7 +173,7 @@ describe('with a key', () => {
 });
 
 describe('digests', () => {
-  test('are those of the contents, sealed or not', async () => {
+  test('are the same for sealed and clear contents', async () => {
     const fields = ['text', 'metadata', 'big'];
     const write = async (to: Ask) => {
       for (const [index, text] of ['a', 'b', 'ä'].entries())
@@ -193,7 +193,7 @@ describe('digests', () => {
 });
 
 describe('changing keys', () => {
-  test('an older key opens, finds and recognises; without it the start is refused', async () => {
+  test('an older key still decrypts and searches; without it the start is refused', async () => {
     const at = session();
     const memory_id = `rotated-${at.session_id}`;
     const memory = { ...fact('an old rose', { metadata: { age: 'old' } }), memory_id };
@@ -222,7 +222,7 @@ describe('changing keys', () => {
     await expect(orchestrator.restart({})).rejects.toThrow(/sealed with "new", "old"/);
   });
 
-  test('in the background everything comes under the newest key, clear memories too', async () => {
+  test('everything is sealed with the newest key in the background', async () => {
     await orchestrator.restart({ encryption: { keys: [NEW, OLD].join(','), resealRowsPerSecond: 100_000 } });
     ask = orchestrator.as(undefined);
     await eventually('all are sealed with the new key', async () => {
@@ -241,7 +241,7 @@ describe('changing keys', () => {
     ]);
   });
 
-  test('memories from before there was a key stay readable, and are sealed in time', async () => {
+  test('older clear memories stay readable, and are sealed later', async () => {
     const guarded = await startGuarded({});
     try {
       const at = { session_id: 'clear' };
@@ -273,7 +273,7 @@ describe('changing keys', () => {
     }
   });
 
-  test('keys that cannot be used stop the start', async () => {
+  test('unusable keys stop the start', async () => {
     await expect(startGuarded(sealedWith('old:short'))).rejects.toThrow(
       'Line 1 of the encryption keys is invalid',
     );

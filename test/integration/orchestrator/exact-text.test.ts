@@ -6,7 +6,7 @@ import { type GuardedOrchestrator, startGuarded } from '../../support/access.ts'
 
 const withoutSpace = (text: string): string => text.replaceAll(/\s/g, '');
 
-describe('what jsonb would change', () => {
+describe('a content that jsonb would change', () => {
   let database: PGlite;
   beforeAll(async () => {
     database = new PGlite();
@@ -30,7 +30,7 @@ describe('what jsonb would change', () => {
     expect(exactTextOf(text)).toBe(isChanged ? text : undefined);
   });
 
-  test('is known beforehand, of any content', async () => {
+  test('is recognised for any content', async () => {
     const key = fc.constantFrom('a', 'b', 'aa', 'ab', 'é', 'ö', '10', '2', '😀', '');
     const number = fc.constantFrom(
       '0',
@@ -92,14 +92,14 @@ describe('the text of a content', () => {
     return row?.content_text;
   };
 
-  test('is kept beside it only where jsonb would change it', async () => {
+  test('is stored only if jsonb would change it', async () => {
     await create('plain', '{"text":"x","n":1000.0,"a":{"b":1,"c":2}}');
     expect(await kept('plain')).toBeNull();
     await create('exact', EXACT);
     expect(await kept('exact')).toBe(EXACT);
   });
 
-  test('is what every read gives', async () => {
+  test('is returned by every read', async () => {
     await create('read', EXACT);
     for (const [action, payload] of [
       ['read', '{"memory_id":"read"}'],
@@ -120,7 +120,7 @@ describe('the text of a content', () => {
     expect(await kept('updated')).toBe(EXACT);
   });
 
-  test('hides nothing that was changed behind the orchestrator’s back', async () => {
+  test('does not hide changes by another program', async () => {
     await create('altered', EXACT);
     await orchestrator.database.query(
       `update memory_entries set content = jsonb_set(content, '{n,a}', '5') where memory_id = 'altered'`,
@@ -128,7 +128,7 @@ describe('the text of a content', () => {
     expect(await send('read', 'altered', '{"memory_id":"altered"}')).toContain('"a": 5');
   });
 
-  test('may hold what is escaped', async () => {
+  test('may contain escapes', async () => {
     const content = '{"text":"a\\u0000b","n":{"b":NaN,"a":1E5}}';
     const payload = `{"memory_type":"fact","create_session":true,"escape_unstorable":true,"content":${content}}`;
     await send('create', 'escaped', payload);

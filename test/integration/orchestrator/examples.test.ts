@@ -43,7 +43,7 @@ describe.each(DATABASES)('the examples on %s', (kind) => {
   });
 
   test.each(TRANSPORTS)(
-    'are answered as documented over %s, in the shape of their schema',
+    'are answered as documented over %s, matching their schema',
     async (name, ask) => {
       for (const example of examplesFor(`${kind}-${name}`)) {
         const answer = await ask(orchestrator, example);
@@ -57,7 +57,7 @@ describe.each(DATABASES)('the examples on %s', (kind) => {
     },
   );
 
-  test('a schema of an answer refuses another answer', async () => {
+  test('the schema of an answer refuses other answers', async () => {
     const { data } = await orchestrator.ask('ping');
     expect(Compile(REPLIES.ping).Check(data)).toBe(true);
     expect(Compile(REPLIES.read).Check(data)).toBe(false);
@@ -94,7 +94,7 @@ describe('the OpenAPI document', () => {
     expect(required('ping')).toBeUndefined();
   });
 
-  test('says of every field what it is, and describes none that is not there', () => {
+  test('describes every field, and no missing one', () => {
     const silent: string[] = [];
     const seen = new Set<unknown>();
     const look = (node: unknown, path: string): void => {

@@ -158,7 +158,7 @@ describe.each(DATABASES)('the fence on %s', (kind) => {
     },
   );
 
-  test('a late bulk_delete does not reach what was written after it, and its place is not taken back', async () => {
+  test('a late bulk_delete keeps later memories, and the lane keeps its position', async () => {
     const lane = newLane();
     await lane.create([1, 1], 'before', { position: 1 });
     const clear = (place: Place) => lane.write(place, 'bulk_delete', { filter: { position_below: 2 } });
@@ -170,7 +170,7 @@ describe.each(DATABASES)('the fence on %s', (kind) => {
     expect(await textsOf(lane)).toEqual(['after']);
   });
 
-  test('a session that was deleted and begins again is not touched by what was meant for its earlier life', async () => {
+  test('late writes to a deleted session do not affect its new start', async () => {
     const lane = newLane();
     await lane.write([1, 1], 'create_session', { user_id: 'u', session_metadata: { life: 1 } });
     await lane.create([1, 2], 'first life');

@@ -44,7 +44,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     };
   }
 
-  test('a write of an older generation has no effect and is told so', async () => {
+  test('a write of an older generation has no effect and is answered so', async () => {
     const { send, at, create, texts } = newLane();
     await send([{ ...create('new'), lane: at(2, 1) }]);
     const late = await send([{ ...create('late'), lane: at(1, 99) }]);
@@ -55,7 +55,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['new']);
   });
 
-  test('a fenced clear of an unknown session raises the fence, and an earlier create stays out', async () => {
+  test('a fenced clear of an unknown session raises the fence against earlier creates', async () => {
     const { send, at, create, texts } = newLane();
     const clear = { action: 'bulk_delete', payload: { filter: { memory_type: 'conversation' } } };
     expect(await send([{ ...clear, lane: at(1, 2) }])).toMatchObject({
@@ -66,7 +66,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual([]);
   });
 
-  test('a repeated or overtaken sequence has no effect and is told so', async () => {
+  test('a repeated or overtaken sequence has no effect and is answered so', async () => {
     const { send, at, create, texts } = newLane();
     await send([{ ...create('five'), lane: at(1, 5) }]);
     for (const sequence of [5, 4]) {
@@ -76,7 +76,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['five']);
   });
 
-  test('of several writes of a lane in one batch only those beyond its place are applied', async () => {
+  test('a batch applies only the writes of a lane above its position', async () => {
     const { send, at, create, texts } = newLane();
     const write = (sequence: number) => ({
       ...create(`number ${sequence}`, { position: sequence }),
@@ -94,7 +94,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual([1, 2, 3, 4, 5].map((sequence) => `number ${sequence}`));
   });
 
-  test('a new generation begins at its own sequence, and writes without one pass inside it', async () => {
+  test('a new generation starts at its own sequence, and accepts writes without one', async () => {
     const { send, at, create, texts } = newLane();
     await send([{ ...create('old', { position: 1 }), lane: at(1, 50) }]);
     await send([{ ...create('copied 1', { position: 2 }), lane: at(2) }]);
@@ -106,7 +106,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['old', 'copied 1', 'copied 2', 'copied 3', 'next']);
   });
 
-  test('neighbours under one sequence are one write, applied together and repeated together', async () => {
+  test('adjacent operations with one sequence are one write', async () => {
     const { send, at, create, session_id, texts } = newLane();
     await send([{ ...create('gone', { position: 1 }), lane: at(1, 1) }]);
     const deleteSession = [
@@ -122,7 +122,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual([]);
   });
 
-  test('a late delete of everything does not touch what came after it', async () => {
+  test('a late delete of everything keeps later memories', async () => {
     const { send, at, create, texts } = newLane();
     await send([{ ...create('before', { position: 1 }), lane: at(1, 1) }]);
     const clear = {
@@ -138,7 +138,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['after']);
   });
 
-  test('single writes pass the same fence', async () => {
+  test('single writes use the same fence', async () => {
     const { at, create, session_id, texts } = newLane();
     const { payload } = create('one');
     await orchestrator.ask('create', payload, { session_id, lane: at(3, 1) });
@@ -149,7 +149,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['one']);
   });
 
-  test('a refused write does not move the fence: sent again after the cure it is applied', async () => {
+  test('a refused write does not move the fence, and can be repeated later', async () => {
     const { at, session_id, send, texts } = newLane();
     const memory = { memory_type: 'fact', content: { text: 'at last' } };
     const operation = { action: 'create', lane: at(1, 1), payload: memory };
@@ -197,7 +197,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual([]);
   });
 
-  test('a value that only the database can refuse is named, among many that it takes', async () => {
+  test('a value that the database refuses is named among many valid ones', async () => {
     const { session_id, send, create, texts } = newLane();
     const operations = JSON.stringify([create('a'), create('b'), create('c')]).replace(
       '"text":"b"',
@@ -228,7 +228,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['first']);
   });
 
-  test('operations take effect in their order, the same memory several times included', async () => {
+  test('operations take effect in order, also several on one memory', async () => {
     const { send, create, session_id, texts } = newLane();
     const id = `often-${kind}`;
     const { data } = await send([
@@ -246,7 +246,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['two', 'other']);
   });
 
-  test('session and lane of an operation are those of the envelope unless it says otherwise', async () => {
+  test('session and lane of an operation default to those of the envelope', async () => {
     const [one, two] = [newLane(), newLane()];
     const operations = [
       one.create('a'),
@@ -260,7 +260,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect([await one.texts(), await two.texts()]).toEqual([['a'], ['b']]);
   });
 
-  test('a batch is at most 500 writes, and only writes', async () => {
+  test('a batch has at most 500 operations, and only writes', async () => {
     const { send, create } = newLane();
     const many = Array.from({ length: 501 }, () => create('x'));
     expect((await send(many)).error).toMatchObject({

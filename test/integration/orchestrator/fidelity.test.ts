@@ -17,7 +17,7 @@ function contentText({ text }: Answer): string {
   return (rawMembers(memory ?? '')['content'] ?? '').replaceAll(/([:,]) /g, '$1');
 }
 
-describe.each(DATABASES)('what an agent wrote on %s', (kind) => {
+describe.each(DATABASES)('what an agent writes on %s', (kind) => {
   let orchestrator: TestOrchestrator;
   let sessions = 0;
   beforeAll(async () => {
@@ -51,11 +51,11 @@ describe.each(DATABASES)('what an agent wrote on %s', (kind) => {
     '{"memory":{"a":1,"a":2}}',
     '{"text":"grüße 🐘 \\"quoted\\" \\\\ end"}',
     '{"list":[[],{},null,true,false,""]}',
-  ])('comes back digit for digit: %s', async (content) => {
+  ])('is returned exactly: %s', async (content) => {
     expect(await roundTrip(content)).toBe(content);
   });
 
-  test('comes back digit for digit through batch_write and update as well', async () => {
+  test('is returned exactly after batch_write and update', async () => {
     const session_id = `fidelity-batch-${kind}`;
     const content = '{"n":1000.0,"big":98765432109876543210}';
     const create_ = `{"action":"create","payload":{"memory_type":"fact","create_session":true,"memory_id":"raw-${kind}","content":{"n":1}}}`;
@@ -88,7 +88,7 @@ describe.each(DATABASES)('what an agent wrote on %s', (kind) => {
   });
 
   test.each([...UNSTORABLE, '{"text":"\\ue000 \\u0000 Me000"}'])(
-    'comes back as it was when the escape is asked for: %s',
+    'is returned unchanged with the escape: %s',
     async (content) => {
       const back = await roundTrip(content, { escape_unstorable: true });
       const values = (text: string) => JSON.stringify(JSON.parse(text.replaceAll(/NaN|-Infinity/g, '"$&"')));
@@ -192,11 +192,11 @@ describe.each(DATABASES)('what an agent wrote on %s', (kind) => {
     [{ content: undefined }, 'content'],
     [{ created_at: 'yesterday' }, 'created_at'],
     [{ tags: 'a' }, 'tags'],
-  ])('%o is refused by the name of its field', async (payload, field) => {
+  ])('%o is refused with the name of its field', async (payload, field) => {
     expect((await create(payload)).error).toMatchObject({ ...REFUSED, details: { field } });
   });
 
-  test('may be a megabyte of any script and still be found', async () => {
+  test('can be a megabyte in any script and still be found', async () => {
     const words = Array.from({ length: 90_000 }, (_, index) => `wörd${index.toString(36)}`).join('-');
     expect(await roundTrip(JSON.stringify({ text: words }))).toContain('wörd100');
     expect(await roundTrip(JSON.stringify({ text: '漢'.repeat(340_000) }))).toContain('漢');

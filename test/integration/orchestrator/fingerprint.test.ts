@@ -65,7 +65,7 @@ describe.each(DATABASES)('fingerprints on %s', (kind) => {
     return sessions;
   }
 
-  test('a session that has its known one is not digested; others are, in the same answer', async () => {
+  test('a session with its known fingerprint is not digested, others are', async () => {
     const [one, two] = [await session(), await session()];
     const first = await ask([one, two, 'nobody'], []);
     expect(first.map(({ count }) => count)).toEqual([3, 3, 0]);
@@ -115,7 +115,7 @@ describe.each(DATABASES)('fingerprints on %s', (kind) => {
     expect(after?.digest).toBeDefined();
   });
 
-  test('what readers never see does not change it', async () => {
+  test('invisible changes do not change it', async () => {
     const id = await session();
     const [before] = await ask([id], [null]);
     await database.query(

@@ -39,7 +39,7 @@ describe('the ZeroMQ front', () => {
     socket.close();
   });
 
-  test('gives back every frame that a client put in front of the empty one', async () => {
+  test('returns every frame that a client sends before the empty one', async () => {
     const socket = new Dealer({ linger: 0, receiveTimeout: 25_000 });
     socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
     await socket.send(['one', 'two', '', PING]);
@@ -63,7 +63,7 @@ describe('the ZeroMQ front', () => {
   });
 
   test.each(INVALID)(
-    'answers %s with invalid_request, echoing what it could read',
+    'answers %s with invalid_request, and repeats the readable members',
     async (_what, body, echo) => {
       const socket = new Request({ linger: 0, receiveTimeout: 25_000 });
       socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
@@ -85,7 +85,7 @@ describe('the ZeroMQ front', () => {
     expect(answers.map(({ request_id }) => request_id)).toEqual(answers.map((_, index) => String(index)));
   });
 
-  test('refuses a message over 4 MiB and one that is nested too deep, and goes on', async () => {
+  test('refuses messages above 4 MiB or nested too deeply, and continues', async () => {
     const long = await orchestrator.send(
       JSON.stringify({ action: 'ping', pad: 'x'.repeat(LIMITS.messageBytes) }),
     );
@@ -95,7 +95,7 @@ describe('the ZeroMQ front', () => {
     expect((await orchestrator.send(PING)).status).toBe('success');
   });
 
-  test('stores content as deep as a message may be', async () => {
+  test('stores content of the largest allowed depth', async () => {
     const depth = LIMITS.depth - 3;
     const answer = await orchestrator.send(
       `{"action":"create","session_id":"deep","payload":{"memory_type":"fact","create_session":true,"content":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}}}`,
@@ -121,7 +121,7 @@ describe('the HTTP front', () => {
     return { httpStatus: response.status, ...answerOf(await response.text()) };
   }
 
-  test('takes the same messages; the action may stand in the address alone', async () => {
+  test('takes the same messages; the action can be only in the URL', async () => {
     const session_id = 'over-http';
     const created = await post('create_session', JSON.stringify({ session_id, payload: { user_id: 'u' } }));
     expect(created).toMatchObject({ httpStatus: 200, status: 'success', action: 'create_session' });
@@ -146,7 +146,7 @@ describe('the HTTP front', () => {
     expect(await post(action, body)).toMatchObject({ httpStatus, status: 'error' });
   });
 
-  test('says whether it lives and whether it is ready', async () => {
+  test('shows whether it is alive and ready', async () => {
     const live = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/health/live`);
     expect([live.status, await live.json()]).toEqual([200, { status: 'alive' }]);
     const ready = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/health/ready`);
@@ -154,7 +154,7 @@ describe('the HTTP front', () => {
   });
 });
 
-test('a front that stops answers what still arrives on an open connection, and ends it', async () => {
+test('a stopping front answers requests on open connections, and closes them', async () => {
   const own = await stage.start('pglite');
   const socket = connect(own.httpPort, '127.0.0.1');
   const received: string[] = [];
@@ -178,7 +178,7 @@ test('a front that stops answers what still arrives on an open connection, and e
 });
 
 test.each([{ host: 'evil.example' }, { origin: 'http://evil.example', 'content-type': 'text/plain' }])(
-  'without keys a web page cannot ask through a browser: %j',
+  'without keys a web page cannot send requests through a browser: %j',
   async (headers) => {
     const request = httpRequest({ port: orchestrator.httpPort, path: '/v1/ping', method: 'POST', headers });
     request.end('{}');

@@ -105,7 +105,7 @@ describe.each(DATABASES)('the client of generation 1 on %s', (kind) => {
     return answer;
   };
 
-  test('goes its whole way, from the first session to the last', async () => {
+  test('works completely, from the first session to the last', async () => {
     await success(
       client.createSession({ session_metadata: { device_info: 'Windows PC', location: 'Home' } }),
     );
@@ -153,7 +153,7 @@ describe.each(DATABASES)('the client of generation 1 on %s', (kind) => {
     expect(ended.data).toMatchObject({ session_id: client.sessionId, is_archived: true });
   });
 
-  test('may say which agent it is: every payload then has metadata', async () => {
+  test('can name its agent in the metadata of every payload', async () => {
     client.agentId = 'planner';
     await success(client.createSession({ user_id: 'ann' }));
     const { data } = await success(client.createMemory('user_preference', { text: 'tea' }));

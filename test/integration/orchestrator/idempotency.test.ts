@@ -8,7 +8,7 @@ import { DATABASES } from '../../support/tier.ts';
 const stage = createStage();
 afterAll(() => stage.stop());
 
-describe.each(DATABASES)('a write that names itself on %s', (kind) => {
+describe.each(DATABASES)('a write with a request_id on %s', (kind) => {
   let orchestrator: TestOrchestrator;
   let sessions = 0;
   beforeAll(async () => {
@@ -25,7 +25,7 @@ describe.each(DATABASES)('a write that names itself on %s', (kind) => {
   const countIn = async (session_id: string) =>
     (await ask('batch_read', {}, { session_id })).data['total_count'];
 
-  test('gets its first answer again: a create makes one memory', async () => {
+  test('gets its first answer again, and creates one memory', async () => {
     const session_id = await newSession();
     const envelope = { session_id, request_id: 'r-1' };
     const first = await ask('create', note('once'), envelope);
@@ -35,7 +35,7 @@ describe.each(DATABASES)('a write that names itself on %s', (kind) => {
     expect(await countIn(session_id)).toBe(1);
   });
 
-  test('however its payload is ordered and spaced', async () => {
+  test('independent of the order and spacing of its payload', async () => {
     const session_id = await newSession();
     const send = (payload: string) =>
       orchestrator.send(
@@ -59,7 +59,7 @@ describe.each(DATABASES)('a write that names itself on %s', (kind) => {
     });
   });
 
-  test.each(['', 'unknown', undefined])('is none under the id %j', async (request_id) => {
+  test.each(['', 'unknown', undefined])('has no key with the id %j', async (request_id) => {
     const session_id = await newSession();
     const envelope = { session_id, ...(request_id !== undefined && { request_id }) };
     await ask('create', note('twice'), envelope);
@@ -67,7 +67,7 @@ describe.each(DATABASES)('a write that names itself on %s', (kind) => {
     expect(await countIn(session_id)).toBe(2);
   });
 
-  test('what cannot be done twice answers as it did: update, delete, bulk_delete, batch_write', async () => {
+  test('update, delete, bulk_delete and batch_write repeat their first answers', async () => {
     const session_id = await newSession();
     const { memory_id } = (await ask('create', note('v1'), { session_id })).data;
     const twice = async (action: string, payload: object) => {
@@ -102,14 +102,14 @@ describe.each(DATABASES)('a write that names itself on %s', (kind) => {
     expect(await countIn(session_id)).toBe(2);
   });
 
-  test('a refusal is no answer to keep: after the cure the same request is done', async () => {
+  test('a refusal is not stored, so the same request can succeed later', async () => {
     const envelope = { session_id: `later-${kind}`, request_id: 'r' };
     expect((await ask('create', note('x'), envelope)).error.code).toBe('session_not_found');
     await ask('create_session', { user_id: 'u' }, { session_id: envelope.session_id });
     expect((await ask('create', note('x'), envelope)).status).toBe('success');
   });
 
-  test('behind a fence only the fence counts', async () => {
+  test('with a fence only the fence counts', async () => {
     const session_id = await newSession();
     const lane = { key: session_id, generation: 1, sequence: 1 };
     const envelope = { session_id, request_id: 'fenced', lane };
@@ -118,7 +118,7 @@ describe.each(DATABASES)('a write that names itself on %s', (kind) => {
   });
 });
 
-test('the purge forgets answers after a day, profiles that were deleted, and states that expired', async () => {
+test('the purge deletes day-old answers, deleted profiles and expired states', async () => {
   const database = createPgliteDatabase();
   await applySchema(database, new URL('../../../src/orchestrator/schema/', import.meta.url));
   await database.script(`

@@ -43,14 +43,14 @@ function counted(): { readonly database: Database; asked(): number } {
   return { database: { ...database, query }, asked: () => asked };
 }
 
-test('a small table is counted to the row, without what was deleted', async () => {
+test('a small table is counted exactly, without deleted rows', async () => {
   await insert(1, 12);
   await database.query("update memory_entries set is_active = false where memory_id in ('m3', 'm4')");
   await postgres.execute('analyze', await nameOfDatabase());
   expect(await new ItemCount().read(database)).toBe(10);
 });
 
-test('a large table is not gone through: its statistics tell how many there are', async () => {
+test('a large table is not scanned, but estimated from its statistics', async () => {
   await insert(1, 24_000);
   await database.query("update memory_entries set is_active = false where memory_id = 'm3'");
   // Nobody knows anything of it yet.
@@ -60,7 +60,7 @@ test('a large table is not gone through: its statistics tell how many there are'
   expect(await new ItemCount().read(database)).toBe(24_000);
 }, 60_000);
 
-test('whoever asks while it is counted, or soon after, shares the answer', async () => {
+test('calls during a count, or soon after, share its result', async () => {
   const watched = counted();
   const count = new ItemCount();
   await insert(1, 3);
@@ -70,7 +70,7 @@ test('whoever asks while it is counted, or soon after, shares the answer', async
   expect(watched.asked()).toBe(1);
 });
 
-test('a count that does not end in time is no failure, and is not tried again at once', async () => {
+test('a count that takes too long is not a failure, and is not repeated at once', async () => {
   await insert(1, 3);
   const watched = counted();
   const count = new ItemCount();

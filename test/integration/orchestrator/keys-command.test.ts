@@ -44,7 +44,7 @@ function keys(...args: string[]): Promise<Ran> {
 
 const onPostgres = (...args: string[]) => keys(...args, '--database-url', url);
 
-test('the first key is made before the orchestrator ever ran, shown once, listed without its secret, and revoked', async () => {
+test('a key is created before the first start, shown once, listed and revoked', async () => {
   const made = await onPostgres('create', 'operator', '--role', 'admin', '--expires', '90d');
   expect(made).toMatchObject({
     code: 0,
@@ -78,7 +78,7 @@ test('the first key is made before the orchestrator ever ran, shown once, listed
   await orchestrator.stop();
 });
 
-test('an embedded database is worked on while its orchestrator is stopped, and refused while it runs', async () => {
+test('an embedded database is usable only while its orchestrator is stopped', async () => {
   const made = await keys('create', 'ada', '--users', 'u1, u2', '--rate', '7', '--json');
   expect(made.code).toBe(0);
   expect(JSON.parse(made.out)).toMatchObject({
@@ -100,13 +100,13 @@ test.each([
   [['create', 'x', '--role', 'king'], /Allowed choices are agent, migration, admin/],
   [['create', 'x', '--expires', 'yesterday'], /days from now/],
   [['revoke', 'nonsense'], /unknown key "nonsense"/],
-])('%j says what is wrong', async (args, complaint) => {
+])('%j explains the problem', async (args, complaint) => {
   const { code, err, out } = await onPostgres(...args);
   expect([code, out]).toEqual([1, '']);
   expect(err).toMatch(complaint);
 });
 
-test('a key pair for CURVE goes into two files, the secret one for its owner only, and never over another', async () => {
+test('a CURVE key pair is written to two new files, the secret one private', async () => {
   expect((await keys('curve', 'proxy', '--folder', folder)).code).toBe(0);
   expect((await stat(join(folder, 'proxy.key'))).mode & 0o777).toBe(0o600);
   expect(await readFile(join(folder, 'proxy.pub'), 'utf8')).toMatch(/^\S{40} proxy\n$/);

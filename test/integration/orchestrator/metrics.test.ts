@@ -100,7 +100,7 @@ test('requests are counted and measured by action and outcome', async () => {
   await watched.stop();
 });
 
-test('the pool, the cache and the statements are in the scrape, and every metric has its description', async () => {
+test('pool, cache and statements are in the scrape, with descriptions', async () => {
   const watched = await start();
   const { ask } = watched.client;
   await ask('create', memory, session);
@@ -127,7 +127,7 @@ test('the pool, the cache and the statements are in the scrape, and every metric
   await watched.stop();
 });
 
-test('a slow statement is in the log by its text, without a word of what is in it', async () => {
+test('a slow statement is logged with its text, without its values', async () => {
   const watched = await start({ telemetry: { slowQueryMs: 1_000 }, access: { log: false } });
   const { ask } = watched.client;
   await ask('create', memory, session);
@@ -170,7 +170,7 @@ describe('traces', () => {
   });
   afterAll(() => new Promise((resolve) => collector.close(resolve)));
 
-  test("go on where the caller's began, and only where that is sampled", async () => {
+  test("continue the caller's trace, only if it is sampled", async () => {
     const watched = await start({ telemetry: { otlpEndpoint: `http://127.0.0.1:${port}` } });
     const ask = (traceparent: string | undefined, id: string) =>
       watched.client.send(
@@ -196,7 +196,7 @@ describe('traces', () => {
     });
   });
 
-  test('to a collector that is away keep nobody from ending', async () => {
+  test('to an unreachable collector do not delay the end', async () => {
     const watched = await start({ telemetry: { otlpEndpoint: 'http://127.0.0.1:1' } });
     await watched.client.send(
       JSON.stringify({
@@ -212,7 +212,7 @@ describe('traces', () => {
 });
 
 describe('health', () => {
-  test('lists the last five failures that were nobody else’s, without content, and counts them all', async () => {
+  test('lists the last five own failures without content, and counts all', async () => {
     const watched = await start();
     const { ask } = watched.client;
     await ask('create', memory, session);

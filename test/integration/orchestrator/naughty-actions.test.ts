@@ -77,7 +77,7 @@ describe.each(DATABASES)('every naughty string on %s', (kind) => {
   }
 
   test.each(ACTIONS)(
-    '%s takes it or refuses it by a documented code, in every field, and what it refuses leaves nothing behind',
+    '%s stores it or refuses it with a documented code, in every field',
     { timeout: 120_000 },
     async (action) => {
       const texts = NAUGHTY.filter((_text, index) => index % EVERY[kind] === 0);
@@ -89,7 +89,7 @@ describe.each(DATABASES)('every naughty string on %s', (kind) => {
     },
   );
 
-  test('and the orchestrator is healthy behind it', async () => {
+  test('the orchestrator is healthy afterwards', async () => {
     expect((await orchestrator.ask('health')).data).toMatchObject({ postgres: true, error_count: 0 });
   });
 });

@@ -61,7 +61,7 @@ describe.each(DATABASES)('naughty strings on %s', (kind) => {
 
   test('the list is there', () => expect(naughty.length).toBeGreaterThan(400));
 
-  test('come back unchanged from every text that is content', async () => {
+  test('are returned unchanged from every text of a content', async () => {
     await forEach(TEXTS, async (text, index) => {
       const memory_id = `naughty-${index}`;
       const content = { text, [text]: text, metadata: { [text]: text, key: text } };
@@ -76,7 +76,7 @@ describe.each(DATABASES)('naughty strings on %s', (kind) => {
     });
   });
 
-  test('come back unchanged from profiles, states, relations and sessions', async () => {
+  test('are returned unchanged from profiles, states, relations and sessions', async () => {
     await forEach(texts, async (text, index) => {
       const object = { [text]: text, list: [text] };
       const within = { session_id: `object-${index}` };
@@ -100,7 +100,7 @@ describe.each(DATABASES)('naughty strings on %s', (kind) => {
     });
   });
 
-  test('are ids, users, agents and tags like any other, when they are short enough', async () => {
+  test('are valid ids, users, agents and tags if they are short enough', async () => {
     await forEach(texts.filter(isShort), async (text) => {
       await taken(
         'create',
@@ -130,7 +130,7 @@ describe.each(DATABASES)('naughty strings on %s', (kind) => {
     });
   });
 
-  test('are answered with a documented refusal wherever they do not fit', async () => {
+  test('are refused with a documented code wherever they are invalid', async () => {
     const fields: [action: string, payload: (text: string) => object][] = [
       ['create', (text) => ({ memory_type: text, content: {} })],
       ['create', (text) => ({ memory_type: 'fact', content: text })],
@@ -155,7 +155,7 @@ describe.each(DATABASES)('naughty strings on %s', (kind) => {
     });
   });
 
-  test('are words to search for, fields to digest, and messages that are none', async () => {
+  test('work as search words, digest fields and invalid messages', async () => {
     await forEach(TEXTS, async (text) => {
       if (text !== '') await taken('search', { query: text });
       if (text !== '' && text.length <= 256) await taken('digest', { fields: [text] });

@@ -66,7 +66,7 @@ async function ready(running: Running): Promise<Running> {
 
 const MEMORY = { memory_type: 'fact', content: { text: 'a private matter' }, create_session: true };
 
-test('SIGTERM answers what was accepted, exits 0, and what was acknowledged is there after the next start', async () => {
+test('SIGTERM answers accepted requests, exits 0, and loses no acknowledged write', async () => {
   const database = { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() };
   const first = await ready(await run([], database));
   const client = connectOrchestrator(first.port);
@@ -93,7 +93,7 @@ test('SIGTERM answers what was accepted, exits 0, and what was acknowledged is t
   again.close();
 });
 
-test('a database without pgvector is served, degraded, and said once in the log, which holds no content', async () => {
+test('a database without pgvector works degraded, and is logged once', async () => {
   const running = await ready(await run([], { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() }));
   const client = connectOrchestrator(running.port);
   await client.ask('create', MEMORY, { session_id: 's' });
@@ -112,7 +112,7 @@ test('a database without pgvector is served, degraded, and said once in the log,
 });
 
 test(
-  'a second process is refused a PGlite folder, naming the first, and the first ends with its parent',
+  'a second process is refused a PGlite folder; the first ends with its parent',
   { timeout: 120_000 },
   async () => {
     const first = await ready(await run(['--folder', join(folder, 'shared')]));
@@ -124,14 +124,14 @@ test(
   },
 );
 
-test('SIGTERM in the middle of the start ends it, too', async () => {
+test('SIGTERM during the start ends it', async () => {
   const running = await run([], { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() });
   await expect.poll(() => running.output(), { timeout: 20_000 }).toContain('pgvector');
   running.child.kill('SIGTERM');
   expect(await running.exited).toBe(0);
 });
 
-test('settings that cannot be used stop the start, all of them at once', async () => {
+test('unusable settings stop the start, all reported at once', async () => {
   const running = await run(['--port', 'soon', '--http-port', '0', '--host', '0.0.0.0']);
   expect(await running.exited).toBe(1);
   for (const problem of [
@@ -142,7 +142,7 @@ test('settings that cannot be used stop the start, all of them at once', async (
     expect(running.output()).toContain(problem);
 });
 
-test('a port that is taken stops the start and says so', async () => {
+test('a port in use stops the start with a message', async () => {
   const database = { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() };
   const taken = await ready(await run([], database));
   const late = await run(['--port', String(taken.port)], database);
@@ -152,7 +152,7 @@ test('a port that is taken stops the start and says so', async () => {
   expect(await taken.exited).toBe(0);
 });
 
-test('an outage of the database is an error that says what is known, and ends with it', async () => {
+test('an outage of the database is an error with its effect, and ends with it', async () => {
   const url = await postgres.createDatabase();
   const name = databaseOf(url);
   const running = await ready(await run([], { ORCHESTRATOR_DATABASE_URL: url }));

@@ -24,7 +24,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     return (await ask('create', { memory_type: 'fact', content: {} }, session)).data.memory_id;
   }
 
-  test('a profile keeps what is left out and replaces what is given', async () => {
+  test('a profile keeps omitted members and replaces given ones', async () => {
     const user_id = `keeps-${kind}`;
     await ask('put_profile', { user_id, profile_data: { a: 1, b: 2 } });
     const put = await ask('put_profile', { user_id, preferences: { x: [1000.5] } });
@@ -34,7 +34,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     expect(data).toMatchObject({ profile_data: { a: 3 }, preferences: { x: [1000.5] }, version: 3 });
   });
 
-  test('a profile keeps every digit, and NUL when the escape is asked for', async () => {
+  test('a profile keeps every digit, and NUL with the escape', async () => {
     const user_id = `digits-${kind}`;
     const put = (more: string) =>
       orchestrator.send(`{"action":"put_profile","payload":{"user_id":"${user_id}",${more}}}`);
@@ -49,7 +49,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     expect(data['preferences']).toEqual({ n: 'a\0' });
   });
 
-  test('a profile that was deleted is gone, and begins anew without what it held', async () => {
+  test('a deleted profile is gone, and starts again empty', async () => {
     const user_id = `deleted-${kind}`;
     expect((await ask('get_profile', { user_id })).error).toMatchObject(MISSING);
     expect((await ask('delete_profile', { user_id })).error).toMatchObject(MISSING);
@@ -64,7 +64,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     });
   });
 
-  test('a profile and a state are not changed under another version', async () => {
+  test('a profile and a state are not changed if the version differs', async () => {
     const user_id = `version-${kind}`;
     expect((await ask('put_profile', { user_id, if_version: 1 })).error).toMatchObject(CONFLICT);
     await ask('put_profile', { user_id });
@@ -99,7 +99,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     expect((await ask('get_agent_state', { agent_id: 'nobody' })).error).toMatchObject(MISSING);
   });
 
-  test('a state expires, and what is put later begins anew', async () => {
+  test('a state expires, and a later one starts again', async () => {
     const agent_id = `expiring-${kind}`;
     const state_data = {};
     await ask('put_agent_state', { agent_id, state_data, expires_at: '2001-01-01' });
@@ -113,7 +113,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     expect((await ask('get_agent_state', { agent_id })).data['expires_at']).toBeNull();
   });
 
-  test('a relation is made once, its metadata replaced when given again', async () => {
+  test('a relation is created once; given metadata replaces the old', async () => {
     const session = await newSession();
     const [source_memory_id, target_memory_id] = [await newMemory(session), await newMemory(session)];
     const relation = { source_memory_id, target_memory_id, relationship_type: 'explains' };
@@ -155,7 +155,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     expect(seen).toEqual(['r0', 'r1', 'r2', 'r3', 'r4']);
   });
 
-  test('a relation stays within the sessions of one user, and starts in the own session', async () => {
+  test('a relation stays within the sessions of one user', async () => {
     const [ann, ann2, bob] = [await newSession('ann'), await newSession('ann'), await newSession('bob')];
     const [source, near, far] = [await newMemory(ann), await newMemory(ann2), await newMemory(bob)];
     const relate = (source_memory_id: string, target_memory_id: string) =>
@@ -165,7 +165,7 @@ describe.each(DATABASES)('profiles, states and relations on %s', (kind) => {
     expect((await relate(near, source)).error).toMatchObject({ ...MISSING, details: { memory_id: near } });
   });
 
-  test('all of them may be part of a batch and stand behind a fence', async () => {
+  test('all of them can be part of a batch and be fenced', async () => {
     const session = await newSession();
     const id = (name: string) => `${session.session_id}-${name}`;
     const lane = { key: session.session_id, generation: 1, sequence: 1 };

@@ -64,7 +64,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
     };
   }
 
-  test('batch_read by ids lists what it does not know, in the order asked', async () => {
+  test('batch_read by ids lists unknown ids, in the requested order', async () => {
     const one = await holding([{}, {}, { expires_at: hoursAgo(1) }]);
     const other = await holding([{}]);
     await ask('delete', { memory_id: one.id(1) }, one);
@@ -76,7 +76,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
     expect(filtered).toMatchObject({ memories: [], total_count: 0, missing_ids: [] });
   });
 
-  test('batch_read gives pages with the total, or without it when that is not wanted', async () => {
+  test('batch_read returns pages, with or without the total', async () => {
     const { read } = await holding(Array.from({ length: 5 }, (_, position) => ({ position })));
     const sort = { field: 'position', order: 'asc' };
     const first = await read({ filter: { limit: 2, sort } });
@@ -106,7 +106,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
     expect((await read({})).indexes).toEqual([3, 0, 1, 2]);
   });
 
-  test('every filter narrows, and all that are given hold', async () => {
+  test('every filter has an effect, and all given ones apply', async () => {
     const { read } = await holding([
       { memory_type: 'fact', tags: ['a', 'b'], position: 1, created_at: '2024-01-01T00:00:00Z' },
       { memory_type: 'fact', tags: ['a'], position: 2, created_at: '2024-01-02T00:00:00Z' },
@@ -152,7 +152,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
     });
   });
 
-  test('what has expired is gone for every read', async () => {
+  test('expired memories are invisible for every read', async () => {
     const { id, read, scan, find, session_id } = await holding([{ expires_at: hoursAgo(1) }, { ttl: 60 }]);
     expect((await read({})).indexes).toEqual([1]);
     expect((await read({}))['total_count']).toBe(1);
@@ -165,7 +165,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
       expect((await ask(action, { memory_id: id(0) }, { session_id })).error.code).toBe('memory_not_found');
   });
 
-  test('scan gives a session once and in order, page by page, while it is written to', async () => {
+  test('scan returns a session once and in order during writes', async () => {
     const { id, scan, session_id } = await holding([
       ...Array.from({ length: 7 }, (_, index) => ({ position: Math.floor(index / 2) })),
       {},
@@ -191,12 +191,12 @@ describe.each(DATABASES)('reads on %s', (kind) => {
     expect((await scan({ limit: 1_000 })).indexes).toEqual([0, 1, 2, 4, 5, 6, 7, 8]);
   });
 
-  test('a cursor of nobody is refused', async () => {
+  test('an invalid cursor is refused', async () => {
     const { error } = await ask('scan', { cursor: 'nonsense' }, { session_id: 'any' });
     expect(error).toMatchObject({ code: 'validation_error', details: { field: 'cursor' } });
   });
 
-  test('search finds words, phrases and exclusions, the best first', async () => {
+  test('search finds words, phrases and exclusions, best first', async () => {
     const { find } = await holding([
       { content: { text: 'The red bicycle is in the garage' } },
       { content: { text: 'A bicycle, a red one, red as red can be; the bicycle is red' } },
@@ -217,7 +217,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
   });
 
   test.each(['semantic', 'hybrid'])(
-    'a %s search is answered by keywords and says so',
+    'a %s search falls back to keywords and says so',
     async (search_type) => {
       const { find } = await holding([{}]);
       const answer = await find('text', { min_similarity: 0.99 }, { search_type });
@@ -232,7 +232,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
 });
 
 describe.each(DATABASES)('the purge on %s', (kind) => {
-  test('removes what has expired and old tombstones, and nothing else', async () => {
+  test('removes expired memories and old tombstones, and nothing else', async () => {
     const orchestrator = await stage.start(kind, {
       storage: { purgeEveryMs: 20, keepTombstonesSeconds: HOUR_MS / 1_000 },
     });

@@ -133,7 +133,7 @@ describe('the original orchestrators', () => {
     ['memory_orchestrator_pg_1ace9f9a', nothingBefore, GENERATION_1],
     ['memory_orchestrator_pg_cold_reads', oneMemory, GENERATION_1_COLD],
     ['memory_orchestrator_inmem_99f6b182', itsSession, GENERATION_2],
-  ])('%s would be answered as then, but for what its table names', async (name, prepare, table) => {
+  ])('%s gets the recorded answer, except for the listed differences', async (name, prepare, table) => {
     const orchestrator = await stage.start('pglite');
     await prepare(orchestrator);
     const exchanges = readExchanges(name);

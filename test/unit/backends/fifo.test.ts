@@ -7,7 +7,7 @@ import { Fifo } from '../../../src/backends/fifo.ts';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-test('what has left is not held, however many still wait', async () => {
+test('removed items are freed, however many still wait', async () => {
   const queue = new Fifo<object>();
   const items = Array.from({ length: 100 }, () => ({}));
   const left = items.slice(0, 60).map((item) => new WeakRef(item));

@@ -67,7 +67,7 @@ test('flag files and definitions are checked too, beside wrong settings', async 
   ]);
 });
 
-test('a file that is usable has no problems, and one that is no YAML says where', async () => {
+test('a usable file has no problems, and invalid YAML is reported with its place', async () => {
   const fine = `rollout: {folder: ${FLAGS}}\nservices: {session-memory: {legacy: {endpoint: "tcp://127.0.0.1:1"}}}`;
   expect(await checked(fine)).toEqual([]);
   const [first] = await checked('a: [1');

@@ -38,7 +38,7 @@ test('the summary fits on a screen and says who answers, why, and what blocks th
   expect(lines.filter((line) => line.includes('op-'))).toHaveLength(5);
 });
 
-test('an owner of whom nothing is stored is unknown', () => {
+test('an owner without stored data is unknown', () => {
   const inputs = { ...EXPLANATION.inputs, lane: 'never written, never copied' };
   expect(isUnknownOwner({ ...EXPLANATION, inputs, writes: [] })).toBe(true);
   expect(isUnknownOwner({ ...EXPLANATION, inputs })).toBe(false);

@@ -46,13 +46,13 @@ describe('the guard of a service in words', () => {
     ]);
   });
 
-  test('it says what holds the reads, since when, and the way out', () => {
+  test('the status shows what blocks reads, since when, and how to release them', () => {
     expect(toldGuard(SERVICE, LATCHED)).toMatch(
       /^session-memory {2}READS HELD ON LEGACY by inconsistency\n.*tripped 2026-11-21T22:50:46.728Z.*\n.*Can be released after 2026-11-21T23:05:46.728Z with: crossfade guard release session-memory --person NAME/,
     );
   });
 
-  test('a cause that is another one stands apart', () => {
+  test('another cause is a separate finding', () => {
     const lost: Finding = {
       service: SERVICE,
       trigger: 'lost',
@@ -64,7 +64,7 @@ describe('the guard of a service in words', () => {
     expect(told).toContain('found now: lost: lanes 1 → alert, hold_ramp');
   });
 
-  test('nothing counted is no percentage', () => {
+  test('without counts there is no percentage', () => {
     const told = toldGuard(SERVICE, {
       held_by: null,
       findings: [],
@@ -83,14 +83,14 @@ describe('the guard of a service in words', () => {
     expect(told).toContain('2 of 10 failed (20 %; lower bound 2.1 %, limit 1 %); needs at least 5 to trip');
   });
 
-  test('a trigger that holds the ramp says so in plain words', () => {
+  test('a trigger that blocks increases says so', () => {
     const triggers = [{ trigger: 'not_compared', numbers: { found: 0, limit: 1 }, reached: 0 }] as const;
     expect(toldGuard(SERVICE, { held_by: null, findings: [], triggers })).toContain(
       '0 of 1, moved reads no longer compared: blocks further increases',
     );
   });
 
-  test('a trigger that still stands says that the release is refused without --even-so', () => {
+  test('an active trigger says that a release is refused without --even-so', () => {
     expect(toldGuard(SERVICE, LATCHED)).toContain('the release is refused without --even-so');
     const past = { ...LATCHED, findings: SIX.filter(({ detail }) => detail !== '1m') };
     expect(toldGuard(SERVICE, past)).not.toContain('--even-so');

@@ -16,7 +16,7 @@ function withAllBelow(command: Command): Command[] {
 
 const names = Object.keys(commandsOf({}));
 
-test('there are as many commands as people are told of', () => expect(names.length).toBeGreaterThan(15));
+test('the test sees the commands', () => expect(names.length).toBeGreaterThan(15));
 
 describe.each(names)('crossfade %s', (name) => {
   let commands: Command[] = [];
@@ -25,7 +25,7 @@ describe.each(names)('crossfade %s', (name) => {
     commands = made === undefined ? [] : withAllBelow(made);
   });
 
-  test('its help, and that of all below it, names the exit codes once, and says what it does', () => {
+  test('every help names the exit codes once, and describes the command', () => {
     expect(commands.length).toBeGreaterThan(0);
     const wanting = commands
       .map((command) => ({ command: command.name(), says: helpOf(command), does: command.description() }))

@@ -3,7 +3,7 @@ import { showImport, showSurvey } from '../../../src/cli/import-document.ts';
 
 const none = { count: 0, owners: [] };
 
-test('a survey says what there is to know, and what becomes of it', () => {
+test('a survey shows the counts and problems of each service', () => {
   const survey = {
     'jarvis-memory': {
       owners_from: 'store',
@@ -29,7 +29,7 @@ test('a survey says what there is to know, and what becomes of it', () => {
   ]);
 });
 
-test('an import says what was left out and why, and lists no more than a screen holds', () => {
+test('an import lists what was left out and why, at most 50 entries', () => {
   const skipped = Array.from({ length: 60 }, (_, index) => ({
     owner: `s ${index}`,
     reason: 'its file is not whole',

@@ -22,7 +22,7 @@ function ended(counts: Readonly<Record<string, number>>, more: Partial<RunView> 
   };
 }
 
-test('a reconciliation says what to do about what it found', () => {
+test('a reconciliation prints the next command for its findings', () => {
   expect(afterReconciliation(ended({ lanes: 2, findings: 3, lost: 1 }), false)).toEqual([
     'next: crossfade repair plan 7 shows what a repair would change',
     'next: crossfade lost list shows 1 item that legacy lost: no repair touches them',
@@ -34,7 +34,7 @@ test('a reconciliation says what to do about what it found', () => {
   expect(afterReconciliation(ended({ lanes: 2 }), false)).toEqual([]);
 });
 
-test('a reconciliation of what has changed, where nothing has, says so', () => {
+test('a reconciliation of changed lanes says if no lane has changed', () => {
   const nothing = ended({}, { services: {} });
   expect(afterReconciliation(nothing, false)).toEqual([
     '  nothing to compare: no lane was written to since it was last found equal',
@@ -45,16 +45,16 @@ test('a reconciliation of what has changed, where nothing has, says so', () => {
   expect(afterReconciliation({ ...nothing, state: 'stopped' }, false)).toEqual([]);
 });
 
-test('a plan ends with what to do, or says that there is nothing to repair', () => {
+test('a plan ends with the next command, or says that there is nothing to repair', () => {
   const side = { items: 1, digest: '0'.repeat(32) };
   const lane = { service: 's', owner: 'o', findings: [], before: side, after: side };
   const plan = { run: 7, findings: 1, share: 0.001, refusal: null, lanes: [lane] };
   expect(showPlan(plan)).toMatch(/\nnext: crossfade repair apply 7 --reason TEXT$/);
-  expect(showPlan({ ...plan, refusal: 'too many' })).toMatch(/\n {2}would be refused: too many$/);
+  expect(showPlan({ ...plan, refusal: 'too many' })).toMatch(/\n {2}apply would be refused: too many$/);
   expect(showPlan({ ...plan, lanes: [] })).toBe('run 7: nothing to repair');
 });
 
-test('a plan shows of each item its id, time, side, finding, before and after', () => {
+test('a plan shows the id, time, side, finding, before and after of each item', () => {
   const side = { items: 1, digest: '0'.repeat(32) };
   const findings = [
     {

@@ -35,7 +35,7 @@ function statusOf(service: object): Status {
   return { proxy, readiness: {}, spill: null, services: [shown] } as unknown as Status;
 }
 
-test('one lane, one write and one comparison are spelled in the singular', () => {
+test('one lane, one write and one comparison are printed in the singular', () => {
   const lines = toldAll(statusOf({})).split('\n');
   expect(lines.slice(1, 5)).toEqual([
     '  1 lane, 1 seeded, 0 dirty, 0 stopped; 1 delivery waits',
@@ -45,7 +45,7 @@ test('one lane, one write and one comparison are spelled in the singular', () =>
   ]);
 });
 
-test('a backend that answered no read shows no latency of reads', () => {
+test('a backend without reads shows no latency', () => {
   expect(toldAll(statusOf({}))).toContain('  reads: 1 by legacy (p99 3 ms), 0 by the orchestrator\n');
   const both = statusOf({ reads_by: { legacy: 0, orchestrator: 2 } });
   expect(toldAll(both)).toContain('  reads: 0 by legacy, 2 by the orchestrator (p99 3 ms)\n');

@@ -21,7 +21,7 @@ function terminalThat(isTTY: boolean) {
   return { isTTY, texts, write: (text: string) => void texts.push(text) };
 }
 
-test('on a terminal a stop says every second what it waits for, and that it has stopped', async () => {
+test('on a terminal a stop prints every second what it waits for, and its end', async () => {
   const { running, letGo } = await slowly();
   const terminal = terminalThat(true);
   const stopped = stoppedVisibly(running, terminal);
@@ -35,7 +35,7 @@ test('on a terminal a stop says every second what it waits for, and that it has 
   ]);
 });
 
-test('without a terminal a stop prints nothing beside the log', async () => {
+test('without a terminal a stop prints only log lines', async () => {
   const { running, letGo } = await slowly();
   const terminal = terminalThat(false);
   const stopped = stoppedVisibly(running, terminal);

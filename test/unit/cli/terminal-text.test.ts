@@ -17,7 +17,7 @@ test('in JSON the escape means the same character', () => {
   expect(JSON.parse(shown)).toEqual(value);
 });
 
-test('words, line ends, colours and other scripts stay as they are', () => {
+test('words, line ends, colours and other scripts stay unchanged', () => {
   const text = '\u001b[31mred\u001b[0m\n\tعربي 日本 é 👩‍👩‍👧';
   expect(terminalText(text)).toBe(text);
 });

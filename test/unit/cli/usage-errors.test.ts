@@ -35,12 +35,12 @@ describe('a wrong word after a group', () => {
     expect(said).toBe('error: unknown command "nonsense". Commands: list, copy');
   });
 
-  test('that is close to a command proposes it', async () => {
+  test('that is similar to a command proposes it', async () => {
     expect(await errorOf(['lanes', 'runs'], ['runs', 'shwo', '1'])).toContain('did you mean "show"?');
     expect(await errorOf(['lanes', 'runs'], ['lane', '--help'])).toContain('did you mean "lanes"?');
   });
 
-  test('is no error where the word is right, or help is asked for', async () => {
+  test('is not an error if the word is right, or for help', async () => {
     expect(await errorOf(['lanes'], ['lanes', 'list', '--help'])).toBe('(outputHelp)');
     expect(await errorOf(['lanes'], ['lanes', 'help', 'list'])).toMatch(/outputHelp|commander.help/);
   });
@@ -54,13 +54,13 @@ describe('missing options', () => {
     expect(ofRules).toMatch(/--reason <text>.*--person <name>.*--service <name>/);
   });
 
-  test('do not include the person where a token names one', async () => {
+  test('do not include the person if a token names one', async () => {
     const said = await errorOf(['lanes'], ['lanes', 'copy', 's', 'o', '--token', 't']);
     expect(said).toBe('error: missing required options: --reason <text>');
   });
 
-  test('a plan takes the options of its siblings', async () => {
+  test('a plan accepts the options of the other subcommands', async () => {
     const plan = ['repair', 'plan', '1', '--person', 'ann', '--reason', 'look', '--url', 'nowhere'];
-    expect(await errorOf(['repair'], plan)).toContain('"nowhere" is no address');
+    expect(await errorOf(['repair'], plan)).toContain('invalid address "nowhere"');
   });
 });

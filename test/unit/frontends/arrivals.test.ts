@@ -37,7 +37,7 @@ function pool() {
   return { arrivals, arriving, pass };
 }
 
-test('connections on which nothing has come take no room', () => {
+test('connections without received bytes use no budget', () => {
   const { arrivals, arriving } = pool();
   for (let count = 0; count < 1_000; count += 1) arriving();
   const { arrival, seen } = arriving();
@@ -45,7 +45,7 @@ test('connections on which nothing has come take no room', () => {
   expect([arrivals.usedBytes, seen.isPaused]).toEqual([4 * MIB, false]);
 });
 
-test('above the limit long messages are not read on, short ones are', () => {
+test('above the limit long messages are paused, short ones are not', () => {
   const { arrivals, arriving } = pool();
   const first = arriving();
   first.arrival.grew(7 * MIB);
@@ -62,7 +62,7 @@ test('above the limit long messages are not read on, short ones are', () => {
   expect(arrivals.usedBytes).toBe(0);
 });
 
-test('where all are paused, the oldest is read on', () => {
+test('if all messages are paused, the oldest one is resumed', () => {
   const { arriving } = pool();
   const [first, second] = [arriving(), arriving()];
   first.arrival.grew(5 * MIB);
@@ -71,7 +71,7 @@ test('where all are paused, the oldest is read on', () => {
   expect([first.seen.isPaused, second.seen.isPaused]).toEqual([false, true]);
 });
 
-test('a message that keeps others waiting is given up', async () => {
+test('a message that blocks others is dropped', async () => {
   const { arriving, pass } = pool();
   const idle = [arriving(), arriving()];
   for (const { arrival } of idle) arrival.grew(4 * MIB);
@@ -85,7 +85,7 @@ test('a message that keeps others waiting is given up', async () => {
   expect(waiting.seen).toEqual({ isPaused: false, isCut: false });
 });
 
-test('what waits whole for room is not given up', async () => {
+test('a complete message that waits for room is not dropped', async () => {
   const { arriving, pass } = pool();
   const whole = arriving();
   whole.arrival.grew(9 * MIB);
@@ -96,7 +96,7 @@ test('what waits whole for room is not given up', async () => {
   expect([whole.seen.isCut, waiting.seen.isCut, waiting.seen.isPaused]).toEqual([false, false, true]);
 });
 
-test('many short unfinished messages take twice the room, and are given up when others wait', async () => {
+test('short unfinished messages get twice the budget, and are dropped if others wait', async () => {
   const { arrivals, arriving, pass } = pool();
   const short = Array.from({ length: 400 }, () => arriving());
   for (const { arrival, seen } of short) if (!seen.isPaused) arrival.grew(60_000);

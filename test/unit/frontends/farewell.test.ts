@@ -43,11 +43,11 @@ async function leave(
   return nowMs;
 }
 
-test('where nobody is connected there is nothing to wait for', async () => {
+test('without connected agents there is nothing to wait for', async () => {
   expect(await leave(new Set(), { drainMs: 3_000 })).toBe(0);
 });
 
-test('agents that are quiet are left at once, those that have just asked are waited for', async () => {
+test('silent agents are disconnected at once, recently active ones later', async () => {
   const agents = new Set<Leavable>();
   const [quiet, lately] = [new ScriptedAgent(agents), new ScriptedAgent(agents)];
   lately.lastAtMs = -100;
@@ -59,7 +59,7 @@ test('agents that are quiet are left at once, those that have just asked are wai
   expect(tookMs).toBeLessThan(950);
 });
 
-test('an agent that never pauses is not left while it may have a request on its way', async () => {
+test('a busy agent is not disconnected while a request may be on its way', async () => {
   const agents = new Set<Leavable>();
   const busy = new ScriptedAgent(agents);
   busy.lastAtMs = 0;
@@ -72,7 +72,7 @@ test('an agent that never pauses is not left while it may have a request on its 
   expect(tookMs).toBe(1_000);
 });
 
-test('without a time to drain only what is in flight is waited for, and that not for ever', async () => {
+test('without drain time only requests in flight are awaited, up to a limit', async () => {
   const agents = new Set<Leavable>();
   const [idle, waiting] = [new ScriptedAgent(agents), new ScriptedAgent(agents)];
   idle.lastAtMs = 0;
@@ -81,7 +81,7 @@ test('without a time to drain only what is in flight is waited for, and that not
   expect([idle.end, waiting.end]).toEqual(['left', 'destroyed']);
 });
 
-test('requests that came while the process stood still are read before an agent counts as quiet', async () => {
+test('requests from a pause of the process are read before an agent counts as silent', async () => {
   const agents = new Set<Leavable>();
   const asking = new ScriptedAgent(agents);
   asking.lastAtMs = 0;
@@ -93,7 +93,7 @@ test('requests that came while the process stood still are read before an agent 
   expect(asking.end).toBe('destroyed');
 });
 
-test('time in which the process stood still is no quiet time of its agents', async () => {
+test('a pause of the process does not count as silence of its agents', async () => {
   const agents = new Set<Leavable>();
   const thinking = new ScriptedAgent(agents);
   thinking.lastAtMs = 0;

@@ -15,7 +15,7 @@ function flagsOf({ hasMore, isCommand }: Frame): number {
   return (hasMore ? 1 : 0) | (isCommand ? 4 : 0);
 }
 
-test('frames are found however their bytes come in pieces, and wherever they are asked for', () => {
+test('frames are found in any chunks, at any point of reading', () => {
   fc.assert(
     fc.property(
       fc.array(frame, { maxLength: 8 }),
@@ -40,13 +40,13 @@ test('frames are found however their bytes come in pieces, and wherever they are
   );
 });
 
-test('a frame that says it is longer than the limit is not waited for', () => {
+test('a frame with a length above the limit is refused at once', () => {
   const reader = new FrameReader({ limitBytes: LIMIT_BYTES });
   reader.push(encodeFrame(Buffer.alloc(LIMIT_BYTES + 1), 0).subarray(0, 9));
   expect(() => reader.next()).toThrow('a frame of 1001 bytes');
 });
 
-test('bytes before the first frame are taken by number', () => {
+test('bytes before the first frame are read by count', () => {
   const reader = new FrameReader({ limitBytes: LIMIT_BYTES });
   reader.push(Buffer.from('abc'));
   expect(reader.take(4)).toBeUndefined();

@@ -46,7 +46,7 @@ function cacheUnderTest() {
   };
 }
 
-test('a session that is written to before each read costs no lookups', async () => {
+test('a session that is written before each read causes no lookups', async () => {
   const { write, read, lookups } = cacheUnderTest();
   await read();
   write();
@@ -58,7 +58,7 @@ test('a session that is written to before each read costs no lookups', async () 
   expect(lookups).toEqual(['miss', 'stale', ...Array.from({ length: 10 }, () => 'skipped')]);
 });
 
-test('a session that is only read again is answered from the cache again', async () => {
+test('a session that is only read is answered from the cache again', async () => {
   const { write, read, lookups } = cacheUnderTest();
   await read();
   write();
@@ -66,7 +66,7 @@ test('a session that is only read again is answered from the cache again', async
   expect(lookups.slice(-2)).toEqual(['hit', 'hit']);
 });
 
-test('an answer that was given is kept again after a write', async () => {
+test('a used answer is cached again after a write', async () => {
   const { write, read, lookups } = cacheUnderTest();
   await read();
   await read();

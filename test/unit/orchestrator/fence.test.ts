@@ -23,11 +23,11 @@ describe('the fence', () => {
     },
   );
 
-  test('lets the first write of a lane pass, whatever its number', () => {
+  test('accepts the first write of a lane, whatever its number', () => {
     expect(judge(undefined, { key: 'k', generation: 0, sequence: 0 }).verdict).toBe('applied');
   });
 
-  test('judges neighbours of one write together, and the same write again as repeated', () => {
+  test('judges adjacent parts of one write together, and its repetition as repeated', () => {
     const one = { key: 'k', generation: 1, sequence: 1 };
     const other = { key: 'l', generation: 1, sequence: 1 };
     const places = new Map<string, Place>();

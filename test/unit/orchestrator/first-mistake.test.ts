@@ -38,7 +38,7 @@ test('a message of more values than the limit is refused before it is parsed', (
   expect(cpuMs).toBeLessThan(300);
 });
 
-test('the first wrong item of a list is named by its place', () => {
+test('the first wrong item of a list is named by its index', () => {
   const embedding = [...Array<unknown>(15_998).fill(0.5), 'x', 'y'];
   expect(refusalOf('create', { ...create, embedding }).message).toBe('embedding.15998 must be number');
   const filter = { memory_ids: ['a', '', 'c'] };

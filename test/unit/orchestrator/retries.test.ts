@@ -32,7 +32,7 @@ describe('what a SQLSTATE calls for', () => {
     expect(treatmentOf(failure(sqlstate))).toEqual(expected);
   });
 
-  test('without one, out of reach is an outage, and anything else is final', () => {
+  test('without one, an unreachable database is an outage, any other failure final', () => {
     const unreachable = new StorageError('out of reach', { effect: 'not_applied', reason: 'unreachable' });
     expect(treatmentOf(unreachable)).toEqual(OUTAGE);
     expect(treatmentOf(new StorageError('too late', { effect: 'not_applied', reason: 'timeout' }))).toEqual(
@@ -55,14 +55,14 @@ function failing(times: number, error: Error) {
 
 describe('work that failed', () => {
   test.each(['40P01', '40001', '55P03', '08006', '57P01'])(
-    'for %s is done again where it was not applied',
+    'for %s is repeated if it was not applied',
     async (sqlstate) => {
       expect(await retried(failing(1, failure(sqlstate)).work)).toBe(2);
     },
   );
 
   test.each(['40001', '08006'])(
-    'for %s is not done again where it may have been applied',
+    'for %s is not repeated if it may have been applied',
     async (sqlstate) => {
       const { work, done } = failing(1, failure(sqlstate, 'unknown'));
       await expect(retried(work)).rejects.toThrow('The database failed');
@@ -70,19 +70,19 @@ describe('work that failed', () => {
     },
   );
 
-  test.each(['23505', '22P02', '53300', '57014'])('for %s is not done again', async (sqlstate) => {
+  test.each(['23505', '22P02', '53300', '57014'])('for %s is not repeated', async (sqlstate) => {
     const { work, done } = failing(1, failure(sqlstate));
     await expect(retried(work)).rejects.toThrow('The database failed');
     expect(done()).toBe(1);
   });
 
-  test('is done six times at most', async () => {
+  test('is tried at most six times', async () => {
     const { work, done } = failing(100, failure('40001'));
     await expect(retried(work)).rejects.toThrow('The database failed');
     expect(done()).toBe(6);
   });
 
-  test('is judged by the failure inside of what was thrown', async () => {
+  test('is judged by the inner failure of the error', async () => {
     const wrapped = new Error('wrapped', { cause: failure('40001') });
     expect(await retried(failing(2, wrapped).work, (error) => (error as Error).cause)).toBe(3);
   });

@@ -38,19 +38,19 @@ test('a session and its memories stay in their order', () => {
   ]);
 });
 
-test('what names one memory twice is written twice, whoever its session is', () => {
+test('two operations on one memory are written separately, in any session', () => {
   expect(runs('create a 1', 'create b 1')).toEqual(['0', '1']);
   expect(runs('upsert_session a', 'create a 1', 'upsert_session b', 'create b 1')).toEqual(['0,2', '1', '3']);
 });
 
 test.each(['update', 'delete', 'bulk_delete', 'end_session', 'create_session', 'put_profile'])(
-  'nothing passes %s, and it passes nothing',
+  'no operation overtakes %s, and it overtakes none',
   (action) => {
     expect(runs('create a 1', `${action} a 2`, 'create b 3')).toEqual(['0', '1', '2']);
     expect(runs(`${action} a 2`, 'create b 3', `${action} c 4`)).toEqual(['0', '1', '2']);
   },
 );
 
-test('neighbours that change different memories are one run', () => {
+test('adjacent changes of different memories are one run', () => {
   expect(runs('update a 1', 'update a 2', 'update a 1')).toEqual(['0,1', '2']);
 });

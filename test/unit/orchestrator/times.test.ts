@@ -25,15 +25,15 @@ test.each([
   '12026-01-01',
   '2026-01-02T25:00:00Z',
   '1767323045',
-])('"%s" is refused by the name of its field', (text) => {
+])('"%s" is refused with the name of its field', (text) => {
   expect(() => parseTime(text, 'created_at')).toThrow('created_at must be an ISO-8601 time');
 });
 
 test.each(['0000-01-01', '0001-01-01T00:00:00+14:00', '9999-12-31T23:59:59.999-00:01'])(
-  '"%s" lies in no year that can be written with four digits',
+  '"%s" is outside the years with four digits',
   (text) => {
     expect(() => parseTime(text, 'created_at')).toThrow(
-      'created_at must not lead out of the years 1 to 9999',
+      'created_at must stay within the years 1 to 9999',
     );
   },
 );
@@ -42,5 +42,5 @@ test('a ttl ends in a year that can be written with four digits', () => {
   const from = '9999-12-31T23:59:00.000Z';
   expect(() => refuseTtlBeyondYears(from, 59)).not.toThrow();
   expect(() => refuseTtlBeyondYears(null, 60)).not.toThrow();
-  expect(() => refuseTtlBeyondYears(from, 60)).toThrow('ttl must not lead out of the years 1 to 9999');
+  expect(() => refuseTtlBeyondYears(from, 60)).toThrow('ttl must stay within the years 1 to 9999');
 });

@@ -27,6 +27,6 @@ test.each([
   );
 });
 
-test('an id that looks like a number with an exponent makes nothing slow', () => {
+test('an id that looks like a number with an exponent is checked fast', () => {
   expect(mayGrow('{"request_id":"3e123456-0000-4000-8000-00000000e100","n":[1e99, -2.5e10]}')).toBe(false);
 });

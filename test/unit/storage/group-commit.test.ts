@@ -26,27 +26,27 @@ async function addAll(commits: GroupCommit<number, number>, [first = 0, ...other
   return Promise.all([...added, ...others.map((size) => commits.add(size))]);
 }
 
-test('what one answer has set free, one after the other, shares a flush', async () => {
+test('entries that follow from one answer share a flush', async () => {
   const { commits, batches } = createCommits();
   await Promise.all([3, 1, 2].map((size) => commits.add(size)));
   expect(batches).toEqual([[3, 1, 2]]);
 });
 
-test('what came while a flush was under way shares the next, as far as 8 MiB', async () => {
+test('entries that arrive during a flush share the next one, up to 8 MiB', async () => {
   const { commits, batches } = createCommits();
   const sizes = [1, 4 * MIB, 3 * MIB, 4 * MIB, MIB, 2];
   expect(await addAll(commits, sizes)).toEqual(sizes);
   expect(batches).toEqual([[1], [4 * MIB, 3 * MIB, MIB], [4 * MIB, 2]]);
 });
 
-test('one that is larger than that goes alone, and holds up nobody behind it for ever', async () => {
+test('a larger entry is flushed alone, and does not block later entries forever', async () => {
   const { commits, batches } = createCommits();
   const sizes = [1, 20 * MIB, 5, 30 * MIB];
   expect(await addAll(commits, sizes)).toEqual(sizes);
   expect(batches).toEqual([[1], [20 * MIB], [5], [30 * MIB]]);
 });
 
-test('what came so far is flushed in the end, although under a steady load something always waits', async () => {
+test('earlier entries are flushed in the end, even under a steady load', async () => {
   const flushed: number[] = [];
   let isLoaded = true;
   const commits = new GroupCommit<number, undefined>({
@@ -70,7 +70,7 @@ test('what came so far is flushed in the end, although under a steady load somet
   await commits.flushed();
 });
 
-test('entries of one key go into successive flushes, in the order in which they came', async () => {
+test('entries with the same key are in successive flushes, in order of arrival', async () => {
   const batches: string[] = [];
   const commits = new GroupCommit<string, string>({
     flush: async (batch) => {
@@ -87,7 +87,7 @@ test('entries of one key go into successive flushes, in the order in which they 
   expect(batches).toEqual(['a1 b1 -', 'a2 b2', 'a3 b3']);
 });
 
-test('an entry does not pass an earlier one of its key that has no room', async () => {
+test('an entry does not overtake an earlier one of its key that has no room', async () => {
   const batches: string[] = [];
   const commits = new GroupCommit<string, string>({
     flush: async (batch) => {

@@ -48,7 +48,7 @@ function nodesIn(expr: string, kind: string): string[] {
 const series = seriesLabels();
 const COMMANDS = commandsOf({});
 
-test('there are rules for what operators must hear of', () => {
+test('there are rules for everything that operators must know', () => {
   expect(rules.length).toBeGreaterThan(20);
   expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
 });
@@ -70,7 +70,7 @@ test.each(rules)('$alert is PromQL over metrics and labels that exist', ({ expr 
 });
 
 test.each(rules)(
-  '$alert has a severity, and names only labels and commands that are there',
+  '$alert has a severity, and names only existing labels and commands',
   async ({ expr, ...rule }) => {
     expect(['critical', 'warning']).toContain(rule.labels.severity);
     if (rule.for !== undefined) expect(rule.for).toMatch(/^\d+[smh]$/);

@@ -29,7 +29,7 @@ async function scraped(more: Partial<InterlockFacts>): Promise<string[]> {
 
 const OF = 'service="session-memory",flag="read-cutover"';
 
-test('each reason that stands between a flag and its effect is a label', async () => {
+test('each interlock that lowers a flag is a label', async () => {
   const actions = { get_context: actionWith(12), search: actionWith(0), stats: actionWith(3_000) };
   const lines = await scraped({ reconciledAgoSeconds: null, actions });
   expect(lines).toContain(`crossfade_interlock_reasons{${OF},reason="never_reconciled"} 1`);
@@ -37,7 +37,7 @@ test('each reason that stands between a flag and its effect is a label', async (
   expect(lines.filter((line) => line.includes('interlock_reasons') && !line.includes('reason='))).toEqual([]);
 });
 
-test('what no action moves is not in effect', async () => {
+test('a flag that moves no action is not active', async () => {
   expect(await scraped({ actions: { get_context: actionWith(0) } })).toContain(
     `crossfade_flag_percentage{${OF},stand="in_effect"} 0`,
   );

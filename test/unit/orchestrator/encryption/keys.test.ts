@@ -5,14 +5,14 @@ import { parseEncryptionKeys } from '../../../../src/orchestrator/encryption/key
 const key = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
 const [OLD, NEW] = [key('2025-01'), key('2026-01')];
 
-test('keys stand one a line or between commas, the newest first, with comments', () => {
+test('keys are separated by lines or commas, newest first, with comments', () => {
   const ids = (text: string) => parseEncryptionKeys(text).map(({ id }) => id);
   expect(ids(`${NEW},${OLD}`)).toEqual(['2026-01', '2025-01']);
   expect(ids(`# ours\n\n${NEW}\n${OLD} # until March\n`)).toEqual(['2026-01', '2025-01']);
   expect(ids('')).toEqual([]);
 });
 
-test('no derived key is another, and all are those of the same key', () => {
+test('derived keys differ from each other, and are the same for the same key', () => {
   const [one, again] = [parseEncryptionKeys(OLD), parseEncryptionKeys(OLD)];
   expect(one).toEqual(again);
   const derived = one.flatMap(({ content, words, equality }) => [content, words, equality]);
