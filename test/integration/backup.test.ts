@@ -105,7 +105,7 @@ afterAll(async () => {
 describe.each(SERVICES)('a backup of %s', (service) => {
   const out = join(root, `backup-${service}`);
 
-  test('holds every lane and item, and the file of the service', async () => {
+  test('contains every lane and item, and the file of the service', async () => {
     const result = await backup(service, out);
     expect(result).toMatchObject({ code: 0, stderr: '' });
     const manifest = resultOf<Manifest>(result);
@@ -118,13 +118,13 @@ describe.each(SERVICES)('a backup of %s', (service) => {
     for (const { name } of manifest.lanes) expect(statSync(join(out, name)).mode & 0o077).toBe(0);
   });
 
-  test('is found to be whole', async () => {
+  test('is verified as complete', async () => {
     const result = await runCommand(['backup', 'verify', out]);
     expect(result).toMatchObject({ code: 0 });
     expect(result.stdout).toContain(`${LANES} lanes, ${LANES * ITEMS} items (file)`);
   });
 
-  test('with one changed, cut or missing byte is found to be damaged, and not restored', async () => {
+  test('with one changed, cut or missing byte is damaged, and not restored', async () => {
     for (const damage of [
       (bytes: Buffer) => bytes.fill((bytes[40] ?? 0) ^ 1, 40, 41),
       (bytes: Buffer) => bytes.subarray(0, -1),
@@ -152,7 +152,7 @@ describe.each(SERVICES)('a backup of %s', (service) => {
     }
   });
 
-  test('is restored into a folder, from which a scratch instance answers as the service does', async () => {
+  test('is restored into a folder on which a scratch instance works', async () => {
     const into = join(root, `restored-${service}`);
     const result = await runCommand([
       'backup',
@@ -177,7 +177,7 @@ describe.each(SERVICES)('a backup of %s', (service) => {
     expect(digests[1]).toEqual(digests[0]);
   });
 
-  test('is never written over, nor restored over what is there', async () => {
+  test('never overwrites existing files, also not in a restore', async () => {
     expect((await backup(service, out)).stderr).toContain('is not empty');
     const restored = await runCommand([
       'backup',
@@ -193,7 +193,7 @@ describe.each(SERVICES)('a backup of %s', (service) => {
   });
 });
 
-test('a store of any name, with owners of any script, is found to be whole and restored', async () => {
+test('a store of any name, with owners of any script, is verified and restored', async () => {
   const folder = mkdtempSync(join(root, 'named-'));
   const name = 'mémoire du contexte (1).json';
   const file = join(folder, name);
@@ -214,7 +214,7 @@ test('a store of any name, with owners of any script, is found to be whole and r
 });
 
 test.each(['../evil', '..', 'a/b', 'a\\b', 'a\u0000b'])(
-  'a manifest that leads to %j is none',
+  'a manifest that leads to %j is refused',
   async (name) => {
     const folder = mkdtempSync(join(root, 'evil-'));
     cpSync(join(root, 'backup-contextual-memory'), folder, { recursive: true });
@@ -245,7 +245,7 @@ test('jarvis-memory is restored into a running instance through its own protocol
   }
 });
 
-test('an instance of which only the last lane holds something gets nothing', async () => {
+test('an instance with items only in the last lane gets nothing', async () => {
   const scratch = await startPlace('half-filled');
   const [into, last] = [scratch.endpoints['jarvis-memory'], `u-${LANES - 1}`];
   const agent = createAgent({ endpoint: into });
@@ -259,7 +259,7 @@ test('an instance of which only the last lane holds something gets nothing', asy
   expect(Object.keys(stored)).toEqual([last]);
 });
 
-test('lanes that the file and the service show differently are counted, and the exit code says so', async () => {
+test('lanes that differ between file and service give exit code 2', async () => {
   const scratch = await startPlace('written');
   await fill(scratch);
   const file = join(scratch.folder, FILES['jarvis-memory']);
@@ -269,7 +269,7 @@ test('lanes that the file and the service show differently are counted, and the 
   expect(resultOf(result)).toMatchObject({ lanes_different: 1 });
 });
 
-test('a store that stays locked is told as such', async () => {
+test('a store that stays locked is reported', async () => {
   const folder = mkdtempSync(join(root, 'locked-'));
   const sqliteFile = join(folder, 'session_memory.db');
   cpSync(join(place.folder, 'session_memory.db'), sqliteFile);
@@ -286,7 +286,7 @@ test('a store that stays locked is told as such', async () => {
   });
 });
 
-test('what cannot be backed up says why, and leaves nothing behind', async () => {
+test('a failed backup prints the reason, and leaves no files', async () => {
   const out = join(root, 'nothing');
   const unknown = await backup('dream-world', out);
   expect(unknown.stderr).toContain('has no service "dream-world"; it has session-memory');

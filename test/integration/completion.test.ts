@@ -15,7 +15,7 @@ const suggestions = async (...words: string[]): Promise<string[]> => {
 
 // Each look starts a program that loads every command.
 test(
-  'every command that the help lists is completed, and so are its subcommands and options',
+  'every command, subcommand and option of the help is completed',
   { timeout: 120_000 },
   async () => {
     const { stdout: help } = await runCommand(['--help']);
@@ -29,7 +29,7 @@ test(
   },
 );
 
-test('a completion waits for no part of the proxy or the orchestrator to be loaded', async () => {
+test('a completion loads no part of the proxy or the orchestrator', async () => {
   const tell = `import { registerHooks } from 'node:module';
     registerHooks({ load: (url, context, next) => (console.error(url), next(url, context)) });`;
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [
@@ -75,7 +75,7 @@ if (( \${#COMPREPLY[@]} > 0 )); then printf '%s\\n' "\${COMPREPLY[@]}"; fi`;
 }
 
 test(
-  'bash needs nothing else than the script, and runs nothing of what was typed',
+  'bash needs only the script, and executes no typed text',
   { timeout: 120_000 },
   async () => {
     expect(await completedInBash('gu')).toEqual(['guard']);
@@ -88,7 +88,7 @@ test(
   },
 );
 
-test('a shell that there is none for is named with those there are', async () => {
+test('an unknown shell is refused with the list of known ones', async () => {
   const { code, stderr } = await runCommand(['completion', 'tcsh']);
   expect(code).toBe(1);
   expect(stderr).toContain('Allowed choices are zsh, bash, fish, powershell');

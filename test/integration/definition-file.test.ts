@@ -15,14 +15,14 @@ function file(name: string, text: string): string {
   return path;
 }
 
-test('a definition that is not there is told as a missing file', async () => {
+test('a missing definition is reported as a missing file', async () => {
   const missing = join(folder, 'y.ts');
   await expect(importDefinition('x', missing)).rejects.toThrow(
     `services.x.definition ${missing} cannot be loaded: file ${missing} not found`,
   );
 });
 
-test('a module that it imports and that is not there is named', async () => {
+test('a missing imported module is named', async () => {
   const path = file('imports.js', "import './nowhere.js';\nexport default {};\n");
   await expect(importDefinition('x', path)).rejects.toThrow(/cannot be loaded: .*nowhere\.js/);
 });
@@ -41,19 +41,19 @@ async function startWith(definition: string): Promise<string> {
   );
 }
 
-test.each(['bad.js', 'bad.ts'])('a syntax error in %s is told with its line', async (name) => {
+test.each(['bad.js', 'bad.ts'])('a syntax error in %s is reported with its line', async (name) => {
   const path = file(name, 'export default {\n  a: 1,\n  b: = 2,\n};\n');
   expect(await startWith(path)).toContain(
     `crossfade: services.x.definition ${path} cannot be loaded: ${path}:3: syntax error: `,
   );
 });
 
-test('an error while it is loaded is told with its line and message', async () => {
+test('an error during the load is reported with its line and message', async () => {
   const path = file('throws.js', '\n\nthrow new Error("no such setting");\n');
   expect(await startWith(path)).toContain(`cannot be loaded: ${path}:3: no such setting`);
 });
 
-test('a file that exports something else says what it must export', async () => {
+test('a file with another export is refused with the expected export', async () => {
   const path = file('other.js', 'export const definition = 1;\n');
   await expect(importDefinition('x', path)).rejects.toThrow('must default-export defineService({...})');
 });

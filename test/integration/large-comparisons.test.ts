@@ -10,7 +10,7 @@ const reply = (count: number, change: (at: number) => number = (at) => at): stri
 
 const RULES = [{ kind: 'ignore', path: 'context[].at', owner: 'test', reason: 'test' }] as const;
 
-test('a mebibyte is compared in a thread of its own, by the same rules', async () => {
+test('a mebibyte is compared in a worker thread, by the same rules', async () => {
   const legacy = reply(40_000);
   expect(legacy.length).toBeGreaterThan(1024 * 1024);
   const [same, other] = await Promise.all([
@@ -21,7 +21,7 @@ test('a mebibyte is compared in a thread of its own, by the same rules', async (
   expect(other.comparison.differences).toMatchObject([{ path: 'context[].text', class: 'value' }]);
 });
 
-test('while it is compared the event loop goes on turning', async () => {
+test('the event loop continues during the comparison', async () => {
   const legacy = reply(40_000);
   const orchestrator = reply(40_000, (at) => 40_000 - at);
   await large.compare({ legacy: '1', orchestrator: '2', rules: [] });
@@ -45,7 +45,7 @@ test('while it is compared the event loop goes on turning', async () => {
   expect(Math.max(...turnsMs)).toBeLessThan(hereMs / 5);
 });
 
-test('a reply that no thread can hold is too large, and the next one is compared', async () => {
+test('a reply that is too large for a thread does not stop the next comparison', async () => {
   const nested = '['.repeat(2_000_000);
   const closed = ']'.repeat(2_000_000);
   const judgement = await large.compare({

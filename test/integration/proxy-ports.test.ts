@@ -41,7 +41,7 @@ async function start(text: string): Promise<{ error: string; isNextStarted: bool
   return { error, isNextStarted };
 }
 
-test('all taken ports come at once, each with its key and address, before anything else is started', async () => {
+test('all ports in use are reported at once, before anything else starts', async () => {
   const [http = 0, port = 0, health = 0, pub = 0, contextual = 0] = await freePorts(5);
   const text = `
 http: { port: ${http} }
@@ -63,7 +63,7 @@ services:
   ]);
 });
 
-test('an address that is not of this machine is told as one', async () => {
+test('an address of another machine is reported as such', async () => {
   const [http = 0] = await freePorts(1);
   const { error } = await start(
     `http: { host: 192.0.2.1, port: ${http} }\noperator: { tokens: { ops: { role: viewer, token: sixteen-characters } } }\nservices: { jarvis-memory: { port: ${http + 1}, legacy: { endpoint: "tcp://127.0.0.1:1" } } }`,
@@ -71,7 +71,7 @@ test('an address that is not of this machine is told as one', async () => {
   expect(error).toContain(`http.port 192.0.2.1:${http}: not an address of this machine`);
 });
 
-test('a legacy address that is the service itself is refused, also where the port is the definition’s own', async () => {
+test('a legacy address that is the proxy itself is refused', async () => {
   const [http = 0] = await freePorts(1);
   const own = Object.values(networkInterfaces()).flat();
   const outside = own.find((address) => address?.family === 'IPv4' && !address.internal)?.address;

@@ -99,7 +99,7 @@ async function storeDifferences(): Promise<void> {
   }
 }
 
-test('rules are tried on what is stored, added, listed with their hits, removed, and audited', async () => {
+test('rules are tried, added, listed with their hits, removed, and audited', async () => {
   await storeDifferences();
   const file = join(folder, 'rules.yaml');
   expect(await rulesJson('try', file, ...OF_SERVICE)).toMatchObject({
@@ -141,7 +141,7 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
   ]);
 }, 60_000);
 
-test('what is no usable list of rules is refused, in words that say why', async () => {
+test('an invalid rules file is refused with the reason', async () => {
   const file = join(folder, 'wrong.yaml');
   const adding = async (text: string): Promise<string> => {
     await writeFile(file, text);

@@ -28,7 +28,7 @@ test('a broken flag file is reported before anything is started', async () => {
   expect(existsSync(join(folder, 'data'))).toBe(false);
 });
 
-test('a file in the place of the data folder is reported with what to do', async () => {
+test('a file in place of the data folder is reported with a solution', async () => {
   writeFileSync(join(folder, 'data'), '');
   expect(await refusal()).toContain(
     'crossfade: the data folder ./data cannot be used: it is a file. Move it away',

@@ -31,7 +31,7 @@ test('the shipped files are usable', () => {
   expect(Object.keys(loadConfig(join(root, 'production.example.yaml'), {}).services)).toHaveLength(3);
 });
 
-test('interlocks bind unless they are asked only to warn, as in the embedded default', () => {
+test('interlocks are enforced unless set to warn, as in the embedded default', () => {
   const { interlocks, services } = loadConfig(join(root, 'production.example.yaml'), {});
   expect(interlocks).toBe('enforce');
   expect(Object.values(services).map((service) => service.interlocks)).not.toContain('warn');
@@ -39,7 +39,7 @@ test('interlocks bind unless they are asked only to warn, as in the embedded def
   expect(loadConfig(join(root, 'crossfade.yaml'), {}).interlocks).toBe('warn');
 });
 
-test('the example shows the defaults, and reconciles as often as interlocks ask for', () => {
+test('the example has the defaults, and reconciles as often as interlocks need', () => {
   const { reconciliation } = loadConfig(join(root, 'production.example.yaml'), {});
   expect(load(SERVICE).reconciliation).toMatchObject({
     full: reconciliation.full,
@@ -67,7 +67,7 @@ test('every setting is explained in the example', () => {
   for (const key of keys) expect(example).toMatch(new RegExp(`\\b${key}:`));
 });
 
-test('all problems come at once, each with its key and its value', () => {
+test('all problems are reported at once, each with its key and value', () => {
   const problems = problemsOf(`
 http: { port: 5574 }
 proxy: { deadlineMs: soon, hots: x }
@@ -95,7 +95,7 @@ test('the message names the file and has a line for each problem', () => {
   );
 });
 
-test('a setting that is almost right is proposed, a strange one is not', () => {
+test('a similar setting is proposed, for others there is no proposal', () => {
   const problems = problemsOf(`
 proxy: { deadlineSeconds: 4, zebra: 1 }
 telemtry: { logLevel: info }
@@ -110,7 +110,7 @@ services:
   );
 });
 
-test('a service that cannot be named so is a problem, not a service nobody checked', () => {
+test('an invalid service name is a problem, not an unchecked service', () => {
   expect(problemsOf('services: { Session_Memory: { legacy: { endpoint: "tcp://127.0.0.1:1" } } }')).toContain(
     'services.Session_Memory: use only lowercase letters, digits and dashes in a service name',
   );
@@ -128,7 +128,7 @@ services: { s: { port: 7000, legacy: { endpoint: "tcp://127.0.0.1:7000", pubEndp
   ]);
 });
 
-test('a desk needs tokens, or to be asked for without them on this machine', () => {
+test('a desk needs tokens, or withoutSignIn on this machine', () => {
   expect(load(SERVICE).desk).toBeUndefined();
   expect(problemsOf(`${SERVICE}\ndesk: { port: 5590 }`)).toEqual([
     'desk needs operator.tokens, so that people can sign in',
@@ -148,7 +148,7 @@ test('a desk needs tokens, or to be asked for without them on this machine', () 
   ]);
 });
 
-test('in front of real services nobody may use the desk without signing in, not even on this machine', () => {
+test('in front of real services the desk needs a sign-in, even on this machine', () => {
   const desk = 'desk: { port: 5590, withoutSignIn: true }';
   expect(load(`${SERVICE}\n${desk}`).desk?.withoutSignIn).toBe(true);
   const refused = problemsOf(`${SERVICE}\n${desk}`, {}, 'real');
@@ -170,7 +170,7 @@ test('a section that holds only comments has its defaults', () => {
   expect(load(`${SERVICE}\njournal:\n  # nothing yet`).journal.folder).toBe('./data/journal');
 });
 
-test('the environment fills in what the file leaves open, and never the other way round', () => {
+test('the environment sets only what the file omits', () => {
   const env = { DATABASE_URL: 'postgres://from-environment/x', SECRET: 'k' };
   expect(load(SERVICE, env).journal.databaseUrl).toBe('postgres://from-environment/x');
   expect(load(`${SERVICE}\njournal: { databaseUrl: "postgres://file/x" }`, env).journal.databaseUrl).toBe(
@@ -182,14 +182,14 @@ test('the environment fills in what the file leaves open, and never the other wa
   );
 });
 
-test('what comes out empty is as if it was not there', () => {
+test('empty values are treated as unset', () => {
   const text = `${SERVICE}\njournal: { databaseUrl: "\${NOBODY:-}" }\norchestrator: { key: "\${EMPTY:-k}" }`;
   const { journal, orchestrator } = load(text, { EMPTY: '' });
   expect(journal.databaseUrl).toBeUndefined();
   expect(orchestrator.key).toBe('k');
 });
 
-test('the environment alone turns Unleash on, and says what it lacks', () => {
+test('the environment alone can turn Unleash on, and missing settings are named', () => {
   const env = { UNLEASH_URL: 'http://unleash:4242/api', UNLEASH_API_TOKEN: 'token' };
   expect(load(SERVICE, env).rollout.unleash).toEqual({
     url: 'http://unleash:4242/api',
@@ -204,7 +204,7 @@ test('the environment alone turns Unleash on, and says what it lacks', () => {
   ]);
 });
 
-test('a file that is no YAML is answered with its lines, and not with their text', () => {
+test('invalid YAML is reported with line numbers, without the text', () => {
   const problems = problemsOf('services:\n  s: { apiToken: hunter2\njournal: [');
   expect(problems.length).toBeGreaterThan(0);
   expect(problems.every((problem) => /^line \d+: /.test(problem))).toBe(true);
@@ -226,13 +226,13 @@ test('secrets are not quoted', () => {
   expect(problems.join()).not.toContain('hunter2');
 });
 
-test('a budget that no message of the allowed length would fit in is refused', () => {
+test('a budget below the allowed message length is refused', () => {
   expect(problemsOf(`${SERVICE}\nlimits: { messageBytes: 65536, inFlightBytes: 65535 }`)).toEqual([
     'limits.inFlightBytes must be at least limits.messageBytes (65536), got 65535',
   ]);
 });
 
-test('a file in the place of the embedded journal’s folder is told, with a database it does not matter', () => {
+test('a file in place of the journal’s folder is refused without a database URL', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'crossfade-config-')), 'journal');
   writeFileSync(file, '');
   const text = `${SERVICE}\njournal: { folder: ${file} }`;
@@ -240,7 +240,7 @@ test('a file in the place of the embedded journal’s folder is told, with a dat
   expect(problemsOf(text, { DATABASE_URL: 'postgres://a@b/c' })).toEqual([]);
 });
 
-test('the environment of the flags is the one that the client token names, unless another is given', () => {
+test('the flags’ environment defaults to that of the client token', () => {
   const of = (unleash: string) =>
     load(`${SERVICE}\nrollout: { unleash: { url: "http://h:4242/api", ${unleash} } }`).rollout.unleash;
   expect(of('apiToken: "default:production.0123"')).toMatchObject({
@@ -255,7 +255,7 @@ test('the environment of the flags is the one that the client token names, unles
   ]);
 });
 
-test('beyond this machine the operator’s routes need tokens, each its own', () => {
+test('on a public address the operator’s API needs tokens, each unique', () => {
   const service = 'services: { session-memory: { legacy: { endpoint: "tcp://127.0.0.1:1" } } }';
   const one = 'operator: { tokens: { lead: { role: approver, token: "sixteen-letters-" } } }';
   expect(problemsOf(`http: { host: 0.0.0.0 }\n${service}`)).toEqual([

@@ -63,7 +63,7 @@ describe('a semantic search', () => {
     });
   });
 
-  test('gives the nearest first, and nothing below min_similarity', async () => {
+  test('returns the nearest first, and nothing below min_similarity', async () => {
     const all = await sentences.search(semantic('How do I fix my bike?'));
     const scores = all.results.map(({ similarity_score }) => similarity_score as number);
     expect(scores).toEqual(scores.toSorted((one, other) => other - one));
@@ -79,7 +79,7 @@ describe('a semantic search', () => {
     expect(none).toMatchObject({ texts: [], total: 0 });
   });
 
-  test('gives pages that together are the whole, each memory once', async () => {
+  test('returns pages that together are complete, each memory once', async () => {
     const whole = await sentences.search(semantic('food'));
     const pages = [];
     for (let offset = 0; offset < 8; offset += 2)
@@ -88,7 +88,7 @@ describe('a semantic search', () => {
     expect(pages.slice(0, 3).map(({ total }) => total)).toEqual([6, 6, 6]);
   });
 
-  test('keeps to every filter', async () => {
+  test('obeys every filter', async () => {
     const old = new Date(Date.now() - 48 * HOUR_MS).toISOString();
     const { search, made } = await holding([
       saying('apples', { memory_type: 'fact', tags: ['a'] }),
@@ -109,7 +109,7 @@ describe('a semantic search', () => {
     expect(await found({ position_below: 2 })).toEqual(['apples', 'pears']);
   });
 
-  test('never shows what is deleted, expired, or of another session', async () => {
+  test('never shows deleted or expired memories, or those of another session', async () => {
     const { search, ask, made } = await holding([saying('a red car'), saying('a blue car'), saying('a van')]);
     const expires_at = new Date(Date.now() - HOUR_MS).toISOString();
     await ask('delete', { memory_id: made[0] });
@@ -136,7 +136,7 @@ describe('a semantic search', () => {
     }
   });
 
-  test('follows a memory whose text changes, and forgets one that loses its text', async () => {
+  test('follows a memory whose text changes or is removed', async () => {
     const { search, ask, made, embedded } = await holding([saying('a bicycle'), saying('a cathedral')]);
     await ask('update', { memory_id: made[0], content: { text: 'a symphony by Mozart' } });
     await ask('update', { memory_id: made[1], content: { metadata: {} } });
@@ -158,7 +158,7 @@ describe('a semantic search', () => {
 });
 
 describe('a hybrid search', () => {
-  test('puts first what both words and meaning find', async () => {
+  test('ranks memories first that words and meaning find', async () => {
     const { search } = await holding([
       saying('Fixing a flat tyre on a bicycle'),
       saying('The invoice number is QX-7731'),
@@ -172,14 +172,14 @@ describe('a hybrid search', () => {
     expect(number.texts[0]).toBe('The invoice number is QX-7731');
   });
 
-  test('finds by words what meaning is not near enough to', async () => {
+  test('finds by words what is not similar enough', async () => {
     const { search } = await holding([saying('zyzzyva'), saying('a bicycle')]);
     const { texts, results } = await search(hybrid('zyzzyva', { filters: { min_similarity: 0.999999 } }));
     expect(texts[0]).toBe('zyzzyva');
     expect(results[0]?.['similarity_score']).toBeLessThanOrEqual(1);
   });
 
-  test('gives pages that together are the whole', async () => {
+  test('returns pages that together are complete', async () => {
     const memories = Array.from({ length: 9 }, (_, index) =>
       saying(`${index % 2 ? 'car' : 'boat'} ${index}`),
     );
@@ -195,7 +195,7 @@ describe('a hybrid search', () => {
 
 describe('through the index', () => {
   test(
-    'filters lose nothing, and the same is found as by comparing every vector',
+    'filters lose nothing compared with an exact search',
     { timeout: 90_000 },
     async () => {
       const indexed = await stage.start('pglite', { ...BUILTIN, search: { exactBelow: 0 } });
@@ -233,7 +233,7 @@ describe('through the index', () => {
     },
   );
 
-  test('who has too many memories to compare all is served right when there are few again', async () => {
+  test('a user whose many memories become few again gets exact results', async () => {
     const embeddings = { provider: 'caller', caller: { model: 'theirs', dimension: 3 } } as const;
     const crowded = await stage.start('pglite', { embeddings, search: { exactBelow: 3 } });
     const session = searchedSession(crowded, 'crowd');
@@ -248,9 +248,9 @@ describe('through the index', () => {
   });
 });
 
-describe('where meaning cannot be asked for', () => {
+describe('without semantic search', () => {
   test.each(['semantic', 'hybrid'])(
-    'a %s search without pgvector is answered by words and says why',
+    'a %s search without pgvector is answered by keywords with the reason',
     async (search_type) => {
       const without = await stage.start('postgres', BUILTIN);
       const session = searchedSession(without, 'words');
@@ -270,7 +270,7 @@ describe('where meaning cannot be asked for', () => {
     },
   );
 
-  test('a PostgreSQL without pgvector compares in this process when it is told to', async () => {
+  test('a PostgreSQL without pgvector can compare in this process', async () => {
     const without = await stage.start('postgres', { ...BUILTIN, search: { store: 'in_process' } });
     const session = searchedSession(without, 'in process');
     await session.create(SENTENCES.map((text) => saying(text)));
@@ -281,7 +281,7 @@ describe('where meaning cannot be asked for', () => {
     expect((await without.ask('health')).data).toMatchObject({ vector: true });
   });
 
-  test('with embedding turned off nothing is embedded and words answer', async () => {
+  test('with embedding off nothing is embedded, and keywords answer', async () => {
     const off = await stage.start('pglite');
     const session = searchedSession(off, 'off');
     await session.create([saying(BIKE)]);

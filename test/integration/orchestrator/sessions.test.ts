@@ -27,7 +27,7 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     ...more,
   });
 
-  test('create_session gives the first answer again to its user, and is refused to another', async () => {
+  test('create_session repeats its answer for its user, and refuses another user', async () => {
     const session_id = `own-${kind}`;
     const payload = { user_id: 'ann', session_metadata: { device_info: 'phone', session_type: 'chat' } };
     const first = await ask('create_session', payload, { session_id });
@@ -49,7 +49,7 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     expect(stolen.error).toMatchObject(DUPLICATE);
   });
 
-  test('a create that comes again after the end of its session does not begin its next life; a new one does', async () => {
+  test('a repeated create does not restart an ended session; a new one does', async () => {
     const session = await newSession();
     const first = note('once', { memory_id: `late-${kind}`, create_session: true });
     const { data } = await ask('create', first, session);
@@ -61,7 +61,7 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     expect(await life()).toMatchObject({ generation: 2, ended_at: null });
   });
 
-  test('a create that does not ask for its session is refused, although another one of its batch does', async () => {
+  test('a create without create_session is refused, even if its batch has another', async () => {
     const session_id = `asked-${kind}`;
     const operations = [note('first'), note('second', { create_session: true })].map((payload) => {
       return { action: 'create', session_id, payload };
@@ -70,12 +70,12 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     expect((await ask('create', note('third'), { session_id })).error).toMatchObject(NO_SESSION);
   });
 
-  test('create_session without an id draws one', async () => {
+  test('create_session without an id generates one', async () => {
     const { data } = await ask('create_session', { user_id: 'ann' });
     expect(data.session_id).toMatch(/^session-.{36}$/);
   });
 
-  test('end_session answers its first end again, and creating the session again begins its next life', async () => {
+  test('end_session repeats its first end, and create_session restarts the session', async () => {
     const session = await newSession();
     const ended = await ask('end_session', { summary: 'done', archive: true }, session);
     expect(ended.data).toMatchObject({ ...session, is_archived: true });
@@ -90,7 +90,7 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     });
   });
 
-  test('a batch sets many sessions, new ones and known ones, each by what was given for it', async () => {
+  test('a batch writes many new and existing sessions', async () => {
     const ids = ['b', 'c', 'a', 'd'].map((name) => `upserts-${kind}-${name}`);
     const [known = '', ended = '', fresh = '', twice = ''] = ids;
     const first = { user_id: 'ann', session_metadata: { big: 1 }, summary: 'short' };
@@ -119,7 +119,7 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     ]);
   });
 
-  test('a batch of sessions names the one that is refused, and sets none', async () => {
+  test('a batch of sessions names the refused one, and writes none', async () => {
     const session_id = `refused-${kind}-x`;
     const operations = [session_id, `refused-${kind}-y`].map((id, index) => ({
       action: 'upsert_session',
@@ -131,7 +131,7 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     expect((await ask('scan', {}, { session_id })).data['session']).toBeNull();
   });
 
-  test('upsert_session sets what is given and keeps the rest', async () => {
+  test('upsert_session replaces given members and keeps the rest', async () => {
     const session_id = `upsert-${kind}`;
     const times = { created_at: '2024-01-01T00:00:00.000Z', ended_at: '2024-01-02T00:00:00.000Z' };
     await ask('upsert_session', { user_id: 'ann', session_metadata: { a: 1 }, ...times }, { session_id });
@@ -147,7 +147,7 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     expect(await read()).toMatchObject({ user_id: 'bob', ended_at: null });
   });
 
-  test('list_sessions goes through the sessions of a user page by page', async () => {
+  test('list_sessions returns the sessions of a user page by page', async () => {
     for (const letter of ['c', 'a', 'b'])
       await ask('create_session', { user_id: 'lister' }, { session_id: `list-${kind}-${letter}` });
     const seen: unknown[] = [];

@@ -36,7 +36,7 @@ function pathsOf(schema: object, path: readonly string[] = []): string[][] {
   );
 }
 
-test('nothing said gives the defaults', () => {
+test('without settings the defaults apply', () => {
   const settings = load({});
   expect(settings).toEqual(defaultsOf(SettingsSchema));
   expect(settings).toMatchObject({
@@ -46,7 +46,7 @@ test('nothing said gives the defaults', () => {
   });
 });
 
-test('the example is usable, holds the default of every setting, and explains each', () => {
+test('the example is usable, and explains every setting with its default', () => {
   expect(loadOrchestratorSettings({ file: EXAMPLE, env: {} })).toEqual(defaultsOf(SettingsSchema));
   const text = readFileSync(EXAMPLE, 'utf8');
   const values: unknown = parse(text);
@@ -64,7 +64,7 @@ test('the example is usable, holds the default of every setting, and explains ea
   }
 });
 
-test('the command line goes before the environment, the environment before the file', () => {
+test('the command line overrides the environment, which overrides the file', () => {
   const text = 'listen: { port: 6000, httpPort: 6001, host: localhost }';
   const env = { ORCHESTRATOR_PORT: '6100', ORCHESTRATOR_HTTP_PORT: '6101', REDIS_URL: 'redis://h:1' };
   const settings = load({ text, env, flags: { 'listen.port': '6200' } });
@@ -72,7 +72,7 @@ test('the command line goes before the environment, the environment before the f
   expect(settings.cache.redisUrl).toBe('redis://h:1');
 });
 
-test('an empty variable is as if it was not set, and a file may ask for one', () => {
+test('an empty variable counts as unset, and a file can use variables', () => {
   const text = 'storage: { databaseUrl: "${PG:-}", folder: "${WHERE}" }';
   const { storage } = load({ text, env: { ORCHESTRATOR_DATABASE_URL: '', WHERE: '/data' } });
   expect(storage.databaseUrl).toBeUndefined();
@@ -80,7 +80,7 @@ test('an empty variable is as if it was not set, and a file may ask for one', ()
   expect(messageOf({ text })).toContain('storage.folder needs the environment variable WHERE');
 });
 
-test('all problems come at once, each with its key and its value', () => {
+test('all problems are reported at once, each with its key and value', () => {
   const message = messageOf({
     text: `
 storage: { poolSize: 1, batchSize: 501, readOnlyRole: "drop table", databseUrl: x }
@@ -113,7 +113,7 @@ test('an address with a password is never quoted', () => {
   expect(message).not.toContain('secret');
 });
 
-test('two listeners on one port are a problem, and so is everybody at the door', () => {
+test('two listeners on one port are refused, and so is a public port without keys', () => {
   expect(messageOf({ text: 'listen: { port: 6000, httpPort: 6000 }' })).toContain(
     'listen.port and listen.httpPort are both 6000',
   );

@@ -47,7 +47,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
     };
   }
 
-  test('hold memories without a position, behind those that have one', async () => {
+  test('contain memories without a position after those with one', async () => {
     const { page, create } = await holding(2);
     for (const n of [3, 4, 5, 6, 7]) await create(n);
     const first = await page();
@@ -57,7 +57,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
     expect(await page(second.cursor)).toMatchObject({ numbers: [7], consistent: true });
   });
 
-  test('begin only where one of them ended', async () => {
+  test('start only at the end of another page', async () => {
     const ask = (key: unknown) =>
       orchestrator.ask(
         'scan',
@@ -82,14 +82,14 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
       });
   });
 
-  test('are consistent when nobody wrote meanwhile, and only the last page says so', async () => {
+  test('are consistent without concurrent writes; only the last page says so', async () => {
     const { page } = await holding(5);
     const first = await page();
     expect(first).toMatchObject({ numbers: [1, 2, 3], consistent: undefined });
     expect(await page(first.cursor)).toMatchObject({ numbers: [4, 5], changed: [], consistent: true });
   });
 
-  test('leave out what was created after the first one, and say that it happened', async () => {
+  test('omit memories created after the first page, and report that', async () => {
     const { page, create } = await holding(5);
     const { cursor } = await page();
     await create(99, 35);
@@ -103,7 +103,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
     expect((await page()).numbers).toEqual([1, 2, 3]);
   });
 
-  test('mark what was changed or moved since', async () => {
+  test('mark memories that were changed or moved since', async () => {
     const { page, update } = await holding(6);
     const { cursor } = await page();
     await update(5, { content: { n: 55 } });
@@ -113,7 +113,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
     expect(await page(second.cursor)).toMatchObject({ numbers: [1], changed: [1], consistent: false });
   });
 
-  test('leave out what was deleted since, or show its tombstone', async () => {
+  test('omit memories deleted since, or show their tombstones', async () => {
     const { page, remove } = await holding(5);
     const { cursor } = await page();
     const all = await page(undefined, true);
@@ -126,7 +126,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
     });
   });
 
-  test('belong each to the snapshot of their own scan', async () => {
+  test('belong to the snapshot of their own scan', async () => {
     const lanes = Array.from({ length: 12 }, () => holding(4));
     const scans = (await Promise.all(lanes)).map(async ({ page, create }) => {
       const first = await page();
@@ -153,7 +153,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
   });
 });
 
-test('a transaction that was open at the first page is not part of the scan, although its number is lower', async () => {
+test('a transaction that was open at the first page is not part of the scan', async () => {
   const postgres = await startPostgres();
   const url = await postgres.createDatabase();
   const orchestrator = await startOrchestrator({ database: { kind: 'postgres', url } });

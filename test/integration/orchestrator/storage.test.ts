@@ -56,7 +56,7 @@ const INSERT = `insert into memory_entries (memory_id, session_id, memory_type, 
   select 'm' || i, 's', 'context', '{"text": "x"}' from generate_series(1, 200) i`;
 
 describe('the schema', () => {
-  test('is made once by two processes that start at the same time, and is left alone by a third', async () => {
+  test('is created once by concurrent starts, and kept by later ones', async () => {
     const name = 'twice_at_once';
     const url = await postgres.createDatabase(name);
     const start = async () => {
@@ -76,7 +76,7 @@ describe('the schema', () => {
   });
 
   test.each(DATABASES)(
-    'makes the roles on %s: one changes rows and no table, one only reads',
+    'creates roles on %s: one that changes rows only, and one that only reads',
     async (kind) => {
       const { storage, said } = await open(await placeOf(kind));
       const { database } = storage;
@@ -98,14 +98,14 @@ describe('the schema', () => {
     },
   );
 
-  test('on PGlite the process itself may not change a table', async () => {
+  test('on PGlite the process itself cannot change a table', async () => {
     const { storage } = await open({});
     const failure = await failureOf(storage.database.script('create table mine (a int)'));
     expect(failure.details['sqlstate']).toBe('42501');
     await storage.stop();
   });
 
-  test('connections act as the application role when they shall', async () => {
+  test('connections act as the application role if configured', async () => {
     const place = await placeOf('postgres');
     const { storage } = await open({ ...place, actAsApplicationRole: true });
     expect(await storage.database.query('select current_user::text as name')).toEqual([
@@ -114,7 +114,7 @@ describe('the schema', () => {
     await storage.stop();
   });
 
-  test('a user who may not make roles is told once, and served', async () => {
+  test('a user without the right to create roles gets one warning, and works', async () => {
     const name = 'no_roles';
     const url = await postgres.createDatabase(name);
     // A role belongs to the whole server, which other runs of this test share.
@@ -133,7 +133,7 @@ describe('the schema', () => {
   });
 
   test.each(DATABASES)(
-    'is partitioned on %s when it shall be, and everything works as before',
+    'is partitioned on %s if configured, and everything works as before',
     async (kind) => {
       const place = await placeOf(kind);
       const orchestrator = await startOrchestrator({
@@ -158,7 +158,7 @@ describe('the schema', () => {
     },
   );
 
-  test('a partitioned table has its parts: by hash for memories, by month for the access log', async () => {
+  test('memories are partitioned by hash, the access log by month', async () => {
     const { storage } = await open({ ...(await placeOf('postgres')), partitioned: true, partitions: 4 });
     const { database } = storage;
     const parts = await database.query<{ parent: string; part: string }>(

@@ -45,7 +45,7 @@ describe.each(DATABASES)('summaries on %s', (kind) => {
     orchestrator = await stage.start(kind);
   });
 
-  test('are the sentences that most of the others are about, in their order', async () => {
+  test('are the most representative sentences, in their order', async () => {
     const { data } = await orchestrator.ask('summarize', {}, await holding(orchestrator, TALK));
     const summary = String(data['summary']);
     expect(summary).toContain('bridge');
@@ -64,7 +64,7 @@ describe.each(DATABASES)('summaries on %s', (kind) => {
     });
   });
 
-  test('read no more than the newest thousand memories, and say how many that were', async () => {
+  test('read at most the newest thousand memories, and report their number', async () => {
     const texts = Array.from({ length: 450 }, (_, n) => `Note ${n} about ${'words '.repeat(80)}${n}.`);
     const session = await holding(orchestrator, texts);
     const { data } = await orchestrator.ask('summarize', {}, session);
@@ -74,18 +74,18 @@ describe.each(DATABASES)('summaries on %s', (kind) => {
     expect(String(data['summary'])).not.toContain('Note 0 ');
   });
 
-  test('know sentences of any script', async () => {
+  test('support sentences of any script', async () => {
     const session = await holding(orchestrator, ['今天下雨。我们去看电影。', 'Ça va? Oui.']);
     const { data } = await orchestrator.ask('summarize', {}, session);
     expect(data['summary']).toBe('今天下雨。 我们去看电影。 Ça va? Oui.');
   });
 
-  test('of nothing are empty', async () => {
+  test('without memories are empty', async () => {
     const { data } = await orchestrator.ask('summarize', {}, { session_id: 'nobody' });
     expect(data).toMatchObject({ summary: '', memory_count: 0, summarized: { time_range: null } });
   });
 
-  test('are written at the end of a session, unless its caller gives one', async () => {
+  test('are made at the end of a session, unless the caller gives one', async () => {
     const session = await holding(orchestrator, ['The garden needs water.']);
     const sessionOf = async (envelope: { session_id: string }) =>
       (await orchestrator.ask('scan', {}, envelope)).data['session'];
@@ -102,7 +102,7 @@ describe.each(DATABASES)('summaries on %s', (kind) => {
     expect(await sessionOf(fenced)).toMatchObject({ summary: null, summarized: null });
   });
 
-  test('of what cannot be stored as text leave that out', async () => {
+  test('omit characters that cannot be stored', async () => {
     const session = { session_id: `nul-${kind}` };
     const memory = {
       memory_type: 'fact',
@@ -170,7 +170,7 @@ describe('a model that writes summaries', () => {
     summarized: { method: 'extractive', model: null, fell_back: true },
   };
 
-  test('is asked with the texts, and its answer is the summary', async () => {
+  test('gets the texts, and its answer is the summary', async () => {
     const data = await summaryWith(says(' A garden. '));
     expect(data).toMatchObject({
       summary: 'A garden.',
@@ -183,7 +183,7 @@ describe('a model that writes summaries', () => {
     });
   });
 
-  test('is asked again when it is busy or broken', async () => {
+  test('is called again after temporary failures', async () => {
     const data = await summaryWith(fails(429), fails(503), says('At last.'));
     expect(data['summary']).toBe('At last.');
     expect(requests).toHaveLength(3);
@@ -200,7 +200,7 @@ describe('a model that writes summaries', () => {
     expect(requests).toHaveLength(asked);
   });
 
-  test('that is not there is replaced by sentences', async () => {
+  test('that is unreachable is replaced by extracted sentences', async () => {
     await leave();
     expect(await summaryWith()).toMatchObject(EXTRACTED);
   });

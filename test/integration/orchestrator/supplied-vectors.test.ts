@@ -28,7 +28,7 @@ const WAYS: Readonly<Record<string, (index: number) => object>> = {
   'behind a fence': (index) => ({ lane: { key: 'fenced', generation: 1, sequence: index } }),
 };
 
-describe.each(DATABASES)('the vector that comes with a create on %s', (kind) => {
+describe.each(DATABASES)('the vector supplied with a create on %s', (kind) => {
   let orchestrator: TestOrchestrator;
   let sessions = 0;
 
@@ -62,7 +62,7 @@ describe.each(DATABASES)('the vector that comes with a create on %s', (kind) => 
     expect(metadata['waiting_for_embedding']).toBe(0);
   });
 
-  test('goes on standing for a text that stays, and not for one that changes', async () => {
+  test('stays with an unchanged text, and is removed with a changed one', async () => {
     const { id: session_id, ask, search } = await opened();
     const ids: string[] = [];
     // What is longer than what is embedded, and what has no text, are looked up behind the write.
@@ -81,7 +81,7 @@ describe.each(DATABASES)('the vector that comes with a create on %s', (kind) => 
     expect(new Set(found.slice(0, 2))).toEqual(new Set([short, long]));
   });
 
-  test('is not kept with a create that is refused, and kept once with one that comes again', async () => {
+  test('is not stored for a refused create, and once for a repeated one', async () => {
     const { id: session_id, search } = await opened();
     const send = (text: string, embedding: readonly number[], envelope: object = {}) =>
       orchestrator.ask('create', creation(text, embedding, { memory_id: `${session_id}-one` }), {

@@ -30,7 +30,7 @@ const insert = (from: number, to: number) =>
      select 'm' || i, 's', 'context', '{"text": "x"}' from generate_series(${from}, ${to}) i`,
   );
 
-test('the embedded database knows from the start that its tables are empty, and follows them when they grow', async () => {
+test('the embedded database keeps its table statistics current', async () => {
   expect(await knownRows('memory_entries')).toBe(0);
   await database.script(`insert into sessions (session_id) values ('s')`);
   await insert(1, 1_000);
@@ -49,7 +49,7 @@ test('the embedded database knows from the start that its tables are empty, and 
   expect(said).toEqual([]);
 }, 90_000);
 
-test('the space of rows that are gone is used again, and no text waits long for its place in the index', async () => {
+test('the space of deleted rows is reused, and texts are indexed soon', async () => {
   const seen = (fact: 'vacuum_count' | 'n_dead_tup') =>
     valueOf<number>(`select ${fact}::int as value from pg_stat_user_tables where relname = 'memory_entries'`);
   const before = (await seen('vacuum_count')) ?? 0;
@@ -59,7 +59,7 @@ test('the space of rows that are gone is used again, and no text waits long for 
   expect(await valueOf(`select current_setting('gin_pending_list_limit') as value`)).toBe('64kB');
 }, 90_000);
 
-test('whoever looks is still the role that may not change a table', async () => {
+test('maintenance still runs in the role that cannot change tables', async () => {
   expect(await valueOf('select current_user::text as value')).toBe(settings.applicationRole);
   expect(await valueOf(`select current_setting('default_statistics_target') as value`)).not.toBe('20');
 });

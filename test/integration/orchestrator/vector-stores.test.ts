@@ -33,6 +33,6 @@ vectorStoreContract({
 test.each([
   ['@google-cloud/aiplatform', loadAiPlatform],
   ['@huggingface/transformers', loadTransformers],
-])('a setting that needs %s names it where it is not installed', async (name, load) => {
+])('a setting that needs %s names the missing package', async (name, load) => {
   await expect(load()).rejects.toThrow(`npm install ${name}`);
 });

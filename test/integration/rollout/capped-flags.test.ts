@@ -35,7 +35,7 @@ const lanesIn = (flags: FlagSource, atMost?: number): string[] =>
       flags.isEnabled('read-cutover', contextOf(owner, atMost === undefined ? {} : { atMost })).enabled,
   );
 
-test('a flag at 80 % that is capped at 25 % permits exactly the lanes of a flag at 25 %', async () => {
+test('a flag at 80 % capped at 25 % selects the same lanes as a flag at 25 %', async () => {
   const asked = await flagsWith([cutover(80)]);
   const capped = lanesIn(asked, 25);
   const plain = lanesIn(await flagsWith([cutover(25)]));
@@ -47,14 +47,14 @@ test.each([
   [33.3, 33],
   [0.5, 0],
   [99.9, 99],
-])('a flag at %s % permits, and shows, what one at %s % does', async (fractional, whole) => {
+])('a flag at %s % selects, and shows, the same as one at %s %', async (fractional, whole) => {
   const flags = await flagsWith([cutover(fractional)]);
   expect(flags.percentage('read-cutover', SERVICE)).toBe(whole);
   expect(lanesIn(flags)).toEqual(lanesIn(await flagsWith([cutover(whole)])));
   expect(lanesIn(flags, whole)).toEqual(lanesIn(flags));
 });
 
-test('a cap above what is asked changes nothing, one of 0 permits nothing, and none is left behind', async () => {
+test('a cap above the request has no effect, a cap of 0 selects nothing', async () => {
   const flags = await flagsWith([cutover(50)]);
   const all = lanesIn(flags);
   expect(lanesIn(flags, 60)).toEqual(all);
@@ -62,7 +62,7 @@ test('a cap above what is asked changes nothing, one of 0 permits nothing, and n
   expect(lanesIn(flags)).toEqual(all);
 });
 
-test('a flag that is simply on is capped by share of lanes too', async () => {
+test('a flag without a strategy is capped by share of lanes too', async () => {
   for (const strategies of [[], [{ name: 'default', parameters: {} }]]) {
     const flags = await flagsWith(strategies);
     expect(lanesIn(flags)).toHaveLength(OWNERS.length);
@@ -72,7 +72,7 @@ test('a flag that is simply on is capped by share of lanes too', async () => {
   }
 });
 
-test('an owner that a person named stays in, whatever the cap', async () => {
+test('an owner that a person listed stays selected under any cap', async () => {
   const flags = await flagsWith([
     { name: 'userWithId', parameters: { userIds: 's-7' } },
     { name: 'flexibleRollout', parameters: { rollout: '100', stickiness: 'sessionId', groupId: 'g' } },

@@ -37,14 +37,14 @@ function write(text: string): void {
 
 const name = `crossfade.${SERVICE}.read-cutover`;
 
-test('each change is told with the flag’s name and its old and new percentage', async () => {
+test('each change is reported with the flag’s name and both percentages', async () => {
   expect(told).toEqual([[{ flag: name, from: 0, to: 5 }]]);
   write(definitions([feature('read-cutover', { strategies: [cutover(25)] })]));
   await eventually('the change', () => told.length === 2);
   expect(told[1]).toEqual([{ flag: name, from: 5, to: 25 }]);
 });
 
-test('a broken file is a problem, and its cure is told once', async () => {
+test('a broken file is reported, and its repair once', async () => {
   write('{"version": 2');
   await eventually('the problem', () => told.includes('problem'));
   write(definitions([feature('read-cutover', { strategies: [cutover(50)] })]));

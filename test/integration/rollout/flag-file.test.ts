@@ -44,7 +44,7 @@ function asked(name: string): number {
 const set = (name: string, wanted: number, was: number): Promise<FlagEdit> =>
   createFlagFile(folder).set({ name, share: wanted, was }, async () => undefined);
 
-test('a share is written, and everything else stays as it was', async () => {
+test('a share is written, and everything else stays unchanged', async () => {
   expect(await set(READS, 25, 10)).toEqual({ result: 'written', file: 'crossfade.json' });
   expect(asked(READS)).toBe(25);
   expect(JSON.parse(text())).toEqual({
@@ -58,7 +58,7 @@ test('a share is written, and everything else stays as it was', async () => {
   expect(readdirSync(folder)).toEqual(['crossfade.json']);
 });
 
-test('a share that goes to 0 moves nothing when the flag is switched on again', async () => {
+test('a share set to 0 moves nothing when the flag is switched on later', async () => {
   await set(READS, 0, 10);
   expect(JSON.parse(text())).toMatchObject({ features: [{ enabled: true, strategies: [share('0')] }, {}] });
 });
@@ -70,7 +70,7 @@ test('a switch is turned off and on, and keeps its strategy', async () => {
   expect(asked(DUAL)).toBe(100);
 });
 
-test('what cannot be set by one share is left to a person with an editor', async () => {
+test('a flag without a single share must be edited by a person', async () => {
   expect(await set(DUAL, 50, 100)).toMatchObject({ result: 'not_simple' });
   write([feature(READS, true, [share('10'), share('20')])]);
   expect(await set(READS, 25, 20)).toMatchObject({ result: 'not_simple' });
@@ -78,14 +78,14 @@ test('what cannot be set by one share is left to a person with an editor', async
   expect(await set(READS, 25, 1)).toMatchObject({ result: 'not_simple' });
 });
 
-test('a flag that somebody changed meanwhile is left alone, and one that is nowhere is told', async () => {
+test('a concurrently changed flag is kept, and an unknown one reported', async () => {
   const before = text();
   expect(await set(READS, 25, 11)).toEqual({ result: 'changed_meanwhile', asks: 10 });
   expect(await set('crossfade.nobody.read-cutover', 25, 0)).toEqual({ result: 'unknown_flag' });
   expect(text()).toBe(before);
 });
 
-test('nothing is written where it cannot be audited', async () => {
+test('nothing is written if it cannot be audited', async () => {
   const before = text();
   const wish = { name: READS, share: 25, was: 10 };
   const file = createFlagFile(folder);
@@ -96,7 +96,7 @@ test('nothing is written where it cannot be audited', async () => {
   expect(await file.set(wish, async () => undefined)).toMatchObject({ result: 'written' });
 });
 
-test('of two at the same time the second sees what the first wrote', async () => {
+test('the second of two concurrent edits sees the first', async () => {
   const file = createFlagFile(folder);
   const [first, second] = await Promise.all(
     [30, 40].map((wanted) => file.set({ name: READS, share: wanted, was: 10 }, async () => undefined)),
@@ -104,7 +104,7 @@ test('of two at the same time the second sees what the first wrote', async () =>
   expect([first?.result, second]).toEqual(['written', { result: 'changed_meanwhile', asks: 30 }]);
 });
 
-test('a file that cannot be read is named with its path', async () => {
+test('an unreadable file is reported with its path', async () => {
   writeFileSync(join(folder, 'crossfade.json'), '{"version": 2, "features": [,]}');
   const edit = await set(READS, 25, 10);
   expect(edit).toMatchObject({ result: 'broken_file', path: join(folder, 'crossfade.json') });

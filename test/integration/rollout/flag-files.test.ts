@@ -29,7 +29,7 @@ afterEach(async () => {
 
 const isOn = (): boolean => flags.isEnabled('dual-write', { service: SERVICE }).enabled;
 
-test('a folder in which something is written all the time is read all the same', async () => {
+test('a folder with constant changes is still read', async () => {
   const writing = setInterval(() => writeFileSync(join(folder, 'notes.txt'), `${performance.now()}`), 10);
   try {
     for (let times = 0; times < 3; times += 1) {
@@ -43,7 +43,7 @@ test('a folder in which something is written all the time is read all the same',
   }
 });
 
-test('a file that is written a hundred times a second is never seen in parts', async () => {
+test('a file that is written a hundred times a second is never read partly', async () => {
   let looks = 0;
   let isSeenOff = false;
   const padded = (times: number): string => ON.padEnd(200_000 + times);

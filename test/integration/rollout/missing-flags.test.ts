@@ -6,13 +6,13 @@ import { SERVICE } from './flag-builder.ts';
 const ALL = [...SERVICE_FLAGS.map((flag) => flagName(SERVICE, flag)), KILL_SWITCH];
 const [FIRST = '', ...OTHERS] = ALL;
 
-test('a flag that is not there is named together with what may be its misspelling', () => {
+test('a missing flag is reported with possible typos', () => {
   const found = missingFlags([...OTHERS, `${FIRST}s`, 'somebody.elses'], [SERVICE]);
   expect(found).toEqual({ missing: [FIRST], misspelled: [`${FIRST}s`] });
   expect(misspelling(found)).toContain(`${FIRST}s`);
 });
 
-test('flags of services that are configured elsewhere are no misspellings while ours are all there', () => {
+test('unknown flags are not typos while no flag of ours is missing', () => {
   const found = missingFlags([...ALL, 'crossfade.another-service.dual-write'], [SERVICE]);
   expect(found).toEqual({ missing: [], misspelled: [] });
   expect(misspelling(found)).toBeUndefined();

@@ -45,7 +45,7 @@ function lanesIn(flags: FlagSource, flag: 'read-cutover' | 'write-cutover'): str
   return OWNERS.filter((owner) => flags.isEnabled(flag, contextOf(owner)).enabled);
 }
 
-test('25 % of the lanes are 25 % of the lanes, and they stay in when the share rises', async () => {
+test('25 % selects 25 % of the lanes, which stay selected at higher shares', async () => {
   write(definitions([feature('read-cutover', { strategies: [cutover(25)] })]));
   const flags = await start();
   const quarter = lanesIn(flags, 'read-cutover');
@@ -70,7 +70,7 @@ test('the lanes whose writes move are those whose reads moved', async () => {
   expect(lanesIn(flags, 'write-cutover')).toEqual(lanesIn(flags, 'read-cutover'));
 });
 
-test('a random 50 % of the reads are asked twice, whatever their lane', async () => {
+test('a random 50 % of the reads are shadowed, in any lane', async () => {
   const strategy = {
     name: 'flexibleRollout',
     parameters: { rollout: '50', stickiness: 'random', groupId: 'shadow' },
@@ -82,7 +82,7 @@ test('a random 50 % of the reads are asked twice, whatever their lane', async ()
   expect(asked / OWNERS.length).toBeLessThan(0.55);
 });
 
-test('a changed file is in effect within 1 s, and whoever listens is told', async () => {
+test('a changed file takes effect within 1 s, and listeners are called', async () => {
   write(definitions([feature('dual-write', { enabled: false })]));
   const flags = await start();
   const versions: number[] = [];
@@ -99,7 +99,7 @@ test('a changed file is in effect within 1 s, and whoever listens is told', asyn
   expect(versions).toEqual(tookMs.map((_, index) => before + 1 + index));
 });
 
-test('a second file adds its flags, and takes them away when it goes', async () => {
+test('a second file adds its flags, and removes them when it is deleted', async () => {
   write(definitions([feature('dual-write')]));
   const flags = await start();
   const ask = () => flags.isEnabled('legacy-read-only', { service: SERVICE });
@@ -157,7 +157,7 @@ test('a start without usable flags is refused with the reason', async () => {
   await expect(start()).rejects.toThrow(/crossfade\.json: .*JSON/);
 });
 
-test('a file that is moved away and written anew is never seen as absent', async () => {
+test('a file that is moved away and written again never counts as missing', async () => {
   write(definitions([feature('dual-write')]));
   write(definitions([]), 'other.json');
   const flags = await start();
@@ -185,7 +185,7 @@ test('an emptied folder keeps the values', async () => {
   expect(flags.isEnabled('dual-write', { service: SERVICE }).enabled).toBe(true);
 });
 
-test('a folder that goes away keeps the values', async () => {
+test('a deleted folder keeps the values', async () => {
   write(definitions([feature('dual-write')]));
   const flags = await start();
   rmSync(folder, { recursive: true });
@@ -239,7 +239,7 @@ test('segments hold, and an unknown segment is off', async () => {
   expect(flags.isEnabled('write-cutover', contextOf('vip-1')).enabled).toBe(false);
 });
 
-test('a service as a whole does not flicker under a gradual rollout, and sees no lane', async () => {
+test('a flag of a whole service does not flicker under a gradual rollout', async () => {
   const strategies = [{ name: 'flexibleRollout', parameters: { rollout: '50', stickiness: 'default' } }];
   const byLane = [
     {

@@ -11,7 +11,7 @@ import { contextOf } from './flag-builder.ts';
 const SERVICES = ['session-memory', 'contextual-memory', 'jarvis-memory'].map(serviceName);
 const FOLDER = fileURLToPath(new URL('../../../flags', import.meta.url));
 
-test('the shipped flags are those that a push makes, in the same words and groups', () => {
+test('the shipped flags equal those of a push, including texts and groups', () => {
   const { features } = JSON.parse(readFileSync(join(FOLDER, 'crossfade.json'), 'utf8')) as {
     features: { name: string; type: string; description: string; strategies: Strategy[] }[];
   };
@@ -33,14 +33,14 @@ test('the shipped flags are those that a push makes, in the same words and group
   }
 });
 
-test('a push makes shares on at 0 % and switches off at 100 %', () => {
+test('a push creates shares on at 0 % and switches off at 100 %', () => {
   for (const { name, enabled, strategy } of blueprintsOf(SERVICES)) {
     const isSwitch = /\.(?:dual-write|legacy-read-only|kill-switch)$/.test(name);
     expect([enabled, strategy.parameters.rollout], name).toEqual(isSwitch ? [false, '100'] : [true, '0']);
   }
 });
 
-test('the shipped flags write twice, compare every read and move nothing', async () => {
+test('the shipped flags enable dual writes and shadow reads, and move nothing', async () => {
   const flags = createOfflineFlags({ folder: FOLDER });
   await flags.start();
   for (const service of SERVICES) {

@@ -94,7 +94,7 @@ function createFlags(apiToken: string, lastKnown?: LastKnownFlags): FlagSource {
 const isOn = (): boolean => flags.isEnabled('dual-write', { service: SERVICE }).enabled;
 const errorOf = (): string => flags.describe().lastError ?? '';
 
-test('flags are known when the start returns, and follow the server', async () => {
+test('flags are known at the end of the start, and follow the server', async () => {
   server.publish(
     definitions([feature('dual-write'), feature('read-cutover', { strategies: [cutover(25)] })]),
   );
@@ -179,7 +179,7 @@ test('a silent server delays the start by 2 s at most', async () => {
   expect(flags.describe()).toMatchObject({ fresh: false, lastError: 'no answer within 2000 ms' });
 });
 
-test('what is no flag file keeps the values', async () => {
+test('an invalid answer keeps the values', async () => {
   server.publish(definitions([feature('dual-write')]));
   await server.listen(port);
   await flags.start();
@@ -214,7 +214,7 @@ function keeping(): KeptFlags & { text: string | undefined; isAway: boolean } {
   };
 }
 
-test('a start while the server is away goes on with the flags that the journal keeps', async () => {
+test('a start without the server uses the flags in the journal', async () => {
   const kept = keeping();
   server.publish(definitions([feature('dual-write')]));
   await server.listen(port);
@@ -239,7 +239,7 @@ test('a start while the server is away goes on with the flags that the journal k
   expect(flags.describe().from).toBeUndefined();
 });
 
-test('a first start while the server is away takes the flag files', async () => {
+test('a first start without the server uses the flag files', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'crossfade-flags-'));
   writeFileSync(join(folder, 'flags.json'), definitions([feature('dual-write')]));
   await flags.stop();
@@ -250,7 +250,7 @@ test('a first start while the server is away takes the flag files', async () => 
   expect(flags.describe().ageMs).toBeUndefined();
 });
 
-test('a journal that hangs does not hold up the flags', async () => {
+test('a hanging journal does not delay the flags', async () => {
   let hung = 0;
   const hanging = { ...keeping(), save: () => new Promise<void>(() => (hung += 1)) };
   server.publish(definitions([feature('dual-write')]));
@@ -264,7 +264,7 @@ test('a journal that hangs does not hold up the flags', async () => {
   expect(hung).toBe(1);
 });
 
-test('without server and journal no flag is known, until one of them answers', async () => {
+test('without server and journal no flag is known until one of them answers', async () => {
   const kept = keeping();
   [kept.isAway, kept.text] = [true, definitions([feature('dual-write')])];
   await flags.stop();

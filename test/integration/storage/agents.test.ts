@@ -13,7 +13,7 @@ onEachJournal((database) => {
     return { service: SESSION, name, dialect: 'zmq' as const, requests, firstAtMs: atMs, lastAtMs: atMs };
   };
 
-  test('requests of all replicas add up, and the agents that asked longest ago leave', async () => {
+  test('requests of all replicas add up, and the oldest agents are removed', async () => {
     const store = createAgentStore(database(), { keep: 3 });
     await store.write([agent('ann', { requests: 2 }), agent('old', { hoursAgo: 5 })]);
     await store.write([agent('ann', { requests: 3, hoursAgo: 2 }), agent('bob', { hoursAgo: 2 })]);
@@ -36,7 +36,7 @@ onEachJournal((database) => {
     expect(await store.list([SESSION], 1)).toHaveLength(1);
   });
 
-  test('who writes past the proxy is told apart from agents that were seen through it', async () => {
+  test('writers that bypass the proxy are separate from known agents', async () => {
     const found = [
       { side: 'legacy', kind: 'added', by: 'ann' },
       { side: 'legacy', kind: 'added', by: 'stranger' },

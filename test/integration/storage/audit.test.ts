@@ -12,7 +12,7 @@ afterAll(async () => {
   await database.close();
 });
 
-test('a service with few changes is found behind hundreds of others, a page at a time', async () => {
+test('few changes of one service are found among hundreds of others, page by page', async () => {
   const audit = createAuditStore(database);
   const change = (service: string, reason: string) =>
     audit.add({ person: 'ann', command: 'flags set', service, reason, details: {} });

@@ -37,7 +37,7 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
   }
   const summary = async (key: LaneKey) => (await baselines.summaries([key])).get(key);
 
-  test('states that were found equal are kept beside a list, and come when the list was there before', async () => {
+  test('equal states are stored with a list, also with an existing one', async () => {
     const key = await lane();
     await baselines.save({ lane: key, sequence: 3, items: LIST });
     expect(await summary(key)).toMatchObject({ sequence: 3, items: 1, states: undefined });
@@ -45,7 +45,7 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     expect((await summary(key))?.states).toEqual(STATES);
   });
 
-  test('when a list became what it is stays, until there is another one', async () => {
+  test('the time of a list stays until there is another list', async () => {
     const key = await lane();
     await baselines.save({ lane: key, sequence: 3, items: LIST });
     await database.query(`update lane_baselines set at = now() - interval '1 day'`);
@@ -56,7 +56,7 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     expect((await summary(key))?.atMs).toBeGreaterThan(before ?? 0);
   });
 
-  test('they stay when another list is written down without any: what was once found equal stays true', async () => {
+  test('equal states stay if another list is written without any', async () => {
     const key = await lane();
     await baselines.save({ lane: key, sequence: 3, items: LIST, states: STATES });
     await baselines.save({ lane: key, sequence: 4, items: OTHER_LIST });
@@ -64,7 +64,7 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     expect((await baselines.of(key))?.items).toEqual(OTHER_LIST);
   });
 
-  test('an older list takes the place of none', async () => {
+  test('an older list replaces nothing', async () => {
     const key = await lane();
     await baselines.save({ lane: key, sequence: 4, items: LIST, states: STATES });
     const stale = { legacy: 'x', orchestrator: 'y' };
@@ -72,7 +72,7 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     expect(await summary(key)).toMatchObject({ sequence: 4, states: STATES });
   });
 
-  test('a copy that ends writes its list down with its end, and one that was overtaken writes none', async () => {
+  test('a finished copy stores its list, an overtaken one does not', async () => {
     const { journal, laneOf, state } = beginJournal(database);
     const key = laneOf('ann');
     const { generation } = present(await journal.beginCopy(key));
@@ -89,7 +89,7 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     expect(await summary(key)).toMatchObject({ items: 0, states: STATES });
   });
 
-  test('a copy that left something out leaves the list of the copy before', async () => {
+  test('a copy with exceptions keeps the previous list', async () => {
     const { journal, laneOf } = beginJournal(database);
     const [key, other] = [laneOf('ann'), laneOf('bob')];
     for (const lane of [key, other]) await journal.beginCopy(lane);
@@ -102,7 +102,7 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     expect((await baselines.of(other))?.items).toEqual(LIST);
   });
 
-  test('copies that end and lists that are written down beside them do not wait for each other', async () => {
+  test('finished copies and other list writes do not wait for each other', async () => {
     const { journal, laneOf } = beginJournal(database);
     const others = new PostgresBaselines(database);
     const keys = Array.from({ length: 40 }, (_, index) => laneOf(`owner-${index}`));

@@ -57,7 +57,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   });
   afterAll(() => database.close());
 
-  test('signatures are counted beyond those that are listed', async () => {
+  test('signatures are counted beyond the listed ones', async () => {
     const service = serviceName('many-signatures');
     const span = spanOf('2026-11-20', 'UTC');
     for (const [at, many] of [
@@ -75,7 +75,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(signatures).toEqual({ known: 601, fresh: 501 });
   });
 
-  test('an operator’s rule is in force until it is removed, and is not removed twice', async () => {
+  test('an operator’s rule is active until it is removed once', async () => {
     const store = createRuleStore(database);
     const id = await store.add({ service: SERVICE, action: 'get_context', rule: RULE });
     expect(await store.rules()).toEqual([
@@ -96,7 +96,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.hits()).toEqual([{ ...hit, hits: 7 }]);
   });
 
-  test('signatures of all replicas are one: counts, lanes, the first five examples', async () => {
+  test('signatures of all replicas are merged: counts, lanes, first five examples', async () => {
     const store = createSignatureStore(database);
     const sightings = (replica: number) => {
       const book = new SignatureBook();
@@ -123,7 +123,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(new DistinctEstimate(signature?.laneRegisters).count).toBe(8);
   });
 
-  test('a cause that was found is not forgotten for differences that show none, nor for a rarer one that comes last', async () => {
+  test('a known cause stays after differences without one, or with a rarer one', async () => {
     const store = createSignatureStore(database);
     const found = async (hint: Hint | undefined, times: number): Promise<void> => {
       const book = new SignatureBook();
@@ -145,7 +145,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await likely()).toBe('rounding');
   });
 
-  test('samples are kept only where they are asked for, and sealed', async () => {
+  test('samples are kept only if enabled, and sealed', async () => {
     const seal = createSeal(Buffer.alloc(32, 7));
     const sample = { request: '{}', legacy: '{"a":"my secret"}', orchestrator: '{"a":"other"}' };
     await createDifferenceStore({ database, seal }).add(stored('without', { sample }));
@@ -160,7 +160,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     );
   });
 
-  test('a difference is kept with what it was judged with, a whole lane without', async () => {
+  test('a difference is stored with its judging facts, a whole lane without', async () => {
     const store = createDifferenceStore({ database, seal: PLAIN });
     const expiry = { idleSeconds: 3_600, nowSeconds: 7, naiveNowSeconds: 8 };
     const judgedWith = { nowIso: '2026-11-21T00:00:00.000Z', clockOffsetSeconds: -1.5, expiry };

@@ -79,7 +79,7 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
     });
   });
 
-  test('a statement whose plan is kept takes and gives the same, again and again, also in a transaction', async () => {
+  test('a prepared statement gives the same results, also in a transaction', async () => {
     const sql = `select $1::bytea as bytes, $2::text[] as texts, $3::timestamptz as at, $4::text as nothing, $5::jsonb as json, $6::bigint as big, $7::boolean as yes,
       $8::bigint[] as list`;
     const given = [
@@ -100,7 +100,7 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
     expect(again).toEqual(plain);
   });
 
-  test('a statement whose plan is kept is refused like any other, and works afterwards', async () => {
+  test('a prepared statement fails like any other, and works afterwards', async () => {
     const sql = prepared('insert into notes (id, body) values ($1, $2) returning id');
     await database.query(sql, [71, '{}']);
     expect((await failureOf(database.query(sql, [71, '{}']))).details['sqlstate']).toBe('23505');
@@ -150,7 +150,7 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
     expect(await database.query('select id from notes where id = 4')).toEqual([{ id: 4 }]);
   });
 
-  test('tells the SQLSTATE of a refusal and never a value', async () => {
+  test('reports the SQLSTATE of a refusal, and never a value', async () => {
     const secret = 'a secret of the agent';
     await database.query(`insert into notes (id, body) values (5, $1)`, [JSON.stringify({ secret })]);
     const failures = [
@@ -170,7 +170,7 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
     expect(failures[0]?.details).toMatchObject({ constraint: 'notes_pkey', table: 'notes' });
   });
 
-  test('applies a schema once, by two starts at the same time as well', async () => {
+  test('applies a schema once, also in two concurrent starts', async () => {
     const steps = join(folder, database.kind, 'part', 'schema');
     await mkdir(steps, { recursive: true });
     await writeFile(
@@ -188,7 +188,7 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
     ]);
   });
 
-  test('is not touched by a version that does not know all of its schema', async () => {
+  test('is refused by a version that does not know its whole schema', async () => {
     const steps = join(folder, database.kind, 'newer', 'schema');
     await mkdir(steps, { recursive: true });
     const url = pathToFileURL(`${steps}/`);
@@ -203,14 +203,14 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
 });
 
 describe('PostgreSQL that goes away', () => {
-  test('is not reached: nothing was applied', async () => {
+  test('is unreachable: nothing was applied', async () => {
     const database = createPostgresDatabase({ url: 'postgres://nobody@127.0.0.1:1/none' });
     const failure = await failureOf(database.query('select 1'));
     expect([failure.effect, failure.reason]).toEqual(['not_applied', 'unreachable']);
     await database.close();
   });
 
-  test('in the middle of a statement leaves its effect unknown, in the middle of a transaction not applied', async () => {
+  test('in a statement: unknown effect; in a transaction: not applied', async () => {
     const url = await postgres.createDatabase();
     const database = createPostgresDatabase({ url, poolSize: 2 });
     await database.query('select 1');
@@ -228,7 +228,7 @@ describe('PostgreSQL that goes away', () => {
     await database.close();
   });
 
-  test('gives up on a slow statement', async () => {
+  test('cancels a slow statement', async () => {
     const database = createPostgresDatabase({ url: postgres.url('postgres'), statementTimeoutMs: 500 });
     const failure = await failureOf(database.query('select pg_sleep(20)'));
     expect([failure.effect, failure.details['sqlstate']]).toEqual(['not_applied', '57014']);

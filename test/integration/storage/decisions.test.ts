@@ -56,7 +56,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       return { ...at, refuse, store, find, id };
     }
 
-    test('is listed with what waits behind it, and its request can be read', async () => {
+    test('is listed with the number of waiting writes, and its request is readable', async () => {
       const { store, id, service, find } = await refused();
       expect(await find()).toMatchObject({
         service,
@@ -73,7 +73,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       expect(await store.find(NOBODY)).toBeUndefined();
     });
 
-    test('is decided about once, and that is audited with it', async () => {
+    test('is decided once, with an audit entry', async () => {
       const { store, id, service, ref, find } = await refused();
       const both = await Promise.all([store.resolve(id, 'skipped', ANN), store.resolve(id, 'redriven', ANN)]);
       expect(both.map(({ result }) => result).toSorted()).toEqual(['decided', 'ended']);
@@ -85,7 +85,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       expect(await store.resolve(NOBODY, 'skipped', ANN)).toEqual({ result: 'unknown_operation' });
     });
 
-    test('that was redriven is open again when it is refused again; one that was skipped is not', async () => {
+    test('is open again if a redrive is refused, but not after a skip', async () => {
       const { store, id, refuse, find, journal, laneOf } = await refused();
       const waiting = async () =>
         (await journal.pending(laneOf('ann'), 1, { writes: 10, bytes: 1_000_000 })).map(
@@ -118,7 +118,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       return { ...at, ledger, find, id, age, assume };
     }
 
-    test('stands on the ledger from its beginning', async () => {
+    test('is on the ledger from its start', async () => {
       const { find, ledger, service } = await unknown();
       const found = await find();
       expect(found).toMatchObject({ service, sequence: 2, action: 'add_memory' });
@@ -126,7 +126,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       expect(await ledger.list({ service, standing: 'ended', limit: 10 })).toEqual([]);
     });
 
-    test('a copy ends it, and one that was made late enough closes it', async () => {
+    test('a copy ends it, and a late enough copy closes it', async () => {
       const { journal, laneOf, find, assume, age } = await unknown();
       const finish = async (closes: boolean) => {
         const { generation = 0 } = (await journal.beginCopy(laneOf('ann'))) ?? {};
@@ -147,7 +147,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       expect(await assume('lost')).toEqual({ result: 'ended', by: 'copied' });
     });
 
-    test('is a person’s to decide once no reply can come any more', async () => {
+    test('can be decided by a person after no reply can come any more', async () => {
       const { assume, age, find, pending, state, service } = await unknown();
       await age(59);
       expect(await assume('applied')).toMatchObject({ result: 'too_early' });
@@ -169,7 +169,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       });
     });
 
-    test('that is taken to be lost is not delivered', async () => {
+    test('that is assumed to be lost is not delivered', async () => {
       const { assume, age, pending, state } = await unknown();
       await age(61);
       await assume('lost');
@@ -177,7 +177,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       expect(await state('ann')).toMatchObject({ condition: 'clean' });
     });
 
-    test('of a lane with more trouble leaves that lane dirty', async () => {
+    test('of a lane with other problems leaves that lane dirty', async () => {
       const { assume, age, state, write, journal, laneOf } = await unknown();
       await write('ann', 'unknown');
       await age(61);
@@ -219,7 +219,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       },
     );
 
-    test('that a dead replica left is found by whoever takes over', async () => {
+    test('of a dead replica is found at the take-over', async () => {
       const at = beginJournal(database, SEAL);
       await at.write('bob');
       expect(await createUnknownLedger(database).list({ service: at.service, limit: 10 })).toEqual([]);

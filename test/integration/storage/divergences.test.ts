@@ -26,7 +26,7 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
   });
   afterAll(() => database?.close());
 
-  test('a lane that is found unequal run after run is one, and is not equal again', async () => {
+  test('a lane that differs in every run counts once, and never as equal', async () => {
     const store = createDivergenceStore(database);
     const findings = [{ side: 'orchestrator', kind: 'altered' }] as const;
     const found = {
@@ -82,7 +82,7 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     return { store, service, owner: owner as Owner, facts, differs, finding, stands, stateIn, copy };
   }
 
-  test('a finding fences its lane until the lane is found equal', async () => {
+  test('a finding fences its lane until the lane is equal again', async () => {
     const { store, service, owner, differs, finding, stands } = await seededLane('equal');
     const [told] = await store.add(7, differs);
     expect(told).toMatchObject({ service, owner });
@@ -95,7 +95,7 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     expect(await stands()).toMatchObject({ lanes: 0, items: 0 });
   });
 
-  test('a copy settles the finding of its lane; a repair settles it once the lane is compared', async () => {
+  test('a copy settles a finding; a repair settles it after the comparison', async () => {
     const { store, service, owner, differs, finding, stands, stateIn, copy } = await seededLane('copied');
     await store.add(1, differs);
     expect(await copy(true)).toBeGreaterThan(0);
@@ -110,7 +110,7 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     expect(await stateIn(2)).toBe('copied');
   });
 
-  test('what was compared before a later copy began says nothing of the lane', async () => {
+  test('a comparison from before a later copy is ignored', async () => {
     const { store, differs, finding, stands, copy } = await seededLane('stale');
     await copy(false);
     await store.add(1, differs);
@@ -118,7 +118,7 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     expect(await stands()).toMatchObject({ lanes: 0 });
   });
 
-  test('lost items and lanes that were never copied are counted and fence no lane', async () => {
+  test('lost items and never copied lanes are counted, and fence no lane', async () => {
     const { store, facts, finding, stands } = await seededLane('lost');
     const findings = [{ side: 'legacy', kind: 'lost' }] as const;
     await store.add(1, { ...facts, findings, state: 'lost' });
@@ -148,7 +148,7 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     expect(await stands()).toMatchObject({ lanes: 1, run: 3 });
   });
 
-  test('a lane with lost items is accepted once these are decided about', async () => {
+  test('a lane with lost items can be accepted after their decisions', async () => {
     const { store, service, owner, facts, finding } = await seededLane('both');
     const findings = [
       { side: 'legacy', kind: 'lost' },

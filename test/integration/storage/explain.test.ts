@@ -21,7 +21,7 @@ onEachJournal((database) => {
     return { ...at, store, refs, newest };
   }
 
-  test('a write is known to have come through with the first advance that is not below it', async () => {
+  test('the first advance at or above a write shows its delivery', async () => {
     const { journal, store, refs, laneOf } = await begin();
     await journal.delivered(refs[1]);
     const writes = await store.writes(laneOf('ann'), 10);
@@ -39,7 +39,7 @@ onEachJournal((database) => {
     expect(later[0]?.via).toBe('delivery');
   });
 
-  test('what a copy brought is told from what was delivered', async () => {
+  test('copied and delivered writes are distinguished', async () => {
     const { journal, store, refs, laneOf, newest } = await begin();
     await journal.delivered(refs[0]);
     const { generation = 0 } = (await journal.beginCopy(laneOf('ann'))) ?? {};
@@ -53,7 +53,7 @@ onEachJournal((database) => {
     expect((await newest()).through_at).toBeInstanceOf(Date);
   });
 
-  test('the ledgers remember an operation that the journal has let go of', async () => {
+  test('the ledgers keep an operation after the journal has removed it', async () => {
     const { journal, store, refs, newest } = await begin();
     const ref = refs[2];
     const id = operationId((await newest()).operation_id);
@@ -74,7 +74,7 @@ onEachJournal((database) => {
     });
   });
 
-  test('advances leave with the writes they tell of', async () => {
+  test('advances are removed with their writes', async () => {
     const { journal, refs } = await begin();
     await journal.delivered(refs[2]);
     const count = async () =>

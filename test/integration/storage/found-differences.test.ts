@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 const laneOf = (owner: string): LaneKey => `${SERVICE}/${owner}` as LaneKey;
 
 onEachJournal((database) => {
-  test('differences are found by action, lane, cause and time, a page at a time', async () => {
+  test('differences are found by action, lane, cause and time, page by page', async () => {
     const store = createDifferenceStore({ database: database(), seal: PLAIN });
     const add = (owner: string, more: { action?: string; path?: string; agoHours?: number }) =>
       store.add({
@@ -42,7 +42,7 @@ onEachJournal((database) => {
     expect(await owners({ before: newest?.id }, 1)).toEqual(['bob']);
   });
 
-  test('the audit is found by person and by how the command begins', async () => {
+  test('audit entries are found by person and prefix of the command', async () => {
     const audit = createAuditStore(database());
     const entry = { service: 'filtered', reason: 'x', details: {} };
     await audit.add({ ...entry, person: 'guard', command: 'guard trip' });

@@ -24,7 +24,7 @@ const ROW_BYTES = 4_000;
 /** A new embedded database takes some 45 MB. */
 const DISK_MEGABYTES = 70;
 
-test('an embedded database on a full disk says so, refuses what comes and keeps what it has acknowledged', async ({
+test('a full disk is reported, and no acknowledged write is lost', async ({
   skip,
 }) => {
   const disk = smallDisk(DISK_MEGABYTES);

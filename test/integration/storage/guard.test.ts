@@ -59,7 +59,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   const trip = (service: ServiceName, firstCoolDownMs = 0) =>
     createLatchStore(database).trip(findingOf(service), { replica: REPLICA, firstCoolDownMs });
 
-  test('of many trips at once one sets the latch, and all see the same', async () => {
+  test('concurrent trips set one latch, and all see it', async () => {
     const service = newService();
     const trips = await Promise.all(Array.from({ length: 5 }, () => trip(service)));
     expect(trips.filter(({ isNew }) => isNew)).toHaveLength(1);
@@ -69,7 +69,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(trips[0]?.latch).toMatchObject({ finding: findingOf(service), replica: REPLICA });
   });
 
-  test('a latch is released by a person with a reason, and that is audited', async () => {
+  test('a release needs a person and a reason, and is audited', async () => {
     const service = newService();
     const store = createLatchStore(database);
     const { latch } = await trip(service);
@@ -82,7 +82,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(entry).toMatchObject({ ...ANN, service, command: 'guard release', details: { latch: latch.id } });
   });
 
-  test('a trip is in the audit once, with what tripped it', async () => {
+  test('a trip is audited once, with its trigger', async () => {
     const service = newService();
     const [{ latch }] = await Promise.all([trip(service), trip(service)]);
     const entries = await createAuditStore(database).recent({ service, limit: 10 });
@@ -91,7 +91,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(entries[0]?.details).toMatchObject({ latch: latch.id, action: 'get_context', hits: 5, of: 10 });
   });
 
-  test('an act on several services is one entry, found by each of them', async () => {
+  test('an act on several services is one entry, found for each of them', async () => {
     const [first, second, other] = [newService(), newService(), newService()];
     const store = createAuditStore(database);
     await store.add({ ...ANN, command: 'runs begin', ...auditedServices([first, second], { run: 1 }) });
@@ -102,7 +102,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.recent({ service: other, limit: 10 })).toEqual([]);
   });
 
-  test('what was compared since an instant is counted over all replicas and actions', async () => {
+  test('comparisons since an instant are counted over all replicas and actions', async () => {
     const [service, minutes] = [newService(), createMinuteStore(database)];
     const counts = { ...noCounts(), comparable: 10, mismatches: 2 };
     const row = { service, minuteMs: MINUTE_MS, counts };
@@ -118,7 +118,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await of(MINUTE_MS + 60_000)).toBeUndefined();
   });
 
-  test('minutes are added up in steps, over all replicas', async () => {
+  test('minutes are summed in steps, over all replicas', async () => {
     const [service, minutes] = [newService(), createMinuteStore(database)];
     const counts = { ...noCounts(), operations: 3 };
     const row = { service, action: 'get_context', counts };
@@ -147,7 +147,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect((await store.state()).open.map(({ id }) => id)).toContain(latch.id);
   });
 
-  test('the flags that a trip switched off are written down once, audited, and known at the release', async () => {
+  test('flags that a trip switched off are stored once, audited, and shown later', async () => {
     const service = newService();
     const store = createLatchStore(database);
     const { latch } = await trip(service);
@@ -173,7 +173,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.areFlagsDue(latch.id)).toBe(false);
   });
 
-  test('bundles are listed newest first, written anew in place, and the oldest of a service leave', async () => {
+  test('bundles are listed newest first, replaced, and limited per service', async () => {
     const [service, other] = [newService(), newService()];
     const bundles = createTripBundleStore(database, { keep: 2 });
     const { latch: others } = await trip(other);
@@ -198,7 +198,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     ]);
   });
 
-  test('lanes with dead letters, and lanes with lost items, are seen with their ages', async () => {
+  test('lanes with dead letters or lost items are shown with their ages', async () => {
     const { journal, service, write, laneOf } = beginJournal(database);
     for (const owner of ['ann', 'bob']) {
       const ref = await write(owner, 'applied');
@@ -220,7 +220,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect((await createLatchStore(database).state()).troubled.get(service)?.deadLetterAgesMs).toEqual([]);
   });
 
-  test('a minute that is written twice stands there once, with its last counts', async () => {
+  test('a minute that is written twice is stored once, with its last counts', async () => {
     const store = createMinuteStore(database);
     const service = newService();
     const row = { service, action: 'get_context', minuteMs: MINUTE_MS };
@@ -239,7 +239,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect((await store.since(MINUTE_MS)).filter((one) => one.service === service)).toHaveLength(1);
   });
 
-  test('evidence adds up, and begins anew under another definition', async () => {
+  test('evidence adds up, and is reset by another definition', async () => {
     const store = createEvidenceStore(database);
     const service = newService();
     const row = { service, action: 'get_context', digest: 'one' };
@@ -277,7 +277,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect((await store.facts(service, 4)).replicas).toBe(0);
   });
 
-  test('the last day tells what nobody knows, and how much is compared', async () => {
+  test('the last day shows unknown actions, and the number of comparisons', async () => {
     const service = newService();
     const minutes = createMinuteStore(database);
     const now = Date.now();
@@ -296,7 +296,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(facts.lanesPerDay).toBe(0);
   });
 
-  test('whole lanes are told apart from the answers of the action they were compared for', async () => {
+  test('whole lanes are counted separately from an action’s own answers', async () => {
     const service = newService();
     const counts = { ...noCounts(), comparable: 50, independent: 40, wholeLanes: 30, bothErrors: 5 };
     await createMinuteStore(database).write(REPLICA, [
@@ -312,7 +312,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     { hoursAgo: 1 / 3, perDay: 72 * 41 },
     { hoursAgo: 12, perDay: 2 * 41 },
     { hoursAgo: 23.9, perDay: 41 },
-  ])('what came since $hoursAgo h ago is $perDay a day', async ({ hoursAgo, perDay }) => {
+  ])('traffic since $hoursAgo h ago is $perDay per day', async ({ hoursAgo, perDay }) => {
     const service = newService();
     const counts = { ...noCounts(), comparable: 41, independent: 41, operations: 41 };
     const minuteMs = Date.now() - hoursAgo * 3_600_000;
@@ -323,7 +323,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(Math.abs(comparablePerDay / perDay - 1)).toBeLessThan(0.06);
   });
 
-  test('a run that had to leave a service out has neither copied nor compared it', async () => {
+  test('a run that left a service out has neither copied nor compared it', async () => {
     const service = newService();
     const store = createInterlockStore(database);
     const finished = (kind: string, found: object): Promise<unknown> =>
@@ -346,7 +346,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await lastFull()).not.toBeNull();
   });
 
-  test('what was granted and accepted outlives the process', async () => {
+  test('granted percentages and acceptances survive a restart', async () => {
     const store = createInterlockStore(database);
     const service = newService();
     const grant = { flag: 'read-cutover', action: 'get_context', percentage: 25 } as const;

@@ -33,7 +33,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
   };
 
   describe('an intent', () => {
-    test('gets its lane’s next sequence, and makes the lane', async () => {
+    test('gets its lane’s next sequence, and creates the lane', async () => {
       const { journal, intent, state } = begin();
       expect(await state('ann')).toBeUndefined();
       expect(await journal.append(intent('ann'))).toMatchObject({
@@ -53,7 +53,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await state('ann')).toMatchObject({ sequence: 2 });
     });
 
-    test('keeps its place among many that come at once', async () => {
+    test('keeps its order among many concurrent intents', async () => {
       const { journal, intent, write, pending } = begin();
       const owners = ['ann', 'bob', 'eve'];
       const intents = Array.from({ length: 120 }, (_, index) => intent(owners[index % 3] ?? ''));
@@ -64,7 +64,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await pending('ann')).toEqual([]);
     });
 
-    test('keeps its place beside another replica’s, without a deadlock', async () => {
+    test('keeps its order next to another replica’s intents, without a deadlock', async () => {
       const { open, intent } = begin();
       const owners = Array.from({ length: 20 }, (_, index) => `user-${index}`);
       const replicas = [open(), open()].map((journal, index) => async (owner: string) => {
@@ -115,7 +115,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       },
     );
 
-    test('is not given while another replica’s write of the lane is open', async () => {
+    test('is refused while another replica’s write of the lane is open', async () => {
       const { journal, open, intent, write } = begin();
       const ref = await write('ann');
       const other = open();
@@ -125,7 +125,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await other.append(intent('ann'))).toMatchObject({ sequence: 2 });
     });
 
-    test('is given or not just so after many commits in which no lane named another replica', async () => {
+    test('behaves the same after many commits without another replica', async () => {
       const { intent } = begin();
       const [here, there] = [replicaId(randomUUID()), replicaId(randomUUID())];
       const [journal, other] = [here, there].map(
@@ -171,7 +171,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await appendAfterMany('eve')).toMatchObject({ sequence: 3, isHome: true });
     });
 
-    test('tells all that its lane’s row says', async () => {
+    test('returns all facts of its lane’s row', async () => {
       const { journal, intent, write, laneOf, state } = begin();
       await write('ann', 'applied', { seedsUnder: 7 });
       await journal.markDirty(laneOf('ann'), 'unknown_outcome');
@@ -187,7 +187,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(flipped).toEqual(await state('ann'));
     });
 
-    test('does not call a lane its home of which the replica was given up meanwhile', async () => {
+    test('does not claim a lane after its replica lost its lease', async () => {
       const { intent } = begin();
       const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
       const placing = new PostgresJournal({ database, replica, seal: PLAIN }).append(intent('ann'));
@@ -197,7 +197,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(present(await placing).isHome).toBe(false);
     });
 
-    test('gets its place beside an outcome that is written down already, which stays as it is', async () => {
+    test('is stored together with an existing outcome, which stays unchanged', async () => {
       const { journal, intent, write, pending, laneOf } = begin();
       const ref = await write('ann', 'applied');
       const other = await write('eve');
@@ -214,7 +214,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await pending('eve')).toEqual([1]);
     });
 
-    test('is read back as it was asked for', async () => {
+    test('is read back unchanged', async () => {
       const { journal, intent, laneOf } = begin();
       const asked = intent('ann', '{"memory": "ä \\u0000 NaN", "x": NaN, "big": 12345678901234567890}');
       const { id, sequence } = present(await journal.append(asked));
@@ -225,7 +225,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       ]);
     });
 
-    test('is read with as many as fit, and at least one', async () => {
+    test('is read in pages of limited size, with at least one intent', async () => {
       const { journal, intent, laneOf } = begin();
       for (let written = 0; written < 4; written += 1) {
         const { id, sequence } = present(await journal.append(intent('ann', 'x'.repeat(1_000))));
@@ -239,7 +239,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await sequences(10, 10_000)).toEqual([1, 2, 3, 4]);
     });
 
-    test('is not readable in the database where a key is configured', async () => {
+    test('is not readable in the database if a key is configured', async () => {
       const { journal, intent, laneOf } = begin(createSeal(Buffer.alloc(32, 7)));
       const asked = intent('ann', '{"memory": "a secret"}');
       const { id, sequence } = present(await journal.append(asked));

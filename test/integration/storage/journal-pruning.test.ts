@@ -20,7 +20,7 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
   afterAll(() => database.close());
   const begin = () => beginJournal(database);
 
-  describe('what looks old enough', () => {
+  describe('an old write', () => {
     const agedOf = async (laneId: number): Promise<void> => {
       await database.query("update writes set accepted_at = now() - interval '2 hours' where lane_id = $1", [
         laneId,
@@ -34,7 +34,7 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       return rows.map(({ sequence }) => sequence);
     };
 
-    test('leaves although nothing of its lane is ever delivered, but for the newest write', async () => {
+    test('is removed even without deliveries, except the newest of its lane', async () => {
       const { journal, open, write, laneOf } = begin();
       await write('ann', 'refused');
       await write('ann', 'not_applied');
@@ -54,7 +54,7 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       expect(await leftOf(laneId)).toEqual([1, 2]);
     });
 
-    test('stays while its dead letter is open, although a copy has covered it', async () => {
+    test('stays while its dead letter is open, even after a copy', async () => {
       const { journal, write, laneOf } = begin();
       const refused = await write('ann', 'applied');
       await write('ann', 'applied');
@@ -70,7 +70,7 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       expect(await leftOf(refused.laneId)).toEqual([]);
     });
 
-    test('stays while a write before it may still take effect', async () => {
+    test('stays while an earlier write may still take effect', async () => {
       const { journal, write, laneOf } = begin();
       await write('ann', 'applied');
       await write('ann', 'unknown');
@@ -90,7 +90,7 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       expect(await leftOf(laneId)).toEqual([]);
     });
 
-    test('stays while it may take effect or be repeated, whatever the clock said that it came by', async () => {
+    test('stays while it may take effect or be repeated, whatever its time stamp', async () => {
       const { journal, write, laneOf } = begin();
       const kept = new PostgresKeptReplies({ database, seal: PLAIN });
       const unknown = await write('ann', 'unknown');

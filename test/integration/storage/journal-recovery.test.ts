@@ -40,7 +40,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       });
     });
 
-    test('lanes of services that the replica does not serve are left alone', async () => {
+    test('lanes of services that the replica does not serve are ignored', async () => {
       const [ours, theirs] = [begin(), begin()];
       await ours.write('ann', 'applied');
       await theirs.write('ann', 'applied');
@@ -57,7 +57,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect([...later.dirty].toSorted()).toEqual([theirs.laneOf('bob'), theirs.laneOf('eve')]);
     });
 
-    test('in the middle of a copy: the lane is dirty, under the generation that began', async () => {
+    test('during a copy makes the lane dirty, with the new generation', async () => {
       const { journal, open, write, laneOf } = begin();
       await write('ann', 'applied');
       present(await journal.beginCopy(laneOf('ann')));
@@ -71,7 +71,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect(await later.beginCopy(laneOf('ann'))).toMatchObject({ generation: 2, condition: 'copying' });
     });
 
-    test('finds nothing of a lane whose copy has looked at what was uncertain', async () => {
+    test('ignores a lane whose copy has settled the uncertain writes', async () => {
       const { journal, open, write, laneOf } = begin();
       await write('ann', 'applied');
       await write('ann', 'unknown');
@@ -91,7 +91,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect(await open().recover()).toEqual(first);
     });
 
-    test('leaves a lane alone that waits for a person', async () => {
+    test('ignores a lane that waits for a person', async () => {
       const { journal, open, write, laneOf } = begin();
       await write('ann');
       await journal.stopLane(laneOf('ann'), 'lost');

@@ -19,8 +19,8 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
   afterAll(() => database.close());
   const begin = () => beginJournal(database);
 
-  describe('what must reach the secondary', () => {
-    test('is every applied write, in sequence, and no other', async () => {
+  describe('the pending deliveries', () => {
+    test('are all applied writes, in sequence, and no others', async () => {
       const { journal, write, pending, laneOf } = begin();
       const outcomes = [
         'applied',
@@ -44,7 +44,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect(await pending('ann')).toEqual([1, 3, 7]);
     });
 
-    test('is not what was recorded as delivered, in whatever order the records come', async () => {
+    test('exclude recorded deliveries, in any order of the records', async () => {
       const { journal, write, pending, state, laneOf } = begin();
       const refs = [];
       for (let count = 0; count < 5; count += 1) refs.push(await write('ann', 'applied'));
@@ -65,7 +65,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect(await pending('ann')).toEqual([1]);
     });
 
-    test('is durable when settling resolves, for a process that starts afterwards', async () => {
+    test('are durable when settling resolves', async () => {
       const { open, write, laneOf } = begin();
       await write('ann', 'applied', { seedsUnder: 4 });
       const later = open();
@@ -75,7 +75,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
   });
 
   describe('a copy', () => {
-    test('makes a lane that no write has made', async () => {
+    test('creates a lane without writes', async () => {
       const { journal, laneOf, state } = begin();
       present(await journal.beginCopy(laneOf('with/slash')));
       expect(await state('with/slash')).toMatchObject({ sequence: 0, generation: 1, condition: 'copying' });
@@ -85,7 +85,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect(rows).toEqual([{ owner: 'with/slash' }]);
     });
 
-    test('covers the writes up to what it read, and those behind wait for delivery', async () => {
+    test('covers the writes that it read, and later ones wait for delivery', async () => {
       const { journal, write, state, pending, laneOf } = begin();
       for (let count = 0; count < 3; count += 1) await write('ann', 'applied');
       const { generation } = present(await journal.beginCopy(laneOf('ann')));
@@ -100,7 +100,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect(await pending('ann')).toEqual([4]);
     });
 
-    test('does not settle what is uncertain behind what it read', async () => {
+    test('does not settle uncertain writes after its read', async () => {
       const { journal, open, write, laneOf } = begin();
       await write('ann');
       const { generation } = present(await journal.beginCopy(laneOf('ann')));
@@ -122,7 +122,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       });
     });
 
-    test('lists what was left out, until a copy leaves nothing out or a person accepts it', async () => {
+    test('lists exceptions until a complete copy, or until a person accepts them', async () => {
       const { journal, service, state, laneOf } = begin();
       const refused = ['one', 'two'].map((item) => ({
         item,
@@ -149,7 +149,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       expect(await journal.counts(service)).toMatchObject({ lanes: 1, excepted: 0 });
     });
 
-    test('leaves dirty what became dirty while it ran', async () => {
+    test('keeps a lane dirty that became dirty during the copy', async () => {
       const { journal, state, laneOf } = begin();
       const { generation } = present(await journal.beginCopy(laneOf('ann')));
       await journal.markDirty(laneOf('ann'), 'unknown_outcome');
@@ -158,7 +158,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     });
   });
 
-  test('counts say how the lanes of a service are', async () => {
+  test('lanes of a service are counted by condition', async () => {
     const { journal, service, write, laneOf } = begin();
     const [row] = await database.query<{ number: number }>(
       'insert into coverage (service) values ($1) returning number',
@@ -193,7 +193,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     expect(await journal.counts(serviceName('never-seen'))).toMatchObject({ lanes: 0, deadLetters: 0 });
   });
 
-  test('only what is through, old, and no dead letter is pruned', async () => {
+  test('only old, delivered writes without a dead letter are pruned', async () => {
     const { journal, write, pending, laneOf } = begin();
     const waiting = await write('ann', 'applied');
     const through = await write('bob', 'applied');
@@ -223,7 +223,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     expect(await journal.undelivered(laneOf('bob'), 10)).toEqual([]);
   });
 
-  test('a lane whose writes were all pruned is written to, and held, by the next process', async () => {
+  test('a lane without writes after pruning can be written and held', async () => {
     const { journal, open, write, intent, laneOf } = begin();
     const ref = await write('ann', 'applied');
     await journal.delivered(ref);
@@ -237,7 +237,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     expect(await other.append(intent('ann'))).toBeUndefined();
   });
 
-  test('draining writes down all that was handed over', async () => {
+  test('draining writes all pending entries', async () => {
     const { journal, open, write, laneOf } = begin();
     const ref = await write('ann');
     void journal.settle({ ref, outcome: 'applied' });

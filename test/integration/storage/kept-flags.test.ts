@@ -6,7 +6,7 @@ import { onEachJournal } from './each-journal.ts';
 const SERVER = { url: 'http://unleash/api', apiToken: 'default:production.secret' };
 
 onEachJournal((database) => {
-  test('the last flags of a server are kept sealed, those of another token apart', async () => {
+  test('the last flags of a server are sealed, and separate for each token', async () => {
     const seal = createSeal(Buffer.alloc(32, 7));
     const kept = createKeptFlags({ database: database(), seal }, SERVER);
     expect(await kept.load()).toBeUndefined();
@@ -22,7 +22,7 @@ onEachJournal((database) => {
     expect(await other.load()).toBeUndefined();
   });
 
-  test('an answer without changes makes the kept flags younger', async () => {
+  test('an unchanged answer updates the time of the stored flags', async () => {
     const kept = createKeptFlags({ database: database(), seal: createSeal(Buffer.alloc(32, 7)) }, SERVER);
     await kept.save('{}');
     await database().query("update kept_flags set read_at = now() - interval '1 day'");

@@ -40,7 +40,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     return { ...journal, store, deliver, read, next };
   };
 
-  test('each kept read is given once for each state of its lane, sealed in between', async () => {
+  test('each kept read is returned once per state of its lane, and stored sealed', async () => {
     const { store, read, next, deliver } = await begin();
     await store.keep([read('a'), read('b')]);
     await store.keep([read('a')]);
@@ -56,7 +56,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     ]);
   });
 
-  test('what an agent has sent a moment ago is not given', async () => {
+  test('a read that an agent has just sent is not returned', async () => {
     const { store, read, service } = await begin();
     await store.keep([read('a')]);
     const resting = createKeptReadStore(database, SEAL);
@@ -65,7 +65,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await resting.next(service, {})).toBeDefined();
   });
 
-  test('with other rules or versions the same state proves something again', async () => {
+  test('with other rules or versions the same state is compared again', async () => {
     const { store, read, next } = await begin();
     await store.keep([read('a')]);
     expect(await next('v1')).toBeDefined();
@@ -84,7 +84,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await next()).toBeUndefined();
   });
 
-  test('reads that are too old or too many leave', async () => {
+  test('old reads, and reads above the limit, are removed', async () => {
     const { store, read, next, service } = await begin();
     await store.keep([read('old')]);
     await database.query("update kept_reads set last_at = now() - interval '8 days' where service = $1", [

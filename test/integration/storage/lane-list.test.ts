@@ -27,7 +27,7 @@ onEachJournal((database) => {
     return { owners, journal, laneOf, list: () => list(query) };
   }
 
-  test('the lane that was written to last comes first, whenever it was made', async () => {
+  test('the last written lane is first, whenever it was created', async () => {
     const { owners, list } = await begin();
     expect(await owners()).toEqual(['ann', 'bob', 'eve']);
     const [ann, , eve] = await list();
@@ -35,7 +35,7 @@ onEachJournal((database) => {
     expect(eve?.last_write_at).toBeNull();
   });
 
-  test('lanes are listed in other orders, by state, and a page at a time', async () => {
+  test('lanes are listed in other orders, by state, and page by page', async () => {
     const { owners, journal, laneOf } = await begin();
     expect(await owners({ order: 'owner', limit: 2 })).toEqual(['ann', 'bob']);
     expect(await owners({ order: 'owner', limit: 2, offset: 2 })).toEqual(['eve']);

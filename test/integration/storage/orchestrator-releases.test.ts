@@ -18,7 +18,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   });
   afterAll(() => database.close());
 
-  test('versions are numbered as they are seen, by all replicas and across restarts', async () => {
+  test('versions are numbered in order of appearance, also across restarts', async () => {
     const [one, other] = [createReleaseStore(database), createReleaseStore(database)];
     expect(await one.last()).toBe(0);
     const first = await one.seen('1.0.0');

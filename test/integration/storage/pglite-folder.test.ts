@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('a PGlite folder keeps what was written, and is closed to a second opening until it is closed', async () => {
+test('a PGlite folder keeps its data, and can be opened only once at a time', async () => {
   const path = join(folder, 'kept');
   const first = createPgliteDatabase({ folder: path });
   await first.script('create table kept (id int); insert into kept values (7)');
@@ -23,7 +23,7 @@ test('a PGlite folder keeps what was written, and is closed to a second opening 
   await second.close();
 });
 
-test('a PGlite folder is refused while another process has it, and taken over when that is gone', async () => {
+test('a PGlite folder of another process is refused until that process is gone', async () => {
   const path = join(folder, 'shared');
   const module = new URL('../../../src/storage/folder-lock.ts', import.meta.url).href;
   const program = join(folder, 'holder.mjs');
@@ -42,7 +42,7 @@ test('a PGlite folder is refused while another process has it, and taken over wh
   await database.close();
 });
 
-test('a PGlite folder is taken over from a pid that now belongs to another program', async () => {
+test('a PGlite folder is taken over if its pid belongs to another program now', async () => {
   const path = join(folder, 'reused');
   await mkdir(path, { recursive: true });
   await writeFile(join(path, 'lock'), JSON.stringify({ pid: process.ppid, started: '1' }));
@@ -51,7 +51,7 @@ test('a PGlite folder is taken over from a pid that now belongs to another progr
   await database.close();
 });
 
-test('nobody else may enter the folder of an embedded database, new or old', async () => {
+test('only the owner can access the folder of an embedded database', async () => {
   const path = join(folder, 'private');
   const modeOf = async () => (await stat(join(path, 'data'))).mode & 0o777;
   const first = createPgliteDatabase({ folder: path });

@@ -46,7 +46,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     await database.close();
   });
 
-  test('what applied writes removed, and none wrote again since, is known from the sealed journal', async () => {
+  test('items that writes removed and none restored are known from the journal', async () => {
     const seal = createSeal(Buffer.alloc(32, 7));
     const { journal, service, intent, laneOf } = beginJournal(database, seal);
     const write = async (
@@ -90,7 +90,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await removed.of(service, laneOf('eve'))).toEqual(new Set(['h']));
   });
 
-  test('a service whose writes carry no keys is not asked for', async () => {
+  test('a service whose writes have no keys is not queried', async () => {
     const { service, laneOf } = beginJournal(database);
     const asked: string[] = [];
     const writes = { appliedTo: async (lane: string) => (asked.push(lane), []) };

@@ -35,7 +35,7 @@ describe.for(DATABASES)('replicas with different services, on %s', (kind) => {
 
   // An embedded database has one proxy.
   test.skipIf(kind === 'pglite')(
-    'a spill silences the lanes of the services that its replica serves',
+    'a spill blocks the lanes of the services of its replica',
     async () => {
       const [ours, theirs] = [beginJournal(database), beginJournal(database)];
       for (const one of [ours, theirs]) await one.write('ann', 'applied');
@@ -56,7 +56,7 @@ describe.for(DATABASES)('replicas with different services, on %s', (kind) => {
     },
   );
 
-  test('a spill that is given up renews the coverage of its services only', async () => {
+  test('an abandoned spill renews the coverage of its services only', async () => {
     const [ours, theirs] = [beginJournal(database), beginJournal(database)];
     const coverage = createCoverageStore(database);
     const [before, lost] = [await coverage.begin(ours.service), await coverage.begin(theirs.service)];

@@ -20,7 +20,7 @@ onEachJournal((database) => {
     expect(await lag()).toEqual({ writes: 0, lanes: 0, oldestSeconds: null });
   });
 
-  test('the oldest write that waits is told, and how many wait', async () => {
+  test('the lag has the oldest waiting write, and the number of waiting writes', async () => {
     const { lag, write, first } = begin();
     await first('ann');
     await write('ann', 'applied');
@@ -33,7 +33,7 @@ onEachJournal((database) => {
     expect(Math.abs((oldestSeconds ?? 0) - acceptedSecondsAgo)).toBeLessThan(3_600);
   });
 
-  test('what a dead letter or an unknown outcome holds up is lag too', async () => {
+  test('writes behind a dead letter or an unknown outcome count as lag too', async () => {
     const { lag, journal, write, first } = begin();
     await first('ann');
     const ref = await write('ann', 'applied');
@@ -44,7 +44,7 @@ onEachJournal((database) => {
     expect(await lag()).toMatchObject({ writes: 3, lanes: 2 });
   });
 
-  test('what was refused, or is under way, is no lag', async () => {
+  test('refused and open writes are not lag', async () => {
     const { lag, write, first } = begin();
     await first('ann');
     await write('ann', 'refused');

@@ -30,7 +30,7 @@ describe.each(DATABASES)('the beginning of runs on %s', (kind) => {
   }
   beforeEach(endAll);
 
-  test('one run is begun for a time of a schedule, however many replicas begin it', async () => {
+  test('a scheduled time starts one run, with any number of replicas', async () => {
     const scheduled = '2026-11-21T02:30:00.000Z';
     const begun = await Promise.all(
       Array.from({ length: 5 }, () => store.create('reconcile', { ...REQUEST, scheduled })),
@@ -46,7 +46,7 @@ describe.each(DATABASES)('the beginning of runs on %s', (kind) => {
     expect(await store.create('reconcile', { ...REQUEST, scheduled })).toBeUndefined();
   });
 
-  test('run numbers have no gap after a crash made the sequence jump', async () => {
+  test('run numbers have no gap after a crash', async () => {
     const before = await store.create('backfill', REQUEST);
     await endAll();
     // What a recovery of the database does with a sequence that had numbers prepared.
@@ -57,7 +57,7 @@ describe.each(DATABASES)('the beginning of runs on %s', (kind) => {
     expect(after?.id).toBe((before?.id ?? 0) + 1);
   });
 
-  test('one run of a kind is begun or taken up in the same moment, however many replicas do', async () => {
+  test('concurrent replicas start or resume one run of a kind', async () => {
     const begun = await Promise.all(Array.from({ length: 8 }, () => store.create('backfill', REQUEST)));
     expect(begun.filter((run) => run !== undefined)).toHaveLength(1);
     expect(await store.open()).toHaveLength(1);

@@ -62,7 +62,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     return run;
   }
 
-  test('a page is one replica’s while that lives, and its own again where it could not give it back', async () => {
+  test('a page belongs to a live replica, which can claim it again', async () => {
     const [first, second] = [await replica(), await replica()];
     const run = await running(owners('a', 'b'));
     expect(await store.claimPage(run, first, [])).toMatchObject({ page: 1, attempts: 1 });
@@ -75,7 +75,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     expect(await store.claimPage(run, second, [])).toMatchObject({ page: 1, attempts: 3 });
   });
 
-  test('no page of a run that was stopped is claimed', async () => {
+  test('no page of a stopped run is claimed', async () => {
     const me = await replica();
     const run = await running(owners('a'), owners('b'));
     expect(await store.claimPage(run, me, [])).toMatchObject({ page: 1 });
@@ -85,7 +85,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     expect(await store.claimPage(run, me, [1])).toMatchObject({ page: 2 });
   });
 
-  test('who works on some pages claims others beside them, and none twice', async () => {
+  test('a replica with pages claims further ones, and none twice', async () => {
     const me = await replica();
     const run = await running(owners('a'), owners('b'), owners('c'));
     expect(await store.claimPage(run, me, [])).toMatchObject({ page: 1 });
@@ -95,7 +95,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     expect(await store.claimPage(run, me, [1, 3])).toMatchObject({ page: 2, attempts: 2 });
   });
 
-  test('how far a run has come is told without reading its pages, and a page counts once', async () => {
+  test('the progress of a run counts each page once', async () => {
     const [me, other] = [await replica(), await replica()];
     const run = await running(owners('a', 'b'), owners('c'));
     const tally = (digest: string, lanes: number, more: Readonly<Record<string, number>> = {}) => ({
@@ -124,7 +124,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     });
   });
 
-  test('what was listed by halves, and then anew, counts once', async () => {
+  test('an interrupted and repeated listing counts once', async () => {
     const me = await replica();
     const anew = (await store.create('reconcile', REQUEST))?.id ?? 0;
     await store.addLanes(anew, SERVICE, listed('a'));
@@ -136,7 +136,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     expect(await store.progress(anew)).toMatchObject({ lanes: 1 });
   });
 
-  test('lanes are worked on by activity, else as they were listed, each once', async () => {
+  test('lanes are processed by activity, otherwise in listing order, each once', async () => {
     const me = await replica();
     const run = (await store.create('backfill', REQUEST))?.id ?? 0;
     await store.addLanes(run, SERVICE, [...listed('unknown'), { owner: 'old' as Owner, newestAtMs: 10 }]);
@@ -159,14 +159,14 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     expect(await store.progress(run)).toMatchObject({ lanes: 5 });
   });
 
-  test('of a service that could not be listed to its end nothing is worked on', async () => {
+  test('a service with an incomplete listing is not processed', async () => {
     const run = (await store.create('backfill', REQUEST))?.id ?? 0;
     await store.addLanes(run, SERVICE, listed('a'));
     await store.surveyed(run, SERVICE, { not_listed: 'half a file' });
     expect(await store.cutPages(run, SERVICE, 3)).toBe(0);
   });
 
-  test('what all pages came to is told with what was left out', async () => {
+  test('the results of all pages are summed, with the exceptions', async () => {
     const me = await replica();
     const run = await running(owners('a', 'b'), owners('c'));
     for (let page = await store.claimPage(run, me, []); page; page = await store.claimPage(run, me, []))
@@ -185,7 +185,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     });
   });
 
-  test('the figures tell what is under way, when the last one ended, and what nobody has settled', async () => {
+  test('the figures show active runs, the last end, and unsettled findings', async () => {
     const before = await store.figures();
     expect(before.kinds.find((one) => one.kind === 'reconcile')).toEqual({
       kind: 'reconcile',
@@ -234,7 +234,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     });
   });
 
-  test('what a person decided about a lost item excuses no other that has its id', async () => {
+  test('a decision about a lost item does not apply to another item with its id', async () => {
     const store = createLostItemStore(database);
     const [service, owner] = [serviceName(`lost-${randomUUID()}`), 'ann' as Owner];
     const item = { memoryId: 'm1', digest: 'd1', position: 7 };
@@ -257,7 +257,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     }
   });
 
-  test('an item that is being restored is decided by nobody else, and waits again where that failed', async () => {
+  test('an item in restoration is locked, and waits again after a failure', async () => {
     const store = createLostItemStore(database);
     const [service, owner] = [serviceName(`lost-${randomUUID()}`), 'ann' as Owner];
     const name = { service, owner, memoryId: 'm1' };

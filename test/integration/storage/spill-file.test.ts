@@ -60,7 +60,7 @@ const all = async (spill: SpillFile): Promise<string[]> => textsOf(await spill.p
 
 const fileIn = (folder: string): string => join(folder, 'writes.spill');
 
-test('what was appended is there for the next process, in order and with its outcome', async () => {
+test('appended records are there for the next process, in order, with outcomes', async () => {
   const folder = newFolder();
   const first = await open(folder);
   const writes = Array.from({ length: 50 }, (_, index) => intent(`write ${index}`));
@@ -77,7 +77,7 @@ test('what was appended is there for the next process, in order and with its out
   expect(records.map(({ number }) => number)).toEqual(Array.from({ length: 51 }, (_, index) => index + 1));
 });
 
-test('pages follow each other, and what is replayed gives its space back; numbers go on', async () => {
+test('replayed pages free their space, and numbers continue', async () => {
   const spill = await open(newFolder());
   for (let index = 0; index < 30; index += 1) await spill.append(intent(`write ${index}`), ME);
   const page = await spill.page(0, 2_000);
@@ -95,7 +95,7 @@ test('pages follow each other, and what is replayed gives its space back; number
   expect(await spill.page(30, Infinity)).toMatchObject([{ number: 31, request: 'next' }]);
 });
 
-test('outcomes are found ahead of the pages, which go on where they were', async () => {
+test('outcomes are found ahead of the pages, whose position stays', async () => {
   const spill = await open(newFolder());
   const writes = Array.from({ length: 30 }, (_, index) => intent(`write ${index}`));
   for (const write of writes) await spill.append(write, ME);
@@ -115,7 +115,7 @@ test('outcomes are found ahead of the pages, which go on where they were', async
   expect(spill.facts().writes).toBe(30 - page.length);
 });
 
-test('a second process on the same folder is told who has it', async () => {
+test('a second process on the same folder is refused with the pid of the first', async () => {
   const folder = newFolder();
   await open(folder);
   const program = `
@@ -126,7 +126,7 @@ test('a second process on the same folder is told who has it', async () => {
   expect(ended.stderr).toContain(`The folder ${folder} is in use by process ${process.pid}`);
 });
 
-test('a request is sealed where a key is configured', async () => {
+test('a request is sealed if a key is configured', async () => {
   const folder = newFolder();
   const seal = createSeal(randomBytes(32));
   const spill = await open(folder, { seal });
@@ -136,7 +136,7 @@ test('a request is sealed where a key is configured', async () => {
   expect(record?.kind === 'intent' && seal.open(record.request)).toBe('my dearest secret');
 });
 
-test('a file cut anywhere keeps every whole record before the cut, and says that the rest is lost', async () => {
+test('a truncated file keeps every complete record, and reports the loss', async () => {
   const folder = newFolder();
   const spill = await open(folder);
   for (let index = 0; index < 9; index += 1) await spill.append(intent(`write ${index}`), ME);
@@ -157,7 +157,7 @@ test('a file cut anywhere keeps every whole record before the cut, and says that
   }
 });
 
-test('a flipped bit in the middle is found; the damage is remembered until it is mended, and the file kept', async () => {
+test('a flipped bit is found, and the damaged file is kept', async () => {
   const folder = newFolder();
   const spill = await open(folder);
   for (let index = 0; index < 10; index += 1) await spill.append(intent(`write ${index}`), ME);
@@ -180,7 +180,7 @@ test('a flipped bit in the middle is found; the damage is remembered until it is
   expect(readFileSync(join(folder, aside)).equals(bytes)).toBe(true);
 });
 
-test('a file that is shorter than what the journal has seen of it is damaged', async () => {
+test('a file shorter than its replayed part is damaged', async () => {
   const folder = newFolder();
   const spill = await open(folder);
   await spill.append(intent('one'), ME);
@@ -199,7 +199,7 @@ test.each([
   ],
   ['of another program', 'hello, world\n', 'is not a spill of Crossfade'],
   ['with nothing in it', '', 'is not a spill of Crossfade'],
-])('a file %s stops the start and is not touched', async (_, text, message) => {
+])('a file %s stops the start and stays unchanged', async (_, text, message) => {
   const folder = newFolder();
   writeFileSync(fileIn(folder), text);
   await expect(open(folder)).rejects.toThrow(message);
@@ -207,7 +207,7 @@ test.each([
   expect(existsSync(join(folder, 'lock'))).toBe(false);
 });
 
-test('above its limit it takes nothing, says why, and goes on when there is room', async () => {
+test('above its limit it refuses writes, and continues when there is room', async () => {
   const spill = await open(newFolder(), { limitBytes: 20_000 });
   await spill.append(intent('x'.repeat(15_000)), ME);
   const refused = spill.append(intent('y'.repeat(15_000)), ME);
@@ -218,7 +218,7 @@ test('above its limit it takes nothing, says why, and goes on when there is room
   expect(spill.facts().writes).toBe(1);
 });
 
-test('on a full disk nothing that was acknowledged is lost, and it goes on when there is room', async ({
+test('a full disk loses no acknowledged write, and writing continues later', async ({
   skip,
 }) => {
   const folder = newFolder();
@@ -249,7 +249,7 @@ test('on a full disk nothing that was acknowledged is lost, and it goes on when 
   expect(next.facts().writes).toBe(1);
 });
 
-test('a process that is killed loses nothing that was durable', async () => {
+test('a killed process loses no durable record', async () => {
   const folder = newFolder();
   const module = (path: string): string =>
     JSON.stringify(fileURLToPath(new URL(`../../../src/${path}`, import.meta.url)));

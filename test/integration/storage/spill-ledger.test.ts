@@ -88,7 +88,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     return { journal, intent, write, replay, ledger, assumeApplied, ...lane };
   }
 
-  test('are on the ledger of unknown outcomes where their outcome was unknown, and only then', async () => {
+  test('are on the ledger only if their outcome is unknown', async () => {
     const { intent, replay, ledger } = await begin();
     const [unknown, applied, refused] = [intent('ann'), intent('ann'), intent('ann')];
     await replay([
@@ -99,7 +99,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     expect(await ledger()).toEqual([unknown.operationId]);
   });
 
-  test('come on it when their outcome comes on a later page, or never', async () => {
+  test('are added if their outcome comes on a later page, or never', async () => {
     const { journal, intent, replay, ledger } = await begin();
     const [late, applied, left] = [intent('ann'), intent('bob'), intent('cid')];
     await replay([[late], [applied], [left]]);
@@ -111,14 +111,14 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     expect(await ledger()).toEqual([late.operationId, left.operationId].toSorted());
   });
 
-  test('are on it where their place among the writes of others is not known', async () => {
+  test('are on it if their order among other writes is unknown', async () => {
     const { intent, replay, ledger } = await begin();
     const applied = intent('ann');
     await replay([[applied, 'applied']], { isOutOfOrder: true });
     expect(await ledger()).toEqual([applied.operationId]);
   });
 
-  test('leave their lane certain again where nobody can copy it, once the outcome of each is', async () => {
+  test('make their lane clean again when every outcome is known', async () => {
     const { intent, replay, state, pending, clean, seed, assumeApplied } = await begin();
     const [unknown, later] = [intent('ann'), intent('ann')];
     await replay([
@@ -137,7 +137,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     expect(await pending('ann')).toEqual([1, 2, 3]);
   });
 
-  test('do not hide what else is wrong with their lane', async () => {
+  test('do not hide other problems of their lane', async () => {
     const { intent, replay, state, clean, seed, markDirty } = await begin();
     await replay([[intent('ann'), 'applied']]);
     await clean('ann');
@@ -148,7 +148,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     expect(await state('ann')).toMatchObject({ condition: 'dirty', reason: 'delivery_altered' });
   });
 
-  test('bring what a dead replica has left open on it', async () => {
+  test('add open writes of a dead replica to it', async () => {
     const { intent, write, replay, ledger } = await begin();
     await write('ann');
     const applied = intent('ann');

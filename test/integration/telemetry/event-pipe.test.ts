@@ -50,7 +50,7 @@ async function kill(): Promise<void> {
   await once(child, 'close');
 }
 
-test('the process stands still at exactly the step it was told, and can be killed there', async () => {
+test('the process blocks at exactly the chosen event, and can be killed there', async () => {
   const { lines, stdout } = start(`haltOn: 'write:sent'`);
   expect(await next(lines)).toEqual({ name: 'write:journaled', ...IDS });
   expect(await next(lines)).toEqual({ name: 'write:sent', ...IDS });
@@ -62,7 +62,7 @@ test('the process stands still at exactly the step it was told, and can be kille
   expect(await stdout).toBe('');
 });
 
-test('without a step to halt at every event is said and the process goes on', async () => {
+test('without a chosen event all events are written and the process continues', async () => {
   const { lines, stdout } = start('');
   const names = [await next(lines), await next(lines), await next(lines)];
   expect(names).toEqual([

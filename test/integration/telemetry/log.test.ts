@@ -41,7 +41,7 @@ const failed: MigrationEvents['delivery:failed'] = {
   reason: 'no answer',
 };
 
-test('what a person must know is a warning, what is good to know is not', () => {
+test('events that need a person are warnings, others are not', () => {
   const { emit } = events;
   emit('lane:dirty', { ...OF_LANE, reason: 'unsettled' });
   emit('lane:stopped', { ...OF_LANE, reason: 'lost_items', lost: 2 });
@@ -77,7 +77,7 @@ test('what a person must know is a warning, what is good to know is not', () => 
   ]);
 });
 
-test('a rule that has expired is told with whose it is', () => {
+test('an expired rule is logged with its owner', () => {
   const rule = { kind: 'ignore', path: 'memories[].note', owner: 'ann', expires: '2026-11-22' } as const;
   events.emit('rule:expired', { service: SERVICE, action: 'get_context', ...rule });
   expect(lines).toMatchObject([{ event: 'rule:expired', level: WARN, action: 'get_context', ...rule }]);
@@ -91,7 +91,7 @@ test('requests are not logged', () => {
   expect(lines).toEqual([]);
 });
 
-test('a lane that is copied is not logged at info', () => {
+test('a copied lane is not logged at info', () => {
   listen('info');
   events.emit('lane:copied', {
     ...OF_LANE,
@@ -107,7 +107,7 @@ test('a lane that is copied is not logged at info', () => {
   expect(lines).toHaveLength(1);
 });
 
-test('a secondary that is away fills no log: the first at once, then one line per 5 s that counts', () => {
+test('an unreachable secondary causes one line at once, then one per 5 s', () => {
   for (let attempt = 1; attempt <= 40; attempt += 1) events.emit('delivery:failed', { ...failed, attempt });
   expect(lines.map(({ count, attempt }) => [count, attempt])).toEqual([[1, 1]]);
   vi.advanceTimersByTime(4_999);
@@ -123,7 +123,7 @@ test('a secondary that is away fills no log: the first at once, then one line pe
   expect(lines, 'quiet before: said at once').toHaveLength(3);
 });
 
-test('owners that cannot be listed fill no log, and each service is counted for itself', () => {
+test('failed listings do not fill the log, and are counted by service', () => {
   const other = serviceName('jarvis-memory');
   for (let attempt = 0; attempt < 20; attempt += 1) {
     events.emit('backfill:failed', { service: SERVICE, reason: `no file ${attempt}` });
@@ -138,7 +138,7 @@ test('owners that cannot be listed fill no log, and each service is counted for 
   ]);
 });
 
-test('what goes wrong at an edge with every request fills no log, and other problems are said at once', () => {
+test('repeated edge problems do not fill the log, others are logged at once', () => {
   const said: Line[] = [];
   const log = pino({ level: 'info' }, { write: (text: string) => said.push(JSON.parse(text) as Line) });
   const onProblem = createProblemLog(log);
@@ -156,7 +156,7 @@ test('what goes wrong at an edge with every request fills no log, and other prob
   expect(said).toHaveLength(4);
 });
 
-test('the journal and deliveries are counted apart', () => {
+test('failures of journal and deliveries are counted separately', () => {
   events.emit('delivery:failed', failed);
   events.emit('journal:failed', { reason: 'gone' });
   expect(lines.map(({ event, count }) => [event, count])).toEqual([
@@ -165,7 +165,7 @@ test('the journal and deliveries are counted apart', () => {
   ]);
 });
 
-test('no line holds a member that is not named for it, whatever an event carries', () => {
+test('no line has a member that is not listed for its event', () => {
   const secret = { content: 'my-secret', request: 'my-secret', reply: { text: 'my-secret' } };
   const events_: [keyof MigrationEvents, object][] = [
     ['lane:dirty', { ...OF_LANE, reason: 'unsettled', ...secret }],
@@ -181,7 +181,7 @@ test('no line holds a member that is not named for it, whatever an event carries
   expect(JSON.stringify(lines), 'the check can fail').toContain('my-secret');
 });
 
-test("the piece of text in JSON.parse's message is not logged", () => {
+test("the quoted text in JSON.parse's message is not logged", () => {
   let message = '';
   try {
     JSON.parse('{"a": my-secret-diary, "b": 2}');
@@ -211,14 +211,14 @@ test('a log is JSON lines', async () => {
   expect(JSON.parse(line ?? '')).toMatchObject({ level: INFO, name: 'crossfade', port: 5, msg: 'started' });
 });
 
-test('a pretty log is for people', async () => {
+test('a pretty log is readable text', async () => {
   vi.useRealTimers();
   const text = await logged(true);
   expect(text).toContain('started');
   expect(() => JSON.parse(text) as unknown).toThrow();
 });
 
-test("a database's error keeps its rows and parameters to itself", async () => {
+test("rows and parameters of a database error are not logged", async () => {
   vi.useRealTimers();
   const facts = `{ code: '23505', detail: 'Key (content)=(my-secret)', params: ['my-secret'] }`;
   const line = await logged(false, `log.warn({ err: Object.assign(new Error('duplicate key'), ${facts}) });`);

@@ -109,14 +109,14 @@ test.each([
   ['', '/v1/traces'],
   ['/', '/v1/traces'],
   ['/collect', '/collect'],
-])('an endpoint with the path "%s" is asked at %s', async (path, asked) => {
+])('an endpoint with the path "%s" is called at %s', async (path, asked) => {
   const { emit, traces } = traced({ sampleRatio: 1, endpoint: `${new URL(endpoint).origin}${path}` });
   write(emit, 'op-1');
   await traces.stop();
   expect(paths).toEqual([asked]);
 });
 
-test('a sampled write is one trace: the operation, the journal, the primary and the delivery', async () => {
+test('a sampled write is one trace of operation, journal, primary and delivery', async () => {
   const { emit, traces } = traced({ sampleRatio: 1 });
   write(emit, 'op-1');
   await traces.stop();
@@ -133,7 +133,7 @@ test('a sampled write is one trace: the operation, the journal, the primary and 
   }
 });
 
-test("spans carry the engine's own times", async () => {
+test("spans have the engine's own times", async () => {
   const { emit, traces } = traced({ sampleRatio: 1 });
   write(emit, 'op-1');
   await traces.stop();
@@ -148,7 +148,7 @@ test("spans carry the engine's own times", async () => {
   expect(Math.abs(Number(root.startTimeUnixNano) / 1e6 - Date.now())).toBeLessThan(60_000);
 });
 
-test('a read that is compared later is in the trace of its operation', async () => {
+test('a later comparison is in the trace of its read', async () => {
   const { emit, traces } = traced({ sampleRatio: 1 });
   const of = { operationId: operationId('op-2'), service: SERVICE, action: 'get_context' };
   emit('operation:received', { ...of, kind: 'read', lane: LANE, atMs: performance.now() });
@@ -172,7 +172,7 @@ test('a read that is compared later is in the trace of its operation', async () 
   expect(attributeOf(spanOf('compare'), 'crossfade.reason')).toBe('racy');
 });
 
-test('a backend that did not answer in time is an error', async () => {
+test('a timeout of a backend is an error', async () => {
   const { emit, traces } = traced({ sampleRatio: 1 });
   const of = { operationId: operationId('op-3'), service: SERVICE, action: 'add' };
   emit('operation:received', { ...of, kind: 'write', atMs: 0 });
@@ -190,7 +190,7 @@ test('a backend that did not answer in time is an error', async () => {
   expect(spanOf('session-memory add').status.code).toBe(2);
 });
 
-test('the share of operations that are traced is the ratio, decided once for each', async () => {
+test('the configured share of operations is traced, decided once for each', async () => {
   let turn = 0;
   const { emit, traces } = traced({ sampleRatio: 0.25, random: () => (turn++ % 4) / 4 });
   for (let index = 0; index < 40; index += 1) write(emit, `op-${index}`);
@@ -199,7 +199,7 @@ test('the share of operations that are traced is the ratio, decided once for eac
   expect(spans()).toHaveLength(40);
 });
 
-test('nothing of a memory, its owner or the machine is exported', async () => {
+test('no memory, owner or host name is exported', async () => {
   const { emit, traces } = traced({ sampleRatio: 1 });
   write(emit, 'op-1');
   await traces.stop();
@@ -222,7 +222,7 @@ test.each([
   expect(received).toEqual([]);
 });
 
-test('an operation that was never answered is exported as incomplete when the proxy stops', async () => {
+test('an unanswered operation is exported as incomplete at the stop', async () => {
   const { emit, traces } = traced({ sampleRatio: 1 });
   emit('operation:received', {
     operationId: operationId('op-1'),
