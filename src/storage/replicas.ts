@@ -23,11 +23,11 @@ delete from replicas where id = $1`;
 
 const REGISTER = `
 with spill as (
-  -- Until the first heartbeat says otherwise, there is something in it.
+  -- Until the first heartbeat the spill counts as not empty.
   insert into spills (id, open_since, services) select $2::uuid, now(), $3::text[] where $2::uuid is not null
   on conflict (id) do update set open_since = coalesce(spills.open_since, now()), services = case
     when spills.open_since is null then excluded.services
-    -- What is in it may be of services that are configured no more.
+    -- The spill may contain writes of services that are no longer configured.
     when spills.services is not null and excluded.services is not null
       then array(select distinct unnest(spills.services || excluded.services))
   end

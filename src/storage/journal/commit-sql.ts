@@ -17,7 +17,7 @@ const CLAIMED_BY_OTHER = claimedByOther('lanes', '$8');
 const WHOSE_EVER = `
     claim_replica = case when ${CLAIMED_BY_OTHER} then lanes.claim_replica else $8 end,
     claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${CLAIMED_BY_OTHER} then 0 else 1 end,
-    -- Whoever copied it is dead, and its new home begins anew.
+    -- The copying replica is dead, so the lane's new home copies it again.
     condition = case
       when lanes.condition = 'copying' and lanes.claim_replica is distinct from $8 and not ${CLAIMED_BY_OTHER} then 'dirty'
       else lanes.condition end

@@ -44,7 +44,7 @@ export const MARK_DIRTY = `
 update lanes set condition = 'dirty',
   claim_replica = case when ${claimedByOther('lanes', '$3')} then claim_replica else $3 end,
   reason = case when condition = 'dirty' and $2 = 'unknown_outcome' then reason else $2 end,
-  -- What an agent has deleted past the journal, and so late that a copy had seeded the lane, is not lost.
+  -- An item that an agent deleted without the journal, after a copy had seeded the lane, is not lost.
   seeded_coverage = case when $2 = 'late_unjournaled' then 0 else seeded_coverage end,
   repeats_until = case when $2 = 'unknown_outcome' then now() + ${REPEATS} else repeats_until end,
   foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end,

@@ -28,13 +28,13 @@ with moved as (
   where moved.delivered > locked.stood_at
   on conflict do nothing
 ), quiet as (
-  -- What is forgotten in a crash is delivered again and fenced; and the agents' commits wait for these rows.
+  -- Asynchronous, because the agents' commits wait for these rows. A position lost in a crash only causes fenced repetitions.
   select set_config('synchronous_commit', 'off', true) as setting
 )
 update lanes set
   delivered_sequence = greatest(delivered_sequence, moved.delivered),
   seeded_coverage = greatest(seeded_coverage, moved.seeded),
-  -- Nothing of it waits any more: whoever writes to it next is its home.
+  -- No delivery waits, so the next replica that writes to the lane becomes its home.
   claim_replica = case
     when claim_replica = $4 and condition = 'clean' and greatest(delivered_sequence, moved.delivered) >= sequence then null
     else claim_replica end

@@ -71,7 +71,7 @@ with abandoned as (
   where l.condition <> 'clean' and ${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and ${ABANDONED}
   on conflict do nothing returning lane_id, sequence
 ), repeatable as (
-  -- Its agent has no reply, and may ask again.
+  -- Its agent has no reply, and may repeat the request.
   update lanes set repeats_until = now() + ${REPEATS} where id in (select lane_id from abandoned)
 )${recordUnknown('select lane_id, sequence from abandoned')}`;
 

@@ -42,7 +42,7 @@ export const TAKE_PLACES = `
 update lanes set
   sequence = lanes.sequence + asked.writes,
   writer_replica = $3,
-  -- Agents that have no reply to one of these writes may ask again.
+  -- Agents without a reply to one of these writes may repeat it.
   repeats_until = now() + ${REPEATS},
   condition = case condition when 'stopped' then 'stopped' else 'dirty' end,
   reason = case condition when 'stopped' then reason else 'spilled' end,
