@@ -19,7 +19,7 @@ export function createAgentsCommand(env: Environment): Command {
         '\nThe 10,000 most recent agents are kept. Writers that bypass the proxy are listed for 7 days.' +
         '\n\nExit codes: 0 success, 1 error (reason on stderr).',
     );
-  return proxyOptions(agents, env, 'as JSON').action(list);
+  return proxyOptions(agents, env, 'print JSON').action(list);
 }
 
 async function list({ service, json, ...at }: AgentOptions): Promise<void> {

@@ -26,15 +26,15 @@ interface Listed {
 
 const HEADS = ['at', 'who', 'what', 'service', 'why'];
 
-/** `crossfade audit`: the changes that people made, and why. */
+/** `crossfade audit`: the audit log. */
 export function createAuditCommand(env: Environment): Command {
   const audit = new Command('audit')
-    .description('List changes made by people: who, what and why, newest first')
+    .description('List the audit log, newest first: who changed what, and why')
     .option('--service <name>', 'only changes to this service (default: all)')
     .option('--limit <n>', 'maximum number of entries, 1 to 1000', parseLimit, '100')
     .option('--before <id>', 'list entries older than this id (printed at the end of a truncated list)')
     .addHelpText('after', '\nExit codes: 0 success, 1 error (reason on stderr).');
-  return proxyOptions(audit, env, 'as JSON, with the details of each entry').action(list);
+  return proxyOptions(audit, env, 'print JSON, with the details of each entry').action(list);
 }
 
 async function list({ service, limit, before, json, ...at }: AuditOptions): Promise<void> {
@@ -47,7 +47,7 @@ async function list({ service, limit, before, json, ...at }: AuditOptions): Prom
   if (json === true) return console.log(text);
   const { entries, next } = JSON.parse(text) as Listed;
   if (entries.length === 0)
-    return console.log(`no changes by people${service === undefined ? '' : ` to "${service}"`}`);
+    return console.log(`no audited changes${service === undefined ? '' : ` of "${service}"`}`);
   const rows = entries.map((entry) => [entry.at, entry.person, entry.command, entry.service, entry.reason]);
   console.log(table(HEADS, rows));
   if (next !== null) console.log(`more, older entries: --before ${next}`);

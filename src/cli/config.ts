@@ -15,7 +15,7 @@ export function createConfigCommand(env: Environment): Command {
     .command('check')
     .argument('<file>', 'settings file of the proxy, such as config/production.example.yaml')
     .description('List every problem of a settings file, its flag files and its definitions')
-    .option('--json', 'as one JSON object')
+    .option('--json', 'print one JSON object')
     .addHelpText('after', HELP)
     // Loaded on use, because help and completion do not need the settings.
     .action(async (file: string, { json }: { readonly json?: true }) => {

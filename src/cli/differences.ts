@@ -18,7 +18,7 @@ export function createDifferencesCommand(env: Environment): Command {
     .argument('<service>', 'service name, as in crossfade status')
     .description('List the differences between both backends, grouped by cause')
     .addHelpText('after', HELP);
-  return proxyOptions(command, env, 'as JSON, with redacted examples').action(show);
+  return proxyOptions(command, env, 'print JSON, with redacted examples').action(show);
 }
 
 async function show(service: string, { json, ...at }: ProxyOptions): Promise<void> {

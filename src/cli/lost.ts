@@ -14,7 +14,7 @@ interface LostView {
 /** `crossfade lost`: items that are gone from legacy although no agent deleted them. */
 export function createLostCommand(env: Environment): Command {
   const lost = new Command('lost')
-    .description('Items that legacy lost: list them, and restore or accept them')
+    .description('List items that legacy lost, and restore or accept them')
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   proxyOptions(
     lost

@@ -35,7 +35,7 @@ export function createKeysCommand(env: Environment): Command {
     .addOption(new Option('--role <role>', 'permissions of the key').choices([...ROLES]).default('agent'))
     .option(
       '--users <ids>',
-      "further users whose sessions the agent may read, separated by commas; '*' for all (default: none)",
+      "further users whose sessions the agent may read, separated by commas; '*' for all",
       listIn,
       [],
     )

@@ -33,7 +33,7 @@ export function createRepairCommand(env: Environment): Command {
   const applying = limitOptions(repair.command('apply'))
     .argument('<run>', 'number of the reconciliation, as in crossfade runs list')
     .description(
-      'Make the orchestrator equal to legacy: lock, read, change and compare each lane; stops if a lane still differs',
+      'Make the orchestrator equal to legacy: lock, read, change and compare each lane; stops at the first unexpected result',
     );
   personOptions(applying, env, 'progress as JSON lines, then the result as one JSON object').action(apply);
   const accepting = repair

@@ -17,7 +17,7 @@ const WHOLE_LANE = 'whole_lane ';
 /** `crossfade status`: what each flag requests, what is active, and what blocks the rest. */
 export function createStatusCommand(env: Environment): Command {
   const command = new Command('status')
-    .description('Requested and active percentages, and what blocks the rest')
+    .description('Show requested and active percentages, and what blocks the rest')
     .addHelpText(
       'after',
       '\nExit codes: 0 success, 1 error (reason on stderr). For a CI gate use crossfade report --check.',
