@@ -45,7 +45,9 @@ const CHANGES = {
 /** `crossfade dead-letters`: writes that the orchestrator refused for good, and the decisions about them. */
 export function createDeadLettersCommand(env: Environment): Command {
   const letters = new Command('dead-letters')
-    .description('List and settle writes that the orchestrator refused for good; later writes of their lanes wait')
+    .description(
+      'List and settle writes that the orchestrator refused for good; later writes of their lanes wait',
+    )
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   ledgerOptions(letters.command('list').description('List dead letters, newest first'), env).action(list);
   proxyOptions(

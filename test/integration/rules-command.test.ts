@@ -117,7 +117,7 @@ test('rules are tried, added, listed with their hits, removed, and audited', asy
   expect(await rules('try', file, ...OF_SERVICE)).toContain(
     'get_memories: of 2 stored mismatches 1 would match, 1 would not',
   );
-  expect(await rules('try', file, ...OF_SERVICE)).toContain('1 more cannot be judged again: whole lanes,');
+  expect(await rules('try', file, ...OF_SERVICE)).toContain('1 more cannot be compared again: they are whole lanes,');
   expect(await rulesJson('add', file, ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, added: [1] });
   expect(await rulesJson('list', ...OF_SERVICE)).toMatchObject({
     rules: [
@@ -160,7 +160,7 @@ test('an invalid rules file is refused with the reason', async () => {
   await expect(adding(RULES.replace('memories[].memory.note', 'memories'))).rejects.toThrow(
     /rule 1: path "memories" names no member of a list's element[^]*hidesList: true/,
   );
-  await expect(adding('action: get_memories')).rejects.toThrow(/holds no list of rules/);
+  await expect(adding('action: get_memories')).rejects.toThrow(/is not a list of rules/);
   await writeFile(file, RULES.replace('2999', '2020'));
   await expect(rules('try', file, ...OF_SERVICE)).rejects.toThrow(/has already expired \(2020-01-31\)/);
   await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(

@@ -141,8 +141,8 @@ test('the command line says how to send a token, and whether one was sent', asyn
   const wrong = await runCommand(['status', '--url', closed, '--token', 'some-other-token']);
   const nowhere = await runCommand(['runs', 'list', '--url', closed, '--token', VIEWER ?? '']);
   expect([without, wrong, nowhere].map(({ code, stderr }) => [code, stderr])).toEqual([
-    [1, expect.stringContaining('asks for a token: say --token or CROSSFADE_TOKEN')],
-    [1, expect.stringContaining('does not know that token: say --token or CROSSFADE_TOKEN')],
+    [1, expect.stringContaining('requires a token: set --token or CROSSFADE_TOKEN')],
+    [1, expect.stringContaining('does not know this token: set --token or CROSSFADE_TOKEN')],
     [1, expect.stringContaining(`the server at ${closed} is not the HTTP port of a proxy`)],
   ]);
 });
