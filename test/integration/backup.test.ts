@@ -241,7 +241,7 @@ test('jarvis-memory is restored into a running instance through its own protocol
   for (const spelled of [own, own.replace('127.0.0.1', 'localhost')]) {
     const target = ['--into', spelled, '--config', place.config];
     const refused = await runCommand(['backup', 'restore', from, ...target]);
-    expect(refused.stderr).toContain('is the service itself');
+    expect(refused.stderr).toContain('is the running service');
   }
 });
 
@@ -254,7 +254,7 @@ test('an instance with items only in the last lane gets nothing', async () => {
   const target = ['--into', into, '--config', place.config];
   const refused = await runCommand(['backup', 'restore', join(root, 'backup-jarvis-memory'), ...target]);
   expect(refused).toMatchObject({ code: 1 });
-  expect(refused.stderr).toContain(`holds items of ${last} already`);
+  expect(refused.stderr).toContain(`already holds items of ${last}`);
   const stored = JSON.parse(readFileSync(join(scratch.folder, FILES['jarvis-memory']), 'utf8')) as object;
   expect(Object.keys(stored)).toEqual([last]);
 });
@@ -296,5 +296,5 @@ test('a failed backup prints the reason, and leaves no files', async () => {
   expect(missing).toMatchObject({ code: 1 });
   expect(readdirSync(out)).toEqual([]);
   const none = await runCommand(['backup', 'verify', out]);
-  expect(none.stderr).toContain('holds no whole backup');
+  expect(none.stderr).toContain('is not a complete backup');
 });

@@ -129,12 +129,12 @@ describe('CURVE', () => {
     const starting = (more: object) =>
       orchestrator.restart({ access: { keys: 'required', ...files, ...more } });
     await expect(starting({ curveSecretKeyFile: bad })).rejects.toThrow(
-      `access.curveSecretKeyFile ${bad} holds no CURVE key`,
+      `access.curveSecretKeyFile ${bad} does not contain a CURVE key`,
     );
-    await expect(starting({ curveClientsFile: bad })).rejects.toThrow(`Line 1 of ${bad}`);
+    await expect(starting({ curveClientsFile: bad })).rejects.toThrow(`${bad}:1:`);
     await expect(starting({ curveClientsFile: join(folder, 'none') })).rejects.toThrow(
       'access.curveClientsFile cannot be read',
     );
-    await expect(starting({ curveClientsFile: undefined })).rejects.toThrow('belong together');
+    await expect(starting({ curveClientsFile: undefined })).rejects.toThrow('must both be set');
   });
 });

@@ -217,7 +217,7 @@ describe('changing keys', () => {
     );
     expect((await ask('create', memory, at)).data).toEqual(first.data);
     await expect(orchestrator.restart(sealedWith(NEW))).rejects.toThrow(
-      /sealed with "old", which is not among the encryption keys/,
+      /sealed with "old", which is not among the configured encryption keys/,
     );
     await expect(orchestrator.restart({})).rejects.toThrow(/sealed with "new", "old"/);
   });

@@ -156,7 +156,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     const rows = await database.query<{ body: string }>('select body from difference_samples');
     expect(rows.map(({ body }) => body.includes('secret'))).toEqual([false]);
     await expect(createDifferenceStore({ database, seal: PLAIN }).withSamples(SERVICE, 1)).rejects.toThrow(
-      /no encryption key/,
+      /journal\.encryptionKey is not set/,
     );
   });
 
