@@ -14,20 +14,16 @@ const suggestions = async (...words: string[]): Promise<string[]> => {
 };
 
 // Each look starts a program that loads every command.
-test(
-  'every command, subcommand and option of the help is completed',
-  { timeout: 120_000 },
-  async () => {
-    const { stdout: help } = await runCommand(['--help']);
-    const listed = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) =>
-      String(name),
-    );
-    expect(listed).toContain('status');
-    expect((await suggestions('')).toSorted()).toEqual(listed.toSorted());
-    expect(await suggestions('dead-letters', 're')).toEqual(['redrive']);
-    expect(await suggestions('backup', '--o')).toEqual(['--out', '--owners']);
-  },
-);
+test('every command, subcommand and option of the help is completed', { timeout: 120_000 }, async () => {
+  const { stdout: help } = await runCommand(['--help']);
+  const listed = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) =>
+    String(name),
+  );
+  expect(listed).toContain('status');
+  expect((await suggestions('')).toSorted()).toEqual(listed.toSorted());
+  expect(await suggestions('dead-letters', 're')).toEqual(['redrive']);
+  expect(await suggestions('backup', '--o')).toEqual(['--out', '--owners']);
+});
 
 test('a completion loads no part of the proxy or the orchestrator', async () => {
   const tell = `import { registerHooks } from 'node:module';
@@ -74,19 +70,15 @@ if (( \${#COMPREPLY[@]} > 0 )); then printf '%s\\n' "\${COMPREPLY[@]}"; fi`;
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-test(
-  'bash needs only the script, and executes no typed text',
-  { timeout: 120_000 },
-  async () => {
-    expect(await completedInBash('gu')).toEqual(['guard']);
-    expect(await completedInBash('guard', 're')).toEqual(['release']);
-    expect(await completedInBash('guard', 'release', '--rea')).toEqual(['--reason']);
-    const folder = await mkdtemp(join(tmpdir(), 'crossfade-completion-'));
-    await completedInBash('explain', `$(touch ${join(folder, 'typed')})`, '');
-    expect(await readdir(folder)).toEqual([]);
-    await rm(folder, { recursive: true });
-  },
-);
+test('bash needs only the script, and executes no typed text', { timeout: 120_000 }, async () => {
+  expect(await completedInBash('gu')).toEqual(['guard']);
+  expect(await completedInBash('guard', 're')).toEqual(['release']);
+  expect(await completedInBash('guard', 'release', '--rea')).toEqual(['--reason']);
+  const folder = await mkdtemp(join(tmpdir(), 'crossfade-completion-'));
+  await completedInBash('explain', `$(touch ${join(folder, 'typed')})`, '');
+  expect(await readdir(folder)).toEqual([]);
+  await rm(folder, { recursive: true });
+});
 
 test('an unknown shell is refused with the list of known ones', async () => {
   const { code, stderr } = await runCommand(['completion', 'tcsh']);

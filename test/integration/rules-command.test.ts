@@ -117,7 +117,9 @@ test('rules are tried, added, listed with their hits, removed, and audited', asy
   expect(await rules('try', file, ...OF_SERVICE)).toContain(
     'get_memories: of 2 stored mismatches 1 would match, 1 would not',
   );
-  expect(await rules('try', file, ...OF_SERVICE)).toContain('1 more cannot be compared again: they are whole lanes,');
+  expect(await rules('try', file, ...OF_SERVICE)).toContain(
+    '1 more cannot be compared again: they are whole lanes,',
+  );
   expect(await rulesJson('add', file, ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, added: [1] });
   expect(await rulesJson('list', ...OF_SERVICE)).toMatchObject({
     rules: [

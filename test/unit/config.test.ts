@@ -271,7 +271,9 @@ operator:
     b: { role: viewer, token: "sixteen-letters-" }
     c: { role: viewer, token: short }
 `);
-  expect(problems).toContain('operator.tokens.b has the same token as operator.tokens.a: give each person an own token');
+  expect(problems).toContain(
+    'operator.tokens.b has the same token as operator.tokens.a: give each person an own token',
+  );
   expect(problems).toContain(
     'operator.tokens.c.token must have at least 16 characters, got another value (not shown)',
   );

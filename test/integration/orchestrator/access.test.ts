@@ -83,23 +83,20 @@ async function codeOf(ask: Ask, action: Action, place: Place): Promise<string> {
 }
 
 describe('the permissions of a key', () => {
-  test.each(ACTIONS)(
-    '%s: an agent only on its own objects, migration and admin on all',
-    async (action) => {
-      const agent = orchestrator.as(keys.agent);
-      expect({
-        own: await codeOf(agent, action, await createPlace('ada')),
-        foreign: await codeOf(agent, action, await createPlace('bob')),
-        migration: await codeOf(orchestrator.as(keys.migration), action, await createPlace('bob')),
-        admin: await codeOf(orchestrator.as(keys.admin), action, await createPlace('bob')),
-      }).toEqual({
-        own: CASES[action].own,
-        foreign: CASES[action].foreign,
-        migration: 'success',
-        admin: 'success',
-      });
-    },
-  );
+  test.each(ACTIONS)('%s: an agent only on its own objects, migration and admin on all', async (action) => {
+    const agent = orchestrator.as(keys.agent);
+    expect({
+      own: await codeOf(agent, action, await createPlace('ada')),
+      foreign: await codeOf(agent, action, await createPlace('bob')),
+      migration: await codeOf(orchestrator.as(keys.migration), action, await createPlace('bob')),
+      admin: await codeOf(orchestrator.as(keys.admin), action, await createPlace('bob')),
+    }).toEqual({
+      own: CASES[action].own,
+      foreign: CASES[action].foreign,
+      migration: 'success',
+      admin: 'success',
+    });
+  });
 
   test.each(ACTIONS)('%s in a batch is refused to an agent on foreign objects', async (action) => {
     if (CASES[action].foreign === 'success' || action === 'batch_write') return;

@@ -42,20 +42,17 @@ describe.each(DATABASES)('the examples on %s', (kind) => {
     orchestrator = await stage.start(kind);
   });
 
-  test.each(TRANSPORTS)(
-    'are answered as documented over %s, matching their schema',
-    async (name, ask) => {
-      for (const example of examplesFor(`${kind}-${name}`)) {
-        const answer = await ask(orchestrator, example);
-        const { action } = example;
-        expect({ action, error: answer.error }).toEqual({ action, error: undefined });
-        expect(answer).toMatchObject({ status: 'success', action, request_id: `example-${action}` });
-        expect({ action, ...answer.data }).toMatchObject({ action, ...example.data });
-        const validator = Compile(REPLIES[action]);
-        expect({ action, problems: [...validator.Errors(answer.data)] }).toEqual({ action, problems: [] });
-      }
-    },
-  );
+  test.each(TRANSPORTS)('are answered as documented over %s, matching their schema', async (name, ask) => {
+    for (const example of examplesFor(`${kind}-${name}`)) {
+      const answer = await ask(orchestrator, example);
+      const { action } = example;
+      expect({ action, error: answer.error }).toEqual({ action, error: undefined });
+      expect(answer).toMatchObject({ status: 'success', action, request_id: `example-${action}` });
+      expect({ action, ...answer.data }).toMatchObject({ action, ...example.data });
+      const validator = Compile(REPLIES[action]);
+      expect({ action, problems: [...validator.Errors(answer.data)] }).toEqual({ action, problems: [] });
+    }
+  });
 
   test('the schema of an answer refuses other answers', async () => {
     const { data } = await orchestrator.ask('ping');

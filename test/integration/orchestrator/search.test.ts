@@ -194,44 +194,40 @@ describe('a hybrid search', () => {
 });
 
 describe('through the index', () => {
-  test(
-    'filters lose nothing compared with an exact search',
-    { timeout: 90_000 },
-    async () => {
-      const indexed = await stage.start('pglite', { ...BUILTIN, search: { exactBelow: 0 } });
-      const session = searchedSession(indexed, 'indexed');
-      const topics = ['music', 'cooking', 'weather', 'football', 'banking'];
-      await session.create(
-        Array.from({ length: 300 }, (_, index) =>
-          saying(`${topics[index % 5]} ${index}`, { tags: index % 50 === 0 ? ['rare'] : [] }),
-        ),
-      );
-      await session.embedded();
-      const question = (more: object) => semantic('a symphony', { filters: { limit: 10, ...more } });
-      const near = await session.search(question({}));
-      expect(near.metadata).toMatchObject({
-        exact: false,
-        vector_store: 'pgvector',
-        total_is_lower_bound: true,
-      });
-      const exact = await session.search({ ...question({}), exact: true });
-      expect(exact.metadata).toMatchObject({ exact: true, total_is_lower_bound: false });
-      expect(exact.total).toBe(300);
-      expect(near.ids.filter((id) => exact.ids.includes(id)).length).toBeGreaterThanOrEqual(9);
-      for (const offset of [0, 40]) {
-        const page = hybrid('a symphony 7', { filters: { limit: 40, offset } });
-        const [byIndex, byAll] = [await session.search(page), await session.search({ ...page, exact: true })];
-        expect(byIndex.metadata).toMatchObject({ exact: false, search_type: 'hybrid' });
-        // Of its 100 nearest the index may miss one, and those behind it move up.
-        const found = byIndex.ids.filter((id) => byAll.ids.includes(id));
-        expect(found.length).toBeGreaterThanOrEqual(36);
-      }
-      // Six of 300 pass: the index alone would run dry among the others.
-      const rare = await session.search(question({ tags: ['rare'] }));
-      expect(rare.texts).toHaveLength(6);
-      expect(rare.ids).toEqual((await session.search({ ...question({ tags: ['rare'] }), exact: true })).ids);
-    },
-  );
+  test('filters lose nothing compared with an exact search', { timeout: 90_000 }, async () => {
+    const indexed = await stage.start('pglite', { ...BUILTIN, search: { exactBelow: 0 } });
+    const session = searchedSession(indexed, 'indexed');
+    const topics = ['music', 'cooking', 'weather', 'football', 'banking'];
+    await session.create(
+      Array.from({ length: 300 }, (_, index) =>
+        saying(`${topics[index % 5]} ${index}`, { tags: index % 50 === 0 ? ['rare'] : [] }),
+      ),
+    );
+    await session.embedded();
+    const question = (more: object) => semantic('a symphony', { filters: { limit: 10, ...more } });
+    const near = await session.search(question({}));
+    expect(near.metadata).toMatchObject({
+      exact: false,
+      vector_store: 'pgvector',
+      total_is_lower_bound: true,
+    });
+    const exact = await session.search({ ...question({}), exact: true });
+    expect(exact.metadata).toMatchObject({ exact: true, total_is_lower_bound: false });
+    expect(exact.total).toBe(300);
+    expect(near.ids.filter((id) => exact.ids.includes(id)).length).toBeGreaterThanOrEqual(9);
+    for (const offset of [0, 40]) {
+      const page = hybrid('a symphony 7', { filters: { limit: 40, offset } });
+      const [byIndex, byAll] = [await session.search(page), await session.search({ ...page, exact: true })];
+      expect(byIndex.metadata).toMatchObject({ exact: false, search_type: 'hybrid' });
+      // Of its 100 nearest the index may miss one, and those behind it move up.
+      const found = byIndex.ids.filter((id) => byAll.ids.includes(id));
+      expect(found.length).toBeGreaterThanOrEqual(36);
+    }
+    // Six of 300 pass: the index alone would run dry among the others.
+    const rare = await session.search(question({ tags: ['rare'] }));
+    expect(rare.texts).toHaveLength(6);
+    expect(rare.ids).toEqual((await session.search({ ...question({ tags: ['rare'] }), exact: true })).ids);
+  });
 
   test('a user whose many memories become few again gets exact results', async () => {
     const embeddings = { provider: 'caller', caller: { model: 'theirs', dimension: 3 } } as const;

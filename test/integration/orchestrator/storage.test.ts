@@ -132,31 +132,28 @@ describe('the schema', () => {
     await storage.stop();
   });
 
-  test.each(DATABASES)(
-    'is partitioned on %s if configured, and everything works as before',
-    async (kind) => {
-      const place = await placeOf(kind);
-      const orchestrator = await startOrchestrator({
-        database:
-          place.databaseUrl === undefined ? { kind: 'pglite' } : { kind: 'postgres', url: place.databaseUrl },
-        settings: {
-          storage: { ...place, partitioned: true, partitions: 4 },
-          embeddings: { provider: 'off' },
-        },
-      });
-      const { ask } = orchestrator;
-      const at = { session_id: 's' };
-      for (let index = 0; index < 20; index += 1)
-        await ask('create', memory(`m${index}`, `number ${index}`), at);
-      expect((await ask('create', memory('m1', 'other'), at)).error.details['reason']).toBe('duplicate');
-      expect((await ask('delete', { memory_id: 'm0' }, at)).status).toBe('success');
-      expect((await ask('batch_read', {}, at)).data['total_count']).toBe(19);
-      expect((await ask('search', { query: 'number', search_type: 'keyword' }, at)).data['total_count']).toBe(
-        19,
-      );
-      await orchestrator.stop();
-    },
-  );
+  test.each(DATABASES)('is partitioned on %s if configured, and everything works as before', async (kind) => {
+    const place = await placeOf(kind);
+    const orchestrator = await startOrchestrator({
+      database:
+        place.databaseUrl === undefined ? { kind: 'pglite' } : { kind: 'postgres', url: place.databaseUrl },
+      settings: {
+        storage: { ...place, partitioned: true, partitions: 4 },
+        embeddings: { provider: 'off' },
+      },
+    });
+    const { ask } = orchestrator;
+    const at = { session_id: 's' };
+    for (let index = 0; index < 20; index += 1)
+      await ask('create', memory(`m${index}`, `number ${index}`), at);
+    expect((await ask('create', memory('m1', 'other'), at)).error.details['reason']).toBe('duplicate');
+    expect((await ask('delete', { memory_id: 'm0' }, at)).status).toBe('success');
+    expect((await ask('batch_read', {}, at)).data['total_count']).toBe(19);
+    expect((await ask('search', { query: 'number', search_type: 'keyword' }, at)).data['total_count']).toBe(
+      19,
+    );
+    await orchestrator.stop();
+  });
 
   test('memories are partitioned by hash, the access log by month', async () => {
     const { storage } = await open({ ...(await placeOf('postgres')), partitioned: true, partitions: 4 });

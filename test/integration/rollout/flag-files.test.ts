@@ -60,7 +60,11 @@ test('a file that is written a hundred times a second is never read partly', asy
 });
 
 test.each([
-  ['a file that is far too long', () => truncateSync(file, 400 * 1024 * 1024), /the file has 419430400 bytes/],
+  [
+    'a file that is far too long',
+    () => truncateSync(file, 400 * 1024 * 1024),
+    /the file has 419430400 bytes/,
+  ],
   [
     'a pipe that nobody writes to',
     () => (rmSync(file), execFileSync('mkfifo', [file])),

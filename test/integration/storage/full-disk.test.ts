@@ -24,9 +24,7 @@ const ROW_BYTES = 4_000;
 /** A new embedded database takes some 45 MB. */
 const DISK_MEGABYTES = 70;
 
-test('a full disk is reported, and no acknowledged write is lost', async ({
-  skip,
-}) => {
+test('a full disk is reported, and no acknowledged write is lost', async ({ skip }) => {
   const disk = smallDisk(DISK_MEGABYTES);
   if (disk === undefined) return skip('no small disk can be mounted');
   try {

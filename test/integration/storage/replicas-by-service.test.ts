@@ -34,27 +34,24 @@ describe.for(DATABASES)('replicas with different services, on %s', (kind) => {
   };
 
   // An embedded database has one proxy.
-  test.skipIf(kind === 'pglite')(
-    'a spill blocks the lanes of the services of its replica',
-    async () => {
-      const [ours, theirs] = [beginJournal(database), beginJournal(database)];
-      for (const one of [ours, theirs]) await one.write('ann', 'applied');
-      const [here, there] = [await join([ours.service]), await join([theirs.service])];
-      const isSilent = async ({ journal, laneOf }: typeof ours) =>
-        (await journal.fence(laneOf('ann')))?.isReplicaSilent;
-      await here.beat(false);
-      await there.beat(true);
-      expect([await isSilent(ours), await isSilent(theirs)]).toEqual([false, true]);
-      expect((await here.beat(false)).isAnySpilled).toBe(false);
-      // One of an older version does not say what it serves.
-      const old = await join();
-      await old.beat(true);
-      expect((await here.beat(false)).isAnySpilled).toBe(true);
-      expect(await isSilent(ours)).toBe(true);
-      await old.beat(false);
-      await there.beat(false);
-    },
-  );
+  test.skipIf(kind === 'pglite')('a spill blocks the lanes of the services of its replica', async () => {
+    const [ours, theirs] = [beginJournal(database), beginJournal(database)];
+    for (const one of [ours, theirs]) await one.write('ann', 'applied');
+    const [here, there] = [await join([ours.service]), await join([theirs.service])];
+    const isSilent = async ({ journal, laneOf }: typeof ours) =>
+      (await journal.fence(laneOf('ann')))?.isReplicaSilent;
+    await here.beat(false);
+    await there.beat(true);
+    expect([await isSilent(ours), await isSilent(theirs)]).toEqual([false, true]);
+    expect((await here.beat(false)).isAnySpilled).toBe(false);
+    // One of an older version does not say what it serves.
+    const old = await join();
+    await old.beat(true);
+    expect((await here.beat(false)).isAnySpilled).toBe(true);
+    expect(await isSilent(ours)).toBe(true);
+    await old.beat(false);
+    await there.beat(false);
+  });
 
   test('an abandoned spill renews the coverage of its services only', async () => {
     const [ours, theirs] = [beginJournal(database), beginJournal(database)];

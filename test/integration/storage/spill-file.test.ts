@@ -218,9 +218,7 @@ test('above its limit it refuses writes, and continues when there is room', asyn
   expect(spill.facts().writes).toBe(1);
 });
 
-test('a full disk loses no acknowledged write, and writing continues later', async ({
-  skip,
-}) => {
+test('a full disk loses no acknowledged write, and writing continues later', async ({ skip }) => {
   const folder = newFolder();
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', folder]);
   if (mounted.status !== 0) skip('mounting needs root');

@@ -218,7 +218,7 @@ test('a pretty log is readable text', async () => {
   expect(() => JSON.parse(text) as unknown).toThrow();
 });
 
-test("rows and parameters of a database error are not logged", async () => {
+test('rows and parameters of a database error are not logged', async () => {
   vi.useRealTimers();
   const facts = `{ code: '23505', detail: 'Key (content)=(my-secret)', params: ['my-secret'] }`;
   const line = await logged(false, `log.warn({ err: Object.assign(new Error('duplicate key'), ${facts}) });`);

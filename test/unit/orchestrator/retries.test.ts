@@ -61,14 +61,11 @@ describe('work that failed', () => {
     },
   );
 
-  test.each(['40001', '08006'])(
-    'for %s is not repeated if it may have been applied',
-    async (sqlstate) => {
-      const { work, done } = failing(1, failure(sqlstate, 'unknown'));
-      await expect(retried(work)).rejects.toThrow('The database failed');
-      expect(done()).toBe(1);
-    },
-  );
+  test.each(['40001', '08006'])('for %s is not repeated if it may have been applied', async (sqlstate) => {
+    const { work, done } = failing(1, failure(sqlstate, 'unknown'));
+    await expect(retried(work)).rejects.toThrow('The database failed');
+    expect(done()).toBe(1);
+  });
 
   test.each(['23505', '22P02', '53300', '57014'])('for %s is not repeated', async (sqlstate) => {
     const { work, done } = failing(1, failure(sqlstate));

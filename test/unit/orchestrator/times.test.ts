@@ -32,9 +32,7 @@ test.each([
 test.each(['0000-01-01', '0001-01-01T00:00:00+14:00', '9999-12-31T23:59:59.999-00:01'])(
   '"%s" is outside the years with four digits',
   (text) => {
-    expect(() => parseTime(text, 'created_at')).toThrow(
-      'created_at must stay within the years 1 to 9999',
-    );
+    expect(() => parseTime(text, 'created_at')).toThrow('created_at must stay within the years 1 to 9999');
   },
 );
 
