@@ -117,5 +117,5 @@ test('two listeners on one port are refused, and so is a public port without key
   expect(messageOf({ text: 'listen: { port: 6000, httpPort: 6000 }' })).toContain(
     'listen.port and listen.httpPort are both 6000',
   );
-  expect(messageOf({ env: { ORCHESTRATOR_HOST: '0.0.0.0' } })).toContain('Got "0.0.0.0"');
+  expect(messageOf({ env: { ORCHESTRATOR_HOST: '0.0.0.0' } })).toContain('got "0.0.0.0"');
 });
