@@ -183,7 +183,7 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     expect(await lost.waiting(service, owner)).toEqual([]);
   });
 
-  test('findings are held against the size of the last full reconciliation', async () => {
+  test('findings are compared with the size of the last full reconciliation', async () => {
     const { store, service, differs } = await seededLane('size');
     await store.add(1, differs);
     expect((await store.standing()).get(service)).toMatchObject({ items: 1, full: null });
