@@ -7,17 +7,24 @@ import type { Session } from './sessions/session.ts';
 // An arbitrary number that no other program on the same server is likely to lock.
 const SCHEMA_LOCK = 727_436_110;
 
+// The steps of development versions were replaced before the first release. Every database that such a version made holds the first one.
+const FIRST_DEVELOPMENT_STEP: Readonly<Record<string, string>> = {
+  storage: '001_journal.sql',
+  orchestrator: '001-memory.sql',
+};
+
 export interface SchemaOptions {
-  /** Transforms a step's text before it runs. */
+  /** Changes a step's text before it runs. */
   readonly render?: (sql: string) => string;
-  /** Runs after the steps, in their transaction and under their lock. `applied` are the new steps. */
-  readonly afterwards?: (session: Session, applied: readonly string[]) => Promise<void>;
+  /** Runs after the steps, in their transaction and under their lock. */
+  readonly afterwards?: (session: Session) => Promise<void>;
 }
 
 /**
  * Applies the `*.sql` steps of a folder in name order, each once: in one transaction, under an advisory lock, recorded in `schema_steps`.
- * Safe to repeat, and for two processes that start at once. Steps belong to the part that owns the folder (`src/<part>/schema`).
- * @throws Error if a newer version has applied steps that this one does not know, because this combination is untested
+ * Safe when repeated and when two processes start at once. Steps are known by the part that owns the folder (`src/<part>/schema`).
+ * @throws Error if the database holds other steps: those of a development version, which cannot be converted, or those of a newer
+ * version, because no test has tried this version on their tables
  */
 export async function applySchema(
   database: Database,
@@ -41,25 +48,29 @@ export async function applySchema(
       part,
     ]);
     const done = new Set(known.map(({ name }) => name));
-    refuseUnknown(
-      part,
-      [...done].filter((name) => !names.includes(name)),
-    );
+    const unknown = [...done].filter((name) => !names.includes(name));
+    if (unknown.length > 0) throw new Error(refusal({ part, unknown, kind: database.kind }));
     const missing = steps.filter(({ name }) => !done.has(name));
     for (const { name, sql } of missing) {
       await session.script(render(sql));
       await session.query('insert into schema_steps (part, name) values ($1, $2)', [part, name]);
     }
-    await afterwards?.(
-      session,
-      missing.map(({ name }) => name),
-    );
+    await afterwards?.(session);
   });
 }
 
-function refuseUnknown(part: string, unknown: readonly string[]): void {
-  if (unknown.length === 0) return;
-  throw new Error(
-    `The database was used by a newer version: its schema (${part}) has the steps ${unknown.toSorted().join(', ')}, which this version does not know. Start the newer version, or restore a backup from before the upgrade`,
-  );
+interface UnknownSteps {
+  readonly part: string;
+  readonly unknown: readonly string[];
+  readonly kind: Database['kind'];
+}
+
+/** Why the database cannot be used, and what to do. */
+function refusal({ part, unknown, kind }: UnknownSteps): string {
+  const steps = unknown.toSorted().join(', ');
+  const first = FIRST_DEVELOPMENT_STEP[part];
+  if (first === undefined || !unknown.includes(first))
+    return `The database was used by a newer version: its schema (${part}) has the steps ${steps}, which this version does not know. Start the newer version, or restore a backup from before the upgrade`;
+  const empty = kind === 'pglite' ? 'an empty folder for the embedded database' : 'an empty database';
+  return `The database was made by a development version from before the first release: its schema (${part}) has the step ${first}. There is no way to convert it. Use ${empty}, or start the version that made it`;
 }

@@ -1,23 +1,26 @@
 import type { Database, Session } from '../../storage/database.ts';
 import type { StorageSettings } from './storage-settings.ts';
 
-// A schema step marks a partitionable table as `create table x (…) /*hash column*/;` or `/*month column*/`.
+// `create table x (…) with (…) /*hash column*/;` or `/*month column*/`: the comment says how the table may be partitioned.
 const PARTITIONABLE =
-  /create table (?<table>\w+) \((?<body>(?:(?!create table)[\s\S])*?)\) \/\*(?<how>hash|month) (?<column>\w+)\*\/;/g;
+  /create table (?<table>\w+) \((?<body>(?:(?!create table)[\s\S])*?)\)(?<options> with \([^)]*\))? \/\*(?<how>hash|month) (?<column>\w+)\*\/;/g;
 
-/** The text of a schema step for this installation, with partitioned or plain tables. */
+type Partitionable = Readonly<Record<'table' | 'body' | 'how' | 'column', string>> & {
+  readonly options?: string;
+};
+
+/** A step of the schema for this installation: a table that may be partitioned is, or is a plain table. */
 export function partitionedSchema(sql: string, settings: StorageSettings): string {
   if (!settings.partitioned) return sql;
   return sql.replaceAll(PARTITIONABLE, (...found) => {
-    const { table, body, how, column } = found.at(-1) as Record<'table' | 'body' | 'how' | 'column', string>;
+    const { table, body, options = '', how, column } = found.at(-1) as Partitionable;
     const parent = (kind: string) => `create table ${table} (${body}) partition by ${kind} (${column});`;
-    if (how === 'month')
-      return `${parent('range')}\ncreate table ${table}_other partition of ${table} default;`;
-    const children = Array.from(
-      { length: settings.partitions },
-      (_, remainder) =>
-        `create table ${table}_${remainder} partition of ${table}
-           for values with (modulus ${settings.partitions}, remainder ${remainder});`,
+    // PostgreSQL takes storage options of partitions only.
+    const child = (name: string, bound: string) =>
+      `create table ${table}_${name} partition of ${table} ${bound}${options};`;
+    if (how === 'month') return [parent('range'), child('other', 'default')].join('\n');
+    const children = Array.from({ length: settings.partitions }, (_, remainder) =>
+      child(`${remainder}`, `for values with (modulus ${settings.partitions}, remainder ${remainder})`),
     );
     return [parent('hash'), ...children].join('\n');
   });

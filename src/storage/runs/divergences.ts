@@ -45,7 +45,7 @@ const UNDO_LAST = `
 update divergences set state = 'undone', settled_at = now()
 where id = (select max(id) from divergences where service = $1 and owner = $2 and state = 'repaired')`;
 
-/** Findings that fence the lane: see `025_open_findings.sql`. */
+/** Findings that do not fence the lane: see the column `divergences.differing`. */
 const NO_FENCE: ReadonlySet<ItemFinding['kind']> = new Set(['lost', 'not_seeded']);
 
 /**

@@ -75,6 +75,19 @@ describe('the schema', () => {
     for (const program of [...both, third]) await program.stop();
   });
 
+  test.each([
+    ['a development version', '001-memory.sql', /^The database was made by a development version/],
+    ['a newer version', '999-newer.sql', /^The database was used by a newer version/],
+  ])('is not applied to a database of %s', async (_version, step, message) => {
+    const place = await placeOf('postgres');
+    const first = await open(place);
+    await first.storage.database.query(`insert into schema_steps (part, name) values ('orchestrator', $1)`, [
+      step,
+    ]);
+    await first.storage.stop();
+    await expect(open(place)).rejects.toThrow(message);
+  });
+
   test.each(DATABASES)(
     'creates roles on %s: one that changes rows only, and one that only reads',
     async (kind) => {

@@ -66,8 +66,8 @@ describe.each(DATABASES)('on %s', (kind) => {
       ['2026-11-21T00:00:00Z', 1],
     ] as const)
       await database.query(
-        `insert into difference_signatures
-         select $1, 'get_context', 'path ' || $2 || n, 'value', 's', 1, $2::timestamptz, $2::timestamptz, null, '{}', '[]'
+        `insert into difference_signatures (service, action, path, class, shape, count, first_at, last_at, lane_registers, examples)
+         select $1, 'get_context', 'path ' || $2 || n, 'value', 's', 1, $2::timestamptz, $2::timestamptz, '{}', '[]'
          from generate_series(1, $3::int) n`,
         [service, at, many],
       );

@@ -188,7 +188,7 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
     ]);
   });
 
-  test('is refused by a version that does not know its whole schema', async () => {
+  test('a version that does not know all steps of a database refuses to start on it', async () => {
     const steps = join(folder, database.kind, 'newer', 'schema');
     await mkdir(steps, { recursive: true });
     const url = pathToFileURL(`${steps}/`);
@@ -197,8 +197,42 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
     await applySchema(database, url);
     await rm(join(steps, '002-newer.sql'));
     await writeFile(join(steps, '003-ours.sql'), 'drop table newer_ones;');
-    await expect(applySchema(database, url)).rejects.toThrow(/newer version.*newer.*002-newer\.sql/);
+    await expect(applySchema(database, url)).rejects.toThrow(
+      'The database was used by a newer version: its schema (newer) has the steps 002-newer.sql, which this version does not know. Start the newer version, or restore a backup from before the upgrade',
+    );
     expect(await database.query('select more from newer_ones')).toEqual([]);
+  });
+});
+
+describe.each(Object.entries(ADAPTERS))('the steps of a development version in %s', (_kind, create) => {
+  const DEVELOPMENT_STEPS = {
+    storage: ['001_journal.sql', '002_exceptions.sql', '029_report_services.sql'],
+    orchestrator: ['001-memory.sql', '002-more-tables.sql', '009-inline-vectors.sql'],
+  };
+  const EMPTY = {
+    postgres: 'an empty database',
+    pglite: 'an empty folder for the embedded database',
+  };
+
+  test.each(['storage', 'orchestrator'] as const)('are refused: %s', async (part) => {
+    const database = await create();
+    await database.script(
+      `create table schema_steps (
+         part text not null, name text not null, applied_at timestamptz not null default now(), primary key (part, name))`,
+    );
+    await database.query('insert into schema_steps (part, name) select $1, unnest($2::text[])', [
+      part,
+      DEVELOPMENT_STEPS[part],
+    ]);
+    const schema = new URL(`../../../src/${part}/schema/`, import.meta.url);
+    await expect(applySchema(database, schema)).rejects.toThrow(
+      `The database was made by a development version from before the first release: its schema (${part}) has the step ${DEVELOPMENT_STEPS[part][0]}. There is no way to convert it. Use ${EMPTY[database.kind]}, or start the version that made it`,
+    );
+    const tables = await database.query(
+      `select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace`,
+    );
+    expect(tables).toEqual([{ name: 'schema_steps' }]);
+    await database.close();
   });
 });
 

@@ -1,13 +1,13 @@
--- Who may speak to the orchestrator, what was done, and which contents are sealed.
+-- Who may call the orchestrator, and what was done.
 
 create table access_keys (
   -- The public part of the key.
   key_id text primary key,
-  -- SHA-256 of the whole key, which is nowhere else.
+  -- SHA-256 of the whole key, which is stored nowhere else.
   digest bytea not null,
   agent text not null,
   role text not null check (role in ('agent', 'migration', 'admin')),
-  -- Whose sessions an agent sees beside its own; '*' stands for everybody's.
+  -- The users whose sessions an agent sees beside its own; '*' stands for all users.
   users text[] not null default '{}',
   -- Null: the rate of the installation.
   requests_per_second integer check (requests_per_second > 0),
@@ -17,15 +17,15 @@ create table access_keys (
   last_used_at timestamptz
 );
 
--- Who opened a session. What an agent wrote into one, or whose it is, shows on the session itself.
+-- The agents that opened a session. What an agent wrote into a session, and whose session it is, is stored with the session itself.
 create table session_agents (
   session_id text not null references sessions on delete cascade,
   agent text not null,
   primary key (session_id, agent)
 );
 
--- One row per operation, without content. No foreign keys: an entry outlives what it tells of, and a batch of entries must not
--- fail because a session is gone.
+-- One row per operation, without content. It has no foreign keys, because an entry outlives what it is about, and because a batch of
+-- entries must not fail when a session is gone.
 create table memory_access_logs (
   log_id bigint generated always as identity,
   memory_id text,
@@ -44,13 +44,5 @@ create table memory_access_logs (
   ip_address text,
   primary key (log_id, timestamp)
 ) /*month timestamp*/;
--- Entries come in the order of their times: for retention and for reading a span this costs next to nothing.
+-- Entries come in the order of their times, so this index costs next to nothing. Retention and reading a span need no other.
 create index memory_access_logs_by_time on memory_access_logs using brin (timestamp);
-
--- The key that a content is sealed with; null: it is in clear. The column content then holds {"$sealed": the ciphertext, "$hash",
--- "$metadata": blind index, "text": blind words, "source_agent": in clear}, so that everything generated from it works on both.
-alter table memory_entries add column content_key text;
-create index memory_entries_sealed on memory_entries (content_key) where content_key is not null;
-
--- The same for a summary, which is made of contents.
-alter table sessions add column summary_key text;

@@ -1,13 +1,14 @@
--- What memories mean, as vectors: the models whose vectors are kept, and one vector a memory and model.
+-- The meaning of memories: the models whose vectors are kept, and one vector per memory and model.
 
 create table embedding_models (
   model text not null,
   dimension integer not null check (dimension > 0),
-  -- What made its vectors; after a change of the settings its queries are still embedded by the same.
+  -- What made its vectors. After a change of the settings, its queries are still embedded by the same provider.
   provider text not null,
-  -- Searches use the one that serves. Its successor fills meanwhile; then they change places and the retired one's vectors go.
+  -- Searches use the model that serves, while its successor fills. Then the successor serves, and the vectors of the retired model are
+  -- deleted.
   state text not null check (state in ('filling', 'serving', 'retired')),
-  -- Filling goes through the memories in the order of their ids and has come so far.
+  -- Filling goes through the memories in the order of their ids and has come this far.
   cursor text not null default '',
   looked_at bigint not null default 0,
   -- The index outside the database that holds copies of its vectors.
@@ -20,6 +21,7 @@ create table embedding_models (
 );
 create unique index embedding_models_serving on embedding_models (state) where state = 'serving';
 
+-- A vector that fits a page stays in its row, because fetching it from beside the table took many times as long as comparing it.
 create table vector_embeddings (
   embedding_id bigint generated always as identity,
   memory_id text not null references memory_entries on delete cascade,
@@ -27,14 +29,14 @@ create table vector_embeddings (
   dimension integer not null,
   -- Becomes the type vector at the first start with pgvector. Null: the model refuses this text, and is not asked again.
   embedding real[],
-  -- Of which version of the memory, and of which text: a new version with the same text needs no new vector.
+  -- The version of the memory that the vector was made of, and the hash of its text: a new version with the same text needs no new vector.
   memory_version integer not null,
   text_hash bytea not null,
-  -- An index outside the database, where there is one, holds it too.
+  -- The index outside the database holds the vector too, if there is such an index.
   is_copied boolean not null default true,
   created_at timestamptz not null default now(),
   primary key (memory_id, embedding_model, dimension)
-) /*hash memory_id*/;
+) with (toast_tuple_target = 8160) /*hash memory_id*/;
 create index vector_embeddings_uncopied on vector_embeddings (embedding_model, dimension) where not is_copied;
--- A vector is not compressible, and the attempt costs more than the write.
+-- A vector is not compressible, and the attempt costs more than the write. PostgreSQL before 16 cannot declare this with the column.
 alter table vector_embeddings alter column embedding set storage external;

@@ -1,2 +1,0 @@
--- The audit of one service is read a page at a time, from the newest on.
-create index audit_of_service on audit (service, id desc);
