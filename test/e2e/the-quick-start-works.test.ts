@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { examplesOf, missingIn, type Example } from '../support/guide-examples.ts';
 import { startProgram, type Program } from '../support/processes.ts';
 import { askOnce, createSession, freshSession } from '../support/session-agent.ts';
 
@@ -148,15 +149,55 @@ function blocksOf(chapter: string): readonly string[] {
   return [...own.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = '']) => block);
 }
 
-/** Runs a block as somebody does who reads it, and gives what it printed. */
-async function typed(block: string | undefined): Promise<string> {
+/** Runs a block as a reader does, and gives what it printed. */
+async function typed(block: string | undefined, cwd = PROJECT): Promise<string> {
   if (block === undefined) throw new Error('the README has fewer blocks than this test knows');
-  const script = `${CURL}\nagent=http://127.0.0.1:5580/v1/services/session-memory\n${block}`;
+  const script = `${CURL}\n${CROSSFADE}\nagent=http://127.0.0.1:5580/v1/services/session-memory\n${block}`;
   const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `{ ${script}\n} 2>&1 || true`], {
-    cwd: PROJECT,
+    cwd,
     env: { ...process.env, CROSSFADE_URL: '' },
   });
   return stdout + stderr;
+}
+
+/** As the guide writes its commands; in a folder without a package, what npm would run. */
+const CROSSFADE = `crossfade() { '${process.execPath}' '${join(PROJECT, 'src', 'main.ts')}' "$@"; }`;
+
+/** Pages of the guide in the order in which their examples are run: each finds what those before it have left. */
+const PAGES = [
+  'flags.md',
+  'agents.md',
+  'monitor.md',
+  'guard.md',
+  'move-a-service.md',
+  'comparison-rules.md',
+  'backfill-and-reconcile.md',
+  'repair-and-undo.md',
+  'dead-letters.md',
+  'lost-items.md',
+  'daily-report.md',
+  'orchestrator.md',
+  'backup.md',
+];
+
+/** What changes something is done once; what only looks is repeated until it shows what the guide shows. */
+const CHANGES = /--person|--out|--into| -d |^crossfade (?:reconcile|backfill)/;
+const SHOWN_WITHIN_MS = 60_000;
+
+async function isShown(example: Example): Promise<void> {
+  const { command } = example;
+  let printed = '';
+  const look = async (): Promise<boolean> => {
+    printed = await typed(command, folder);
+    return missingIn(printed, example).length === 0;
+  };
+  const isThere = CHANGES.test(command)
+    ? await look()
+    : await eventually(command, look, SHOWN_WITHIN_MS).then(
+        () => true,
+        () => false,
+      );
+  expect(isThere ? [] : missingIn(printed, example), `${command}\n${printed}`).toEqual([]);
 }
 
 test('when it reports ready, every part can be reached', () => {
@@ -205,6 +246,18 @@ test(
     );
   },
 );
+
+test.each(PAGES)('the examples of the guide print what it shows: %s', { timeout: 600_000 }, async (page) => {
+  const examples = examplesOf(page);
+  expect(examples.length).toBeGreaterThan(0);
+  for (const example of examples) await isShown(example);
+});
+
+test('every page of the guide with examples is run', () => {
+  const pages = readdirSync(join(PROJECT, 'deploy', 'guide')).filter((page) => page.endsWith('.md'));
+  const withExamples = pages.filter((page) => examplesOf(page).length > 0);
+  expect(withExamples.toSorted()).toEqual(PAGES.toSorted());
+});
 
 test('a second start in the same folder is refused with the reason', async () => {
   await expect(start()).rejects.toThrow(/already|in use|another|locked|running/i);

@@ -16,6 +16,7 @@ import { createPostgresDatabase, type Database } from '../../src/storage/databas
 import { createDifferenceStore } from '../../src/storage/differences.ts';
 import { createRuleStore } from '../../src/storage/rules.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
+import { blocksOf } from '../support/guide-examples.ts';
 import { freePort } from '../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
@@ -120,6 +121,8 @@ test('rules are tried, added, listed with their hits, removed, and audited', asy
   expect(await rules('try', file, ...OF_SERVICE)).toContain(
     '1 more cannot be compared again: they are whole lanes,',
   );
+  const [shown = 'nothing'] = blocksOf('comparison-rules.md', 'text');
+  expect(await rules('try', file, ...OF_SERVICE)).toContain(shown);
   expect(await rulesJson('add', file, ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, added: [1] });
   expect(await rulesJson('list', ...OF_SERVICE)).toMatchObject({
     rules: [

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkConfig } from '../../../src/cli/config-check.ts';
 import { loadConfig } from '../../../src/config.ts';
+import { blocksOf } from '../../support/guide-examples.ts';
 
 const FLAGS = fileURLToPath(new URL('../../../flags', import.meta.url));
 
@@ -77,4 +78,12 @@ test('a usable file has no problems, and invalid YAML is reported with its place
 test('a start names the line of each wrong value', () => {
   const file = written('services:\n  s:\n    port: 0\n    legacy: {endpoint: "tcp://127.0.0.1:1"}');
   expect(() => loadConfig(file, {})).toThrow('services.s.port must be at least 1, got 0 (line 3)');
+});
+
+test('the example of the guide prints what the guide shows', async () => {
+  const [file = ''] = blocksOf('settings.md', 'yaml');
+  const [shown] = blocksOf('settings.md', 'text');
+  const problems = await checked(`${file}rollout: {folder: ${FLAGS}}\n`);
+  const lines = problems.map(({ line, message }) => `crossfade.yaml:${line ?? 0}: ${message}`);
+  expect([...lines, `${problems.length} problems`, ''].join('\n')).toBe(shown);
 });

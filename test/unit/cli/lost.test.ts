@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { lostLines } from '../../../src/cli/lost.ts';
+import { blocksOf } from '../../support/guide-examples.ts';
 
 const item = (owner: string, id: string) => ({
   service: 'session-memory',
@@ -17,4 +18,9 @@ test('lost items are listed with their place in the lane, time and shape', () =>
     'session-memory/ann  2/2  2026-01-01T00:00:00.000Z  content: string(5)#1234  m-1  found 2026-01-02T00:00:00.000Z',
     'session-memory/bob  1/1  time unknown  shape unknown  m-9  found 2026-01-02T00:00:00.000Z',
   ]);
+});
+
+test('the guide shows a line as it is printed', () => {
+  const [shown = ''] = blocksOf('lost-items.md', 'text');
+  expect(lostLines([item('ann', 'm-7'), item('ann', 'm-1')])).toContain(shown.trimEnd());
 });
