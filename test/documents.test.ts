@@ -40,9 +40,9 @@ function undefinedNumbers(tree: Tree): string[] {
   );
 }
 
-/** The document that is meant: relative to who cites it, or to the repository. */
+/** The document that is meant: relative to the citing file, to the repository, or a page of the guide. */
 function documentOf(tree: Tree, file: string, name: string): string | undefined {
-  return tree.get(join(dirname(file), name)) ?? tree.get(join(name));
+  return tree.get(join(dirname(file), name)) ?? tree.get(join(name)) ?? tree.get(join('deploy/guide', name));
 }
 
 /** A name that begins with a digit is that of a report, and `//` is the rest of an address. */
