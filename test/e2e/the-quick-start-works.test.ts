@@ -271,7 +271,7 @@ test('a part that ends by itself is reported, and agents are still served', asyn
   if (orchestrator === undefined) throw new Error('no orchestrator runs');
   process.kill(orchestrator, 'SIGKILL');
   await eventually('the word', () =>
-    program.output().includes('crossfade: orchestrator: it ended with SIGKILL'),
+    program.output().includes('crossfade: orchestrator: the process ended with SIGKILL'),
   );
   await eventually('the reason', async () => {
     const answer = (await (await fetch('http://127.0.0.1:5580/health/ready')).json()) as {
