@@ -1,3 +1,4 @@
+import type { FoundLost } from '../../src/engine/ports/lost-items.ts';
 import type { LaneKey } from '../../src/domain/ids.ts';
 import type { CoverageStore } from '../../src/engine/ports/ports.ts';
 import type { ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
@@ -29,8 +30,8 @@ export class Database {
   readonly replicas: ReplicaTable;
   /** What both sides of a lane were last seen to hold. */
   readonly baselines = new Map<LaneKey, Baseline>();
-  /** Lanes with items that wait for a person. */
-  readonly lostItems = new Set<LaneKey>();
+  /** Items of a lane that wait for a person. */
+  readonly lostItems = new Map<LaneKey, readonly FoundLost[]>();
   readonly #lanes = new Map<LaneKey, LaneRow>();
   readonly #byId: LaneRow[] = [];
   #unsynced: (() => void)[] = [];

@@ -42,8 +42,24 @@ export function createRunEdges(database: Database, statement: Statement): RunEdg
         }),
     },
     lostItems: {
-      found: (service, owner) =>
-        statement('lost items', () => void database.lostItems.add(laneKeyOf(service, owner))),
+      found: (service, owner, items) =>
+        statement('lost items', () => {
+          const key = laneKeyOf(service, owner);
+          const ids = new Set(items.map(({ memoryId }) => memoryId));
+          const others = (database.lostItems.get(key) ?? []).filter(({ memoryId }) => !ids.has(memoryId));
+          database.lostItems.set(key, [...others, ...items]);
+        }),
+      waiting: (service, owner) =>
+        statement('lost items that wait', () =>
+          (database.lostItems.get(laneKeyOf(service, owner)) ?? []).map((item) => ({
+            storedAt: null,
+            shape: null,
+            ...item,
+            service,
+            owner,
+            foundAtMs: 0,
+          })),
+        ),
     },
   };
   // A call of what is left out here would throw at whoever makes it, and be a violation.

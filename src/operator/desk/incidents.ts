@@ -164,3 +164,24 @@ export function stillFound(guard: ServiceStatus['guard']): string | undefined {
   const standing = standingFindings(guard?.findings ?? []);
   return standing.length === 0 ? undefined : standingWords(standing);
 }
+
+/** The guard's alerts of a service, in two words. */
+export function alertOf(guard: ServiceStatus['guard']): string | undefined {
+  return (guard?.findings ?? []).length === 0 ? undefined : 'Guard alert';
+}
+
+/**
+ * What is wrong with a service although its reads are not held, the gravest first. Undefined if nothing is.
+ * @param differing comparisons of the last hour that differ
+ */
+export function troubleOf(service: ServiceStatus, differing = 0): string | undefined {
+  const { lanes, lost_items: lost, dead_letters: letters } = service;
+  const found: readonly (readonly [number, string])[] = [
+    [lost ?? 0, counted(lost ?? 0, 'lost item')],
+    [lanes?.stopped ?? 0, counted(lanes?.stopped ?? 0, 'stopped lane')],
+    [lanes?.differs ?? 0, `${counted(lanes?.differs ?? 0, 'lane')} with differences`],
+    [letters ?? 0, counted(letters ?? 0, 'dead letter')],
+    [differing, 'Answers differ'],
+  ];
+  return found.find(([number]) => number > 0)?.[1] ?? alertOf(service.guard);
+}

@@ -1,30 +1,40 @@
 import type { Status } from '../../status.ts';
 import { spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
-import { causeOf, stillFound } from '../incidents.ts';
+import { alertOf, causeOf, stillFound } from '../incidents.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 
 type Guarded = NonNullable<Status['services'][number]['guard']>;
 
-/** Whether the guard allows the orchestrator to answer the reads of a service. */
-export function lamp({ held_by: heldBy }: Pick<Guarded, 'held_by'>): Html {
-  return heldBy === null
+/**
+ * Whether the reads of a service are held on legacy, and whether anything else is wrong with it.
+ * @param trouble what is wrong, in a few words
+ */
+export function lamp({ held_by: heldBy }: Pick<Guarded, 'held_by'>, trouble?: string): Html {
+  if (heldBy !== null)
+    return html`<p class="lamp bad"><span aria-hidden="true">▲</span> Held on legacy: ${spoken(heldBy)}</p>`;
+  return trouble === undefined
     ? html`<p class="lamp good"><span aria-hidden="true">●</span> Healthy</p>`
-    : html`<p class="lamp bad"><span aria-hidden="true">▲</span> Held on legacy: ${spoken(heldBy)}</p>`;
+    : html`<p class="lamp warn"><span aria-hidden="true">◆</span> ${trouble}</p>`;
 }
 
 interface OfService {
   readonly service: string;
   readonly guarded: Guarded;
+  /** What is wrong with the service although its reads are not held. */
+  readonly trouble?: string | undefined;
   /** The form is unfolded, because a person came to release the latch. */
   readonly isReleasing?: boolean;
 }
 
 /** The latch of a service: its trigger, its time, and its release. */
-export function latchOf(visit: Visit, { service, guarded, isReleasing = false }: OfService): Html {
+export function latchOf(
+  visit: Visit,
+  { service, guarded, trouble = alertOf(guarded), isReleasing = false }: OfService,
+): Html {
   const { latch, flags_off: off, held_by: heldBy } = guarded;
-  if (heldBy === null) return lamp(guarded);
+  if (heldBy === null) return lamp(guarded, trouble);
   if (latch === undefined)
     return html`${lamp(guarded)}
       <p class="help">Nothing to release. Reads move again when the cause is gone.</p>`;

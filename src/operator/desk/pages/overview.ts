@@ -8,6 +8,7 @@ import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { fader } from './fader.ts';
 import { killSwitch } from './flags.ts';
+import { troubleOf } from '../incidents.ts';
 import { lamp } from './latch.ts';
 import { emptyState, type Page } from './layout.ts';
 import { ladder } from './stage.ts';
@@ -24,7 +25,13 @@ export async function overviewPage(visit: Visit): Promise<Page> {
     lead: 'One strip per service. Handle = requested, bar = active.',
     body: html`${killSwitch(flags)}
       <div class="desk">
-        ${status.services.map((service) => strip(service, flags, consistency?.services[service.service]))}
+        ${status.services.map((service) =>
+          strip(service, {
+            flags,
+            compared: consistency?.services[service.service],
+            isKilled: status.proxy.flags.kill_switch,
+          }),
+        )}
       </div>
       ${status.services.length === 0 && emptyState('No service', 'The configuration defines no service.')}
       <section class="panel backlog" aria-labelledby="backlog">
@@ -46,12 +53,18 @@ export async function overviewPage(visit: Visit): Promise<Page> {
   };
 }
 
-function strip(service: ServiceStatus, flags: ShownFlags, compared: Windows | undefined): Html {
+interface StripFacts {
+  readonly flags: ShownFlags;
+  readonly compared: Windows | undefined;
+  readonly isKilled: boolean;
+}
+
+function strip(service: ServiceStatus, { flags, compared, isKilled }: StripFacts): Html {
   const { service: name, stage } = service;
   return html`<article class="strip" aria-labelledby="strip-${name}">
     <header>
       <h2 id="strip-${name}"><a href="/services/${name}">${name}</a></h2>
-      <div data-live="latch-${name}">${lampLink(service)}</div>
+      <div data-live="latch-${name}">${lampLink(service, compared, isKilled)}</div>
     </header>
     <div data-live="stage-${name}">${ladder(stage)}</div>
     <dl class="inputs" data-live="inputs-${name}">
@@ -89,11 +102,13 @@ function writesAt(service: ServiceStatus): string {
   return active === 0 ? 'legacy first' : `${percent(active)} orchestrator first`;
 }
 
-function lampLink({ service, guard }: ServiceStatus): Html {
-  const shown = lamp({ held_by: guard?.held_by ?? null });
-  return (guard?.held_by ?? null) === null
+function lampLink(service: ServiceStatus, compared: Windows | undefined, isKilled: boolean): Html {
+  const heldBy = isKilled ? 'kill_switch' : (service.guard?.held_by ?? null);
+  const trouble = troubleOf(service, compared?.last_hour.differ);
+  const shown = lamp({ held_by: heldBy }, trouble);
+  return heldBy === null && trouble === undefined
     ? shown
-    : html`<a class="lamp-link" href="/services/${service}">${shown}</a>`;
+    : html`<a class="lamp-link" href="/services/${service.service}">${shown}</a>`;
 }
 
 function input({ service, flags }: ServiceStatus, flag: ServiceFlag, label: string): Html {

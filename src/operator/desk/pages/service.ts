@@ -9,6 +9,7 @@ import type { Asked, Visit } from '../visit.ts';
 import { reasonOf } from './fader.ts';
 import { chartsPanel } from './charts.ts';
 import { evidencePanels } from './evidence.ts';
+import { troubleOf } from '../incidents.ts';
 import { latchOf } from './latch.ts';
 import type { Page } from './layout.ts';
 import { ladder } from './stage.ts';
@@ -39,7 +40,7 @@ export async function servicePage(
     lead: html`<a href="/services/${service.service}/differences">Differences</a> ·
       <a href="/lanes?service=${service.service}">Lanes</a> · <a href="/flags">Flags</a>`,
     body: html`<div class="columns">
-        ${reads(visit, service)}
+        ${reads(visit, service, troubleOf(service, consistency?.services[service.service]?.last_hour.differ))}
         <section class="panel" aria-labelledby="stage">
           <h2 id="stage">Stage</h2>
           <div data-live="ladder">${ladder(service.stage)}</div>
@@ -61,11 +62,11 @@ export async function servicePage(
 }
 
 /** First on the page: whether the guard keeps the reads on legacy, since when, and how to release them. */
-function reads(visit: Visit, { service, guard }: ServiceStatus): Html {
+function reads(visit: Visit, { service, guard }: ServiceStatus, trouble: string | undefined): Html {
   return html`<section class="panel" aria-labelledby="reads">
     <h2 id="reads">Reads from the orchestrator</h2>
     <div data-live="latch-${service}">
-      ${guard === undefined ? html`<p>unknown yet</p>` : latchOf(visit, { service, guarded: guard })}
+      ${guard === undefined ? html`<p>unknown yet</p>` : latchOf(visit, { service, guarded: guard, trouble })}
     </div>
     <p class="note"><a href="/guard#g-${service}">All triggers of the guard</a></p>
   </section>`;
