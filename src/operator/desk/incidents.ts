@@ -166,8 +166,8 @@ export function stillFound(guard: ServiceStatus['guard']): string | undefined {
 }
 
 /** The guard's alerts of a service, in two words. */
-export function alertOf(guard: ServiceStatus['guard']): string | undefined {
-  return (guard?.findings ?? []).length === 0 ? undefined : 'Guard alert';
+export function alertOf(findings: readonly unknown[] = []): string | undefined {
+  return findings.length === 0 ? undefined : 'Guard alert';
 }
 
 /**
@@ -175,13 +175,15 @@ export function alertOf(guard: ServiceStatus['guard']): string | undefined {
  * @param differing comparisons of the last hour that differ
  */
 export function troubleOf(service: ServiceStatus, differing = 0): string | undefined {
-  const { lanes, lost_items: lost, dead_letters: letters } = service;
-  const found: readonly (readonly [number, string])[] = [
-    [lost ?? 0, counted(lost ?? 0, 'lost item')],
-    [lanes?.stopped ?? 0, counted(lanes?.stopped ?? 0, 'stopped lane')],
-    [lanes?.differs ?? 0, `${counted(lanes?.differs ?? 0, 'lane')} with differences`],
-    [letters ?? 0, counted(letters ?? 0, 'dead letter')],
-    [differing, 'Answers differ'],
+  const { lanes, lost_items: lost, dead_letters: letters, guard } = service;
+  const { stopped, differs } = lanes ?? { stopped: 0, differs: 0 };
+  const found: readonly (readonly [number | null, (number: number) => string])[] = [
+    [lost, (number) => counted(number, 'lost item')],
+    [stopped, (number) => counted(number, 'stopped lane')],
+    [differs, (number) => `${counted(number, 'lane')} with differences`],
+    [letters, (number) => counted(number, 'dead letter')],
+    [differing, () => 'Answers differ'],
   ];
-  return found.find(([number]) => number > 0)?.[1] ?? alertOf(service.guard);
+  for (const [number, words] of found) if (number !== null && number > 0) return words(number);
+  return alertOf(guard?.findings);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { inZone } from '../../../src/operator/desk/clock.ts';
-import { incidentsOf } from '../../../src/operator/desk/incidents.ts';
+import { incidentsOf, troubleOf } from '../../../src/operator/desk/incidents.ts';
 import { latchOf } from '../../../src/operator/desk/pages/latch.ts';
 import { shell } from '../../../src/operator/desk/pages/layout.ts';
 import { overviewPage } from '../../../src/operator/desk/pages/overview.ts';
@@ -147,4 +147,19 @@ test('a fader that cannot move is not shown', async () => {
 test('an instant is shown in the configured zone, with UTC as its title', () => {
   const page = inZone(html`${when('2026-07-01T22:00:00Z')}`.toString(), 'Europe/Berlin');
   expect(page).toMatch(/title="2026-07-01 22:00:00 UTC">2026-07-02 00:00:00 <span class="zone">CEST</);
+});
+
+test.each([
+  ['nothing', {}, 0, undefined],
+  ['lost items', { lost_items: 2, dead_letters: 1 }, 3, '2 lost items'],
+  ['a stopped lane', { lanes: { stopped: 1, differs: 1 } }, 0, '1 stopped lane'],
+  ['a lane that differs', { lanes: { stopped: 0, differs: 1 } }, 0, '1 lane with differences'],
+  ['a dead letter', { dead_letters: 1 }, 0, '1 dead letter'],
+  ['answers that differ', {}, 6, 'Answers differ'],
+  ['an alert of the guard', { guard: { ...FREE, findings: [FINDING] } }, 0, 'Guard alert'],
+] as const)('the lamp of a service shows %s', (_what, facts, differing, trouble) => {
+  const [service] = statusOf().services;
+  if (service === undefined) throw new Error('there is no service');
+  const shown = { ...service, lanes: null, lost_items: 0, dead_letters: 0, ...facts };
+  expect(troubleOf(shown as typeof service, differing)).toBe(trouble);
 });

@@ -11,7 +11,10 @@ type Guarded = NonNullable<Status['services'][number]['guard']>;
  * Whether the reads of a service are held on legacy, and whether anything else is wrong with it.
  * @param trouble what is wrong, in a few words
  */
-export function lamp({ held_by: heldBy }: Pick<Guarded, 'held_by'>, trouble?: string): Html {
+export function lamp(
+  { held_by: heldBy, findings }: Pick<Guarded, 'held_by'> & Partial<Pick<Guarded, 'findings'>>,
+  trouble = alertOf(findings),
+): Html {
   if (heldBy !== null)
     return html`<p class="lamp bad"><span aria-hidden="true">▲</span> Held on legacy: ${spoken(heldBy)}</p>`;
   return trouble === undefined
@@ -29,10 +32,7 @@ interface OfService {
 }
 
 /** The latch of a service: its trigger, its time, and its release. */
-export function latchOf(
-  visit: Visit,
-  { service, guarded, trouble = alertOf(guarded), isReleasing = false }: OfService,
-): Html {
+export function latchOf(visit: Visit, { service, guarded, trouble, isReleasing = false }: OfService): Html {
   const { latch, flags_off: off, held_by: heldBy } = guarded;
   if (heldBy === null) return lamp(guarded, trouble);
   if (latch === undefined)
