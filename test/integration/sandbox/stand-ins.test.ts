@@ -57,7 +57,7 @@ test('an agent that missed a reply is dead, while the service and other agents g
   standIn.setFaults({ hang: 'after_effect' });
   await expect(play.ask(agent, ADD)).rejects.toThrow('No reply');
   standIn.setFaults({});
-  await expect(play.ask(agent, READ)).rejects.toThrow('dead');
+  await expect(play.ask(agent, READ)).rejects.toThrow('missed a reply');
   expect(JSON.parse(await play.ask(play.connect(standIn), READ))).toMatchObject({
     memories: [{ memory: 'm' }],
   });
