@@ -76,7 +76,7 @@ test('a flag that may be misspelled adds a message', async () => {
   const { flags } = await readinessOf({ ...parts, flags: { ...parts.flags, names } });
   expect(flags?.ok).toBe(true);
   expect(flags?.reason).toMatch(
-    /crossfade\.session-memory\.read-cutover.*flag of a configured service: crossfade\.session-memory\.read-cutovr$/,
+    /crossfade\.session-memory\.read-cutover.*possibly typos: crossfade\.session-memory\.read-cutovr$/,
   );
 });
 
