@@ -268,7 +268,7 @@ test('the command line shows, explains, and replays', async () => {
   const out = join(deployment.legacyFolder, 'bundle.json');
   const number = /^ *(\d+).*jarvis-memory/m.exec(bundles)?.[1] ?? '';
   expect(await run('guard', 'bundle', number, '--out', out, ...at)).toContain(
-    `bundle ${number} is in ${out}`,
+    `bundle ${number} written to ${out}`,
   );
   expect(JSON.parse(readFileSync(out, 'utf8'))).toMatchObject({ service: 'jarvis-memory' });
   expect(await run('guard', 'bundle', number, ...at)).toContain('trigger: external');
