@@ -277,7 +277,7 @@ const FAULTS: readonly (readonly [string, () => void, string])[] = [
   ['401', () => gate.refuse({ status: 401, body: '{}' }), 'the admin token is not accepted'],
   ['403', () => gate.refuse({ status: 403, body: '{}' }), 'the token may not change flags'],
   ['502', () => gate.refuse({ status: 502, body: '<html>' }), 'answered 502'],
-  ['a malformed answer', () => gate.refuse({ status: 200, body: '{"environments"' }), 'what is not JSON'],
+  ['a malformed answer', () => gate.refuse({ status: 200, body: '{"environments"' }), 'is not JSON'],
   ['a server that hangs', () => gate.hang(), 'did not answer within 5000 ms'],
 ];
 
