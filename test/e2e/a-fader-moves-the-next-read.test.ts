@@ -103,7 +103,10 @@ test('the command line lists and sets flags, and refuses unknown flags and share
   const list = await runCommand(['flags', 'list', ...at]);
   expect(list.stdout).toMatch(new RegExp(`^${flag} +30 %$`, 'm'));
   const typo = await runCommand(['flags', 'set', `${flag}s`, '30', ...by]);
-  expect(typo).toMatchObject({ code: 1, stderr: expect.stringContaining('flags list shows them') as string });
+  expect(typo).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('flags list shows all flags') as string,
+  });
   const share = await runCommand(['flags', 'set', flag, '130', ...by]);
   expect(share).toMatchObject({ code: 1, stderr: expect.stringContaining('from 0 to 100') as string });
 });
