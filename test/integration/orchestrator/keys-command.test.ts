@@ -48,7 +48,7 @@ test('a key is created before the first start, shown once, listed and revoked', 
   const made = await onPostgres('create', 'operator', '--role', 'admin', '--expires', '90d');
   expect(made).toMatchObject({
     code: 0,
-    err: expect.stringContaining('only time that it is shown') as string,
+    err: expect.stringContaining('It is shown only once') as string,
   });
   const key = made.out.trim();
   expect(key).toMatch(/^cfo_[0-9a-f]{12}_[\w-]{43}$/);
