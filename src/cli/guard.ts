@@ -11,6 +11,7 @@ import { createMinutesCommand } from './guard-minutes.ts';
 import { toldGuard, type WatchedService } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
+import { counted } from './tables.ts';
 
 interface BacktestOptions extends Pick<
   GuardLimits,
@@ -192,5 +193,5 @@ function told(rows: readonly MinuteRow[], trips: readonly BacktestTrip[]): strin
       JSON.stringify(numbers),
     ].join('  '),
   );
-  return [...lines, `${trips.length} trips in ${minutes} minutes`].join('\n');
+  return [...lines, `${counted(trips.length, 'trip')} in ${counted(minutes, 'minute')}`].join('\n');
 }

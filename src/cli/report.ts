@@ -20,10 +20,10 @@ interface ReportOptions extends ProxyAddress {
 const FAILED = 1;
 const NOT_CHECKED = 2;
 
-/** `crossfade report`: the report of a day, and whether the criteria of the current phases pass. */
+/** `crossfade report`: the report of a day, and whether the criteria of the current stages pass. */
 export function createReportCommand(env: Environment): Command {
   return new Command('report')
-    .description('Show the daily report: numbers, criteria of every phase, and the next steps')
+    .description('Show the daily report: numbers, criteria of every stage, and the next steps')
     .option(
       '--date <day>',
       'YYYY-MM-DD, today (so far), yesterday, or latest (newest stored report)',
@@ -38,7 +38,7 @@ export function createReportCommand(env: Environment): Command {
     .option('--out <file>', 'write the report to this file')
     .option(
       '--check',
-      'print which criteria of the current phases fail; with --format, also print the report',
+      'print which criteria of the current stages fail; with --format, also print the report',
     )
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
@@ -48,7 +48,7 @@ export function createReportCommand(env: Environment): Command {
 The report of today, and of a day without a stored report, is computed now and not stored. A stored report never changes. --date latest
 is normally the report that was made this morning about yesterday.
 Exit codes: 0 success. 1 error (reason on stderr).
-Exit codes with --check: 0 every criterion of the current phase of every service passes. 1 a criterion fails. 2 could not be evaluated.`,
+Exit codes with --check: 0 every criterion of the current stage of every service passes. 1 a criterion fails. 2 could not be evaluated.`,
     )
     .action((options: ReportOptions) => (options.check === true ? check(options) : show(options)))
     .addCommand(createListCommand(env));
@@ -93,7 +93,7 @@ function told({ service, phase, plan, next_step: next }: Report['services'][numb
       ? 'every criterion passes'
       : counted(failed.length, 'criterion fails', 'criteria fail');
   return [
-    `${service}  phase ${phase}: ${verdict}`,
+    `${service}  stage ${phase}: ${verdict}`,
     ...failed.map(failedLine),
     `  next: ${next.text}${next.command === null ? '' : `\n        ${next.command}`}`,
   ].join('\n');

@@ -119,7 +119,7 @@ test('what agents did is in the report of the day, in every format', async () =>
 test('the check fails while a criterion of the present stage fails, and lists it', async () => {
   const { code, stdout } = await report('--check');
   expect(code).toBe(1);
-  expect(stdout).toContain('session-memory  phase shadow_read');
+  expect(stdout).toContain('session-memory  stage shadow_read');
   expect(stdout).toMatch(/✗ Comparisons of get_context: \d+, needed ≥ 3,000/);
   expect(stdout).toContain('✗ Time since the last full reconciliation: –, needed < 24 h');
 });

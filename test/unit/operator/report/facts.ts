@@ -60,7 +60,7 @@ export const QUIET_DAY: ServiceDay = {
   differing: [],
 };
 
-/** A service of which all is well, in the phase shadow_read. */
+/** A service of which all is well, in the stage shadow_read. */
 export function fineService(more: Partial<ServiceFacts> = {}): ServiceFacts {
   return {
     status: {
