@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
@@ -9,9 +9,11 @@ import * as orchestratorMetrics from '../src/orchestrator/observability/metric-d
 import { SettingsSchema, SETTINGS_FROM_ENVIRONMENT } from '../src/orchestrator/settings.ts';
 import { GAUGES } from '../src/telemetry/gauge-definitions.ts';
 import { COUNTERS, HISTOGRAMS } from '../src/telemetry/metric-definitions.ts';
+import { missingIn } from './support/guide-examples.ts';
 import { ROOT } from './tiers.ts';
 
 const MOST_LINES = 220;
+const MOST_PICTURE_BYTES = 150_000;
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
@@ -38,6 +40,13 @@ const codeOf = (text: string): string[] =>
 
 test('the README is a landing page', () => {
   expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(MOST_LINES);
+});
+
+test('pictures are small enough for a landing page', () => {
+  const pictures = globSync('deploy/guide/*.png', { cwd: ROOT });
+  expect(pictures).toContain('deploy/guide/desk.png');
+  for (const picture of pictures)
+    expect(statSync(join(ROOT, picture)).size, picture).toBeLessThan(MOST_PICTURE_BYTES);
 });
 
 test('the guide has its pages, and its index names each', () => {
@@ -169,6 +178,21 @@ describe('what the README and the guide name exists', () => {
         true,
       );
     }
+  });
+});
+
+describe('the comparison of examples with what was printed', () => {
+  const missing = (printed: string, ...shown: string[]): readonly string[] =>
+    missingIn(printed, { command: '', shown });
+
+  test('lets numbers, the width of columns and what … stands for differ', () => {
+    expect(missing('a\n  x   12.5 %  of y\nb 7 c', 'x 3 %  of y', '…', 'b … c')).toEqual([]);
+  });
+
+  test('finds a line that was not printed, is another one, or came earlier', () => {
+    expect(missing('one\ntwo', 'three')).toEqual(['three']);
+    expect(missing('one (a)', 'one (b)')).toEqual(['one (b)']);
+    expect(missing('one\ntwo', 'two', 'one')).toEqual(['one']);
   });
 });
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { examplesOf, missingIn, type Example } from '../support/guide-examples.ts';
+import { blocksOf as blocksOfGuide, examplesOf, missingIn, type Example } from '../support/guide-examples.ts';
 import { startProgram, type Program } from '../support/processes.ts';
 import { askOnce, createSession, freshSession } from '../support/session-agent.ts';
 
@@ -114,25 +114,6 @@ test('it is ready soon, and prints what runs where and what to try', () => {
   expect(printed).toContain('curl -s http://127.0.0.1:5580/v1/services/session-memory');
 });
 
-test('agents are served at once, and their writes reach the orchestrator', async () => {
-  const session = freshSession();
-  const endpoint = 'tcp://127.0.0.1:5574';
-  expect((await askOnce(endpoint, createSession(session))).status).toBe('success');
-  const reply = await fetch('http://127.0.0.1:5580/v1/services/session-memory', {
-    method: 'POST',
-    body: JSON.stringify({ action: 'add_interaction', session_id: session, role: 'user', content: 'hello' }),
-  });
-  expect(await reply.json()).toMatchObject({ status: 'success' });
-  await eventually('the write on the orchestrator', async () => {
-    const answer = await fetch('http://127.0.0.1:5571/v1/batch_read', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ action: 'batch_read', session_id: session, payload: { filter: { limit: 10 } } }),
-    });
-    return (await answer.text()).includes('hello');
-  });
-});
-
 /** Where there is no curl, what the README asks of it. */
 const CURL = `command -v curl >/dev/null || curl() { node -e '
   const words = process.argv.slice(1).filter((word) => word !== "-s");
@@ -142,11 +123,21 @@ const CURL = `command -v curl >/dev/null || curl() { node -e '
   fetch(words[0], { method, body }).then((answer) => answer.text()).then((text) => process.stdout.write(text));
 ' -- "$@"; }`;
 
-/** The shell blocks of a chapter of the README, as they stand there. */
-function blocksOf(chapter: string): readonly string[] {
+const FIRST = "An agent's first write and read";
+const DRILL = 'A fault drill';
+
+/** The fenced blocks of a chapter of the README: commands, or what they print. */
+function blocksOf(chapter: string, language: 'sh' | 'text' = 'sh'): readonly string[] {
   const [, text = ''] = readFileSync(join(PROJECT, 'README.md'), 'utf8').split(`### ${chapter}\n`);
   const [own = ''] = text.split(/^##/m);
-  return [...own.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = '']) => block);
+  const fenced = new RegExp(`^\`\`\`${language}\\n(?<block>.*?)^\`\`\``, 'gms');
+  return [...own.matchAll(fenced)].map(({ groups }) => groups?.['block'] ?? '');
+}
+
+/** Whether everything that the README shows was printed. */
+function isPrinted(printed: string, shown: string | undefined): boolean {
+  if (shown === undefined) throw new Error('the README shows less than this test knows');
+  return missingIn(printed, { command: '', shown: shown.trimEnd().split('\n') }).length === 0;
 }
 
 /** Runs a block as a reader does, and gives what it printed. */
@@ -163,12 +154,14 @@ async function typed(block: string | undefined, cwd = PROJECT): Promise<string> 
 /** As the guide writes its commands; in a folder without a package, what npm would run. */
 const CROSSFADE = `crossfade() { '${process.execPath}' '${join(PROJECT, 'src', 'main.ts')}' "$@"; }`;
 
-/** Pages of the guide in the order in which their examples are run: each finds what those before it have left. */
+/** The page whose examples show the fault drill of the README, while its latch is set. */
+const DRILL_PAGE = 'guard.md';
+
+/** The other pages in the order in which their examples are run: each finds what those before it have left. */
 const PAGES = [
   'flags.md',
   'agents.md',
   'monitor.md',
-  'guard.md',
   'move-a-service.md',
   'comparison-rules.md',
   'backfill-and-reconcile.md',
@@ -211,11 +204,15 @@ test(
   "the README's first write, first read and fault drill work as described",
   { timeout: 300_000 },
   async () => {
-    const [first, moved] = blocksOf("An agent's first write and read");
-    const [drill, back] = blocksOf('A fault drill');
+    const [first, moved] = blocksOf(FIRST);
+    const [drill, back] = blocksOf(DRILL);
+    const [tripped] = blocksOf(DRILL, 'text');
     const seen = await typed(first);
     expect(seen).toContain('"content": "hello"');
-    expect(seen).toMatch(/\d+ lanes?, \d+ seeded/);
+    const [status] = blocksOf(FIRST, 'text');
+    await eventually('the status that is shown', async () =>
+      isPrinted(await typed('npm run -s crossfade -- status'), status),
+    );
     await eventually('the lane on the orchestrator', async () =>
       (await typed('npm run -s crossfade -- explain session-memory s-1')).includes('fence: open'),
     );
@@ -227,20 +224,18 @@ test(
     await eventually(
       'the difference, and the latch',
       async () => {
-        const told = await typed(drill?.split('\n').slice(1).join('\n'));
-        return (
-          told.includes('missing_in_orchestrator') && told.includes('READS HELD ON LEGACY by inconsistency')
-        );
+        return isPrinted(await typed(drill?.split('\n').slice(1).join('\n')), tripped);
       },
       60_000,
     );
     const context = '{"action": "get_context", "session_id": "s-1"}';
     expect(await typed(`curl -s $agent -d '${context}'`)).toContain('"content": "hello"');
+    for (const example of examplesOf(DRILL_PAGE)) await isShown(example);
+    const [released] = blocksOfGuide(DRILL_PAGE, 'text');
     await eventually(
       'the release',
       async () => {
-        const told = await typed(back);
-        return /session-memory is released[^]*The evidence of get_context keeps the \d+ of \d+/.test(told);
+        return isPrinted(await typed(back), released);
       },
       120_000,
     );
@@ -256,7 +251,26 @@ test.each(PAGES)('the examples of the guide print what it shows: %s', { timeout:
 test('every page of the guide with examples is run', () => {
   const pages = readdirSync(join(PROJECT, 'deploy', 'guide')).filter((page) => page.endsWith('.md'));
   const withExamples = pages.filter((page) => examplesOf(page).length > 0);
-  expect(withExamples.toSorted()).toEqual(PAGES.toSorted());
+  expect(withExamples.toSorted()).toEqual([...PAGES, DRILL_PAGE].toSorted());
+});
+
+test('agents are served at once, and their writes reach the orchestrator', async () => {
+  const session = freshSession();
+  const endpoint = 'tcp://127.0.0.1:5574';
+  expect((await askOnce(endpoint, createSession(session))).status).toBe('success');
+  const reply = await fetch('http://127.0.0.1:5580/v1/services/session-memory', {
+    method: 'POST',
+    body: JSON.stringify({ action: 'add_interaction', session_id: session, role: 'user', content: 'hello' }),
+  });
+  expect(await reply.json()).toMatchObject({ status: 'success' });
+  await eventually('the write on the orchestrator', async () => {
+    const answer = await fetch('http://127.0.0.1:5571/v1/batch_read', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ action: 'batch_read', session_id: session, payload: { filter: { limit: 10 } } }),
+    });
+    return (await answer.text()).includes('hello');
+  });
 });
 
 test('a second start in the same folder is refused with the reason', async () => {

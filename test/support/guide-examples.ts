@@ -42,8 +42,16 @@ export function missingIn(printed: string, { shown }: Example): readonly string[
   });
 }
 
+const ANY = /(?<mark>…|\s+|\d+(?:[.,]\d+)*)/;
+
 function patternOf(line: string): RegExp {
-  const escaped = line.trim().replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const text = escaped.replaceAll('…', '.*').replaceAll(/\d+/g, '\\d+').replaceAll(/\s+/g, '\\s+');
-  return new RegExp(`^\\s*${text}\\s*$`);
+  const parts = line
+    .trim()
+    .split(ANY)
+    .map((part) => {
+      if (part === '…') return '.*';
+      if (/^\s+$/.test(part)) return '\\s+';
+      return /^\d/.test(part) ? '\\d+(?:[.,]\\d+)*' : part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    });
+  return new RegExp(`^\\s*${parts.join('')}\\s*$`);
 }
