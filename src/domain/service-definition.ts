@@ -272,7 +272,7 @@ export interface LaneDefinition {
   /** The request that stores an item again, as the last one. Absent: a lost item can only be accepted. */
   restoreRequest?(fields: Readonly<Record<string, string>>, owner: Owner): string;
   /**
-   * The request that creates an owner again of which legacy shows nothing, sent before the first {@link restoreRequest}. Absent:
+   * The request that creates an owner again that legacy shows no more. Sent before the first {@link restoreRequest}. Absent:
    * the service creates an owner with its first item.
    */
   restoreOwner?(owner: Owner, session: StoredSession): string;

@@ -20,7 +20,7 @@ export interface SerialServerSettings {
   /** Makes the reply. If it throws, the service ends, like the original after an exception that leaves the loop. */
   readonly handle: (frame: Buffer) => string | Promise<string>;
   /**
-   * Behaviour for a request of several frames, of which only the last can be answered. `answer_last`: the loop survives, pauses,
+   * Behaviour for a request of several frames; only the last can be answered. `answer_last`: the loop survives, pauses,
    * and answers the last frame. `die`: the failed send is not caught, and the program ends.
    */
   readonly severalFrames: 'answer_last' | 'die';

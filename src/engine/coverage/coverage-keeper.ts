@@ -198,7 +198,7 @@ export class CoverageKeeper {
     await this.#parts.store.quiet(service.name);
     const unseeded = new Set<Lane>();
     const listed = copiesAll ? await this.#findUnseeded(service, number, unseeded) : 0;
-    // An owner of which legacy holds nothing any more may still have waiting writes, which also wait for a copy.
+    // An owner that legacy no longer holds may still have waiting writes, which also wait for a copy.
     for (const lane of this.#parts.waitingLanes(service.name)) {
       if (lane.seededCoverage !== number) unseeded.add(lane);
     }

@@ -317,7 +317,7 @@ export class Deliverer {
     return (await this.#send(parcels.slice(0, half))) && this.#send(parcels.slice(half));
   }
 
-  /** Returns the lanes of which the secondary knows a newer copy. Nothing of them counts as delivered. */
+  /** Returns the lanes that have a newer copy on the secondary. None of their writes counts as delivered. */
   #arrived(parcels: readonly Parcel[], results: readonly Delivered[]): ReadonlySet<Lane> {
     const superseded = new Set<Lane>();
     for (const [index, parcel] of parcels.entries()) {

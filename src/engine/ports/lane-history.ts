@@ -15,7 +15,7 @@ export interface Baseline {
 
 /** Two states of a lane that were once found to be the same list. That stays true, whatever either side holds now. */
 export interface EqualStates {
-  /** A digest of what legacy showed, and of which members were digested. */
+  /** A digest of what legacy showed and of the names of the digested members. */
   readonly legacy: string;
   /** The orchestrator's fingerprint of what it held. */
   readonly orchestrator: string;

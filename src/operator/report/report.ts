@@ -276,7 +276,7 @@ interface Coverage {
   readonly ended: number;
   readonly replicas_acting: number;
   readonly replicas: number;
-  /** Share of all lanes of which the orchestrator holds everything. */
+  /** Share of all lanes that the orchestrator holds completely. */
   readonly seeded_share: number | null;
   /** Reads of the day that were compared with a verdict. */
   readonly compared_reads: RateShare;
