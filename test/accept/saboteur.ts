@@ -31,19 +31,23 @@ export async function startSaboteur(front: string, back: string, kind: Sabotage)
   dealer.connect(back);
   const spoil = createSpoiler(kind);
   const sends = { back: Promise.resolve(), front: Promise.resolve() };
+  // A message that still waits when the sockets are closed is dropped; any other failure must be seen.
+  const dropWhenClosed = (reason: unknown) => {
+    if (!router.closed) throw reason;
+  };
   void (async () => {
     for await (const frames of router) {
       const body = frames.at(-1);
       const spoiled = body === undefined ? undefined : spoil.request(body);
       const passed = [...frames.slice(0, -1), spoiled ?? Buffer.alloc(0)];
-      sends.back = sends.back.then(() => dealer.send(passed));
+      sends.back = sends.back.then(() => dealer.send(passed)).catch(dropWhenClosed);
     }
   })().catch(() => undefined);
   void (async () => {
     for await (const frames of dealer) {
       const body = frames.at(-1);
       const passed = [...frames.slice(0, -1), body === undefined ? Buffer.alloc(0) : spoil.reply(body)];
-      sends.front = sends.front.then(() => router.send(passed));
+      sends.front = sends.front.then(() => router.send(passed)).catch(dropWhenClosed);
     }
   })().catch(() => undefined);
   return {

@@ -68,7 +68,7 @@ export async function startInjector(front: string, back: string): Promise<Inject
   void (async () => {
     for await (const frames of router) {
       const passed = [...frames.slice(0, -1), spoiler.request(frames.at(-1) ?? Buffer.alloc(0))];
-      sends.back = sends.back.then(() => dealer.send(passed));
+      sends.back = sends.back.then(() => dealer.send(passed)).catch(() => undefined);
     }
   })().catch(() => undefined);
   void (async () => {

@@ -167,7 +167,7 @@ export class DeliveryQueue {
   async #refill(queued: QueuedLane): Promise<void> {
     const { lane } = queued;
     queued.isAskedAnew = false;
-    const page = await this.#journal.pending(lane.key, lane.delivered, PAGE);
+    const page = await this.#nextPage(lane);
     // Dropped or reloaded meanwhile.
     if (this.#lanes.get(lane.key) !== queued) return;
     for (const write of page) {
@@ -181,6 +181,18 @@ export class DeliveryQueue {
     const reached = page.at(-1)?.sequence ?? lane.delivered;
     queued.hasMore = queued.isAskedAnew || isFull(page) || reached < lane.applied;
     if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
+  }
+
+  /**
+   * If the journal holds nothing although the lane counts as behind, the row is read: the lane's former home, another replica, may
+   * have recorded deliveries after this one had read it. Otherwise the lane would stay behind until its next write.
+   */
+  async #nextPage(lane: Lane): Promise<readonly PendingWrite[]> {
+    const page = await this.#journal.pending(lane.key, lane.delivered, PAGE);
+    if (page.length > 0 || !lane.isBehind) return page;
+    const state = (await this.#journal.lanes([lane.key])).get(lane.key);
+    if (state !== undefined) lane.deliveredUpTo(state.deliveredSequence);
+    return page;
   }
 
   #of(lane: Lane): QueuedLane {

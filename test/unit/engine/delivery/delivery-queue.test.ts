@@ -151,6 +151,19 @@ describe('the writes of a lane in the journal', () => {
     expect(await deliverAll(queue, ann, 10)).toEqual([2]);
   });
 
+  test('are no longer asked for when another replica, its home before, has delivered them', async () => {
+    const ann = laneNamed('ann');
+    const lanes = [{ owner: 'ann', state: { deliveredSequence: 10 } }];
+    const queue = new DeliveryQueue(readableJournal({ lanes }));
+    queue.addFromJournal(ann);
+    ann.appliedUpTo(10);
+    ann.deliveredUpTo(2);
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    expect(await queue.writesOf(queued, 10)).toEqual([]);
+    expect([queue.size, ann.isBehind]).toEqual([0, false]);
+  });
+
   test('are read a few at a time if their requests are large, and completely', async () => {
     const ann = laneNamed('ann');
     const large = 'x'.repeat(3 * 1024 * 1024);
