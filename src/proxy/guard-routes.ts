@@ -67,7 +67,7 @@ export function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
     minutes: (fromMs) => minutes.since(fromMs),
     async explain(name, subject) {
       const service = services.get(name);
-      if (service === undefined) throw new Error(`No service is called "${name}"`);
+      if (service === undefined) throw new Error(`unknown service "${name}"`);
       return explain(explained, service, subject);
     },
     nowMs: () => clock.wallMs(),

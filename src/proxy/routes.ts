@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config-schema.ts';
-import { serviceName, type ServiceName } from '../domain/ids.ts';
 import type { SignatureStore } from '../engine/compare/comparison-stores.ts';
 import type { Migration } from '../engine/migration.ts';
 import { createBackendProbes } from '../engine/guard/backend-probes.ts';
@@ -67,23 +66,23 @@ export function registerRoutes(
   facts: RouteFacts,
   { status, metrics, reports, live, agents }: Shown,
 ): void {
-  const { services } = facts;
+  const names = [...facts.services.keys()];
   accessOf(facts.config).guard(app);
   boundBodies(app);
   refuseUnstorableAddresses(app);
   registerGuardRoutes(app, guardRoutesOf(facts));
-  registerAgentRoutes(app, { services: [...services.keys()], book: agents, clock: facts.clock });
-  registerAuditRoutes(app, facts.guarding.audit);
+  registerAgentRoutes(app, { services: names, book: agents, clock: facts.clock });
+  registerAuditRoutes(app, { services: names, audit: facts.guarding.audit });
   registerDecisionRoutes(app, decisionRoutesOf(facts));
   registerLaneRoutes(app, laneRoutesOf(facts));
   registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });
-  if (live !== undefined) registerLiveRoutes(app, live.book);
+  if (live !== undefined) registerLiveRoutes(app, { services: names, book: live.book });
   registerFlagRoutes(app, flagRoutesOf(facts));
   const raising = raiseRoutesOf(facts);
   registerRaiseRoutes(app, raising);
   registerHistoryRoutes(app, raising);
   registerConsistencyRoutes(app, {
-    services: [...services.keys()],
+    services: names,
     zone: facts.config.reports.timeZone,
     comparedSince: createComparedSince(facts.database),
     nowMs: () => facts.clock.wallMs(),
@@ -96,8 +95,8 @@ export function registerRoutes(
     status: () => status.read(),
     metrics: () => metrics.render(),
     readiness: () => readinessOf(facts),
-    differences: async (service, query) =>
-      services.has(serviceName(service)) ? facts.differences.find(serviceName(service), query) : undefined,
+    services: names,
+    differences: (service, query) => facts.differences.find(service, query),
   });
 }
 
@@ -118,20 +117,13 @@ function registerRuns(
 ): void {
   if (runs === undefined) return;
   registerRunRoutes(app, { services: [...services.keys()], desk: runs.desk, audit });
-  registerRepairRoutes(app, runs.repairDesk);
+  registerRepairRoutes(app, { services: [...services.keys()], desk: runs.repairDesk });
 }
 
 function comparisonRoutesOf({ services, migration, signatures }: RouteFacts): ComparisonRouteParts {
-  const known = (service: string): ServiceName | undefined =>
-    services.has(serviceName(service)) ? serviceName(service) : undefined;
   return {
-    report: (service) => {
-      const name = known(service);
-      return name === undefined ? undefined : migration.comparisonsOf(name);
-    },
-    signatures: async (service) => {
-      const name = known(service);
-      return name === undefined ? undefined : signatures.list(name, SIGNATURES_SHOWN);
-    },
+    services: [...services.keys()],
+    report: (service) => migration.comparisonsOf(service),
+    signatures: (service) => signatures.list(service, SIGNATURES_SHOWN),
   };
 }

@@ -250,7 +250,7 @@ function logFlagChanges(log: Logger, { flags, services }: WatcherFacts): void {
 function logChanges(log: Logger, changes: readonly FlagChange[], isFirst: boolean): void {
   if (isFirst) {
     const asked = Object.fromEntries(changes.map(({ flag, to }) => [flag, to]));
-    return log.info({ asked }, 'the flags are read; what is not named here asks for 0 %');
+    return log.info({ asked }, 'the flags are read; a flag that is not listed here counts as 0 %');
   }
   for (const { flag, from, to } of changes)
     log.info({ flag, from, to }, 'a flag asks for another percentage');

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { Type, type Static } from 'typebox';
 import { printableName } from '../../domain/agent-name.ts';
-import { serviceName, type ServiceName } from '../../domain/ids.ts';
+import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock } from '../../engine/ports/ports.ts';
 import { MOST_AGENTS, type AgentBook } from '../agents.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { knownService } from '../known-service.ts';
+import { answered } from '../refusal.ts';
 import { checkBySchemas } from './checked-routes.ts';
 
 const AgentsQuerystring = Type.Object(
@@ -56,9 +57,7 @@ export function registerAgentRoutes(app: FastifyInstance, parts: AgentRouteParts
 }
 
 async function shown({ services, book, clock }: AgentRouteParts, only?: string): Promise<ShownAgents> {
-  const asked = only === undefined ? services : [serviceName(only)];
-  if (!asked.every((service) => services.includes(service)))
-    throw new Refusal(404, 'service_not_found', `unknown service "${only ?? ''}"`);
+  const asked = only === undefined ? services : [knownService(only, services)];
   const { agents, writersPastProxy } = await book.list(asked, MOST_AGENTS);
   const nowMs = clock.wallMs();
   return {

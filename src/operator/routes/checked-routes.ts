@@ -4,9 +4,10 @@ import { Compile } from 'typebox/compile';
 
 const NOT_BLANK = '\\S';
 const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
-const LIMIT = '^([1-9]\\d{0,2}|1000)$';
+export const LIMIT = '^([1-9]\\d{0,2}|1000)$';
 /** The number of an added entry. */
 export const NUMBER = '^\\d{1,9}$';
+export const OFFSET = '^\\d{1,6}$';
 
 /** What each pattern requires, in words. */
 const SAYINGS: Readonly<Record<string, string>> = {
@@ -14,6 +15,7 @@ const SAYINGS: Readonly<Record<string, string>> = {
   [UUID]: 'must be an operation id as shown in the list',
   [LIMIT]: 'must be a whole number from 1 to 1000',
   [NUMBER]: 'must be a number as shown in the list',
+  [OFFSET]: 'must be a whole number from 0 to 999999',
 };
 
 const words = (most: number) => Type.String({ minLength: 1, maxLength: most, pattern: NOT_BLANK });

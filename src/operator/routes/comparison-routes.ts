@@ -1,15 +1,17 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
-import { CrossfadeError } from '../../domain/errors.ts';
+import type { FastifyInstance } from 'fastify';
+import type { ServiceName } from '../../domain/ids.ts';
 import type { SignatureSightings } from '../../engine/compare/comparison-stores.ts';
 import type { RuleReport } from '../../engine/compare/rule-book.ts';
 import type { ComparisonReport } from '../../engine/compare/verdicts.ts';
+import { knownService } from '../known-service.ts';
+import { answered } from '../refusal.ts';
 import { shownSignature } from '../shown-signature.ts';
 
 export interface ComparisonRouteParts {
-  /** Undefined for an unknown service. */
-  report(service: string): ComparisonReport | undefined;
-  /** Most frequent first; undefined for an unknown service. @throws StorageError */
-  signatures(service: string): Promise<readonly SignatureSightings[] | undefined>;
+  readonly services: readonly ServiceName[];
+  report(service: ServiceName): ComparisonReport;
+  /** Most frequent first. @throws StorageError */
+  signatures(service: ServiceName): Promise<readonly SignatureSightings[]>;
 }
 
 interface ServiceRoute {
@@ -18,29 +20,18 @@ interface ServiceRoute {
 
 /** Facts behind a service's comparisons (coverage, noise, clock and rules), and the signatures of its differences. */
 export function registerComparisonRoutes(app: FastifyInstance, parts: ComparisonRouteParts): void {
-  app.get<ServiceRoute>('/v1/services/:service/comparisons', (request, reply) => {
-    const { service } = request.params;
-    const report = parts.report(service);
-    return report === undefined ? unknownService(reply, service) : { service, ...printedReport(report) };
-  });
-  app.get<ServiceRoute>('/v1/services/:service/signatures', async (request, reply) => {
-    const { service } = request.params;
-    try {
-      const found = await parts.signatures(service);
-      return found === undefined
-        ? unknownService(reply, service)
-        : { service, signatures: found.map(shownSignature) };
-    } catch (error) {
-      if (!(error instanceof CrossfadeError)) throw error;
-      reply.code(503);
-      return { error: error.code, message: error.message };
-    }
-  });
-}
-
-function unknownService(reply: FastifyReply, service: string): object {
-  reply.code(404);
-  return { error: 'service_not_found', message: `unknown service "${service}"` };
+  app.get<ServiceRoute>('/v1/services/:service/comparisons', ({ params }, reply) =>
+    answered(reply, async () => {
+      const service = knownService(params.service, parts.services);
+      return { service, ...printedReport(parts.report(service)) };
+    }),
+  );
+  app.get<ServiceRoute>('/v1/services/:service/signatures', ({ params }, reply) =>
+    answered(reply, async () => {
+      const service = knownService(params.service, parts.services);
+      return { service, signatures: (await parts.signatures(service)).map(shownSignature) };
+    }),
+  );
 }
 
 /** As `GET /v1/services/<service>/comparisons` shows it. */

@@ -12,6 +12,7 @@ import type {
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
 import { ByPersonSchema, checkBySchemas, LedgerQuerystring, OfOperation } from './checked-routes.ts';
+import { knownService } from '../known-service.ts';
 import { printedLetter, printedUnknown } from '../printed-decisions.ts';
 import { redacted } from '../redacted.ts';
 import { answered, Refusal } from '../refusal.ts';
@@ -156,14 +157,9 @@ class DecisionRoutes {
   }
 
   #queryOf({ service, state = 'open', limit }: LedgerRoute['Querystring']): LedgerQuery {
-    const known = this.#parts.services.find((one) => one === service);
-    if (service !== undefined && known === undefined) {
-      const names = this.#parts.services.join(', ');
-      throw new Refusal(404, 'service_not_found', `unknown service "${service}": use ${names}`);
-    }
     return {
       limit: Number(limit ?? DEFAULT_LIMIT),
-      ...(known !== undefined && { service: known }),
+      ...(service !== undefined && { service: knownService(service, this.#parts.services) }),
       ...(state !== 'all' && { standing: state }),
     };
   }

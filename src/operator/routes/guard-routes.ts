@@ -5,6 +5,7 @@ import type { Release, StoredMinute } from '../../engine/guard/guard-ports.ts';
 import type { TriggerLevel } from '../../engine/guard/trigger-levels.ts';
 import { guardStatus, stainedActions, type GuardSource } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
+import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { memberOf } from '../run-wishes.ts';
 import { standingFindings, standingWords } from '../trigger-words.ts';
@@ -39,6 +40,8 @@ export interface GuardRouteParts {
 
 const HOUR_MS = 3_600_000;
 const DEFAULT_HOURS = 24;
+/** More than a year. The differences have the same limit. */
+const MOST_HOURS = 9_999;
 const LONGEST_WORDS = 500;
 const SUBJECT = /^(?:unclassified|action:[\w.-]{1,100})$/;
 
@@ -139,7 +142,12 @@ class GuardRoutes {
 
   async minutes(hours: string | undefined, reply: FastifyReply): Promise<string> {
     const count = Number(hours ?? DEFAULT_HOURS);
-    if (!(count > 0)) throw new Refusal(400, 'invalid_request', 'hours must be a number above 0');
+    if (!(count > 0 && count <= MOST_HOURS))
+      throw new Refusal(
+        400,
+        'invalid_request',
+        `hours must be a number above 0 and at most ${MOST_HOURS}, got ${JSON.stringify(hours)}`,
+      );
     const rows = await this.#parts.minutes(this.#parts.nowMs() - count * HOUR_MS);
     reply.type('application/x-ndjson');
     return rows.map((row) => `${JSON.stringify(printedMinute(row))}\n`).join('');
@@ -155,10 +163,7 @@ class GuardRoutes {
   }
 
   #known(name: string): ServiceName {
-    const service = this.#parts.services.find((one) => one === name);
-    if (service !== undefined) return service;
-    const names = this.#parts.services.join(', ');
-    throw new Refusal(404, 'service_not_found', `unknown service "${name}": use ${names}`);
+    return knownService(name, this.#parts.services);
   }
 
   #authenticate(header: string | undefined): void {

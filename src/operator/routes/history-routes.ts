@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import { addCounts, addedQuantile, noCounts, type GuardCounts } from '../../engine/guard/guard-counts.ts';
+import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 
 interface Summed {
@@ -48,15 +49,10 @@ export function registerHistoryRoutes(app: FastifyInstance, parts: HistoryRouteP
   app.get<{ Params: { service: string }; Querystring: { hours?: string | string[] } }>(
     '/v1/services/:service/history',
     ({ params, query }, reply) =>
-      answered(reply, () => historyOf(knownService(params.service, parts), query.hours, parts)),
+      answered(reply, () =>
+        historyOf(knownService(params.service, parts.services.keys()), query.hours, parts),
+      ),
   );
-}
-
-/** @throws Refusal if the service is unknown */
-export function knownService(name: string, { services }: Pick<HistoryRouteParts, 'services'>): ServiceName {
-  const found = [...services.keys()].find((one) => one === name);
-  if (found === undefined) throw new Refusal(404, 'service_not_found', `unknown service "${name}"`);
-  return found;
 }
 
 async function historyOf(

@@ -3,7 +3,8 @@ import { Type, type Static } from 'typebox';
 import { laneKeyOf, type ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
-import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
+import { ByPersonSchema, checkBySchemas, LIMIT, OFFSET } from './checked-routes.ts';
+import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { ownerOf } from '../run-wishes.ts';
 
@@ -55,8 +56,8 @@ const LanesQuerystring = Type.Object(
     unwell: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
     state: Type.Optional(Type.Union(LANE_STATES.map((state) => Type.Literal(state)))),
     order: Type.Optional(Type.Union(LANE_ORDERS.map((order) => Type.Literal(order)))),
-    limit: Type.Optional(Type.String({ pattern: '^([1-9]\\d{0,2}|1000)$' })),
-    offset: Type.Optional(Type.String({ pattern: '^\\d{1,6}$' })),
+    limit: Type.Optional(Type.String({ pattern: LIMIT })),
+    offset: Type.Optional(Type.String({ pattern: OFFSET })),
   },
   { additionalProperties: false },
 );
@@ -123,9 +124,6 @@ class LaneRoutes {
   }
 
   #known(name: string): ServiceName {
-    const service = this.#parts.services.find((one) => one === name);
-    if (service !== undefined) return service;
-    const names = this.#parts.services.join(', ');
-    throw new Refusal(404, 'service_not_found', `unknown service "${name}": use ${names}`);
+    return knownService(name, this.#parts.services);
   }
 }

@@ -1,16 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { LiveBook } from '../live-book.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { knownService } from '../known-service.ts';
+import { answered } from '../refusal.ts';
+
+export interface LiveRouteParts {
+  readonly services: readonly ServiceName[];
+  readonly book: Pick<LiveBook, 'samplesOf'>;
+}
 
 /** Samples of a service in the last 15 minutes, one per two seconds. */
-export function registerLiveRoutes(app: FastifyInstance, book: LiveBook): void {
+export function registerLiveRoutes(app: FastifyInstance, { services, book }: LiveRouteParts): void {
   app.get<{ Params: { service: string } }>('/v1/services/:service/live', ({ params }, reply) =>
     answered(reply, async () => {
-      const samples = book.samplesOf(params.service as ServiceName);
-      if (samples === undefined)
-        throw new Refusal(404, 'service_not_found', `unknown service "${params.service}"`);
-      return { service: params.service, samples };
+      const service = knownService(params.service, services);
+      return { service, samples: book.samplesOf(service) ?? [] };
     }),
   );
 }

@@ -5,8 +5,9 @@ import type { InterlockFacts, InterlockMode } from '../../engine/guard/interlock
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import { raiseCriteria } from '../report/criteria.ts';
 import type { Criterion } from '../report/report.ts';
+import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
-import { knownService, operationsOf, type HistoryRouteParts } from './history-routes.ts';
+import { operationsOf, type HistoryRouteParts } from './history-routes.ts';
 
 export interface RaiseRouteParts extends HistoryRouteParts {
   /** Undefined before the first judgement. */
@@ -35,7 +36,9 @@ export function registerRaiseRoutes(app: FastifyInstance, parts: RaiseRouteParts
   app.get<{ Params: { service: string; flag: string } }>(
     '/v1/services/:service/raise/:flag',
     ({ params }, reply) =>
-      answered(reply, () => raiseCheck(knownService(params.service, parts), params.flag, parts)),
+      answered(reply, () =>
+        raiseCheck(knownService(params.service, parts.services.keys()), params.flag, parts),
+      ),
   );
 }
 

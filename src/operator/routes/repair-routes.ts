@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { serviceName } from '../../domain/ids.ts';
+import type { ServiceName } from '../../domain/ids.ts';
 import type { ItemFinding } from '../../engine/runs/attribute.ts';
 import type { Divergence } from '../../engine/runs/divergence-ports.ts';
 import type { RepairDesk, RepairPlan } from '../../engine/runs/repair-desk.ts';
 import type { RepairLimits } from '../../engine/ports/run.ts';
+import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { printedRun } from './run-routes.ts';
 import { memberOf, numberOf, ownerIn, requiredText, responsibleOf, said } from '../run-wishes.ts';
@@ -16,9 +17,14 @@ interface OfService {
   Params: { service: string };
 }
 
+export interface RepairRouteParts {
+  readonly services: readonly ServiceName[];
+  readonly desk: RepairDesk;
+}
+
 /** Findings of reconciliations, their repair and its undo, and lost items that wait for a decision. */
-export function registerRepairRoutes(app: FastifyInstance, desk: RepairDesk): void {
-  const routes = new RepairRoutes(desk);
+export function registerRepairRoutes(app: FastifyInstance, parts: RepairRouteParts): void {
+  const routes = new RepairRoutes(parts);
   app.get<OfRun>('/v1/runs/:run/divergences', (request, reply) =>
     answered(reply, () => routes.divergences(request.params)),
   );
@@ -35,9 +41,11 @@ export function registerRepairRoutes(app: FastifyInstance, desk: RepairDesk): vo
 }
 
 class RepairRoutes {
+  readonly #services: readonly ServiceName[];
   readonly #desk: RepairDesk;
 
-  constructor(desk: RepairDesk) {
+  constructor({ services, desk }: RepairRouteParts) {
+    this.#services = services;
     this.#desk = desk;
   }
 
@@ -62,7 +70,7 @@ class RepairRoutes {
   }
 
   accept({ params, body }: FastifyRequest<OfService>): Promise<object> {
-    const service = serviceName(params.service);
+    const service = knownService(params.service, this.#services);
     const owner = ownerIn(body);
     if (owner === undefined) throw new Refusal(400, 'invalid_request', 'owner is required');
     return said(async () => ({
@@ -93,7 +101,7 @@ class RepairRoutes {
       throw new Refusal(400, 'invalid_request', 'decision must be one of accept, restore');
     const owner = ownerIn(body);
     if (owner === undefined) throw new Refusal(400, 'invalid_request', 'owner is required');
-    const lane = { service: serviceName(requiredText(body, 'service')), owner };
+    const lane = { service: knownService(requiredText(body, 'service'), this.#services), owner };
     const by = responsibleOf(body);
     // Only a restore may mean all items of a lane. Each accepted loss is named.
     if (decision === 'restore' && memberOf(body, 'memory_id') === undefined)

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { LaneKey } from '../../domain/ids.ts';
+import type { LaneKey, ServiceName } from '../../domain/ids.ts';
 import type { DifferenceQuery, StoredDifference } from '../../engine/compare/difference-store.ts';
 import { printedComparison } from '../printed-comparison.ts';
 import type { Readiness } from '../readiness.ts';
-import { answered } from '../refusal.ts';
+import { knownService } from '../known-service.ts';
+import { answered, Refusal } from '../refusal.ts';
 import type { Status } from '../status.ts';
 
 export interface OperatorParts {
@@ -12,8 +13,9 @@ export interface OperatorParts {
   /** Prometheus text. */
   metrics(): Promise<string>;
   readiness(): Promise<Readiness>;
-  /** Newest first; undefined for an unknown service. @throws StorageError */
-  differences(service: string, query: DifferenceQuery): Promise<readonly StoredDifference[] | undefined>;
+  readonly services: readonly ServiceName[];
+  /** Newest first. @throws StorageError */
+  differences(service: ServiceName, query: DifferenceQuery): Promise<readonly StoredDifference[]>;
 }
 
 const DEFAULT_LIMIT = 50;
@@ -36,7 +38,7 @@ export function registerOperatorRoutes(app: FastifyInstance, parts: OperatorPart
   app.get('/metrics', (_request, reply) => answered(reply, () => routes.metrics(reply)));
   app.get('/v1/status', (_request, reply) => answered(reply, () => parts.status()));
   app.get<DifferencesRoute>('/v1/services/:service/differences', (request, reply) =>
-    answered(reply, () => routes.differences(request, reply)),
+    answered(reply, () => routes.differences(request)),
   );
 }
 
@@ -60,23 +62,15 @@ class OperatorRoutes {
     return text;
   }
 
-  async differences(request: FastifyRequest<DifferencesRoute>, reply: FastifyReply): Promise<object> {
-    const { service } = request.params;
-    const limit = parseLimit(request.query.limit);
-    if (limit === undefined) return refused(reply, 400, limitProblem(request.query.limit));
-    const query = queryOf(service, request.query);
-    if (query === undefined) return refused(reply, 400, FILTER_PROBLEM);
+  async differences({ params, query: given }: FastifyRequest<DifferencesRoute>): Promise<object> {
+    const service = knownService(params.service, this.#parts.services);
+    const limit = parseLimit(given.limit);
+    if (limit === undefined) throw new Refusal(400, 'invalid_request', limitProblem(given.limit));
+    const query = queryOf(service, given);
+    if (query === undefined) throw new Refusal(400, 'invalid_request', FILTER_PROBLEM);
     const found = await this.#parts.differences(service, { ...query, limit });
-    if (found === undefined) return refused(reply, 404, `unknown service "${service}"`);
     return { service, limit, differences: found.map(printed) };
   }
-}
-
-const ERROR_NAMES = { 400: 'invalid_request', 404: 'service_not_found' } as const;
-
-function refused(reply: FastifyReply, status: keyof typeof ERROR_NAMES, message: string): object {
-  reply.code(status);
-  return { error: ERROR_NAMES[status], message };
 }
 
 function parseLimit(value: string | string[] | undefined): number | undefined {

@@ -11,6 +11,7 @@ import { RuleTrial, type TriedRules } from '../../engine/compare/try-rules.ts';
 import type { StoredDifference } from '../../engine/compare/difference-store.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import { ByPersonSchema, checkBySchemas, NUMBER } from './checked-routes.ts';
+import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 
 export interface RuleRouteParts {
@@ -190,11 +191,7 @@ class RuleRoutes {
   }
 
   #known(name: string): ServiceName {
-    const { services } = this.#parts;
-    const service = [...services.keys()].find((one) => one === name);
-    if (service !== undefined) return service;
-    const names = [...services.keys()].join(', ');
-    throw new Refusal(404, 'service_not_found', `unknown service "${name}": use ${names}`);
+    return knownService(name, this.#parts.services.keys());
   }
 
   /** @throws Refusal if they are not valid rules, or name an action that is not compared */

@@ -4,6 +4,7 @@ import { auditedServices } from '../../engine/ports/audited-services.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../engine/ports/run.ts';
 import type { RunDesk, RunStatus } from '../../engine/runs/run-desk.ts';
+import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { memberOf, numberOf, ownerIn, responsibleOf, said, textOf } from '../run-wishes.ts';
 
@@ -115,14 +116,7 @@ class RunRoutes {
   }
 
   #known(name: string): ServiceName {
-    const service = this.#parts.services.find((one) => one === name);
-    if (service === undefined)
-      throw new Refusal(
-        404,
-        'service_not_found',
-        `unknown service "${name}": use ${this.#parts.services.join(', ')}`,
-      );
-    return service;
+    return knownService(name, this.#parts.services);
   }
 }
 

@@ -53,7 +53,10 @@ async function registerAll(scope: FastifyInstance): Promise<void> {
       const exported = (await import(new URL(file, at).href)) as Record<string, unknown>;
       for (const [name, register] of Object.entries(exported))
         if (name.startsWith('register') && typeof register === 'function')
-          (register as (to: FastifyInstance, parts: object) => void)(scope, { services: [SERVICE] });
+          (register as (to: FastifyInstance, parts: object) => void)(scope, {
+            services: [SERVICE],
+            desk: {},
+          });
     }
   }
 }

@@ -21,7 +21,8 @@ test('what was compared, what never was, and the share of the default user are s
   }
   const app = fastify();
   registerComparisonRoutes(app, {
-    report: (name) => (name === SERVICE ? verdicts.report(SERVICE) : undefined),
+    services: [SERVICE],
+    report: (service) => verdicts.report(service),
     signatures: async () => [],
   });
   const ask = async (path: string) => {
@@ -48,7 +49,7 @@ test('what was compared, what never was, and the share of the default user are s
   });
   expect(await ask('/v1/services/nobody/comparisons')).toMatchObject({
     status: 404,
-    body: { error: 'service_not_found' },
+    body: { error: 'service_not_found', message: 'unknown service "nobody": use jarvis-memory' },
   });
   await app.close();
 });

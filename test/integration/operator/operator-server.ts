@@ -117,9 +117,10 @@ export class OperatorServer {
       status: () => status.read(),
       metrics: () => metrics.render(),
       readiness: () => Promise.resolve(this.world.readiness),
-      differences: (service, { limit }) => {
+      services: [SERVICE],
+      differences: (_service, { limit }) => {
         this.limits.push(limit);
-        return Promise.resolve(service === SERVICE ? [DIFFERENCE] : undefined);
+        return Promise.resolve([DIFFERENCE]);
       },
     });
     this.#app.addHook('onClose', () => metrics.stop());

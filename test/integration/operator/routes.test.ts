@@ -86,7 +86,7 @@ describe('GET /v1/services/:service/differences', () => {
     expect(answer.status).toBe(404);
     expect(JSON.parse(answer.body)).toEqual({
       error: 'service_not_found',
-      message: 'unknown service "nobody"',
+      message: 'unknown service "nobody": use session-memory',
     });
   });
 });

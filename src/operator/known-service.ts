@@ -1,0 +1,16 @@
+import type { ServiceName } from '../domain/ids.ts';
+import { Refusal } from './refusal.ts';
+
+/** The refusal of a name that no configured service has, with the names that exist. */
+export function unknownService(name: string, services: Iterable<ServiceName>): Refusal {
+  const names = [...services].join(', ');
+  return new Refusal(404, 'service_not_found', `unknown service "${name}": use ${names}`);
+}
+
+/** @throws Refusal if no configured service has this name */
+export function knownService(name: string, services: Iterable<ServiceName>): ServiceName {
+  const known = [...services];
+  const service = known.find((one) => one === name);
+  if (service === undefined) throw unknownService(name, known);
+  return service;
+}
