@@ -4,6 +4,7 @@ import { ownInterlocks, type ToldInterlock } from '../operator/told-interlocks.t
 import { allAbLines } from './ab-lines.ts';
 import { findingLines } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
+import { stageReason } from '../operator/flag-reasons.ts';
 import { flagsInUse } from '../operator/flag-words.ts';
 import { noProofWords } from '../operator/proof-words.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
@@ -121,6 +122,7 @@ function told(service: ServiceStatus): string {
   const held = guard?.held_by ?? null;
   return [
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
+    ...requestedStageLine(service),
     ...flagsOffLine(service),
     ...releaseLine(service),
     ...findingLines(guard?.findings ?? []),
@@ -136,6 +138,10 @@ function told(service: ServiceStatus): string {
     ]),
     ...allAbLines(service.ab),
   ].join('\n');
+}
+
+function requestedStageLine({ stage, requested_stage: requested, flags }: ServiceStatus): string[] {
+  return stage === requested ? [] : [`  requested stage ${requested} (${stageReason(flags)})`];
 }
 
 function flagsOffLine(service: ServiceStatus): string[] {

@@ -125,3 +125,12 @@ function ofActions(status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
     held_actions: held,
   };
 }
+
+/** The requested or the effective shares, for the stage that they make. */
+export function sharesOf(
+  flags: Readonly<Record<ServiceFlag, Pick<FlagStatus, 'asked' | 'in_effect'>>>,
+  which: 'asked' | 'in_effect',
+): Record<ServiceFlag, number> {
+  const entries = SERVICE_FLAGS.map((flag) => [flag, flags[flag][which]]);
+  return Object.fromEntries(entries) as Record<ServiceFlag, number>;
+}

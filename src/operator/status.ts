@@ -21,7 +21,7 @@ import {
   type GuardSource,
   type GuardStatus,
 } from './guard-status.ts';
-import { flagsInEffect, type FlagStatus } from './flags-in-effect.ts';
+import { flagsInEffect, sharesOf, type FlagStatus } from './flags-in-effect.ts';
 import { lagShown, type LagShown } from './lag-shown.ts';
 import type { Readiness } from './readiness.ts';
 import type { Quantiles } from './latency-histogram.ts';
@@ -33,7 +33,10 @@ type InterlockMode = 'warn' | 'enforce' | 'off';
 /** One service, as `GET /v1/status` shows it. Counts are those of this process since its start. Lanes come from the journal. */
 interface ServiceStatus {
   readonly service: ServiceName;
+  /** The stage that is in effect. */
   readonly stage: Stage;
+  /** The stage that the flags request. If it differs, `flags` gives the reason. */
+  readonly requested_stage: Stage;
   readonly interlocks: InterlockMode;
   readonly coverage: number;
   readonly flags: Readonly<Record<ServiceFlag, FlagStatus>>;
@@ -229,20 +232,22 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
   const asked = percentagesOf(name, parts.flags);
   const coverage = parts.migration.coverageOf(name);
   const judged = parts.guarding?.judged(name);
+  const flags = flagsInEffect({
+    service: name,
+    asked,
+    coverage,
+    isKilled: parts.flags.killSwitch(),
+    isHeld: parts.guarding?.holdOf(name) !== undefined,
+    shadowDroppedFor: parts.guarding?.shadowDroppedFor(name) ?? [],
+    verdict: judged?.verdict,
+  });
   return {
     service: name,
-    stage: stageOf(asked),
+    stage: stageOf(sharesOf(flags, 'in_effect')),
+    requested_stage: stageOf(asked),
     interlocks: parts.interlocks.get(name) ?? 'enforce',
     coverage,
-    flags: flagsInEffect({
-      service: name,
-      asked,
-      coverage,
-      isKilled: parts.flags.killSwitch(),
-      isHeld: parts.guarding?.holdOf(name) !== undefined,
-      shadowDroppedFor: parts.guarding?.shadowDroppedFor(name) ?? [],
-      verdict: judged?.verdict,
-    }),
+    flags,
     ...(judged !== undefined && { actions: actionStatuses(name, judged) }),
     ...(parts.guarding !== undefined && { guard: guardStatus(parts.guarding, name) }),
     ab: abStatuses(parts.arms, name),

@@ -56,7 +56,7 @@ test('a fader moved by keyboard changes the shown stage and the next read', asyn
   await strip.getByRole('button', { name: 'Set to 100 %…' }).press('Enter');
 
   await page.getByRole('heading', { name: 'Read cutover of session-memory' }).waitFor();
-  expect(await page.locator('.preview').textContent()).toContain('the stage becomes read cutover');
+  expect(await page.locator('.preview').textContent()).toContain('the requested stage becomes read cutover');
   expect(await photograph(page, 'flag-change')).toEqual([]);
   await page.getByLabel('Your name').first().fill('ann');
   await page.getByLabel('Reason').first().fill('compared for a week');

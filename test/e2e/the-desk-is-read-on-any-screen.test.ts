@@ -30,6 +30,7 @@ const STATUS = {
     {
       service: SERVICE,
       stage: 'read_cutover',
+      requested_stage: 'read_cutover',
       flags: Object.fromEntries(FLAGS.map((flag) => [flag, FLAG])),
       guard: { held_by: null, findings: [] },
       comparisons: VERDICTS,

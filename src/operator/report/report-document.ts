@@ -1,5 +1,6 @@
 import type { Stage } from '../../domain/stage.ts';
 import { STAGES } from '../../domain/stage.ts';
+import { stageReason } from '../flag-reasons.ts';
 import { abSection } from './ab-section.ts';
 import { longDate, momentOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
@@ -118,13 +119,21 @@ function partOf(service: ServiceReport, shown: Shown): ServicePart {
 }
 
 /** The stage in effect. If the flags request another stage, that one too, and what blocks it. */
-function standingOf({ phase, asked, guard }: ServiceReport): string {
+function standingOf({ phase, asked, guard, flags }: ServiceReport): string {
   if (phase === asked) return words(phase);
   const why =
     guard.held_by === null
-      ? 'blocked by interlocks'
+      ? stageReason(reasonedOf(flags))
       : `the guard keeps reads on legacy: ${words(guard.held_by)}`;
   return `${words(phase)}; requested: ${words(asked)} (${why})`;
+}
+
+function reasonedOf(flags: ServiceReport['flags']): Parameters<typeof stageReason>[0] {
+  const entries = Object.entries(flags).map(([flag, { held_by: held, ...status }]) => [
+    flag,
+    { ...status, interlocks: held.map((word) => ({ word })) },
+  ]);
+  return Object.fromEntries(entries) as Parameters<typeof stageReason>[0];
 }
 
 function phasesOf(present: Stage): ServicePart['phases'] {

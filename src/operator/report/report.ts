@@ -1,6 +1,7 @@
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { Stage } from '../../domain/stage.ts';
 import type { AbNumbers } from '../ab-status.ts';
+import type { FlagStatus } from '../flags-in-effect.ts';
 import type { CriterionName } from './criterion-words.ts';
 import type { NextStep } from './next-step.ts';
 
@@ -72,7 +73,7 @@ export interface ServiceReport {
 export interface FlagNumbers {
   readonly asked: number;
   readonly in_effect: number;
-  readonly reason: string;
+  readonly reason: FlagStatus['reason'];
   /** The interlocks of the flag, whether they lower it or not. */
   readonly held_by: readonly string[];
 }

@@ -8,6 +8,7 @@ import type { RuleReport } from '../../engine/compare/rule-book.ts';
 import type { InterlockFacts } from '../../engine/guard/interlock-facts.ts';
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { DaySpan, ServiceDay } from '../../engine/report/report-ports.ts';
+import { sharesOf } from '../flags-in-effect.ts';
 import type { Status } from '../status.ts';
 import { actionAbs } from './ab-of-day.ts';
 import { Changes } from './changes.ts';
@@ -60,7 +61,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
   const changes = new Changes(status.service, reported.before, reported.totals);
   const numbers = new DayNumbers({ ...facts, ...reported, hours: day.hours, changes });
   const flags = flagNumbers(status);
-  const phase = stageOf(percentages(flags, 'in_effect'));
+  const phase = stageOf(sharesOf(flags, 'in_effect'));
   const [readsMoved, shadowReads] = [flags['read-cutover'].in_effect, flags['shadow-read'].in_effect];
   const { readLatencyToleranceMs } = reported;
   const speed = { ab: actionAbs(day.arms), readLatencyToleranceMs };
@@ -85,7 +86,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     today: storyOf(day, { ...reported, moved: { before: trend.at(-2)?.reads_moved, now: readsMoved } }),
     trend,
     evidence_expected: evidenceExpected(evidence, reported),
-    asked: stageOf(percentages(flags, 'asked')),
+    asked: stageOf(sharesOf(flags, 'asked')),
     interlocks: status.interlocks,
     next_step: next,
     flags,
@@ -120,14 +121,6 @@ function flagNumbers({ flags }: ServiceStatus): Record<ServiceFlag, FlagNumbers>
     return [flag, { asked, in_effect, reason, held_by: interlocks.map(({ word }) => word) }] as const;
   });
   return Object.fromEntries<FlagNumbers>(entries) as Record<ServiceFlag, FlagNumbers>;
-}
-
-function percentages(
-  flags: Readonly<Record<ServiceFlag, FlagNumbers>>,
-  which: 'asked' | 'in_effect',
-): Record<ServiceFlag, number> {
-  const entries = SERVICE_FLAGS.map((flag) => [flag, flags[flag][which]]);
-  return Object.fromEntries(entries) as Record<ServiceFlag, number>;
 }
 
 function evidenceOf({ facts }: Judged): ActionEvidence[] {

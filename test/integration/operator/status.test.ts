@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ServiceFlag } from '../../../src/domain/flags.ts';
+import type { Stage } from '../../../src/domain/stage.ts';
 import { OperatorServer, QUIET_WORLD, SERVICE, type World } from './operator-server.ts';
 
 const server = new OperatorServer();
@@ -104,9 +105,22 @@ describe('GET /v1/status', () => {
     expect(flags[flag]).toEqual({ asked: changes.percentages?.[flag] ?? 0, ...expected });
   });
 
-  test('the stage is the one that the flags request', async () => {
-    server.world = { ...QUIET_WORLD, percentages: { 'dual-write': 100, 'shadow-read': 10 } };
-    expect((await server.service()).stage).toBe('shadow_read');
+  const CUT_OVER = { 'dual-write': 100, 'shadow-read': 10, 'read-cutover': 5 };
+  test.each<readonly [string, Partial<World>, stage: Stage, requested: Stage]>([
+    ['covered', { percentages: CUT_OVER, coverage: 2 }, 'read_cutover', 'read_cutover'],
+    ['beginning', { percentages: CUT_OVER }, 'off', 'read_cutover'],
+    ['ending', { coverage: 2 }, 'dual_write', 'off'],
+    ['killed', { percentages: CUT_OVER, coverage: 2, isKilled: true }, 'shadow_read', 'read_cutover'],
+    [
+      'not available',
+      { percentages: { ...CUT_OVER, 'legacy-read-only': 100 }, coverage: 2 },
+      'read_cutover',
+      'legacy_read_only',
+    ],
+  ])('%s: the stage is the one in effect, beside the requested one', async (...row) => {
+    const [, changes, stage, requested] = row;
+    server.world = { ...QUIET_WORLD, ...changes };
+    expect(await server.service()).toMatchObject({ stage, requested_stage: requested });
   });
 
   test('a database that is away is reported, and not shown as zeros', async () => {

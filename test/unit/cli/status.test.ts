@@ -10,6 +10,7 @@ function statusOf(service: object): Status {
   const shown = {
     service: 'session-memory',
     stage: 'shadow_read',
+    requested_stage: 'shadow_read',
     interlocks: 'enforce',
     flags: { 'read-cutover': FLAG },
     comparisons: { match: 1, mismatch: 0, not_comparable: 0 },
@@ -49,4 +50,25 @@ test('a backend without reads shows no latency', () => {
   expect(toldAll(statusOf({}))).toContain('  reads: 1 by legacy (p99 3 ms), 0 by the orchestrator\n');
   const both = statusOf({ reads_by: { legacy: 0, orchestrator: 2 } });
   expect(toldAll(both)).toContain('  reads: 0 by legacy, 2 by the orchestrator (p99 3 ms)\n');
+});
+
+test('a requested stage that is not in effect is shown with every reason', () => {
+  const blocked = { asked: 5, in_effect: 0 };
+  const interlocks = [
+    { word: 'never_reconciled', says: 'Reconciliation: never', next: 'Reconcile.', command: null },
+    { word: 'backfill_not_finished', says: 'Lanes: 0', next: 'Backfill.', command: null },
+  ];
+  const held = {
+    requested_stage: 'write_cutover',
+    flags: {
+      'read-cutover': { ...blocked, reason: 'interlock', interlocks },
+      'write-cutover': { ...blocked, reason: 'not_available' },
+    },
+  };
+  const [title, requested] = toldAll(statusOf(held)).split('\n');
+  expect(title).toBe('session-memory  stage shadow_read, interlocks enforce');
+  expect(requested).toBe(
+    '  requested stage write_cutover (read-cutover: interlock: never reconciled and 1 more; write-cutover: not available yet)',
+  );
+  expect(toldAll(statusOf({}))).not.toContain('requested stage');
 });

@@ -41,6 +41,7 @@ function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false }: Wor
   const service = {
     service: SERVICE,
     stage: 'read_cutover',
+    requested_stage: 'read_cutover',
     flags: Object.fromEntries(
       ['dual-write', 'shadow-read', 'read-cutover', 'write-cutover', 'legacy-read-only'].map((flag) => [
         flag,
@@ -135,6 +136,23 @@ test('the desk shows consistency of all replicas by window, not since the start'
   expect(page).toMatch(/Consistency, last hour.*nothing compared/s);
   expect(page).toMatch(/Consistency, today.*95\.3 %.*115,432 compared.*5,368 differ/s);
   expect(page).not.toContain('100 %</strong>');
+});
+
+test('the desk shows a requested stage that is not in effect, with the reason', async () => {
+  const status = statusOf();
+  const [service] = status.services as unknown as Record<string, unknown>[];
+  Object.assign(service ?? {}, {
+    stage: 'shadow_read',
+    flags: {
+      ...(service?.['flags'] as object),
+      'read-cutover': { asked: 5, in_effect: 0, reason: 'latched' },
+    },
+  });
+  const answers = { '/v1/flags': { flags: [], editable: true, server: null } };
+  const page = (await overviewPage(visitOf(status, answers))).body.toString();
+  expect(page).toContain('<strong>shadow read</strong>');
+  expect(page).toContain('◆ requested: read cutover');
+  expect(page).toContain('read-cutover: stopped by the guard');
 });
 
 test('a fader that cannot move is not shown', async () => {

@@ -1,5 +1,6 @@
+import { flagReason } from '../../flag-reasons.ts';
 import type { FlagStatus } from '../../flags-in-effect.ts';
-import { percent, spoken } from '../figures.ts';
+import { percent } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 
 export interface Fader {
@@ -20,29 +21,6 @@ const TRAVEL = HEIGHT - CAP;
 const SEGMENTS = 20;
 
 const yOf = (share: number): number => HEIGHT - CAP / 2 - (TRAVEL * share) / 100;
-
-/** What lowered a flag, in words for people. */
-const REASONS: Readonly<Record<FlagStatus['reason'], string>> = {
-  on: 'as requested',
-  off: 'as requested',
-  beginning: 'starting',
-  ending: 'ending',
-  not_covered: 'dual writes are off',
-  kill_switch: 'kill switch is on',
-  latched: 'stopped by the guard',
-  interlock: 'interlock',
-  shadow_load_dropped: 'the guard has paused shadow reads to reduce load',
-  not_available: 'not available yet',
-};
-
-export function reasonOf({ reason, asked, interlocks = [], held_actions: held = [] }: FlagStatus): string {
-  if (reason === 'not_available' && asked === 0) return 'not available yet';
-  if (reason !== 'interlock')
-    return held.length === 0 ? REASONS[reason] : `${REASONS[reason]}; ${held.length} actions have less`;
-  const [first, ...more] = interlocks.map(({ word }) => spoken(word));
-  const why = first === undefined ? 'no action has enough evidence yet' : first;
-  return `${REASONS.interlock}: ${why}${more.length === 0 ? '' : ` and ${more.length} more`}`;
-}
 
 /** `held`: less is in effect than is requested. */
 export function faderState({
@@ -82,7 +60,7 @@ export function fader({ id, name, flag, status, fixed }: Fader): Html {
       </p>
       <p class="fader-effect" id="${id}-effect" data-live="effect-${id}">
         <strong>${percent(status.in_effect)}</strong> active<span class="why"
-          >${state === 'tripped' ? '▲ ' : state === 'held' ? '◆ ' : ''}${reasonOf(status)}</span
+          >${state === 'tripped' ? '▲ ' : state === 'held' ? '◆ ' : ''}${flagReason(status)}</span
         >
       </p>
       ${isFixed ? html`<p class="fader-fixed">${fixed}</p>` : html`<button class="move">Set ${name.toLowerCase()}…</button>`}

@@ -1,5 +1,6 @@
 import { flagName, SERVICE_FLAGS, type ServiceFlag } from '../../../domain/flags.ts';
 import { stageOf } from '../../../domain/stage.ts';
+import { flagReason } from '../../flag-reasons.ts';
 import type { FlagStatus } from '../../flags-in-effect.ts';
 import type { ShownFlag, ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
@@ -8,7 +9,7 @@ import { html, type Html, type Shown } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { changeForm } from './change-form.ts';
-import { faderState, reasonOf } from './fader.ts';
+import { faderState } from './fader.ts';
 import type { Page } from './layout.ts';
 import { raisePanels } from './raise.ts';
 import { table, text, unseen } from './table-panel.ts';
@@ -108,7 +109,7 @@ function flagRow({ service, flags }: ServiceStatus, flag: ServiceFlag, editable:
     percent(status.asked),
     percent(status.in_effect),
     html`<span class="state ${state === 'as_asked' ? '' : state === 'held' ? 'warn' : 'bad'}"
-        >${reasonOf(status)}</span
+        >${flagReason(status)}</span
       >${interlocks(status)}`,
     ...(editable ? [!isFixed && change] : []),
   ];
@@ -168,7 +169,7 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
       </div>
       <div>
         <dt>why</dt>
-        <dd>${reasonOf(status)}</dd>
+        <dd>${flagReason(status)}</dd>
       </div>
     </dl>
     ${
@@ -249,10 +250,10 @@ function preview({ flag, service, share }: Wanted): Html | false {
     number
   >;
   const after = stageOf({ ...asked, [flag.flag]: share });
-  const said = after === service.stage ? 'stays' : 'becomes';
+  const said = after === service.requested_stage ? 'stays' : 'becomes';
   return html`<p class="preview">
     <span class="from">${percent(flag.asked)}</span> <span aria-hidden="true">→</span
     ><span class="unseen"> to </span> <strong>${percent(share)}</strong
-    ><span class="note">the stage ${said} ${spoken(after)}</span>
+    ><span class="note">the requested stage ${said} ${spoken(after)}</span>
   </p>`;
 }

@@ -60,13 +60,13 @@ interface StripFacts {
 }
 
 function strip(service: ServiceStatus, { flags, compared, isKilled }: StripFacts): Html {
-  const { service: name, stage } = service;
+  const { service: name } = service;
   return html`<article class="strip" aria-labelledby="strip-${name}">
     <header>
       <h2 id="strip-${name}"><a href="/services/${name}">${name}</a></h2>
       <div data-live="latch-${name}">${lampLink(service, compared, isKilled)}</div>
     </header>
-    <div data-live="stage-${name}">${ladder(stage)}</div>
+    <div data-live="stage-${name}">${ladder(service)}</div>
     <dl class="inputs" data-live="inputs-${name}">
       ${input(service, 'dual-write', 'Dual writes')}${input(service, 'shadow-read', 'Shadow reads')}
       <div>

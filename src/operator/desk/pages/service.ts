@@ -1,3 +1,4 @@
+import { flagReason } from '../../flag-reasons.ts';
 import type { LiveSample } from '../../live-book.ts';
 import type { Status } from '../../status.ts';
 import { count, milliseconds, percent, spoken } from '../figures.ts';
@@ -6,7 +7,6 @@ import { html, type Html, type Shown } from '../html.ts';
 import { consistencyOf, consistencyReading } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
-import { reasonOf } from './fader.ts';
 import { chartsPanel } from './charts.ts';
 import { evidencePanels } from './evidence.ts';
 import { troubleOf } from '../incidents.ts';
@@ -43,7 +43,7 @@ export async function servicePage(
         ${reads(visit, service, troubleOf(service, consistency?.services[service.service]?.last_hour.differ))}
         <section class="panel" aria-labelledby="stage">
           <h2 id="stage">Stage</h2>
-          <div data-live="ladder">${ladder(service.stage)}</div>
+          <div data-live="ladder">${ladder(service)}</div>
           <dl class="readings" data-live="consistency">
             ${consistencyReading(service.service, consistency?.services[service.service])}
           </dl>
@@ -179,7 +179,7 @@ function flagsAsked({ flags }: ServiceStatus): Html {
     title: 'Flags',
     heads: ['Flag', 'Requested', 'Active'],
     rows: Object.entries(flags).map(([flag, status]) => [
-      html`${spoken(flag)} <span class="note-inline">${reasonOf(status)}</span>`,
+      html`${spoken(flag)} <span class="note-inline">${flagReason(status)}</span>`,
       percent(status.asked),
       percent(status.in_effect),
     ]),

@@ -1,9 +1,14 @@
-import { STAGES, type Stage } from '../../../domain/stage.ts';
+import { STAGES } from '../../../domain/stage.ts';
+import { stageReason } from '../../flag-reasons.ts';
+import type { Status } from '../../status.ts';
 import { spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 
-/** How far a service has moved: one mark per stage, with the present stage named. */
-export function ladder(stage: Stage): Html {
+type Staged = Pick<Status['services'][number], 'stage' | 'requested_stage' | 'flags'>;
+
+/** How far a service has moved: one mark per stage, with the stage in effect named. If another is requested, that one and why. */
+export function ladder(service: Staged): Html {
+  const { stage } = service;
   const at = STAGES.indexOf(stage);
   return html`<div class="ladder">
     <p class="stage">
@@ -16,5 +21,14 @@ export function ladder(stage: Stage): Html {
           html`<rect class="${index <= at ? 'past' : 'ahead'}" x="${index * 20}" width="18" height="8" />`,
       )}
     </svg>
+    ${requested(service)}
   </div>`;
+}
+
+function requested({ stage, requested_stage: wanted, flags }: Staged): Html | false {
+  if (stage === wanted) return false;
+  return html`<p class="requested">
+    <span class="state warn">◆ requested: ${spoken(wanted)}</span>
+    <span class="note">${stageReason(flags)}</span>
+  </p>`;
 }
