@@ -17,6 +17,17 @@ export function hasLost({ services }: World, lane: LaneKey): boolean {
   return service?.model.effects.lostFrom.has(lane.slice(slash + 1)) === true;
 }
 
+/**
+ * Whether the service evicted items from a full list, and a delete may have made it shorter then. A later copy cannot know that the
+ * list was full, and lets a person decide.
+ */
+export function wasFullOnce({ services, history }: World, key: LaneKey): boolean {
+  const service = services.find(({ name }) => name === key.slice(0, key.indexOf('/')));
+  const writes = history.writesOf(key);
+  const hasEvicted = writes.some(({ number }) => service?.model.effects.forgotten.has(number));
+  return hasEvicted && writes.some(({ deletes }) => deletes !== 'nothing');
+}
+
 /** I2: an acknowledged write that its service lost is on the orchestrator, or its lane waits for a person. It is never `forgotten`. */
 export async function checkLosses(world: World, violations: Violations): Promise<void> {
   for (const service of world.services)
