@@ -1,4 +1,5 @@
 import { changeWords, findingWords, itemWords, type PrintedFinding } from '../operator/finding-words.ts';
+import { foundWords, standingNotes } from '../operator/run-result-words.ts';
 import { showImport, showSurvey } from './import-document.ts';
 import type { RunView } from './run-watch.ts';
 import { counted, table } from './tables.ts';
@@ -67,13 +68,9 @@ export function showRuns(runs: readonly RunView[]): string {
   );
 }
 
-/** The findings of a reconciliation, and whether they are settled. */
-function resultOf({ result = null }: RunView): string {
-  if (result === null) return '';
-  const { differences, lanes, unsettled_lanes: unsettled } = result;
-  if (lanes === 0) return 'equal';
-  const found = `${counted(differences, 'difference')} in ${counted(lanes, 'lane')}`;
-  return unsettled === 0 ? `${found}, settled` : found;
+/** The findings of a reconciliation, and what became of them. */
+function resultOf({ result = null, request }: RunView): string {
+  return result === null ? '' : [foundWords(result, request?.owner), ...standingNotes(result)].join(', ');
 }
 
 function tookOf({ began_at: began, finished_at: finished }: RunView): string {

@@ -1,3 +1,4 @@
+import type { RunResult } from '../operator/run-result-words.ts';
 import { askProxy, NoProxy, type ProxyAddress } from './operator-client.ts';
 import { createRunProgress } from './run-progress.ts';
 
@@ -25,11 +26,7 @@ export interface RunView {
   readonly services: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
   readonly report: Readonly<Record<string, unknown>> | null;
   /** Set for a finished reconciliation. */
-  readonly result?: {
-    readonly differences: number;
-    readonly lanes: number;
-    readonly unsettled_lanes: number;
-  } | null;
+  readonly result?: RunResult | null;
 }
 
 export interface WatchOptions {

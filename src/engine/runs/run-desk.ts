@@ -2,7 +2,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import { listService } from './list-service.ts';
 import type { Brake } from './pace.ts';
 import type { Run, RunKind, RunProgress, RunRequest } from '../ports/run.ts';
-import type { RunStore } from './run-ports.ts';
+import type { RunStore, StandingLanes } from './run-ports.ts';
 import type { RunWork } from './run-work.ts';
 import type { RunWorker } from './run-worker.ts';
 
@@ -84,9 +84,9 @@ export class RunDesk {
     return { run, progress: await store.progress(id), brake: worker.brakeOf(id) };
   }
 
-  /** Lanes that these runs found different and that are still open. */
-  unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    return this.#parts.store.unsettled(ids);
+  /** What became of the lanes that these runs found different. */
+  standing(ids: readonly number[]): Promise<ReadonlyMap<number, StandingLanes>> {
+    return this.#parts.store.standing(ids);
   }
 
   recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]> {

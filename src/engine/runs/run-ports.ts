@@ -27,6 +27,12 @@ export interface RunFigures {
   }[];
 }
 
+/** Lanes that a run found different: `unsettled` ones are open, `superseded` ones were found different by a later run. */
+export interface StandingLanes {
+  readonly unsettled: number;
+  readonly superseded: number;
+}
+
 /** Runs, in the journal's database. A claim lasts as long as its replica lives. @throws StorageError */
 export interface RunStore {
   /** Undefined if one of the kind is running, or any replica has started it for the same scheduled time. */
@@ -40,8 +46,8 @@ export interface RunStore {
   open(): Promise<readonly Run[]>;
   /** Cheap enough to call every second: reads no pages. */
   progress(id: number): Promise<RunProgress>;
-  /** Open findings of these runs, in lanes. A run without any is left out. */
-  unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /** What became of the lanes that these runs found different. A run that found none is left out. */
+  standing(ids: readonly number[]): Promise<ReadonlyMap<number, StandingLanes>>;
   /** The sums of all its pages by service, with what was left out. Reads all pages. */
   tallies(id: number): Promise<Readonly<Record<string, Tally>>>;
   /** True for one replica at a time. What a dead one had listed is dropped. */

@@ -5,6 +5,8 @@ import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../engine/ports/run.ts';
 import type { RunDesk, RunStatus } from '../../engine/runs/run-desk.ts';
 import { knownService } from '../known-service.ts';
+import type { StandingLanes } from '../../engine/runs/run-ports.ts';
+import type { RunResult } from '../run-result-words.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { memberOf, numberOf, ownerIn, responsibleOf, said, textOf } from '../run-wishes.ts';
 
@@ -45,9 +47,9 @@ class RunRoutes {
   async list(kind: string | undefined): Promise<object> {
     const wanted = kind === undefined ? undefined : kindOf({ kind });
     const runs = await this.#parts.desk.recent(wanted, RUNS_SHOWN);
-    const unsettled = await this.#parts.desk.unsettled(runs.map(({ id }) => id));
+    const standing = await this.#parts.desk.standing(runs.map(({ id }) => id));
     return {
-      runs: runs.map((run) => ({ ...printedRun(run), result: resultOf(run, unsettled.get(run.id) ?? 0) })),
+      runs: runs.map((run) => ({ ...printedRun(run), result: resultOf(run, standing.get(run.id)) })),
     };
   }
 
@@ -55,8 +57,8 @@ class RunRoutes {
     return said(async () => {
       const { desk } = this.#parts;
       const shown = await desk.show(numberOf(run, 'run'));
-      const unsettled = await desk.unsettled([shown.run.id]);
-      return { ...printed(shown), result: resultOf(shown.run, unsettled.get(shown.run.id) ?? 0) };
+      const standing = await desk.standing([shown.run.id]);
+      return { ...printed(shown), result: resultOf(shown.run, standing.get(shown.run.id)) };
     });
   }
 
@@ -120,8 +122,8 @@ class RunRoutes {
   }
 }
 
-/** What a finished reconciliation found, and how many of its lanes still differ. Null for other runs. */
-function resultOf({ kind, state, report }: Run, unsettled: number): object | null {
+/** What a finished reconciliation found, and what became of its lanes. Null for other runs. */
+function resultOf({ kind, state, report }: Run, standing: StandingLanes | undefined): RunResult | null {
   if (kind !== 'reconcile' || state !== 'finished' || report === null) return null;
   const { services = {} } = report as {
     services?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -131,11 +133,13 @@ function resultOf({ kind, state, report }: Run, unsettled: number): object | nul
   return {
     differences: sum('findings'),
     lanes: sum('lanes_different'),
+    seen_lanes: sum('lanes'),
     not_comparable_lanes: Object.values(services).reduce(
       (total, { lanes_not_comparable: lanes = 0 }) => total + Number(lanes),
       0,
     ),
-    unsettled_lanes: unsettled,
+    unsettled_lanes: standing?.unsettled ?? 0,
+    superseded_lanes: standing?.superseded ?? 0,
   };
 }
 

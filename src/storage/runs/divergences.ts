@@ -98,7 +98,8 @@ where run_id = $1 and ($2::text is null or service = $2) and state = 'open' orde
 /** A new finding settles the earlier open finding of its lane at the same moment. */
 const OF_RUN = `
 select ${COLUMNS}, (select max(run_id) from divergences later where later.service = one.service
-  and later.owner = one.owner and later.found_at = one.settled_at and one.state = 'gone') as "foundAgainBy"
+  and later.owner = one.owner and later.found_at = one.settled_at and later.run_id > one.run_id
+  and one.state = 'gone') as "foundAgainBy"
 from divergences one where run_id = $1 order by id limit $2`;
 
 /** Closes the open findings of lanes that are equal again: differences are gone, and lost items have returned. */

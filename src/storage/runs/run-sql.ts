@@ -29,8 +29,13 @@ export const GET = `select ${COLUMNS} from runs where id = $1`;
 export const RECENT = `
 select ${COLUMNS} from runs where $1::text is null or kind = $1 order by id desc limit $2`;
 
-export const UNSETTLED_OF = `
-select run_id as run, count(*) as lanes from divergences where run_id = any($1::bigint[]) and state in ${UNSETTLED} group by run_id`;
+/** A later finding settles the open finding of its lane at the same moment. */
+export const STANDING_OF = `
+select one.run_id as run, count(*) filter (where one.state in ${UNSETTLED}) as unsettled, count(later.owner) as superseded
+from divergences one left join (select distinct service, owner, found_at, run_id from divergences) later
+  on one.state = 'gone' and later.service = one.service and later.owner = one.owner and later.found_at = one.settled_at
+  and later.run_id > one.run_id
+where one.run_id = any($1::bigint[]) group by one.run_id`;
 
 export const OPEN = `select ${COLUMNS} from runs where state in ('listing', 'running') order by id`;
 

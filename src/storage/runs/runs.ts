@@ -13,7 +13,7 @@ import {
   type Tally,
 } from '../../engine/ports/run.ts';
 import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
-import type { RunFigures, RunStore, StateChange } from '../../engine/runs/run-ports.ts';
+import type { RunFigures, RunStore, StandingLanes, StateChange } from '../../engine/runs/run-ports.ts';
 import type { ListedLane } from '../../engine/runs/run-work.ts';
 import type { Database, Session } from '../database.ts';
 import * as sql from './run-sql.ts';
@@ -104,9 +104,9 @@ export class PostgresRunStore implements RunStore {
     };
   }
 
-  async unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    const rows = await this.#database.query<{ run: number; lanes: number }>(sql.UNSETTLED_OF, [ids]);
-    return new Map(rows.map(({ run, lanes }) => [run, lanes]));
+  async standing(ids: readonly number[]): Promise<ReadonlyMap<number, StandingLanes>> {
+    const rows = await this.#database.query<StandingLanes & { run: number }>(sql.STANDING_OF, [ids]);
+    return new Map(rows.map(({ run, ...standing }) => [run, standing]));
   }
 
   async tallies(id: number): Promise<Readonly<Record<string, Tally>>> {

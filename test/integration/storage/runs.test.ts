@@ -175,6 +175,35 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     });
   });
 
+  test('a finding of a lane is superseded once a later run finds the lane different', async () => {
+    const side = { items: 1, digest: '0'.repeat(32) };
+    const divergences = createDivergenceStore(database);
+    const find = (run: number, owner: string) =>
+      divergences.add(run, {
+        service: OTHER,
+        owner: owner as Owner,
+        findings: [{ side: 'orchestrator', kind: 'altered' }],
+        before: side,
+        after: side,
+        state: 'open',
+        generation: 0,
+      });
+    const first = await running();
+    for (const owner of ['again', 'equal', 'open']) await find(first, owner);
+    await divergences.equal(OTHER, owners('equal'));
+    await endAll();
+    const second = await running();
+    await find(second, 'again');
+    expect(await store.standing([first, second, second + 1])).toEqual(
+      new Map([
+        [first, { unsettled: 1, superseded: 1 }],
+        [second, { unsettled: 1, superseded: 0 }],
+      ]),
+    );
+    await divergences.equal(OTHER, owners('again', 'open'));
+    expect((await store.standing([first])).get(first)).toEqual({ unsettled: 0, superseded: 1 });
+  });
+
   test('the figures show active runs, the last end, and unsettled findings', async () => {
     const before = await store.figures();
     expect(before.kinds.find((one) => one.kind === 'reconcile')).toEqual({

@@ -1,3 +1,4 @@
+import { foundWords, standingNotes, type RunResult } from '../../run-result-words.ts';
 import type { ShownSurvey } from '../../survey-words.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
@@ -24,12 +25,7 @@ export interface RunListed {
   readonly began_at: string;
   readonly finished_at: string | null;
   /** Of a finished reconciliation. */
-  readonly result?: {
-    readonly differences: number;
-    readonly lanes: number;
-    readonly not_comparable_lanes: number;
-    readonly unsettled_lanes: number;
-  } | null;
+  readonly result?: RunResult | null;
 }
 
 /** The same with its progress. */
@@ -58,17 +54,13 @@ export function runState({ state, reason, result }: RunListed): Html {
 }
 
 /** The result of a finished reconciliation. It stays amber until every lane is repaired or accepted. */
-export function runResult({ result = null }: RunListed): Html | false {
+export function runResult({ result = null, request }: RunListed): Html | false {
   if (result === null) return false;
-  const { differences, lanes, not_comparable_lanes: left, unsettled_lanes: unsettled } = result;
-  const found = lanes === 0 ? 'equal' : `${counted(differences, 'difference')} in ${counted(lanes, 'lane')}`;
-  const standing =
-    unsettled === 0 ? 'all settled' : unsettled === lanes ? '' : `${count(unsettled)} still differ`;
-  const notes = [lanes > 0 ? standing : '', left > 0 ? `${counted(left, 'lane')} not compared` : ''];
-  const isAmber = unsettled + left > 0;
-  return html`${isAmber ? html`<span class="state warn"><span aria-hidden="true">◆</span> ${found}</span>` : found}${notes
-    .filter(Boolean)
-    .map((note) => html`<span class="note">${note}</span>`)}`;
+  const found = foundWords(result, request.owner);
+  const isAmber = result.unsettled_lanes + result.not_comparable_lanes > 0;
+  return html`${isAmber ? html`<span class="state warn"><span aria-hidden="true">◆</span> ${found}</span>` : found}${standingNotes(
+    result,
+  ).map((note) => html`<span class="note">${note}</span>`)}`;
 }
 
 /** The progress of a running run. */
