@@ -6,6 +6,7 @@ import { findingLines } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { stageReason } from '../operator/flag-reasons.ts';
 import { flagsInUse } from '../operator/flag-words.ts';
+import { openBesideLag } from '../operator/lag-shown.ts';
 import { noProofWords } from '../operator/proof-words.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted } from './tables.ts';
@@ -66,12 +67,30 @@ function lanesLine(service: ServiceStatus): string {
   const decide = unknown.readable ? '' : ' that a person must decide';
   return [
     `  ${counted(lanes.total, 'lane')}, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped; ${counted(pending, 'delivery waits', 'deliveries wait')}`,
-    `  lag: ${lagWords(lag)}`,
+    `  lag: ${lagWords(lag, openBesideLag(service))}`,
+    ...unwellLine(service.service, lanes),
     `  ${counted(deadLetters ?? 0, 'dead letter')}, ${counted(unknown.open ?? 0, 'unknown outcome')}${decide}, ${counted(lost ?? 0, 'lost item')}`,
   ].join('\n');
 }
 
-function lagWords({ writes, lanes, oldest_seconds: oldest }: NonNullable<ServiceStatus['lag']>): string {
+/** Lanes whose reads may stay on legacy until a person acts. */
+function unwellLine(
+  service: string,
+  { differs, excepted, stopped }: NonNullable<ServiceStatus['lanes']>,
+): string[] {
+  const unwell = [
+    ...(differs > 0 ? [counted(differs, 'lane differs', 'lanes differ')] : []),
+    ...(excepted > 0 ? [`${counted(excepted, 'lane')} with items that the orchestrator refused`] : []),
+    ...(stopped > 0 ? [counted(stopped, 'stopped lane')] : []),
+  ];
+  return unwell.length === 0 ? [] : [`  ${unwell.join(', ')}: crossfade lanes list ${service} --unwell`];
+}
+
+function lagWords(
+  { writes, lanes, oldest_seconds: oldest }: NonNullable<ServiceStatus['lag']>,
+  open: string | undefined,
+): string {
+  if (oldest === null && open !== undefined) return `no applied write waits, but these are open: ${open}`;
   if (oldest === null) return 'none, the orchestrator has every applied write';
   return `the orchestrator lacks ${counted(writes, 'write')} of ${counted(lanes, 'lane')}, the oldest for ${oldest} s`;
 }
@@ -82,9 +101,10 @@ function seenLine(service: ServiceStatus): string {
   const { match, mismatch, not_comparable: incomparable } = comparisons;
   const [reasons, dropped] = [byWord(service.fallbacks), byWord(service.shadow_dropped)];
   const obstacles = noProofWords(service.no_proof_by);
-  const why = obstacles.length === 0 ? '' : `: ${obstacles.join(', ')}`;
+  const apart = Object.values(service.no_proof_by).reduce((sum, times) => sum + times, 0);
   return [
-    `  ${counted(match + mismatch + incomparable, 'comparison')}, ${counted(mismatch, 'mismatch', 'mismatches')}, ${counted(service.proofs, 'proof')}${why}`,
+    `  ${counted(match + mismatch + incomparable, 'comparison')}, ${counted(mismatch, 'mismatch', 'mismatches')}, ${counted(service.proofs, 'proof')}`,
+    ...(obstacles.length === 0 ? [] : [`  ${counted(apart, 'read')} gave no proof: ${obstacles.join(', ')}`]),
     `  reads: ${answered(reads.legacy, 'legacy', latency.legacy)}, ${answered(reads.orchestrator, 'the orchestrator', latency.orchestrator)}`,
     ...wholeLanesLine(service),
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),

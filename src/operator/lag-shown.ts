@@ -1,3 +1,4 @@
+import { counted } from './report/figures.ts';
 import type { ReplicationLag } from '../engine/ports/journal-facts.ts';
 
 /** How far the orchestrator is behind, over all replicas. */
@@ -11,4 +12,22 @@ export interface LagShown {
 export function lagShown({ writes, lanes, oldestSeconds }: ReplicationLag): LagShown {
   const oldest = oldestSeconds === null ? null : Math.round(oldestSeconds * 10) / 10;
   return { writes, lanes, oldest_seconds: oldest };
+}
+
+/** Writes and items that the lag does not count, because it is unknown or undecided what becomes of them. */
+interface OpenBesideLag {
+  readonly unknown_outcomes: { readonly open: number | null };
+  readonly lost_items: number | null;
+}
+
+/** In words, such as `1 unknown outcome and 2 lost items`. Undefined if nothing is open. */
+export function openBesideLag({
+  unknown_outcomes: { open: unknown },
+  lost_items: lost,
+}: OpenBesideLag): string | undefined {
+  const open = [
+    ...((unknown ?? 0) > 0 ? [counted(unknown ?? 0, 'unknown outcome')] : []),
+    ...((lost ?? 0) > 0 ? [counted(lost ?? 0, 'lost item')] : []),
+  ];
+  return open.length === 0 ? undefined : open.join(' and ');
 }

@@ -18,7 +18,7 @@ export interface ToldInterlock extends InterlockReason {
 export interface HeldBack {
   readonly service: string;
   readonly action?: string;
-  readonly confidence?: Pick<ActionFacts['confidence'], 'days'>;
+  readonly confidence?: Pick<ActionFacts['confidence'], 'days' | 'mismatches'>;
 }
 
 /** Reasons that a person may override by name. */
@@ -67,15 +67,18 @@ function advice(
   { word, of }: InterlockReason,
   { service, action, confidence }: HeldBack,
 ): Pick<ToldInterlock, 'next' | 'command'> {
+  const mismatches = action === undefined ? 0 : (confidence?.mismatches ?? 0);
   const { text, command } = ADVICE[nameOf(word)](
     { action: action ?? null },
     {
       service,
       daysMissing: confidence?.days ?? null,
       findingsRun: word === 'lanes_differ' && of !== undefined ? Number(of) : null,
+      mismatches: action === undefined ? {} : { [action]: mismatches },
     },
   );
-  if (action === undefined || !EVIDENCE.has(word)) return { next: text, command };
+  // A mismatch needs its cause removed, before anyone overrides the evidence.
+  if (action === undefined || mismatches > 0 || !EVIDENCE.has(word)) return { next: text, command };
   return {
     next: `${text} Or override it under your name.`,
     command: `crossfade guard accept ${service} action:${action} --person NAME --reason TEXT`,

@@ -30,11 +30,13 @@ interface StepFacts {
   readonly daysMissing: number | null;
   /** The newest reconciliation with open findings. Null if there is none. */
   readonly findingsRun: number | null;
+  /** Mismatches in the evidence, by action. */
+  readonly mismatches: Readonly<Record<string, number>>;
 }
 
 type Advice = (
   failed: Pick<Criterion, 'action'>,
-  facts: Pick<StepFacts, 'service' | 'daysMissing' | 'findingsRun'>,
+  facts: Pick<StepFacts, 'service' | 'daysMissing' | 'findingsRun' | 'mismatches'>,
 ) => NextStep;
 
 const mend = (text: string, command?: (service: string) => string): Advice => advising('mend', text, command);
@@ -49,15 +51,19 @@ function advising(
   return (_failed, { service }) => ({ kind, text, command: command?.(service) ?? null });
 }
 
-const waitForComparisons: Advice = ({ action }, { daysMissing }) => {
+/** Mismatches stay in the evidence. Waiting helps only after their cause is removed. */
+const waitForComparisons: Advice = ({ action }, { service, daysMissing, mismatches }) => {
+  const differing = action === null ? 0 : (mismatches[action] ?? 0);
   const days =
     daysMissing === null
       ? ''
       : ` (${daysMissing < 1 ? 'less than a day' : `about ${counted(Math.ceil(daysMissing), 'day')}`} at the traffic of the last 24 h)`;
+  const wait = `ait for more comparisons of ${action ?? 'its reads'}${days}.`;
+  if (differing === 0) return { kind: 'wait', text: `W${wait}`, command: null };
   return {
-    kind: 'wait',
-    text: `Wait for more comparisons of ${action ?? 'its reads'}${days}.`,
-    command: null,
+    kind: 'mend',
+    text: `Find and remove the cause of ${counted(differing, 'mismatch', 'mismatches')}. Then w${wait}`,
+    command: differencesOf(service),
   };
 };
 
@@ -70,6 +76,8 @@ const settleFindings: Advice = (_failed, { findingsRun: run }) => ({
 const guardRelease = (service: string): string =>
   `crossfade guard release ${service} --person NAME --reason TEXT`;
 const status = (): string => 'crossfade status';
+const differencesOf = (service: string): string => `crossfade differences ${service}`;
+const lanesOf = (service: string): string => `crossfade lanes list ${service} --unwell`;
 
 /** In order of urgency. The first criterion that fails gives the next step. */
 export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
@@ -81,7 +89,10 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     'Resolve the dead letters. Later writes of their lanes wait.',
     () => 'crossfade dead-letters list',
   ),
-  mismatches_of_the_day: mend('Find the cause of the mismatches. Start with the most frequent signature.'),
+  mismatches_of_the_day: mend(
+    'Find the cause of the mismatches. Start with the most frequent signature.',
+    differencesOf,
+  ),
   mismatch_rate_not_proven: waitForComparisons,
   orchestrator_errors_of_the_day: mend(
     'Find why reads fail on the orchestrator. Check its log and its health.',
@@ -95,17 +106,21 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     'Find why so many answers cannot be compared. The status shows the reasons.',
     status,
   ),
-  legacy_does_not_answer: mend('Legacy does not answer a probe. Check the service.', status),
-  orchestrator_does_not_answer: mend('The orchestrator does not answer a probe. Check it.', status),
-  not_covered: mend('Writes are not journaled. Switch dual-write on, or check what lowers it.', status),
-  not_covered_everywhere: mend(
-    'Some replicas do not use the current coverage yet. Check those that lag.',
-    status,
+  legacy_does_not_answer: mend('Legacy does not answer a probe. Check the service and its address.'),
+  orchestrator_does_not_answer: mend(
+    'The orchestrator does not answer a probe. Check its log and its address.',
   ),
-  ramp_held: mend('The guard blocks further increases. Check what it found.', status),
-  too_many_unwell_lanes: mend('Too many lanes are dirty, stopped or excepted. Find out why.', status),
-  deliveries_behind: mend('Deliveries are behind. Check whether the orchestrator keeps up.', status),
-  too_slow: mend('The proxy adds too much latency. Check the load on its machine and its database.', status),
+  not_covered: mend('Writes are not journaled. Switch dual-write on, or check what lowers it.'),
+  not_covered_everywhere: mend(
+    'Some replicas do not use the current coverage yet. Check the log of those that lag.',
+  ),
+  ramp_held: mend(
+    'The guard blocks further increases. Check what it found.',
+    (service) => `crossfade guard status --service ${service}`,
+  ),
+  too_many_unwell_lanes: mend('Too many lanes are dirty, stopped or excepted. Find out why.', lanesOf),
+  deliveries_behind: mend('Deliveries are behind. Check whether the orchestrator keeps up, and its log.'),
+  too_slow: mend('The proxy adds too much latency. Check the load on its machine and its database.'),
   reads_slower_than_legacy: mend(
     'The orchestrator answers reads slower than legacy. Check its load and its database.',
     status,

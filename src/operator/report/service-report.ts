@@ -77,6 +77,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     openLetters: day.letters.open,
     daysMissing: longest(evidence),
     findingsRun: day.divergences.run,
+    mismatches: Object.fromEntries(evidence.map(({ action, hits }) => [action, hits])),
   });
   const [traffic, consistency] = [numbers.traffic(), consistencyOf(numbers, evidence)];
   const trend = trendOf(status.service, reported, { phase, flags, traffic, consistency, plan });

@@ -27,7 +27,7 @@ function statusOf(service: object): Status {
     dead_letters: 1,
     unknown_outcomes: { open: 1, readable: true },
     lost_items: 1,
-    lanes: { total: 1, seeded: 1, dirty: 0, stopped: 0 },
+    lanes: { total: 1, seeded: 1, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 },
     lag: { writes: 1, lanes: 1, oldest_seconds: 2 },
     ab: {},
     ...service,
@@ -71,4 +71,35 @@ test('a requested stage that is not in effect is shown with every reason', () =>
     '  requested stage write_cutover (read-cutover: interlock: never reconciled and 1 more; write-cutover: not available yet)',
   );
   expect(toldAll(statusOf({}))).not.toContain('requested stage');
+});
+
+const CURRENT = { writes: 0, lanes: 0, oldest_seconds: null };
+
+test.each([
+  [0, 0, 'none, the orchestrator has every applied write'],
+  [1, 0, 'no applied write waits, but these are open: 1 unknown outcome'],
+  [0, 2, 'no applied write waits, but these are open: 2 lost items'],
+  [2, 1, 'no applied write waits, but these are open: 2 unknown outcomes and 1 lost item'],
+])('the lag names %i unknown outcomes and %i lost items', (open, lost, words) => {
+  const shown = statusOf({
+    lag: CURRENT,
+    unknown_outcomes: { open, readable: true },
+    lost_items: lost,
+  });
+  expect(toldAll(shown)).toContain(`  lag: ${words}\n`);
+});
+
+test('lanes that differ, are excepted or stopped are counted with the command to list them', () => {
+  const lanes = { total: 9, seeded: 9, dirty: 0, copying: 0, stopped: 1, excepted: 1, differs: 2 };
+  expect(toldAll(statusOf({ lanes }))).toContain(
+    '  2 lanes differ, 1 lane with items that the orchestrator refused, 1 stopped lane: crossfade lanes list session-memory --unwell\n',
+  );
+  expect(toldAll(statusOf({}))).not.toContain('--unwell');
+});
+
+test('reads that gave no proof are listed apart from the proofs', () => {
+  const shown = toldAll(statusOf({ no_proof_by: { racy: 3, repeat: 1 } }));
+  expect(shown).toContain(
+    '  1 comparison, 0 mismatches, 1 proof\n  4 reads gave no proof: 3 lane changed meanwhile, 1 repeats within 15 minutes\n',
+  );
 });

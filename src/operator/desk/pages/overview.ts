@@ -3,6 +3,7 @@ import type { ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
 import { consistencyOf, consistencyReading, type Windows } from '../consistency.ts';
 import { age, count, counted, milliseconds, percent, spoken } from '../figures.ts';
+import { openBesideLag } from '../../lag-shown.ts';
 import { term } from '../glossary.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
@@ -161,9 +162,12 @@ function readings(service: ServiceStatus, compared: Windows | undefined): Html {
     ${waiting(service)}`;
 }
 
-function lagReading({ lag }: ServiceStatus): Html {
+function lagReading(service: ServiceStatus): Html {
+  const { lag } = service;
   if (lag === null) return html`not known`;
-  if (lag.oldest_seconds === null) return html`none`;
+  const open = openBesideLag(service);
+  if (lag.oldest_seconds === null)
+    return html`none${open !== undefined && html`<span class="note">open: ${open}</span>`}`;
   return html`${age(lag.oldest_seconds)}<span class="note">${counted(lag.writes, 'write')} behind</span>`;
 }
 
