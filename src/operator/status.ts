@@ -69,6 +69,8 @@ interface ServiceStatus {
   readonly unknown_outcomes: UnknownOutcomes;
   /** Items that legacy lost and that wait for a decision. Null while the journal is away. */
   readonly lost_items: number | null;
+  /** ISO-8601: when the oldest open difference, and the oldest open lost item, were found. Absent if there is none. */
+  readonly open_since: { readonly differs?: string; readonly lost?: string };
   readonly comparisons: Readonly<Record<Verdict, number>>;
   readonly lane_comparisons: Readonly<Record<Verdict, number>>;
   /** Percent of the reads with side effects on legacy that get a comparison of their whole lane. 0: none. */
@@ -269,7 +271,9 @@ function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, 
 async function journaledOf(
   service: ServiceRuntime,
   { migration, journal, lagOf }: StatusParts,
-): Promise<Pick<ServiceStatus, 'lanes' | 'lag' | 'dead_letters' | 'unknown_outcomes' | 'lost_items'>> {
+): Promise<
+  Pick<ServiceStatus, 'lanes' | 'lag' | 'dead_letters' | 'unknown_outcomes' | 'lost_items' | 'open_since'>
+> {
   const readable = isReadable(service);
   if (migration.spillStatus()?.isSpilling === true)
     return { ...UNTOLD, unknown_outcomes: { open: null, readable } };
@@ -277,11 +281,23 @@ async function journaledOf(
   const unknown = { open: counts.unknown, readable };
   const lag = lagShown(await lagOf(service.name));
   const { deadLetters, lostItems } = counts;
-  const open = { dead_letters: deadLetters, unknown_outcomes: unknown, lost_items: lostItems };
+  const open = {
+    dead_letters: deadLetters,
+    unknown_outcomes: unknown,
+    lost_items: lostItems,
+    open_since: openSince(counts),
+  };
   return { lanes: lanesOf(counts), lag, ...open };
 }
 
-const UNTOLD = { lanes: null, lag: null, dead_letters: null, lost_items: null };
+const UNTOLD = { lanes: null, lag: null, dead_letters: null, lost_items: null, open_since: {} };
+
+function openSince({ differsSince, lostSince }: LaneCounts): ServiceStatus['open_since'] {
+  return {
+    ...(differsSince && { differs: differsSince.toISOString() }),
+    ...(lostSince && { lost: lostSince.toISOString() }),
+  };
+}
 
 function lanesOf({ lanes, ...counts }: LaneCounts): NonNullable<ServiceStatus['lanes']> {
   const { seeded, dirty, copying, stopped, excepted, differs } = counts;

@@ -63,16 +63,18 @@ function standing({ word, have, need, of }: InterlockReason): string {
   return `${title}: ${is}, needed ${sign} ${figure(need)}`;
 }
 
+const NO_EVIDENCE = { days: null, mismatches: 0 };
+
 function advice(
   { word, of }: InterlockReason,
-  { service, action, confidence }: HeldBack,
+  { service, action, confidence = NO_EVIDENCE }: HeldBack,
 ): Pick<ToldInterlock, 'next' | 'command'> {
-  const mismatches = action === undefined ? 0 : (confidence?.mismatches ?? 0);
+  const { days, mismatches } = confidence;
   const { text, command } = ADVICE[nameOf(word)](
     { action: action ?? null },
     {
       service,
-      daysMissing: confidence?.days ?? null,
+      daysMissing: days,
       findingsRun: word === 'lanes_differ' && of !== undefined ? Number(of) : null,
       mismatches: action === undefined ? {} : { [action]: mismatches },
     },

@@ -65,11 +65,15 @@ export interface LaneCounts {
   readonly excepted: number;
   /** Lanes that reconciliations found different, neither repaired nor accepted. */
   readonly differs: number;
+  /** When the oldest of these differences was found. @defaultValue unknown */
+  readonly differsSince?: Date | null;
   readonly deadLetters: number;
   /** Writes with an unknown outcome. */
   readonly unknown: number;
   /** Items that legacy lost and that wait for a decision. */
   readonly lostItems: number;
+  /** When the first of these items was found lost. @defaultValue unknown */
+  readonly lostSince?: Date | null;
 }
 
 /** The counts of a service that is not in the journal. */

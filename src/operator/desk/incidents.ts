@@ -57,7 +57,57 @@ function killed(since: string | undefined): Incident {
 
 function ofService(service: ServiceStatus, status: Status): Incident[] {
   const isDown = status.readiness[service.service]?.ok === false;
-  return [...(isDown ? [legacyDown(service)] : []), ...heldReads(service, isDown)];
+  return [
+    ...(isDown ? [legacyDown(service)] : []),
+    ...heldReads(service, isDown),
+    ...stoppedLanes(service, isDown),
+    ...differingLanes(service, isDown),
+  ];
+}
+
+const LEGACY_DOWN = 'Legacy does not answer either.';
+
+function stoppedLanes(service: ServiceStatus, isDown: boolean): Incident[] {
+  const { service: name, lanes, lost_items: lost } = service;
+  if (lanes === null || lanes.stopped === 0) return [];
+  const stopped = `${counted(lanes.stopped, 'lane')} of ${name} ${lanes.stopped === 1 ? 'is' : 'are'} stopped`;
+  const see = { to: `/lanes?service=${name}&state=stopped`, label: 'See the lanes' };
+  const told = lost === null || lost === 0 ? stoppedWhole(stopped) : stoppedByLoss(stopped, service);
+  const agents = isDown ? LEGACY_DOWN : `${told.agents} Their writes are journaled and wait for delivery.`;
+  return [{ ...told, tone: 'warn', agents, next: [see, ...told.next] }];
+}
+
+type StoppedBy = Omit<Incident, 'tone'>;
+
+const stoppedWhole = (what: string): StoppedBy => ({
+  what,
+  agents: 'Agents are safe: legacy answers the reads of these lanes.',
+  next: [],
+});
+
+const stoppedByLoss = (what: string, service: ServiceStatus): StoppedBy => ({
+  what: `${what}, and legacy lost ${counted(service.lost_items ?? 0, 'item')}`,
+  since: service.open_since.lost,
+  agents: 'Legacy answers the reads of these lanes, without the items that it lost.',
+  next: [{ to: `/lost?service=${service.service}`, label: 'Restore or accept the items' }],
+});
+
+function differingLanes({ service, lanes, open_since: since }: ServiceStatus, isDown: boolean): Incident[] {
+  if (lanes === null || lanes.differs === 0) return [];
+  return [
+    {
+      tone: 'warn',
+      what: `${counted(lanes.differs, 'lane')} of ${service} ${lanes.differs === 1 ? 'differs' : 'differ'} between the backends`,
+      since: since.differs,
+      agents: isDown
+        ? LEGACY_DOWN
+        : 'Agents are safe: legacy answers the reads of these lanes. A lane that lacks only lost items may still read from the orchestrator, which has these items.',
+      next: [
+        { to: `/lanes?service=${service}&state=differs`, label: 'See the lanes' },
+        { to: '/runs', label: 'Repair or accept' },
+      ],
+    },
+  ];
 }
 
 function legacyDown({ service }: ServiceStatus): Incident {
@@ -72,7 +122,7 @@ function legacyDown({ service }: ServiceStatus): Incident {
 function heldReads({ service, guard }: ServiceStatus, isDown: boolean): Incident[] {
   const { held_by: heldBy = null, latch } = guard ?? {};
   if (heldBy === null) return [];
-  const agents = isDown ? 'Legacy does not answer either.' : SERVED_BY_LEGACY;
+  const agents = isDown ? LEGACY_DOWN : SERVED_BY_LEGACY;
   if (latch === undefined)
     return [
       {

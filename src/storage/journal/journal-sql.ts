@@ -184,10 +184,12 @@ select
   count(*) filter (where condition = 'stopped') as stopped,
   count(*) filter (where exceptions > 0) as excepted,
   (select count(*) from divergences where service = $1 and state in ${UNSETTLED}) as differs,
+  (select min(found_at) from divergences where service = $1 and state in ${UNSETTLED}) as "differsSince",
   (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
     where l.service = $1 and d.resolved_at is null) as "deadLetters",
   (select count(*) from unknown_outcomes u where u.service = $1 and u.closed_at is null and u.ended_at is null) as unknown,
-  (select count(*) from lost_items where service = $1 and decision is null) as "lostItems"
+  (select count(*) from lost_items where service = $1 and decision is null) as "lostItems",
+  (select min(found_at) from lost_items where service = $1 and decision is null) as "lostSince"
 from lanes where service = $1`;
 
 /** Lanes that are not seeded under this coverage: they never were, or unjournaled writes may have passed since. */

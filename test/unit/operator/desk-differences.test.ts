@@ -22,6 +22,7 @@ async function pageOf(
 ): Promise<string> {
   const service = {
     service: SERVICE,
+    lanes: null,
     actions: {},
     flags: { 'shadow-read': { asked: 100 } },
     guard: { held_by: null },

@@ -28,9 +28,11 @@ interface World {
   readonly flags?: object;
   readonly spill?: object;
   readonly isLegacyDown?: boolean;
+  /** Further facts of the service. */
+  readonly facts?: object;
 }
 
-function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false }: World = {}): Status {
+function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false, facts = {} }: World = {}): Status {
   const proxy = {
     version: '1',
     started_at: TRIPPED,
@@ -57,6 +59,7 @@ function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false }: Wor
     lanes: null,
     lag: null,
     pending: 0,
+    ...facts,
   };
   return {
     proxy,
@@ -107,6 +110,39 @@ test.each([
   ['a journal that is away', { spill: { spilling: true, writes: 3, oldest_at: TRIPPED } }, 'does not answer'],
 ])('%s is an incident on every page', (_, world, words) => {
   expect(pageOf(visitOf(statusOf(world)))).toContain(words);
+});
+
+const LANES = { total: 9, seeded: 9, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 };
+const FOUND = '2026-11-22T18:00:00.000Z';
+
+test('stopped lanes are an incident: since when, who answers, and what to do', () => {
+  const lost = { lanes: { ...LANES, stopped: 2 }, lost_items: 3, open_since: { lost: FOUND } };
+  const page = pageOf(visitOf(statusOf({ facts: lost })));
+  expect(page).toContain('2 lanes of session-memory are stopped, and legacy lost 3 items.');
+  expect(page).toContain(`Since <time datetime="${FOUND}"`);
+  expect(page).toContain('without the items that it lost');
+  expect(page).not.toContain('Agents are safe');
+  expect(page).toContain(`href="/lost?service=${SERVICE}">Restore or accept the items`);
+  const undone = { lanes: { ...LANES, stopped: 1 }, lost_items: 0, open_since: {} };
+  const [incident] = incidentsOf(statusOf({ facts: undone }), undefined);
+  expect(incident?.what).toBe('1 lane of session-memory is stopped');
+  expect(incident?.since).toBeUndefined();
+  expect(incident?.agents).toContain('Agents are safe');
+  expect(incident?.next.map(({ label }) => label)).toEqual(['See the lanes']);
+});
+
+test('lanes that differ are an incident: since when, who answers, and what to do', () => {
+  const facts = { lanes: { ...LANES, differs: 1 }, lost_items: 0, open_since: { differs: FOUND } };
+  const [incident] = incidentsOf(statusOf({ facts }), undefined);
+  expect(incident).toMatchObject({
+    what: '1 lane of session-memory differs between the backends',
+    since: FOUND,
+    next: [{ to: `/lanes?service=${SERVICE}&state=differs` }, { to: '/runs' }],
+  });
+  expect(incident?.agents).toContain('Agents are safe');
+  const down = incidentsOf(statusOf({ facts, isLegacyDown: true }), undefined);
+  expect(down.map(({ agents }) => agents).join(' ')).not.toContain('Agents are safe');
+  expect(incidentsOf(statusOf({ facts: { ...facts, lanes: LANES } }), undefined)).toEqual([]);
 });
 
 test('without a status the banner says that the journal does not answer', () => {

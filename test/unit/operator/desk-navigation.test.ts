@@ -30,6 +30,7 @@ function visitOf(path: string, waiting: number): Visit {
     dead_letters: waiting,
     unknown_outcomes: { open: waiting },
     lost_items: waiting,
+    lanes: null,
     guard: { held_by: waiting > 0 ? 'external' : null },
   };
   const proxy = { version: '1', started_at: '2026-01-01T00:00', journal: 'postgres', flags: { source: '' } };
