@@ -1,8 +1,8 @@
 import type { Backend } from '../domain/backend.ts';
 import { ConnectionError } from '../domain/errors.ts';
+import { FairQueue } from '../domain/fair-queue.ts';
 import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import type { Deadlined, DeadlineSweep } from './deadline-sweep.ts';
-import { Fifo } from './fifo.ts';
 import { LATE_MS, PendingCall, REFUSALS, type CallOutcome, type Settle } from './pending-call.ts';
 
 /** Largest number of calls past their deadline that are remembered if nothing limits the calls in flight. */
@@ -44,11 +44,11 @@ interface Loss {
   readonly how?: string | undefined;
 }
 
-/** The calls of one channel: a bounded queue in memory, a bounded number in flight, deadlines, late replies. */
+/** The calls of one channel: a bounded queue in memory, in which callers take turns, a bounded number in flight, deadlines, late replies. */
 export class CallSlots implements Deadlined {
   readonly #settings: SlotSettings;
   readonly #parts: SlotParts;
-  readonly #queue = new Fifo<PendingCall>();
+  readonly #queue = new FairQueue<PendingCall>();
   readonly #sent = new Map<number, PendingCall>();
   #occupied = 0;
   #late = 0;
@@ -87,8 +87,18 @@ export class CallSlots implements Deadlined {
     }
     this.#expectAt(pending.dueMs);
     if (readiness === 'ready' && this.#queue.size === 0 && this.#hasRoom()) this.#transmit(pending, nowMs);
-    else if (this.#queue.size >= this.#settings.queueLimit) this.#refuse(pending, 'queue_full');
-    else this.#queue.push(pending);
+    else this.#enqueue(pending);
+  }
+
+  /** If the queue is full, a caller below its share takes the place of the caller with the most calls. */
+  #enqueue(pending: PendingCall): void {
+    const { caller } = pending.call;
+    if (this.#queue.size >= this.#settings.queueLimit) {
+      const displaced = this.#queue.displace(caller);
+      this.#refuse(displaced ?? pending, 'queue_full');
+      if (displaced === undefined) return;
+    }
+    this.#queue.push(pending, caller);
   }
 
   /** Sends queued calls while there are free slots. */

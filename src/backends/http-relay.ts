@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { errors, Pool, type Dispatcher } from 'undici';
+import { FairQueue, type Caller } from '../domain/fair-queue.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 import { endToEndHeaders, forwardedHeaders } from './http-headers.ts';
 
@@ -19,6 +20,7 @@ interface RelayedExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly path: string;
+  readonly caller: Caller;
   readonly body?: Buffer;
   readonly deadlineAtMs?: number;
   readonly isSeenThrough?: boolean;
@@ -37,28 +39,39 @@ const CONNECT_TIMEOUT_MS = 2_000;
 
 /** Streams requests to a legacy HTTP service and its responses back. It buffers and repeats nothing. */
 export function createHttpRelay(settings: HttpRelaySettings): HttpRelayClient {
+  const { connections = 128 } = settings;
   const { origin, pathname } = new URL(settings.endpoint);
   const prefix = pathname.replace(/\/$/, '');
+  // Not in the pool, because its queue is first come, first served.
+  const waiting = new FairQueue<Relaying>();
   let pool: Pool | undefined;
+  let busy = 0;
+  const drain = (): void => {
+    while (busy < connections) {
+      const relaying = waiting.shift();
+      if (relaying === undefined) return;
+      if (pool === undefined || relaying.isOver) relaying.fail('unavailable');
+      else {
+        busy += 1;
+        relaying.send(pool, prefix);
+      }
+    }
+  };
+  const onFree = (): void => {
+    busy -= 1;
+    drain();
+  };
   return {
     relay: (exchange) => {
-      const { request, body } = exchange;
-      const relaying = new Relaying(exchange);
+      const relaying = new Relaying(exchange, onFree);
       if (pool === undefined) return relaying.fail('unavailable');
       if (exchange.deadlineAtMs !== undefined) relaying.endBy(exchange.deadlineAtMs - settings.clock.now());
-      pool.dispatch(
-        {
-          method: request.method ?? 'GET',
-          path: prefix + exchange.path,
-          headers: forwardedHeaders(request),
-          body: body === undefined ? streamedBody(request) : orNothing(body),
-        },
-        relaying,
-      );
+      waiting.push(relaying, exchange.caller);
+      drain();
     },
     start: async () => {
       pool = new Pool(origin, {
-        connections: settings.connections ?? 128,
+        connections,
         pipelining: 1,
         headersTimeout: settings.headersTimeoutMs ?? 30_000,
         bodyTimeout: 0,
@@ -68,6 +81,7 @@ export function createHttpRelay(settings: HttpRelaySettings): HttpRelayClient {
     stop: async () => {
       const closing = pool;
       pool = undefined;
+      drain();
       await closing?.destroy();
     },
   };
@@ -95,6 +109,8 @@ function bodyOf(request: IncomingMessage): Readable {
 /** One response on its way back to the agent. */
 class Relaying implements Dispatcher.DispatchHandler {
   readonly #exchange: RelayedExchange;
+  /** Called once, when the connection to the service is free again. */
+  readonly #onFree: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #hasLeft = false;
@@ -118,9 +134,27 @@ class Relaying implements Dispatcher.DispatchHandler {
     this.#controller?.resume();
   };
 
-  constructor(exchange: RelayedExchange) {
+  constructor(exchange: RelayedExchange, onFree: () => void) {
     this.#exchange = exchange;
+    this.#onFree = onFree;
     exchange.response.on('close', this.#onClose);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  send(pool: Pool, prefix: string): void {
+    const { request, body, path } = this.#exchange;
+    pool.dispatch(
+      {
+        method: request.method ?? 'GET',
+        path: prefix + path,
+        headers: forwardedHeaders(request),
+        body: body === undefined ? streamedBody(request) : orNothing(body),
+      },
+      this,
+    );
   }
 
   /** Sets how long the agent waits for the start of the response, milliseconds. */
@@ -160,11 +194,13 @@ class Relaying implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     this.#end('answered');
     if (!this.#isOver) this.#exchange.response.end();
+    this.#onFree();
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     const kind = isTimeout(error) ? 'timeout' : 'unavailable';
     this.#end(kind);
+    this.#onFree();
     const { response } = this.#exchange;
     if (this.#hasLeft || response.destroyed) return;
     if (response.headersSent) response.destroy();

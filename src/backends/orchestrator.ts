@@ -69,6 +69,7 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
       http,
       purpose: facts.purpose,
       deadlineAtMs: facts.deadlineAtMs,
+      caller: facts.caller,
     });
     return decodeAnswer(reply.body);
   };

@@ -1,3 +1,4 @@
+import { FairQueue, type Caller } from '../domain/fair-queue.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 import { Arrivals } from './arrivals.ts';
 
@@ -12,6 +13,8 @@ export interface ByteBudgetSettings {
 interface Waiter {
   readonly bytes: number;
   readonly admit: () => void;
+  /** It was refused, and is skipped at its turn. */
+  isOver: boolean;
 }
 
 /** Counts the bytes of requests in progress. A request takes several times its length in memory, and only a byte count limits that. */
@@ -22,7 +25,11 @@ export class ByteBudget {
   readonly arrivals: Arrivals;
   readonly #clock: Clock;
   #usedBytes = 0;
-  readonly #waiting: Waiter[] = [];
+  readonly #waiting = new FairQueue<Waiter>();
+  /** The one whose turn it is, until it fits. */
+  #next: Waiter | undefined;
+  /** Without those that were refused. */
+  #waiters = 0;
 
   constructor({ limitBytes, patienceMs, clock }: ByteBudgetSettings) {
     this.limitBytes = limitBytes;
@@ -33,7 +40,7 @@ export class ByteBudget {
 
   /** Whether a request of unknown length can be admitted. It does not overtake waiting requests. */
   get hasRoom(): boolean {
-    return this.#usedBytes < this.limitBytes && this.#waiting.length === 0;
+    return this.#usedBytes < this.limitBytes && this.#waiters === 0;
   }
 
   /** Counts bytes that are already in memory. */
@@ -41,9 +48,9 @@ export class ByteBudget {
     this.#usedBytes += bytes;
   }
 
-  /** Counts bytes as soon as there is room for them, first come, first served; false if there was none in time. */
-  async take(bytes: number, patienceMs: number = this.patienceMs): Promise<boolean> {
-    if (this.#waiting.length === 0 && this.#fits(bytes)) {
+  /** Counts bytes as soon as there is room for them, and it is the caller's turn; false if there was none in time. */
+  async take(bytes: number, patienceMs: number = this.patienceMs, caller?: Caller): Promise<boolean> {
+    if (this.#waiters === 0 && this.#fits(bytes)) {
       this.add(bytes);
       return true;
     }
@@ -54,11 +61,14 @@ export class ByteBudget {
         this.add(bytes);
         admitted.abort();
       },
+      isOver: false,
     };
-    this.#waiting.push(waiter);
+    this.#waiting.push(waiter, caller);
+    this.#waiters += 1;
     await this.#clock.sleep(patienceMs, admitted.signal);
     if (admitted.signal.aborted) return true;
-    this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+    waiter.isOver = true;
+    this.#waiters -= 1;
     // The request may have been a large one that blocked smaller ones.
     this.#admit();
     return false;
@@ -66,14 +76,23 @@ export class ByteBudget {
 
   give(bytes: number): void {
     this.#usedBytes -= bytes;
-    if (this.#waiting.length > 0) this.#admit();
+    if (this.#waiters > 0) this.#admit();
   }
 
   #admit(): void {
-    for (let [next] = this.#waiting; next !== undefined && this.#fits(next.bytes); [next] = this.#waiting) {
-      this.#waiting.shift();
+    for (let next = this.#first(); next !== undefined && this.#fits(next.bytes); next = this.#first()) {
+      this.#next = undefined;
+      this.#waiters -= 1;
       next.admit();
     }
+  }
+
+  #first(): Waiter | undefined {
+    while (this.#next === undefined || this.#next.isOver) {
+      this.#next = this.#waiting.shift();
+      if (this.#next === undefined) return undefined;
+    }
+    return this.#next;
   }
 
   /** A request that is longer than the whole budget is admitted alone. */

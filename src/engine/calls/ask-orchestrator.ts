@@ -49,6 +49,7 @@ export function createAskOrchestrator({ orchestrator, clock, emit }: AskParts): 
         purpose,
         deadlineAtMs,
         operations: [operation.id],
+        caller: operation.request.caller,
       });
       said('answered');
       return reply;

@@ -45,6 +45,7 @@ export function createCallLegacy(clock: Clock, emit: Emit): CallLegacy {
         purpose,
         deadlineAtMs: extra?.deadlineAtMs ?? operation.deadlineAtMs,
         http: operation.request.http,
+        caller: operation.request.caller,
         maySend: extra?.maySend,
         onSent: extra?.onSent,
         onLate: extra?.onLate,

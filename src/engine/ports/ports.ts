@@ -1,4 +1,5 @@
 import type { Purpose } from '../../domain/backend.ts';
+import type { Caller } from '../../domain/fair-queue.ts';
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { LaneKey, OperationId, Owner, ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
@@ -34,6 +35,8 @@ export interface LegacyCall {
   /** Time of {@link Clock.now} after which the reply is not awaited any more. */
   readonly deadlineAtMs: number;
   readonly http?: HttpTarget | undefined;
+  /** Callers take turns where calls queue. @defaultValue all calls without one are of the same caller */
+  readonly caller?: Caller | undefined;
   /** Called at the moment of sending, after the queue. False withdraws the call, effect `not_applied`. */
   readonly maySend?: (() => boolean) | undefined;
   /** Called once, when the bytes are handed to the socket. From then on the effect is unknown until a reply. */
@@ -60,7 +63,7 @@ export interface LegacyBackend {
   load(purpose: Purpose): BackendLoad;
 }
 
-export interface OrchestratorOptions extends Pick<LegacyCall, 'purpose' | 'deadlineAtMs'> {
+export interface OrchestratorOptions extends Pick<LegacyCall, 'purpose' | 'deadlineAtMs' | 'caller'> {
   /** The agents' operations that the call serves, for its trace. */
   readonly operations?: readonly OperationId[];
 }

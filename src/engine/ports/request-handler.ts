@@ -1,4 +1,5 @@
 import type { AskingAgent } from '../../domain/agent-name.ts';
+import type { Caller } from '../../domain/fair-queue.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { BadInput, HttpTarget } from '../../domain/request.ts';
 import type { ReplyStatus } from './events.ts';
@@ -13,6 +14,8 @@ export interface AgentRequest {
   readonly http?: HttpTarget;
   /** Name of the caller, for flag constraints and for people. */
   readonly agent?: AskingAgent;
+  /** Whose turn it takes where requests queue. */
+  readonly caller?: Caller;
   /** A problem that the frontend found. The request is refused in the service's dialect. */
   readonly problem?: { readonly kind: BadInput; readonly detail: string };
 }

@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../../domain/fair-queue.ts';
 import type { Arrival } from '../arrivals.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 
 export interface BodyLimits {
   readonly messageBytes: number;
   readonly budget: ByteBudget;
+  readonly caller: Caller;
   /** Remaining milliseconds for the whole body to arrive. */
   readonly leftMs: () => number;
 }
@@ -22,14 +24,14 @@ export type NoBody = 'too_large' | 'busy' | 'late' | 'aborted';
 /** The whole body. Bytes are counted as they arrive, so a client that announces a body but sends none uses no budget. Never rejects. */
 export async function receiveBody(
   request: IncomingMessage,
-  { messageBytes, budget, leftMs }: BodyLimits,
+  { messageBytes, budget, leftMs, caller }: BodyLimits,
 ): Promise<ReceivedBody | NoBody> {
   if (Number(request.headers['content-length'] ?? 0) > messageBytes) return 'too_large';
-  const body = new ArrivingBody(request, { messageBytes, budget, leftMs });
+  const body = new ArrivingBody(request, { messageBytes, budget, leftMs, caller });
   const bytes = await body.whole;
   if (typeof bytes === 'string') return bytes;
   const { length } = bytes;
-  const hasRoom = await budget.take(length, Math.max(0, Math.min(budget.patienceMs, leftMs())));
+  const hasRoom = await budget.take(length, Math.max(0, Math.min(budget.patienceMs, leftMs())), caller);
   body.arrival.end();
   return hasRoom ? { bytes, release: () => budget.give(length) } : 'busy';
 }

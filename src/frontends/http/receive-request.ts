@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { AGENT_HEADER, agentName, type AskingAgent } from '../../domain/agent-name.ts';
+import type { Caller } from '../../domain/fair-queue.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
 import type { Dialect, FailureKind } from '../../domain/service-definition.ts';
@@ -67,10 +69,11 @@ export async function receiveRequest(
   const receivedAtMs = clock.now();
   const { messageBytes } = limits;
   const leftMs = (): number => receivedAtMs + deadlineMs - clock.now();
-  const body = await receiveBody(exchange.request, { messageBytes, budget, leftMs });
   const { service, http } = to;
   const agent = agentOf(exchange.request);
-  const facts = { service, receivedAtMs, agent, ...(http !== undefined && { http }) };
+  const caller = callerOf(exchange.request);
+  const body = await receiveBody(exchange.request, { messageBytes, budget, leftMs, caller });
+  const facts = { service, receivedAtMs, agent, caller, ...(http !== undefined && { http }) };
   if (typeof body === 'string') {
     await refuse(body, { exchange, to, facts, settings });
     return undefined;
@@ -83,6 +86,19 @@ export function agentOf({ headers, socket }: IncomingMessage): AskingAgent {
   // Node joins a header that is sent twice.
   const header = String(headers[AGENT_HEADER] ?? '');
   return { name: agentName({ header, address: socket.remoteAddress }), dialect: 'http' };
+}
+
+const callers = new WeakMap<Socket, Caller>();
+
+/** The first request names the caller of its connection, so that invented names bring no further turns. */
+export function callerOf(request: IncomingMessage): Caller {
+  const { socket } = request;
+  let caller = callers.get(socket);
+  if (caller === undefined) {
+    caller = [socket.remoteAddress ?? '', `http ${agentOf(request).name}`, String(socket.remotePort)];
+    callers.set(socket, caller);
+  }
+  return caller;
 }
 
 interface Refused {

@@ -1,17 +1,25 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Caller } from '../../domain/fair-queue.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget } from '../../domain/request.ts';
 import type { Dialect } from '../../domain/service-definition.ts';
 import type { HttpEndpoint } from '../../domain/service-endpoint.ts';
 import type { Passage, StreamHandler } from '../../engine/ports/request-handler.ts';
 import { dismissBody } from './body.ts';
-import { agentOf, receiveRequest, type ReceivedRequest, type ReceiveSettings } from './receive-request.ts';
+import {
+  agentOf,
+  callerOf,
+  receiveRequest,
+  type ReceivedRequest,
+  type ReceiveSettings,
+} from './receive-request.ts';
 import { sendReply } from './send-reply.ts';
 
 /** A request to stream to its service, and the target of the response. */
 interface RelayExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly caller: Caller;
   /** Path and query on the service. */
   readonly path: string;
   /** The request's body, if it was already read. */
@@ -62,7 +70,7 @@ export function createReverseProxy(settings: ReverseProxySettings): ReverseProxy
     for (const proxied of services) {
       const path = pathBelow(proxied.endpoint.prefix, url);
       if (path === undefined) continue;
-      serve(proxied, { request, response, path }, settings);
+      serve(proxied, { request, response, path, caller: callerOf(request) }, settings);
       return true;
     }
     return false;
@@ -77,7 +85,7 @@ function pathBelow(prefix: string, url: string): string | undefined {
   return rest === '' || rest.startsWith('?') ? `/${rest}` : undefined;
 }
 
-type Exchange = Pick<RelayExchange, 'request' | 'response' | 'path'>;
+type Exchange = Pick<RelayExchange, 'request' | 'response' | 'path' | 'caller'>;
 
 function serve(proxied: ProxiedService, exchange: Exchange, settings: ReverseProxySettings): void {
   const { request, response, path } = exchange;
@@ -108,10 +116,10 @@ function fail(
 
 async function handle(
   proxied: ProxiedService,
-  { request, response, path, target }: Exchange & { readonly target: HttpTarget },
+  { request, response, path, caller, target }: Exchange & { readonly target: HttpTarget },
   settings: ReverseProxySettings,
 ): Promise<void> {
-  const exchange = { request, response, path };
+  const exchange = { request, response, path, caller };
   const { service, dialect } = proxied;
   const received = await receiveRequest(exchange, { service, dialect, http: target }, settings);
   if (received === undefined) return;

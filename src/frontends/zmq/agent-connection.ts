@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { agentName, type AskingAgent } from '../../domain/agent-name.ts';
+import type { Caller } from '../../domain/fair-queue.ts';
 import type { Clock } from '../../engine/ports/ports.ts';
 import type { Arrival, Arrivals } from '../arrivals.ts';
 import { FrameReader, type FrameLimits } from './frame-reader.ts';
@@ -62,6 +63,8 @@ export class AgentConnection {
   lastAtMs: number;
   /** Set by the first message. */
   agent: AskingAgent | undefined;
+  /** Set together with it. */
+  caller: Caller | undefined;
   readonly #socket: Socket;
   readonly #settings: ConnectionSettings;
   readonly #reader: FrameReader;
@@ -297,8 +300,9 @@ export class AgentConnection {
   }
 
   #open(peer: zmtp.Peer, identity: Buffer): true {
-    const address = this.#socket.remoteAddress;
+    const { remoteAddress: address, remotePort } = this.#socket;
     this.agent = { name: agentName({ identity, address }), dialect: 'zmq' };
+    this.caller = [address ?? '', `zmq ${this.agent.name}`, String(remotePort)];
     this.#isLockstep = peer === 'REQ';
     this.#isOpen = true;
     this.#socket.setTimeout(0);

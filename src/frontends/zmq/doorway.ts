@@ -1,3 +1,4 @@
+import { FairQueue } from '../../domain/fair-queue.ts';
 import type { Clock } from '../../engine/ports/ports.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { AgentConnection, AgentMessage } from './agent-connection.ts';
@@ -33,8 +34,8 @@ export interface DoorwaySettings {
 export class Doorway {
   readonly #settings: DoorwaySettings;
   #inFlight = 0;
-  /** First come, first served. */
-  readonly #waiting: (() => void)[] = [];
+  /** Agents that wait for a place, each with one message. */
+  readonly #waiting = new FairQueue<() => void>();
 
   constructor(settings: DoorwaySettings) {
     this.#settings = settings;
@@ -42,7 +43,7 @@ export class Doorway {
 
   enter(connection: AgentConnection, message: AgentMessage): void {
     const { admission, inFlightLimit } = this.#settings;
-    const hasPlace = this.#inFlight < inFlightLimit && this.#waiting.length === 0;
+    const hasPlace = this.#inFlight < inFlightLimit && this.#waiting.size === 0;
     if (!hasPlace || admission?.budget.hasRoom === false) {
       connection.hold();
       void this.#wait(connection, message, hasPlace);
@@ -62,27 +63,27 @@ export class Doorway {
 
   async #wait(connection: AgentConnection, message: AgentMessage, hasPlace: boolean): Promise<void> {
     if (hasPlace) this.#inFlight += 1;
-    else await this.#place();
-    const isRefused = !(await this.#hasRoom(message));
+    else await this.#place(connection);
+    const isRefused = !(await this.#hasRoom(message, connection));
     message.arrival?.end();
     this.#settings.onAdmitted({ connection, message, isRefused });
     connection.letGo();
   }
 
   /** Resolves when a place is taken. */
-  #place(): Promise<void> {
+  #place({ caller }: AgentConnection): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(() => {
         this.#inFlight += 1;
         resolve();
-      });
+      }, caller);
     });
   }
 
-  async #hasRoom({ bytes, receivedAtMs }: AgentMessage): Promise<boolean> {
+  async #hasRoom({ bytes, receivedAtMs }: AgentMessage, { caller }: AgentConnection): Promise<boolean> {
     const { admission, clock } = this.#settings;
     if (admission === undefined) return true;
     const leftMs = admission.budget.patienceMs - (clock.now() - receivedAtMs);
-    return admission.budget.take(bytes, Math.max(0, leftMs));
+    return admission.budget.take(bytes, Math.max(0, leftMs), caller);
   }
 }

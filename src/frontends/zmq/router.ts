@@ -135,10 +135,10 @@ class RequestRouter {
     return { body: this.#settings.admission?.busyReply ?? LAST_RESORT.body };
   }
 
-  #read({ connection: { agent }, message }: Admitted, bodyAt: number): AgentRequest {
+  #read({ connection: { agent, caller }, message }: Admitted, bodyAt: number): AgentRequest {
     const { frames, receivedAtMs, droppedBytes } = message;
     const { service, admission } = this.#settings;
-    const facts = { service, receivedAtMs, ...(agent !== undefined && { agent }) };
+    const facts = { service, receivedAtMs, ...(agent && { agent }), ...(caller && { caller }) };
     const body = frames[bodyAt] ?? NOTHING;
     if (droppedBytes !== undefined) {
       const detail = `the message has ${droppedBytes} bytes, but the limit is ${admission?.messageBytes}`;

@@ -36,6 +36,30 @@ describe('a request that no definition knows', () => {
     expect(told).toHaveLength(2);
   });
 
+  test('does not wait for the many requests of another agent', async () => {
+    const [served, waiting]: [string[], (() => void)[]] = [[], []];
+    const target = await upstream(({ url = '' }, response) => {
+      served.push(url);
+      waiting.push(() => void response.end('ok'));
+    });
+    let told = 0;
+    const passUnknown: StreamHandler['passUnknown'] = () => {
+      told += 1;
+      return () => undefined;
+    };
+    const port = await proxy(target, () => expect.unreachable(), { passUnknown, connections: 2 });
+    const ask = (path: string, name: string) => send(port, { path, headers: { 'crossfade-agent': name } });
+    const many = Array.from({ length: 200 }, () => ask('/twin/many', 'many'));
+    await eventually('the many requests', () => told === 200 && served.length === 2);
+    const other = ask('/twin/other', 'other');
+    await eventually('the other request', () => told === 201);
+    const finishing = setInterval(() => waiting.shift()?.(), 1);
+    expect((await other).body).toBe('ok');
+    expect(served.indexOf('/other')).toBeLessThan(5);
+    expect((await Promise.all(many)).map(({ body }) => body)).toEqual(many.map(() => 'ok'));
+    clearInterval(finishing);
+  });
+
   test('is counted without a response, and after a disconnect', async () => {
     const { told, passUnknown } = counting();
     const away = await proxy(`http://${host}:${await freePort()}`, refuse, { passUnknown });

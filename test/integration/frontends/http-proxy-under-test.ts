@@ -56,6 +56,8 @@ export const refuse: Handle = async ({ problem }) => ({
 
 export interface ProxyOptions {
   readonly headersTimeoutMs?: number;
+  /** To the service. */
+  readonly connections?: number;
   readonly pass?: StreamHandler['pass'];
   readonly passUnknown?: StreamHandler['passUnknown'];
   readonly deadlineMs?: number;
@@ -67,13 +69,14 @@ export async function proxy(
   handle: Handle = refuse,
   {
     headersTimeoutMs = 5_000,
+    connections = 128,
     pass = nothing,
     passUnknown = () => nothing,
     deadlineMs = 4_500,
     budget = new ByteBudget({ limitBytes: 10_000, patienceMs: 2_000, clock }),
   }: ProxyOptions = {},
 ): Promise<number> {
-  const relay = createHttpRelay({ endpoint: target, headersTimeoutMs, clock });
+  const relay = createHttpRelay({ endpoint: target, connections, headersTimeoutMs, clock });
   await relay.start();
   const handler = { handle, pass, passUnknown };
   const services = [{ service, endpoint, dialect, relay }];

@@ -22,6 +22,14 @@ export class Fifo<Item> {
     return item;
   }
 
+  /** Takes out the newest item. */
+  pop(): Item | undefined {
+    if (this.size === 0) return undefined;
+    const item = this.#items.pop();
+    if (this.size === 0) this.#reset([]);
+    return item;
+  }
+
   /** Takes out every item that matches, in order. */
   removeWhere(matches: (item: Item) => boolean): Item[] {
     const removed: Item[] = [];
