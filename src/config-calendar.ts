@@ -9,6 +9,9 @@ const SCHEDULES: readonly (readonly [path: string, example: string])[] = [
   ['reconciliation.full', '30 3 * * *'],
 ];
 
+/** The scheduler would also take seconds, years and a single instant. */
+const CRON_FIELDS = 5;
+
 /** Unknown time zones, and cron patterns that never match. */
 export function calendarProblems(tree: Tree): string[] {
   const services = isTree(tree['services']) ? Object.keys(tree['services']) : [];
@@ -30,6 +33,11 @@ export function calendarProblems(tree: Tree): string[] {
 function scheduleProblems(pattern: unknown, must: string): string[] {
   // The schema reports values that are not text.
   if (typeof pattern !== 'string' || pattern === NO_SCHEDULE) return [];
+  const fields = pattern.trim().split(/\s+/).length;
+  if (fields !== CRON_FIELDS && !pattern.startsWith('@'))
+    return [
+      `${must}, got "${pattern}", which has ${fields} ${fields === 1 ? 'field' : 'fields'} instead of 5 (minute hour day month weekday)`,
+    ];
   try {
     const { nextMs } = createSchedule(pattern, 'UTC').dueAt(Date.now());
     return nextMs === null ? [`${must}, got "${pattern}", which never matches a time`] : [];

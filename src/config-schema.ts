@@ -6,6 +6,8 @@ const HTTP_ADDRESS = '^https?://.+';
 const POSTGRES = '^postgres(ql)?://.+';
 const CURVE_KEY = '^[0-9a-zA-Z.:+=^!/*?&<>()\\[\\]{}@%$#-]{40}$';
 const NETWORK = '^[0-9a-fA-F.:]+(/\\d{1,3})?$';
+const NOT_BLANK = '^$|\\S';
+const TOKEN = '^$|^[!-~]+$';
 const KEY_OF_32_BYTES = '^[A-Za-z0-9+/]{43}=$';
 
 /** What each pattern requires, in words. */
@@ -16,14 +18,22 @@ export const PATTERNS: Readonly<Record<string, string>> = {
   [POSTGRES]: 'an address such as postgres://user@host/database',
   [CURVE_KEY]: 'a CURVE key of 40 characters (crossfade orchestrator keys curve)',
   [NETWORK]: 'an IP address or a network such as 10.0.0.7 or 10.0.0.0/8',
+  [NOT_BLANK]: 'text that is not blank',
+  [TOKEN]: 'letters, digits and signs of ASCII, without blanks',
   [KEY_OF_32_BYTES]: '32 bytes in base64 (openssl rand -base64 32)',
   '^rediss?://.+': 'an address such as redis://host:6379',
   '^[a-z_][a-z0-9_]{0,62}$': 'a name of lowercase letters, digits and underscores',
 };
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
-const Whole = (least: number) => Type.Integer({ minimum: least });
-const Text = Type.String({ minLength: 1 });
+/** The longest timer of Node, in milliseconds: 24 days. As seconds it is 68 years. */
+const MOST = 2_147_483_647;
+/** 100 years. Earlier instants are not dates of the database. */
+const MOST_HOURS = 876_000;
+const MOST_DAYS = 36_500;
+const Whole = (least: number, most = MOST) => Type.Integer({ minimum: least, maximum: most });
+const Bytes = (least: number) => Whole(least, Number.MAX_SAFE_INTEGER);
+const Text = Type.String({ minLength: 1, pattern: NOT_BLANK });
 const CurveKey = Type.String({ pattern: CURVE_KEY });
 const closed = { additionalProperties: false };
 
@@ -89,11 +99,11 @@ export const ConfigSchema = Type.Object(
     ),
     limits: Type.Object(
       {
-        messageBytes: Whole(1_024),
+        messageBytes: Bytes(1_024),
         jsonDepth: Whole(8),
         jsonValues: Whole(1_000),
         inFlightRequests: Whole(1),
-        inFlightBytes: Whole(1_024),
+        inFlightBytes: Bytes(1_024),
       },
       closed,
     ),
@@ -103,10 +113,10 @@ export const ConfigSchema = Type.Object(
         folder: Text,
         poolSize: Whole(2),
         preparedStatements: Type.Boolean(),
-        retentionHours: Whole(1),
+        retentionHours: Whole(1, MOST_HOURS),
         whenAway: Type.Union([Type.Literal('legacy-only'), Type.Literal('reject')]),
         spillFolder: Type.Optional(Text),
-        spillLimitBytes: Whole(1_048_576),
+        spillLimitBytes: Bytes(1_048_576),
         laneBacklog: Whole(100),
         totalBacklog: Whole(1_000),
         encryptionKey: Type.Optional(Type.String({ pattern: KEY_OF_32_BYTES })),
@@ -133,7 +143,7 @@ export const ConfigSchema = Type.Object(
         concurrency: Whole(1),
         timeoutMs: Whole(10),
         lanePercentage: Type.Number({ minimum: 0, maximum: 100 }),
-        sampleHours: Whole(0),
+        sampleHours: Whole(0, MOST_HOURS),
         repeatsPerMinute: Type.Integer({ minimum: 0, maximum: 600 }),
       },
       closed,
@@ -164,7 +174,7 @@ export const ConfigSchema = Type.Object(
       {
         tokens: Type.Record(
           Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' }),
-          Type.Object({ role: OperatorRole, token: Type.String({ minLength: 16 }) }, closed),
+          Type.Object({ role: OperatorRole, token: Type.String({ minLength: 16, pattern: TOKEN }) }, closed),
           closed,
         ),
       },
@@ -188,9 +198,9 @@ export const ConfigSchema = Type.Object(
       {
         mode: Type.Union([Type.Literal('enforce'), Type.Literal('warn')]),
         coolDownSeconds: Whole(0),
-        keepDays: Whole(1),
+        keepDays: Whole(1, MOST_DAYS),
         keepBundles: Whole(1),
-        signalToken: Type.Optional(Text),
+        signalToken: Type.Optional(Type.String({ minLength: 1, pattern: TOKEN })),
         alertUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
         alertKey: Type.Optional(Text),
         alertFormat: WebhookFormat,
@@ -202,7 +212,7 @@ export const ConfigSchema = Type.Object(
       {
         schedule: Type.String(),
         timeZone: Text,
-        keepDays: Whole(1),
+        keepDays: Whole(1, MOST_DAYS),
         folder: Type.Optional(Text),
         webhookUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
         webhookKey: Type.Optional(Text),

@@ -256,12 +256,13 @@ export function nested(path: readonly string[], value: unknown): Tree {
 
 /** The first tree, overridden by the values of the second. */
 export function merged(base: Tree, over: Tree): Tree {
-  const result: Tree = { ...base };
+  // A key such as __proto__ stays a key, so that the schema can refuse it.
+  const result = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(over)) {
-    const below = result[key];
-    result[key] = isTree(below) && isTree(value) ? merged(below, value) : value;
+    const below = result.get(key);
+    result.set(key, isTree(below) && isTree(value) ? merged(below, value) : value);
   }
-  return result;
+  return Object.fromEntries(result);
 }
 
 function withDefaults(tree: Tree): Tree {

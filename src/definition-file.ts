@@ -11,13 +11,36 @@ export async function importDefinition(service: string, file: string): Promise<S
   const named = `services.${service}.definition ${file}`;
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
     throw new Error(`${named} cannot be loaded: file ${path} not found`);
-  const module = (await import(pathToFileURL(path).href).catch((cause: unknown) => {
+  const module = (await withoutExit(() => import(pathToFileURL(path).href)).catch((cause: unknown) => {
     throw new Error(`${named} cannot be loaded: ${failureOf(cause, path)}`, { cause });
   })) as { default?: ServiceDefinition };
   if (module.default?.actions === undefined) {
     throw new Error(`${named} must default-export defineService({...})`);
   }
   return module.default;
+}
+
+let guarded = 0;
+let originalExit = process.exit.bind(process);
+
+/** While a definition is loaded, `process.exit` throws, because it would end the command without a reason. */
+async function withoutExit<Result>(load: () => Promise<Result>): Promise<Result> {
+  if (guarded === 0) originalExit = process.exit.bind(process);
+  guarded += 1;
+  process.exit = refuseExit;
+  try {
+    return await load();
+  } finally {
+    guarded -= 1;
+    if (guarded === 0) process.exit = originalExit;
+  }
+}
+
+function refuseExit(code?: number | string | null): never {
+  const error = new Error(`it calls process.exit(${code ?? ''}), but a definition must only export`);
+  // The place is then the line of the caller.
+  Error.captureStackTrace(error, refuseExit);
+  throw error;
 }
 
 function failureOf(cause: unknown, path: string): string {

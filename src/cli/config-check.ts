@@ -4,6 +4,7 @@ import type { Config } from '../config-schema.ts';
 import { loadDefinitions } from '../definitions.ts';
 import { messageOf } from '../domain/errors.ts';
 import { checkFlags } from '../proxy/flags.ts';
+import { unknownFlag } from './unknown-flag.ts';
 
 /** One reason why a start would refuse the file. */
 export interface ConfigProblem {
@@ -20,8 +21,26 @@ export async function checkConfig(file: string, env: Environment): Promise<Confi
   const tree = treeOf(file);
   const others =
     tree === undefined ? [] : [...(await flagProblems(tree)), ...(await definitionProblems(tree))];
+  return placed(file, [...settings, ...others]);
+}
+
+/** What does not stop a start and is probably a mistake: flags in the files that Crossfade does not know. */
+export async function checkFlagNames(file: string): Promise<ConfigProblem[]> {
+  const tree = treeOf(file);
+  const config = tree === undefined ? undefined : flagConfigOf(tree);
+  if (tree === undefined || config === undefined) return [];
+  const defined = await checkFlags(config).catch(() => []);
+  const services = Object.keys(isTree(tree['services']) ? tree['services'] : {});
+  const warnings = defined.flatMap((name) => unknownFlag(name, { defined, services }));
+  return placed(
+    file,
+    warnings.map((warning) => `rollout.folder: ${warning}`),
+  );
+}
+
+function placed(file: string, messages: readonly string[]): ConfigProblem[] {
   const lineOf = linesOf(file);
-  return [...settings, ...others].map((message) => {
+  return messages.map((message) => {
     const key = keyOf(message);
     return { key, line: lineOf(key) ?? null, message };
   });
@@ -49,9 +68,15 @@ function treeOf(file: string): Tree | undefined {
 const DEFAULT_FOLDER = './flags';
 
 async function flagProblems(tree: Tree): Promise<string[]> {
+  const config = flagConfigOf(tree);
+  return config === undefined ? [] : problemsOf('rollout.folder: ', () => checkFlags(config));
+}
+
+/** Undefined if the flags are not in files. */
+function flagConfigOf(tree: Tree): Config | undefined {
   const folder = valueAt(tree, 'rollout.folder') ?? DEFAULT_FOLDER;
-  if (isTree(valueAt(tree, 'rollout.unleash')) || typeof folder !== 'string') return [];
-  return problemsOf('rollout.folder: ', () => checkFlags({ rollout: { folder } } as Config));
+  const hasFiles = !isTree(valueAt(tree, 'rollout.unleash')) && typeof folder === 'string';
+  return hasFiles ? ({ rollout: { folder } } as Config) : undefined;
 }
 
 async function definitionProblems(tree: Tree): Promise<string[]> {

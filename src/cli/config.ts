@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import type { Environment } from '../config.ts';
+import { counted } from './tables.ts';
 
 const HELP = `
 Checks every setting, the flag files (unless a flag server is configured) and the definition of every service, exactly as a start
 does, but starts nothing. Each problem names the setting, its value, the allowed values and the line. Secrets are not shown.
-Exit codes: 0 no problems, 1 problems (listed on stdout).`;
+A flag in the files that Crossfade does not know is a warning.
+Exit codes: 0 no problems, with or without warnings; 1 problems (listed on stdout).`;
 
 /** `crossfade config`: checks settings without starting anything. */
 export function createConfigCommand(env: Environment): Command {
@@ -19,9 +21,13 @@ export function createConfigCommand(env: Environment): Command {
     .addHelpText('after', HELP)
     // Loaded on use, because help and completion do not need the settings.
     .action(async (file: string, { json }: { readonly json?: true }) => {
-      const problems = await (await import('./config-check.ts')).checkConfig(file, env);
-      if (json === true) console.log(JSON.stringify({ file, usable: problems.length === 0, problems }));
-      else console.log(told(file, problems));
+      const { checkConfig, checkFlagNames } = await import('./config-check.ts');
+      const problems = await checkConfig(file, env);
+      const warnings = await checkFlagNames(file);
+      const usable = problems.length === 0;
+      console.log(
+        json === true ? JSON.stringify({ file, usable, problems, warnings }) : told(file, problems, warnings),
+      );
       if (problems.length > 0) process.exitCode = 1;
     });
   return config;
@@ -32,8 +38,12 @@ interface ShownProblem {
   readonly message: string;
 }
 
-function told(file: string, problems: readonly ShownProblem[]): string {
-  if (problems.length === 0) return `${file}: no problems`;
-  const lines = problems.map(({ line, message }) => `${file}${line === null ? '' : `:${line}`}: ${message}`);
-  return [...lines, `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`].join('\n');
+function told(file: string, problems: readonly ShownProblem[], warnings: readonly ShownProblem[]): string {
+  const at = ({ line }: ShownProblem): string => `${file}${line === null ? '' : `:${line}`}`;
+  const sum = problems.length === 0 ? `${file}: no problems` : counted(problems.length, 'problem');
+  return [
+    ...problems.map((problem) => `${at(problem)}: ${problem.message}`),
+    ...warnings.map((warning) => `${at(warning)}: warning: ${warning.message}`),
+    warnings.length === 0 ? sum : `${sum}, ${counted(warnings.length, 'warning')}`,
+  ].join('\n');
 }

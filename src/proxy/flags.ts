@@ -55,9 +55,12 @@ export function createFlags(
   };
 }
 
-/** Flag files are checked before anything is started: a start may take a minute. @throws Error naming each broken file */
-export async function checkFlags({ rollout: { folder, unleash } }: Config): Promise<void> {
-  if (unleash === undefined) await checkFlagFiles(folder);
+/**
+ * Flag files are checked before anything is started: a start may take a minute. Returns the names of the flags in files. @throws
+ * Error naming each broken file
+ */
+export async function checkFlags({ rollout: { folder, unleash } }: Config): Promise<readonly string[]> {
+  return unleash === undefined ? checkFlagFiles(folder) : [];
 }
 
 /** Undefined without an admin token: then the configuration has no environment to change. */

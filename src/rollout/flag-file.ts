@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
-import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
+import type { Definitions, Feature } from './definitions.ts';
+import { parseFlagFile } from './flag-file-text.ts';
 import { rolloutPercentage, SHARE_OF_STRATEGY } from './rollout-percentage.ts';
 
 /** The share that a person wants a flag in the files to request. */
@@ -66,7 +67,7 @@ async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promi
 /** The definitions, or the problem with the text. */
 function definitionsIn(text: string): Definitions | string {
   try {
-    return parseDefinitions(text);
+    return parseFlagFile(text);
   } catch (error) {
     return messageOf(error);
   }

@@ -1,7 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
-import { parseDefinitions, type Definitions } from './definitions.ts';
+import type { Definitions } from './definitions.ts';
+import { parseFlagFile } from './flag-file-text.ts';
 
 /** Younger files may still be incomplete, or change again within the resolution of their time stamp (4 ms). */
 const YOUNG_MS = 100;
@@ -93,7 +94,7 @@ function read(text: string, mark: string | undefined, known: FlagFile | undefine
   if (known !== undefined && known.text === text && known.problem === undefined)
     return { ...known, mark, missingSinceMs: undefined };
   try {
-    return { mark, text, definitions: parseDefinitions(text), problem: undefined };
+    return { mark, text, definitions: parseFlagFile(text), problem: undefined };
   } catch (cause) {
     // Perhaps a file that an editor is still writing, so it is read again before the problem is reported.
     if (mark === undefined && known !== undefined) return { ...known, mark, missingSinceMs: undefined };

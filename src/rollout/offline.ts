@@ -53,10 +53,11 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
   };
 }
 
-/** Reads the flag files once, without watching them. @throws Error naming each unusable file */
-export async function checkFlagFiles(folder: string): Promise<void> {
-  const { problem } = await lookAt(createFlagFolder(folder));
+/** Reads the flag files once, without watching them. Returns the names of the flags. @throws Error naming each unusable file */
+export async function checkFlagFiles(folder: string): Promise<readonly string[]> {
+  const { definitions, problem } = await lookAt(createFlagFolder(folder));
   if (problem !== undefined) throw unusable(folder, problem);
+  return definitions?.features.map(({ name }) => name) ?? [];
 }
 
 function unusable(folder: string, problem: string): Error {

@@ -57,3 +57,30 @@ test('a file with another export is refused with the expected export', async () 
   const path = file('other.js', 'export const definition = 1;\n');
   await expect(importDefinition('x', path)).rejects.toThrow('must default-export defineService({...})');
 });
+
+test('a definition that ends the process is reported with its line, and ends nothing', async () => {
+  const path = file('exits.js', '\nprocess.exit(0);\nexport default {};\n');
+  expect(await startWith(path)).toContain(
+    `cannot be loaded: ${path}:2: it calls process.exit(0), but a definition must only export`,
+  );
+});
+
+test('the check of the settings reports a definition that ends the process', async () => {
+  const path = file('exits-too.js', 'process.exit(0);\n');
+  const config = file(
+    'checked.yaml',
+    `services: { x: { definition: ${path}, legacy: { endpoint: "tcp://127.0.0.1:1" } } }`,
+  );
+  const { code, stdout } = await promisify(execFile)(process.execPath, [
+    MAIN,
+    'config',
+    'check',
+    config,
+  ]).then(
+    () => ({ code: 0, stdout: '' }),
+    (failure: { code: number; stdout: string }) => failure,
+  );
+  expect(code).toBe(1);
+  expect(stdout).toContain(`${path}:1: it calls process.exit(0)`);
+  expect(stdout).toContain('1 problem');
+});

@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createFlagFile } from '../../../src/rollout/flag-file.ts';
 import type { FlagSource } from '../../../src/rollout/flag-source.ts';
 import { createOfflineFlags } from '../../../src/rollout/offline.ts';
-import { definitions, feature, SERVICE, until } from './flag-builder.ts';
+import { cutover, definitions, feature, SERVICE, until } from './flag-builder.ts';
 
 const ON = definitions([feature('dual-write')]);
 const OFF = definitions([feature('dual-write', { enabled: false })]);
@@ -81,4 +82,62 @@ test.each([
   writeFileSync(file, OFF);
   await until(() => flags.describe().fresh);
   expect(isOn()).toBe(false);
+});
+
+const READS = `crossfade.${SERVICE}.read-cutover`;
+const SHARE = 'must be a number from 0 to 100, got';
+const withRollout = (rollout: unknown) => ({ ...cutover(0), parameters: { rollout } });
+
+test.each([
+  ['abc', withRollout('abc'), `rollout ${SHARE} "abc"`],
+  ['150', withRollout('150'), `rollout ${SHARE} "150"`],
+  ['the number 150', withRollout(150), `rollout ${SHARE} 150`],
+  ['-1', withRollout('-1'), `rollout ${SHARE} "-1"`],
+  ['an empty text', withRollout(''), `rollout ${SHARE} ""`],
+  ['1e1', withRollout('1e1'), `rollout ${SHARE} "1e1"`],
+  ['nothing', withRollout(undefined), `rollout ${SHARE} nothing`],
+  ['a list', withRollout([50]), `rollout ${SHARE} [50]`],
+  [
+    'a percentage of 101',
+    { name: 'gradualRolloutUserId', parameters: { percentage: '101' } },
+    `percentage ${SHARE} "101"`,
+  ],
+  [
+    'a misspelled strategy',
+    { name: 'flexibleRolout', parameters: { rollout: '5' } },
+    'the strategy must be one of default, flexibleRollout, gradualRolloutRandom, gradualRolloutSessionId, gradualRolloutUserId, userWithId, remoteAddress, applicationHostname, got "flexibleRolout"',
+  ],
+])('a share that is %s is refused with its file and flag', async (_, strategy, problem) => {
+  writeFileSync(
+    join(folder, 'reads.json'),
+    definitions([feature('read-cutover', { strategies: [strategy] })]),
+  );
+  await until(() => flags.describe().lastError === `reads.json: ${READS}: ${problem}`);
+  expect(flags.describe().fresh).toBe(false);
+  const again = createOfflineFlags({ folder });
+  await expect(again.start()).rejects.toThrow(
+    `the flag files in ${folder} cannot be used: reads.json: ${READS}: ${problem}`,
+  );
+});
+
+test('a wrong share keeps the last one, and a change waits until the file is fixed', async () => {
+  const reads = join(folder, 'reads.json');
+  writeFileSync(reads, definitions([feature('read-cutover', { strategies: [cutover(25)] })]));
+  await until(() => flags.percentage('read-cutover', SERVICE) === 25);
+  writeFileSync(reads, definitions([feature('read-cutover', { strategies: [withRollout('250')] })]));
+  await until(() => !flags.describe().fresh);
+  expect(flags.percentage('read-cutover', SERVICE)).toBe(25);
+  const wish = { name: READS, share: 50, was: 25 };
+  expect(await createFlagFile(folder).set(wish, async () => undefined)).toEqual({
+    result: 'broken_file',
+    path: reads,
+    why: `${READS}: rollout ${SHARE} "250"`,
+  });
+});
+
+test('a share of another application is not judged', async () => {
+  const other = { ...feature('read-cutover', { strategies: [withRollout('abc')] }), name: 'another.app' };
+  writeFileSync(join(folder, 'other.json'), definitions([other]));
+  await until(() => flags.names().includes('another.app'));
+  expect(flags.describe().fresh).toBe(true);
 });

@@ -260,7 +260,6 @@ test.each([
   ['disabled', { enabled: false }, 0],
   ['without strategies', { strategies: [] }, 100],
   ['default', {}, 100],
-  ['of an unknown strategy', { strategies: [{ name: 'ours', parameters: {} }] }, 0],
   ['flexibleRollout', { strategies: [cutover(35)] }, 35],
   ['several', { strategies: [cutover(35), cutover(60), cutover(5)] }, 60],
   [
@@ -269,7 +268,6 @@ test.each([
     12,
   ],
   ['a list of users', { strategies: [{ name: 'userWithId', parameters: { userIds: 'a,b' } }] }, 1],
-  ['a share that is no number', { strategies: [cutover(Number.NaN)] }, 0],
 ])('the share of a flag that is %s', async (_, facts, share) => {
   write(definitions([feature('read-cutover', facts)]));
   expect((await start()).percentage('read-cutover', SERVICE)).toBe(share);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkConfig } from '../../../src/cli/config-check.ts';
+import { checkConfig, checkFlagNames } from '../../../src/cli/config-check.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { blocksOf } from '../../support/guide-examples.ts';
 
@@ -86,4 +86,83 @@ test('the example of the guide prints what the guide shows', async () => {
   const problems = await checked(`${file}rollout: {folder: ${FLAGS}}\n`);
   const lines = problems.map(({ line, message }) => `crossfade.yaml:${line ?? 0}: ${message}`);
   expect([...lines, `${problems.length} problems`, ''].join('\n')).toBe(shown);
+});
+
+const SERVICES = 'services: {session-memory: {legacy: {endpoint: "tcp://127.0.0.1:1"}}}';
+
+test.each([
+  ['proxy: {deadlineMs: 1e308}', 'proxy.deadlineMs must be at most 2147483647, got 1e+308'],
+  ['shadow: {timeoutMs: 1e300}', 'shadow.timeoutMs must be at most 2147483647, got 1e+300'],
+  ['guard: {keepDays: 1e300}', 'guard.keepDays must be at most 36500, got 1e+300'],
+  ['journal: {retentionHours: 1e300}', 'journal.retentionHours must be at most 876000, got 1e+300'],
+  [
+    'journal: {spillLimitBytes: 1e308}',
+    'journal.spillLimitBytes must be at most 9007199254740991, got 1e+308',
+  ],
+  [
+    'operator: {tokens: {ann: {role: viewer, token: "                    "}}}',
+    'operator.tokens.ann.token must be letters, digits and signs of ASCII, without blanks, got another value (not shown)',
+  ],
+  [
+    'guard: {signalToken: "  "}',
+    'guard.signalToken must be letters, digits and signs of ASCII, without blanks, got another value (not shown)',
+  ],
+  ['proxy: {host: "  "}', 'proxy.host must be text that is not blank, got "  "'],
+  ['__proto__: {a: 1}', '__proto__ is not a setting'],
+  ['proxy: {__proto__: {a: 1}}', 'proxy.__proto__ is not a setting'],
+  [
+    'reports: {schedule: "0 0 6 * * *"}',
+    'reports.schedule must be a cron pattern such as "0 6 * * *", or off, got "0 0 6 * * *", which has 6 fields instead of 5 (minute hour day month weekday)',
+  ],
+  [
+    'reconciliation: {full: "2030-01-01T00:00:00"}',
+    'reconciliation.full must be a cron pattern such as "30 3 * * *", or off, got "2030-01-01T00:00:00", which has 1 field instead of 5 (minute hour day month weekday)',
+  ],
+])('an unusable value is a problem: %s', async (setting, message) => {
+  const problems = await checked(`${setting}\nrollout: {folder: ${FLAGS}}\n${SERVICES}`);
+  expect(problems).toMatchObject([{ line: 1, message }]);
+});
+
+test('a nickname of a schedule is usable', async () => {
+  const text = `reports: {schedule: "@daily"}\nrollout: {folder: ${FLAGS}}\n${SERVICES}`;
+  expect(await checked(text)).toEqual([]);
+});
+
+test('a share in a flag file that is no number is a problem', async () => {
+  const strategies = [{ name: 'flexibleRollout', parameters: { rollout: '150' } }];
+  flagFile([{ name: 'crossfade.session-memory.read-cutover', enabled: true, strategies }]);
+  expect(await checked(`rollout: {folder: ${folder}}\n${SERVICES}`)).toMatchObject([
+    {
+      key: 'rollout.folder',
+      message: `rollout.folder: the flag files in ${folder} cannot be used: flags.json: crossfade.session-memory.read-cutover: rollout must be a number from 0 to 100, got "150"`,
+    },
+  ]);
+});
+
+function flagFile(features: readonly object[]): void {
+  writeFileSync(join(folder, 'flags.json'), JSON.stringify({ version: 2, features }));
+}
+
+const warnedOf = async (...names: readonly string[]) => {
+  flagFile(names.map((name) => ({ name, enabled: false })));
+  const warnings = await checkFlagNames(written(`rollout: {folder: ${folder}}\n${SERVICES}`));
+  return warnings.map(({ line, message }) => [line, message]);
+};
+
+test.each([
+  ['crossfade.session-memory.dual_write', '; did you mean crossfade.session-memory.dual-write?'],
+  ['crossfade.sesion-memory.dual-write', '; did you mean crossfade.session-memory.dual-write?'],
+  ['crossfade.session-memory.nonsense', ''],
+  ['crossfade.killswitch', '; did you mean crossfade.kill-switch?'],
+  ['crossfade.on', ''],
+])('a flag that Crossfade does not know is a warning: %s', async (name, hint) => {
+  const message = `rollout.folder: Crossfade has no flag ${name}, so it has no effect${hint}`;
+  expect(await warnedOf(name)).toEqual([[1, message]]);
+});
+
+test('flags of other applications and services are no warning', async () => {
+  const names = ['another.app', 'crossfade.jarvis-memory.dual-write', 'crossfade.kill-switch'];
+  expect(await warnedOf('crossfade.session-memory.read-cutover', ...names)).toEqual([]);
+  const shipped = await checkFlagNames(written(`rollout: {folder: ${FLAGS}}\n${SERVICES}`));
+  expect(shipped).toEqual([]);
 });
