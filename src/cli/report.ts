@@ -45,8 +45,9 @@ export function createReportCommand(env: Environment): Command {
     .addHelpText(
       'after',
       `
-The report of today, and of a day without a stored report, is computed now and not stored. A stored report never changes. --date latest
-is normally the report that was made this morning about yesterday.
+The report of today, and of a day without a stored report, is computed now and not stored. It needs a record of that day: counted
+requests, a change, or a run. A stored report never changes. --date latest is normally the report that was made this morning about
+yesterday.
 Exit codes: 0 success. 1 error (reason on stderr).
 Exit codes with --check: 0 every criterion of the current stage of every service passes. 1 a criterion fails. 2 could not be evaluated.`,
     )

@@ -82,7 +82,7 @@ export function createReports(facts: ReportFacts): Reports {
   };
   return {
     part: { name: 'reports', start: () => office.start(), stop },
-    routes: { store, make, zone, knownDays: config.guard.keepDays, clock },
+    routes: { store, facts: known, make, zone, knownDays: config.guard.keepDays, clock },
     counts: () => office.counts(),
   };
 }

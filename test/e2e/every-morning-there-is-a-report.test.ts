@@ -152,6 +152,9 @@ test('a day without a possible report is refused with the valid forms', async ()
     expect.stringContaining('has not begun'),
   ]);
   const unchecked = await report('--check', '--date', 'nonsense');
+  const empty = await report('--check', '--date', dateAfter(dateOf(Date.now(), ZONE), -2));
+  expect([empty.code, empty.stdout]).toEqual([2, '']);
+  expect(empty.stderr).toContain('nothing was recorded on that day');
   expect(unchecked.code).toBe(2);
   expect(unchecked.stderr).toContain('invalid day "nonsense"');
 });

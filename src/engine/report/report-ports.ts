@@ -102,6 +102,8 @@ export interface ServiceDay {
 /** @throws StorageError */
 export interface ReportFactStore {
   of(service: ServiceName, day: DaySpan): Promise<ServiceDay>;
+  /** Whether anything was recorded on the day: counted minutes, changes, or runs that finished. */
+  hasRecords(day: DaySpan): Promise<boolean>;
   /** When this journal was first set up. No report is due for earlier days. */
   installedAtMs(): Promise<number>;
 }

@@ -3,17 +3,19 @@ import type { Clock } from '../../engine/ports/ports.ts';
 import {
   REPORT_FORMATS,
   type MadeReport,
+  type ReportFactStore,
   type ReportFormat,
   type ReportStore,
 } from '../../engine/report/report-ports.ts';
 import { answered, Refusal } from '../refusal.ts';
-import { dateAfter, dateOf, isDate } from './calendar-day.ts';
+import { dateAfter, dateOf, isDate, spanOf } from './calendar-day.ts';
 import { REPORT_POLICY } from './render-html.ts';
 
 export interface ReportRouteParts {
   readonly store: Pick<ReportStore, 'list' | 'read'>;
   /** Made on request, and not stored. */
   readonly make: (date: string) => Promise<MadeReport>;
+  readonly facts: Pick<ReportFactStore, 'hasRecords'>;
   readonly zone: string;
   /** Days for which the statistics per minute are stored. Reports can be made of these days. */
   readonly knownDays: number;
@@ -77,13 +79,18 @@ class ReportRoutes {
 
   /** A stored report stays as it was made. Otherwise it is made from the stored statistics. */
   async #text(date: string, format: ReportFormat): Promise<string> {
-    const { store, make, zone, clock, knownDays } = this.#parts;
+    const { store, facts, make, zone, clock, knownDays } = this.#parts;
     const stored = await store.read(date, format);
     if (stored !== undefined) return stored;
     const today = dateOf(clock.wallMs(), zone);
     if (date > today) throw notFound(`${date} has not begun in ${zone}`);
     if (date < dateAfter(today, -knownDays))
       throw notFound(`no report of ${date} is stored, and its statistics were removed (guard.keepDays)`);
+    // A report without records would show the state of now as that of a day on which nothing ran.
+    if (date < today && !(await facts.hasRecords(spanOf(date, zone))))
+      throw notFound(
+        `no report of ${date} is stored, and nothing was recorded on that day: no proxy ran, or it had nothing to do`,
+      );
     return (await make(date)).texts[format];
   }
 

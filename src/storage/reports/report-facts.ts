@@ -22,9 +22,12 @@ export function createReportFactStore(database: Database): ReportFactStore {
   const arms = createArmStore(database);
   return {
     async of(service, span: DaySpan) {
-      const [from, to] = [new Date(span.fromMs).toISOString(), new Date(span.toMs).toISOString()];
-      const day = await readDay({ database, of: [service, from, to] });
+      const day = await readDay({ database, of: [service, ...endsOf(span)] });
       return { ...day, arms: await arms.ofDay(service, span) };
+    },
+    async hasRecords(span) {
+      const [row] = await database.query<{ hasRecords: boolean }>(sql.HAS_RECORDS, endsOf(span));
+      return row?.hasRecords === true;
     },
     async installedAtMs() {
       const [row] = await database.query<{ at: Date }>(
@@ -33,6 +36,10 @@ export function createReportFactStore(database: Database): ReportFactStore {
       return row?.at.getTime() ?? 0;
     },
   };
+}
+
+function endsOf({ fromMs, toMs }: DaySpan): [from: string, to: string] {
+  return [new Date(fromMs).toISOString(), new Date(toMs).toISOString()];
 }
 
 async function readDay({ database, of }: Asked): Promise<Omit<ServiceDay, 'arms'>> {

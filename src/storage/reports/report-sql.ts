@@ -9,6 +9,12 @@ export const HOURS = `
 select action, floor(extract(epoch from minute - $2::timestamptz) / 3600)::int as hour, ${SUMS}
 from guard_minutes where service = $1 and ${inDay('minute')} group by 1, 2 order by 2, 1`;
 
+/** Of all services, so the day is from $1 up to but excluding $2. */
+export const HAS_RECORDS = `
+select exists(select from guard_minutes where minute >= $1 and minute < $2)
+  or exists(select from audit where at >= $1 and at < $2)
+  or exists(select from runs where finished_at >= $1 and finished_at < $2) as "hasRecords"`;
+
 export const LETTERS = `
 select count(*) filter (where d.resolved_at is null) as open,
   count(distinct d.lane_id) filter (where d.resolved_at is null) as lanes,

@@ -309,6 +309,28 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await createReportFactStore(database).installedAtMs()).toBe(Date.parse(INSTALLED));
   });
 
+  test('a day has records if a minute was counted, a change made, or a run finished', async () => {
+    const facts = createReportFactStore(database);
+    const has = (day: string) => facts.hasRecords(spanOf(day, 'Europe/Berlin'));
+    await createMinuteStore(database).write(await newReplica(), [
+      {
+        service: serviceName('session-memory'),
+        action: 'get_context',
+        minuteMs: Date.parse('2026-10-01T21:59:00Z'),
+        counts: noCounts(),
+      },
+    ]);
+    await database.query(
+      `insert into audit (at, person, command, service, reason) values ('2026-10-03T22:00:00Z', 'ann', 'flags set', 'all', 'why')`,
+    );
+    await database.query(
+      `insert into runs (kind, request, state, finished_at, survey, report)
+       values ('reconcile', '{}', 'finished', '2026-10-05T21:59:59Z', '{}', '{}')`,
+    );
+    const days = ['01', '02', '03', '04', '05', '06'].map((day) => `2026-10-${day}`);
+    expect(await Promise.all(days.map(has))).toEqual([true, false, false, true, true, false]);
+  });
+
   test('runs, trips, dead letters and changes count for their own service and day', async () => {
     const [service, other] = [serviceName('session-memory'), serviceName('jarvis-memory')];
     const span = spanOf('2026-11-20', 'UTC');
