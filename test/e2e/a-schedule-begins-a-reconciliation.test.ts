@@ -6,15 +6,15 @@ import { startSecondReplica } from '../support/second-replica.ts';
 import { addInteraction, createSession, createSessionAgent } from '../support/session-agent.ts';
 
 const SERVICE = 'session-memory';
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 200_000;
 
 let deployment: Deployment;
 let second: Program | undefined;
 
 beforeAll(async () => {
   deployment = await startDeployment({
-    // Twice a minute: often enough to wait for, and both replicas look at the same time of the schedule.
-    config: { reconciliation: { changed: 'off', full: '*/30 * * * * *' } },
+    // Every minute: often enough to wait for, and both replicas look at the same time of the schedule.
+    config: { reconciliation: { changed: 'off', full: '* * * * *' } },
     asked: { dualWrite: true, shadowRead: 0, readCutover: 0 },
   });
 }, 120_000);
