@@ -16,7 +16,7 @@ export function createFlagListCommand(env: Environment): Command {
 export function createFlagSetCommand(env: Environment): Command {
   const command = new Command('set')
     .argument('<flag>', 'flag name, as in crossfade flags list')
-    .argument('<percent>', 'a whole number from 0 to 100; 0 or 100 for a switch', parsePercent)
+    .argument('<percent>', 'a whole number from 0 to 100; on or off for a switch', parseWish)
     .description('Change a flag that is stored in files; change flags of Unleash in Unleash');
   return personOptions(command, env).action(set);
 }
@@ -37,12 +37,13 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
 
 async function set(
   flag: string,
-  share: number,
+  wished: Wish,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
   const { flags } = JSON.parse(await askProxy(at, '/v1/flags')) as ShownFlags;
   const known = flags.find(({ name }) => name === flag);
-  if (known === undefined) throw new Error(`unknown flag "${flag}": crossfade flags list shows all flags`);
+  if (known === undefined) throw new Error(unknownFlag(flag, flags));
+  const share = shareOf(wished, known);
   const wish = { share, was: known.asked, person, reason };
   const text = await askProxy(at, `/v1/flags/${encodeURIComponent(flag)}`, wish);
   if (json === true) return console.log(text);
@@ -51,14 +52,49 @@ async function set(
   console.log(`${flag} requests ${share} % (before: ${known.asked} %), stored in ${file}; ${read}`);
 }
 
+/** A name without its beginning gets the names to type. */
+function unknownFlag(flag: string, flags: ShownFlags['flags']): string {
+  const meant = flags.filter(({ name }) => name.endsWith(`.${flag}`)).map(({ name }) => name);
+  const use = meant.length === 0 ? 'crossfade flags list shows all flags' : `use ${meant.join(' or ')}`;
+  return `unknown flag "${flag}": ${use}`;
+}
+
+/** @throws Error if the flag is of the other kind */
+function shareOf({ text, share, isWord }: Wish, { name, kind }: ShownFlags['flags'][number]): number {
+  if (kind === 'share' && isWord)
+    throw new Error(`${name} is a share: type a whole number from 0 to 100 instead of "${text}"`);
+  if (kind === 'switch' && share !== 0 && share !== 100)
+    throw new Error(`${name} is a switch: type on or off instead of "${text}"`);
+  return share;
+}
+
 function asksFor(kind: 'share' | 'switch', asked: number): string {
   if (kind === 'share') return `${asked} %`;
   return asked > 0 ? 'on' : 'off';
 }
 
-function parsePercent(text: string): number {
+/** What a person typed as the share of a flag. */
+interface Wish {
+  readonly text: string;
+  readonly share: number;
+  /** `on` or `off`, which only a switch can be. */
+  readonly isWord: boolean;
+}
+
+const WORDS: ReadonlyMap<string, number> = new Map([
+  ['on', 100],
+  ['true', 100],
+  ['off', 0],
+  ['false', 0],
+]);
+
+function parseWish(text: string): Wish {
+  const word = WORDS.get(text.toLowerCase());
+  if (word !== undefined) return { text, share: word, isWord: true };
   const share = Number(text);
   if (text.trim() === '' || !Number.isSafeInteger(share) || share < 0 || share > 100)
-    throw new InvalidArgumentError(`must be a whole number from 0 to 100, got "${text}"`);
-  return share;
+    throw new InvalidArgumentError(
+      `must be a whole number from 0 to 100, or on or off for a switch, got "${text}"`,
+    );
+  return { text, share, isWord: false };
 }

@@ -87,6 +87,11 @@ const RULES: Readonly<Record<ServiceFlag, Rule>> = {
   'legacy-read-only': notAvailable,
 };
 
+/** Whether the flag can take effect in this version. */
+export function isAvailable(flag: ServiceFlag): boolean {
+  return RULES[flag] !== notAvailable;
+}
+
 /** For each flag of a service: the requested share, the share in effect, and why. */
 export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus> {
   const entries = SERVICE_FLAGS.map((flag) => {

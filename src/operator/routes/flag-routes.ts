@@ -6,6 +6,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { Clock, Flags } from '../../engine/ports/ports.ts';
 import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
+import { isAvailable } from '../flags-in-effect.ts';
 import { answered, Refusal } from '../refusal.ts';
 
 /** Flags that can be changed through this API. */
@@ -108,8 +109,7 @@ class FlagRoutes {
       throw new Refusal(404, 'flag_not_found', `unknown flag "${name}": see the list of flags`);
     if (editor === undefined)
       throw new Refusal(409, 'not_editable', 'a flag server keeps these flags: change them there');
-    if (known.kind === 'switch' && share !== 0 && share !== 100)
-      throw new Refusal(400, 'invalid_request', `${name} is a switch: share must be 0 or 100`);
+    refuseShare(known, share);
     const entry = {
       person: person.trim(),
       reason: reason.trim(),
@@ -153,6 +153,18 @@ class FlagRoutes {
       await clock.sleep(LOOK_EVERY_MS);
     }
   }
+}
+
+/** @throws Refusal if the flag cannot have the share */
+function refuseShare({ name, flag, kind }: ShownFlag, share: number): void {
+  if (kind === 'switch' && share !== 0 && share !== 100)
+    throw new Refusal(400, 'invalid_request', `${name} is a switch: share must be 0 or 100`);
+  if (share > 0 && flag !== 'kill-switch' && !isAvailable(flag))
+    throw new Refusal(
+      409,
+      'not_available',
+      `${name} is not available yet: in this version all writes stay on legacy, so only 0 can be set`,
+    );
 }
 
 function kindOf(flag: ShownFlag['flag']): ShownFlag['kind'] {
