@@ -211,6 +211,8 @@ export interface Retention {
   readonly idleSeconds?: number;
   /** Whether each use of the owner restarts the idle time, or only its creation or loading by the service. @defaultValue true */
   readonly isProlongedByUse?: boolean;
+  /** The service compares its local time with UTC, so that it keeps owners longer east of Greenwich. @defaultValue false */
+  readonly takesLocalTimeForUtc?: boolean;
   /**
    * Only this many owners are kept: those created or loaded last. It explains nothing without {@link
    * LaneDefinition.ownersAround}.

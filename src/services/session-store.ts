@@ -244,7 +244,7 @@ async function countStrays(access: LegacyAccess): Promise<Readonly<Record<string
  */
 export const sessionLanes: LaneDefinition = {
   sessionPrefix: '',
-  retention: { idleSeconds: 3_600, isProlongedByUse: false, owners: 100 },
+  retention: { idleSeconds: 3_600, isProlongedByUse: false, takesLocalTimeForUtc: true, owners: 100 },
   owners: readOwners,
   ownersAround: countAround,
   readLegacy: readLane,

@@ -248,6 +248,7 @@ export class LaneCopier {
   ) {
     const { lanes } = definition;
     return explainVanished({
+      context,
       retention: lanes.retention,
       source: facts.reading.source,
       vanished: facts.vanished,

@@ -1,4 +1,11 @@
-import type { LegacyLane, OwnersAround, Retention, StoredMemory } from '../../domain/service-definition.ts';
+import { naiveSecondsOf } from '../compare/zone-offset.ts';
+import type {
+  LegacyLane,
+  OwnersAround,
+  Retention,
+  ServiceContext,
+  StoredMemory,
+} from '../../domain/service-definition.ts';
 import { POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
 import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
 import type { LastApplied } from '../ports/journal-facts.ts';
@@ -8,9 +15,12 @@ import type { PossibleBeginning } from './journaled-writes.ts';
 const NEARLY_FULL = 0.9;
 /** Assumed maximum difference between two clocks. */
 const SLACK_MS = 5_000;
+/** A service looks for idle owners from time to time: session-memory once a minute. */
+const SWEEP_MS = 2 * 60_000;
 
 export interface VanishedFacts {
   readonly retention: Retention;
+  readonly context: Pick<ServiceContext, 'timeZone'>;
   /** The lane as the primary shows it. */
   readonly source: LegacyLane;
   /** Items that the primary no longer shows, and that no journaled write deleted. */
@@ -77,17 +87,43 @@ async function isGoneByRetention(
   items: readonly StoredMemory[],
   endedBelow = 0,
 ): Promise<Explained> {
-  const { idleSeconds = Infinity, owners = Infinity, isProlongedByUse = true } = facts.retention;
+  const { idleSeconds = Infinity, owners = Infinity } = facts.retention;
   if (items.length === 0 || Math.min(idleSeconds, owners) === Infinity) return () => false;
   const times = await timesOf(facts, endedBelow);
-  const madeMs = items.map(times.of).reduce((first, time) => Math.min(first, time), times.nowMs);
-  const usedMs = items.map(times.of).reduce((last, time) => Math.max(last, time), -Infinity);
+  const keptMs = keptMsOf(facts, times.nowMs);
+  const { madeMs, idleSinceMs } = sinceOf(facts.retention, { times, items, keptMs });
   const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
   const { before, since } = asked ?? { before: 0, since: 0 };
-  const idleMs = times.nowMs - (isProlongedByUse ? usedMs : madeMs);
-  const isIdle = idleMs >= idleSeconds * 1_000 && before === 0;
+  const isIdle = times.nowMs - idleSinceMs >= keptMs && before === 0;
   const isCrowded = since >= owners * NEARLY_FULL;
   return () => isIdle || isCrowded;
+}
+
+/** How long the service keeps an owner. West of Greenwich it keeps it less long, which nothing proves afterwards. */
+function keptMsOf({ retention, context }: VanishedFacts, nowMs: number): number {
+  const { idleSeconds = Infinity, takesLocalTimeForUtc = false } = retention;
+  const offsetSeconds = takesLocalTimeForUtc
+    ? Math.round(naiveSecondsOf(nowMs, context.timeZone) - nowMs / 1_000)
+    : 0;
+  return (idleSeconds + Math.max(0, offsetSeconds)) * 1_000;
+}
+
+/**
+ * When the service made or loaded the owner, and since when it counts as idle. An applied write shows that the service had the
+ * owner then. If that was longer after its making than the service keeps an owner, the service has loaded it again since. The
+ * time of that is not known, and may be as late as the write.
+ */
+function sinceOf(
+  { isProlongedByUse = true }: Retention,
+  { times, items, keptMs }: { times: ItemTimes; items: readonly StoredMemory[]; keptMs: number },
+): { readonly madeMs: number; readonly idleSinceMs: number } {
+  const all = items.map(times.of);
+  const madeMs = all.reduce((first, time) => Math.min(first, time), times.nowMs);
+  const usedMs = all.reduce((last, time) => Math.max(last, time), -Infinity);
+  if (isProlongedByUse) return { madeMs, idleSinceMs: usedMs };
+  const seenMs = Number.isFinite(times.lastMs) ? Math.max(usedMs, times.lastMs) : usedMs;
+  const loadedMs = seenMs - madeMs > keptMs + SWEEP_MS ? seenMs : madeMs;
+  return { madeMs: loadedMs, idleSinceMs: loadedMs };
 }
 
 interface ItemTimes {

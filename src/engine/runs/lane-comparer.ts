@@ -259,6 +259,7 @@ export class LaneComparer {
     { vanished }: Attribution,
   ): Promise<{ forgotten: number; lost: readonly ListedMemory[] }> {
     const explained = await explainVanished({
+      context,
       retention: definition.lanes.retention,
       source,
       vanished: vanished.map(({ memory }) => memory),

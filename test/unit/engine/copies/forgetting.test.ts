@@ -45,6 +45,7 @@ async function explain(facts: {
   lastApplied?: LastApplied;
 }) {
   const { forgotten, lost } = await explainVanished({
+    context: { timeZone: 'UTC' },
     retention: facts.retention,
     source: { exists: facts.exists, items: facts.items ?? [] },
     vanished: facts.vanished.map((one) => one.memory),
@@ -132,6 +133,7 @@ describe('the time since which a service has an owner', () => {
   const asked = async (existing: readonly ListedMemory[], lastApplied: LastApplied): Promise<string[]> => {
     const instants: string[] = [];
     await explainVanished({
+      context: { timeZone: 'UTC' },
       retention: { owners: 1 },
       source: { exists: false, items: [] },
       vanished: existing.map((one) => one.memory),
@@ -159,6 +161,37 @@ describe('the time since which a service has an owner', () => {
     const items = [at(positionOf(2), agoMs(HOUR_MS))];
     const lastApplied = { nowMs: NOW_MS, firstAtMs: NOW_MS - 90_000, atMs: NOW_MS };
     expect(await asked(items, lastApplied)).toEqual([agoMs(95_000)]);
+  });
+});
+
+describe('an owner of a service that counts from making or loading', () => {
+  const MINUTE_MS = 60_000;
+  const retention = { idleSeconds: 3_600, isProlongedByUse: false, takesLocalTimeForUtc: true };
+  const explained = async (madeAgoMs: number, usedAgoMs: number, timeZone = 'UTC') => {
+    const one = listed('one', agoMs(madeAgoMs));
+    const { forgotten } = await explainVanished({
+      retention,
+      context: { timeZone },
+      source: { exists: false, items: [] },
+      vanished: [one.memory],
+      existing: [one],
+      lastApplied: async () => ({ nowMs: NOW_MS, atMs: NOW_MS - usedAgoMs }),
+      emptyBelow: 0,
+      ownersAround: async () => undefined,
+    });
+    return forgotten.length === 1;
+  };
+
+  test.each([
+    ['made an hour ago and used until now', HOUR_MS, 0, 'UTC', true],
+    ['used later than it could have been kept, so loaded again', 3 * HOUR_MS, 10 * MINUTE_MS, 'UTC', false],
+    ['loaded again, and not used for an hour since', 3 * HOUR_MS, HOUR_MS, 'UTC', true],
+    ['used within a minute of its end', HOUR_MS + MINUTE_MS, 0, 'UTC', true],
+    ['kept nine hours in its zone, and gone after eight', 8 * HOUR_MS, 0, 'Asia/Manila', false],
+    ['kept nine hours in its zone, and gone after them', 9 * HOUR_MS, 0, 'Asia/Manila', true],
+    ['kept less long in its zone', HOUR_MS / 2, 0, 'America/New_York', false],
+  ] as const)('%s', async (_, madeAgoMs, usedAgoMs, timeZone, isForgotten) => {
+    expect(await explained(madeAgoMs, usedAgoMs, timeZone)).toBe(isForgotten);
   });
 });
 
@@ -269,6 +302,7 @@ describe('an item that vanished from a list', () => {
 
 test('nothing is queried if nothing vanished', async () => {
   const found = await explainVanished({
+    context: { timeZone: 'UTC' },
     retention: { owners: 1 },
     source: { exists: false, items: [] },
     vanished: [],
@@ -301,6 +335,7 @@ describe('a write of unknown outcome that may have created the owner again', () 
   const existing = [listed('old', agoMs(HALF_HOUR_MS))];
   const explainedWith = async (madeAgoMs: number, acceptedAgoMs: number) => {
     const { forgotten } = await explainVanished({
+      context: { timeZone: 'UTC' },
       retention: { owners: 1 },
       source: {
         exists: true,
