@@ -40,7 +40,7 @@ export function createRepairCommand(env: Environment): Command {
     .command('accept')
     .argument('<lane>', '<service>/<owner>, as in crossfade repair plan')
     .description(
-      'Accept the differences of one lane, so that its reads may move again. Later differences count again',
+      'Accept the differences of one lane, so that they do not keep its reads on legacy. Later differences count again',
     );
   personOptions(accepting, env).action(accept);
   const undoing = repair
@@ -75,10 +75,21 @@ async function accept(lane: string, { person, reason, json, ...at }: PersonOptio
   const path = `/v1/services/${encodeURIComponent(service)}/lanes/accept`;
   const text = await askProxy(at, path, { owner, person, reason });
   if (json === true) return console.log(text);
-  const { run, findings } = JSON.parse(text) as { run: number; findings: number };
-  console.log(
-    `${counted(findings, 'difference')} of ${lane}, found by run ${run}, accepted; its reads may move again`,
-  );
+  const accepted = JSON.parse(text) as Accepted;
+  console.log(acceptedWords(lane, accepted));
+}
+
+interface Accepted {
+  readonly run: number;
+  readonly findings: number;
+  /** Why the lane is stopped. Absent if it is not. */
+  readonly stopped?: string;
+}
+
+export function acceptedWords(lane: string, { run, findings, stopped }: Accepted): string {
+  const accepted = `${counted(findings, 'difference')} of ${lane}, found by run ${run}, accepted`;
+  if (stopped === undefined) return `${accepted}; its reads may move again`;
+  return `${accepted}; the lane stays stopped (${stopped.replaceAll('_', ' ')}), so legacy answers its reads`;
 }
 
 async function undo(run: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
@@ -88,7 +99,7 @@ async function undo(run: string, { person, reason, json, ...at }: PersonOptions)
   else
     console.log(
       [
-        `Undid ${counted(undone, 'lane')} of run ${run}. ${undone === 0 ? 'Nothing was changed.' : 'These lanes are stopped: their reads stay on legacy until they are repaired or copied again.'}`,
+        `Undid ${counted(undone, 'lane')} of run ${run}. ${undone === 0 ? 'Nothing was changed.' : 'These lanes are stopped: their reads stay on legacy until they are reconciled and repaired again.'}`,
         ...left,
       ].join('\n'),
     );

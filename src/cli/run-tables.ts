@@ -10,6 +10,8 @@ export interface RepairPlanView {
   readonly findings: number;
   readonly share: number;
   readonly refusal: string | null;
+  /** Lanes of the run that no repair of it touches. */
+  readonly untouched: { readonly undone: number; readonly lost: number };
   readonly lanes: readonly {
     readonly service: string;
     readonly owner: string;
@@ -90,8 +92,9 @@ function askedOf({ services = [], owner, scope, of, scheduled }: NonNullable<Run
 }
 
 /** What would change in each lane, item by item. */
-export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanView): string {
-  if (lanes.length === 0) return `run ${run}: nothing to repair`;
+export function showPlan({ run, findings, share, refusal, untouched, lanes }: RepairPlanView): string {
+  const others = untouchedLines(untouched);
+  if (lanes.length === 0) return [`run ${run}: nothing to repair`, ...others].join('\n');
   const shown = lanes
     .slice(0, LANES_SHOWN)
     .flatMap(({ service, owner, findings: found, before, after }) => [
@@ -108,7 +111,16 @@ export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanVie
     refusal === null
       ? `next: crossfade repair apply ${run} --reason TEXT`
       : `  apply would be refused: ${refusal}`;
-  return [title, ...shown, ...more, next].join('\n');
+  return [title, ...shown, ...more, ...others, next].join('\n');
+}
+
+function untouchedLines({ undone, lost }: RepairPlanView['untouched']): string[] {
+  return [
+    ...(undone > 0
+      ? [`  ${counted(undone, 'lane')} whose repair was undone: reconcile again, then repair or accept`]
+      : []),
+    ...(lost > 0 ? [`  ${counted(lost, 'lane')} with lost items: crossfade lost list`] : []),
+  ];
 }
 
 /** One line per item: what the orchestrator holds before and after the repair. No content. */

@@ -104,3 +104,22 @@ test('an undo never restores what agents deleted since; other lanes are undone o
   });
   expect(await conditions()).toMatchObject({ untouched: 'stopped', 'added-to': 'stopped' });
 });
+
+test('after an undo, each command names what keeps the lane stopped and what ends that', async () => {
+  const plan = resultOf(await crossfade('repair', 'plan', String(run - 1)));
+  expect(plan).toMatchObject({ lanes: [], untouched: { undone: 2, lost: 0 } });
+  const again = await crossfade('repair', 'apply', String(run - 1), '--limit-share', '1', ...BY);
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('was undone') as string });
+  const accepted = resultOf(await crossfade('repair', 'accept', 'jarvis-memory/untouched', ...BY));
+  expect(accepted).toMatchObject({ accepted: true, stopped: 'repair_undone' });
+  expect(await conditions()).toMatchObject({ untouched: 'stopped' });
+  const copied = await crossfade('lanes', 'copy', 'jarvis-memory', 'added-to', ...BY);
+  expect(copied).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('its repair was undone: compare and repair it again') as string,
+  });
+  const repairing = ['--owner', 'added-to', '--repair', 'apply', '--limit-share', '1'];
+  expect(await crossfade('reconcile', ...repairing, ...BY)).toMatchObject({ code: 0 });
+  expect(await stored('added-to')).toEqual([...RIGHT, 'four']);
+  expect(await conditions()).toMatchObject({ 'added-to': 'clean', untouched: 'stopped' });
+});

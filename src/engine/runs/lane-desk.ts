@@ -7,8 +7,13 @@ import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Settler } from '../writes/settle.ts';
 import type { TakeOver } from '../replicas/take-over.ts';
 
-/** Why a lane cannot be copied now. */
-export type NoCopy = 'unreadable' | 'uncovered' | 'stopped' | 'unknown_lane';
+/**
+ * Why a lane cannot be copied now. `stopped`: it has lost items. `undone`: its repair was undone, and a plain copy takes what the
+ * undo brought back for items that legacy lost. A lane that is stopped for another reason can be copied.
+ */
+export type NoCopy = 'unreadable' | 'uncovered' | 'stopped' | 'undone' | 'unknown_lane';
+
+const NOT_COPIED: Readonly<Record<string, NoCopy>> = { lost: 'stopped', repair_undone: 'undone' };
 
 export interface LaneDeskParts {
   readonly lanes: Lanes;
@@ -46,7 +51,7 @@ export class LaneDesk {
     if ((this.#parts.coverage.get(service)?.number ?? 0) === 0) return 'uncovered';
     const state = (await this.#parts.journal.lanes([key])).get(key);
     if (state === undefined && (await this.#isNowhere(service, owner))) return 'unknown_lane';
-    return state?.condition === 'stopped' ? 'stopped' : undefined;
+    return state?.condition === 'stopped' ? NOT_COPIED[state.reason] : undefined;
   }
 
   /** A mistyped owner must not create a lane. If legacy cannot be read, the copy reports that. */

@@ -1,5 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
-import { sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
+import { laneKeyOf, sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { ReplyOutcome } from '../../domain/outcome.ts';
 import { readReply, readText } from '../../domain/request.ts';
 import { readJournaled } from '../copies/journaled-writes.ts';
@@ -13,7 +13,7 @@ import type { Run, RepairLimits } from '../ports/run.ts';
 import { notRestorable } from './restorable.ts';
 import { RunRefused } from './run-desk.ts';
 import type { RunDesk } from './run-desk.ts';
-import type { RunStore } from './run-ports.ts';
+import type { RunStore, StandingLanes } from './run-ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { LostItem, LostItemName, LostItemStore } from '../ports/lost-items.ts';
 import type { Divergence, DivergenceStore, RepairStore } from './divergence-ports.ts';
@@ -35,7 +35,7 @@ export interface RepairDeskParts {
   readonly comparer: LaneComparer;
   readonly audit: Pick<AuditStore, 'add'>;
   readonly orchestrator: Orchestrator;
-  readonly journal: Pick<Journal, 'undelivered'>;
+  readonly journal: Pick<Journal, 'undelivered' | 'lanes'>;
   readonly clock: Clock;
   readonly timeoutMs: number;
   /** Sends a request as an agent would: journaled, and delivered like any other. Resolves with the reply's text. */
@@ -68,6 +68,8 @@ export interface RepairPlan {
   readonly limits: RepairLimits;
   /** Why it would be refused. */
   readonly refusal: string | undefined;
+  /** Lanes of the run that no repair of it touches: those whose repair was undone, and those with lost items. */
+  readonly untouched: Pick<StandingLanes, 'undone' | 'lost'>;
 }
 
 /** Commands of people to repair, undo, and decide about lost items. @throws RunRefused; StorageError */
@@ -92,13 +94,15 @@ export class RepairDesk {
     const findings = lanes.reduce((sum, one) => sum + one.findings.length, 0);
     const share = compared === 0 ? 0 : findings / compared;
     const limits = { ...LIMITS, ...asked };
-    return { run, lanes, findings, share, limits, refusal: refusalOf(findings, share, limits) };
+    const { undone = 0, lost = 0 } = (await store.standing([run])).get(run) ?? {};
+    const refusal = refusalOf(findings, share, limits);
+    return { run, lanes, findings, share, limits, refusal, untouched: { undone, lost } };
   }
 
   async apply(run: number, limits: Partial<RepairLimits>, by: Responsible): Promise<Run> {
     const plan = await this.plan(run, limits);
     if (plan.refusal !== undefined) throw new RunRefused('conflict', plan.refusal);
-    if (plan.lanes.length === 0) throw new RunRefused('conflict', `there is nothing to repair of run ${run}`);
+    if (plan.lanes.length === 0) throw new RunRefused('conflict', nothingToRepair(plan));
     const services = [...new Set(plan.lanes.map(({ service }) => service))];
     const begun = await this.#parts.desk.begin('repair', { services, of: run, limits: plan.limits, ...by });
     await this.#parts.audit.add({
@@ -131,15 +135,23 @@ export class RepairDesk {
     return { undone: steps.length - left.length, left };
   }
 
-  /** The lane's reads may move although it differs. A different difference counts again later. */
+  /**
+   * The difference does not keep the lane's reads on legacy any more. A different difference counts again later.
+   * @returns why the lane is stopped, if it is: then its reads stay on legacy
+   */
   async accept(
     service: ServiceName,
     owner: Owner,
     by: Responsible,
-  ): Promise<{ readonly run: number; readonly findings: number }> {
+  ): Promise<{ readonly run: number; readonly findings: number; readonly stopped?: string }> {
     const acceptance = await this.#parts.divergences.accept(service, owner, by);
     const { result } = acceptance;
-    if (result === 'accepted') return { run: acceptance.run, findings: acceptance.findings };
+    if (result === 'accepted') {
+      const key = laneKeyOf(service, owner);
+      const lane = (await this.#parts.journal.lanes([key])).get(key);
+      const stopped = lane?.condition === 'stopped' && { stopped: lane.reason };
+      return { run: acceptance.run, findings: acceptance.findings, ...stopped };
+    }
     throw result === 'lost_first'
       ? new RunRefused(
           'conflict',
@@ -353,6 +365,14 @@ function noneWaits({
     'not_found',
     `${what} of ${service}/${owner} waits for a decision: it does not exist, is already decided, or was restored less than a minute ago`,
   );
+}
+
+function nothingToRepair({ run, untouched: { undone, lost } }: RepairPlan): string {
+  const why = [
+    ...(undone > 0 ? [`the repair of ${undone} of its lanes was undone: reconcile them again`] : []),
+    ...(lost > 0 ? [`${lost} of its lanes have lost items: see "crossfade lost list"`] : []),
+  ];
+  return [`there is nothing to repair of run ${run}`, ...why].join('; ');
 }
 
 function nothingToUndo(run: number, found: Run | undefined): string {

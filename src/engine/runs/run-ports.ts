@@ -31,6 +31,9 @@ export interface RunFigures {
 export interface StandingLanes {
   readonly unsettled: number;
   readonly superseded: number;
+  /** Of the unsettled ones: lanes whose repair was undone, and lanes with items that legacy lost. */
+  readonly undone: number;
+  readonly lost: number;
 }
 
 /** Runs, in the journal's database. A claim lasts as long as its replica lives. @throws StorageError */

@@ -43,7 +43,9 @@ const NO_COPY: Readonly<Record<NoCopy, string>> = {
   unreadable: 'its store is not configured',
   uncovered: 'dual writes of the service are off',
   unknown_lane: 'its owner is unknown to the journal and to legacy: see crossfade lanes list',
-  stopped: 'the lane is stopped: decide about its lost items first',
+  undone:
+    'its repair was undone: compare and repair it again (crossfade reconcile --owner OWNER --repair apply)',
+  stopped: 'legacy lost items of it: decide about each of them first (crossfade lost list)',
 };
 
 const DEFAULT_LIMIT = 50;

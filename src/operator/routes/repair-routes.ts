@@ -151,6 +151,6 @@ function printedFinding({ memoryId, beforeFields, afterFields, ...finding }: Ite
   };
 }
 
-function printedPlan({ run, lanes, findings, share, limits, refusal }: RepairPlan): object {
-  return { run, findings, share, limits, refusal: refusal ?? null, lanes: lanes.map(printed) };
+function printedPlan({ run, lanes, findings, share, limits, refusal, untouched }: RepairPlan): object {
+  return { run, findings, share, limits, refusal: refusal ?? null, untouched, lanes: lanes.map(printed) };
 }

@@ -31,7 +31,8 @@ select ${COLUMNS} from runs where $1::text is null or kind = $1 order by id desc
 
 /** A later finding settles the open finding of its lane at the same moment. */
 export const STANDING_OF = `
-select one.run_id as run, count(*) filter (where one.state in ${UNSETTLED}) as unsettled, count(later.owner) as superseded
+select one.run_id as run, count(*) filter (where one.state in ${UNSETTLED}) as unsettled, count(later.owner) as superseded,
+  count(*) filter (where one.state = 'undone') as undone, count(*) filter (where one.state = 'lost') as lost
 from divergences one left join (select distinct service, owner, found_at, run_id from divergences) later
   on one.state = 'gone' and later.service = one.service and later.owner = one.owner and later.found_at = one.settled_at
   and later.run_id > one.run_id

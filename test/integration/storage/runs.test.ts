@@ -196,12 +196,12 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     await find(second, 'again');
     expect(await store.standing([first, second, second + 1])).toEqual(
       new Map([
-        [first, { unsettled: 1, superseded: 1 }],
-        [second, { unsettled: 1, superseded: 0 }],
+        [first, { unsettled: 1, superseded: 1, undone: 0, lost: 0 }],
+        [second, { unsettled: 1, superseded: 0, undone: 0, lost: 0 }],
       ]),
     );
     await divergences.equal(OTHER, owners('again', 'open'));
-    expect((await store.standing([first])).get(first)).toEqual({ unsettled: 0, superseded: 1 });
+    expect((await store.standing([first])).get(first)).toMatchObject({ unsettled: 0, superseded: 1 });
   });
 
   test('the figures show active runs, the last end, and unsettled findings', async () => {

@@ -1,3 +1,4 @@
+import { acceptedWords } from '../../../src/cli/repair.ts';
 import { expect, test } from 'vitest';
 import { afterReconciliation } from '../../../src/cli/next-steps.ts';
 import { showPlan } from '../../../src/cli/run-tables.ts';
@@ -22,6 +23,8 @@ function ended(counts: Readonly<Record<string, number>>, more: Partial<RunView> 
   };
 }
 
+const NONE = { undone: 0, lost: 0 };
+
 test('a reconciliation prints the next command for its findings', () => {
   expect(afterReconciliation(ended({ lanes: 2, findings: 3, lost: 1 }), false)).toEqual([
     'next: crossfade repair plan 7 shows what a repair would change',
@@ -45,13 +48,30 @@ test('a reconciliation of changed lanes says if no lane has changed', () => {
   expect(afterReconciliation({ ...nothing, state: 'stopped' }, false)).toEqual([]);
 });
 
+test('an accepted difference of a stopped lane moves no reads, and the answer says so', () => {
+  const accepted = { run: 7, findings: 1 };
+  expect(acceptedWords('s/o/1', accepted)).toBe(
+    '1 difference of s/o/1, found by run 7, accepted; its reads may move again',
+  );
+  const stopped = acceptedWords('s/o/1', { ...accepted, stopped: 'repair_undone' });
+  expect(stopped).not.toContain('may move');
+  expect(stopped).toContain('stays stopped (repair undone), so legacy answers its reads');
+});
+
 test('a plan ends with the next command, or says that there is nothing to repair', () => {
   const side = { items: 1, digest: '0'.repeat(32) };
   const lane = { service: 's', owner: 'o', findings: [], before: side, after: side };
-  const plan = { run: 7, findings: 1, share: 0.001, refusal: null, lanes: [lane] };
+  const plan = { run: 7, findings: 1, share: 0.001, refusal: null, untouched: NONE, lanes: [lane] };
   expect(showPlan(plan)).toMatch(/\nnext: crossfade repair apply 7 --reason TEXT$/);
   expect(showPlan({ ...plan, refusal: 'too many' })).toMatch(/\n {2}apply would be refused: too many$/);
   expect(showPlan({ ...plan, lanes: [] })).toBe('run 7: nothing to repair');
+  expect(showPlan({ ...plan, lanes: [], untouched: { undone: 2, lost: 1 } })).toBe(
+    [
+      'run 7: nothing to repair',
+      '  2 lanes whose repair was undone: reconcile again, then repair or accept',
+      '  1 lane with lost items: crossfade lost list',
+    ].join('\n'),
+  );
 });
 
 test('a plan shows the id, time, side, finding, before and after of each item', () => {
@@ -74,7 +94,7 @@ test('a plan shows the id, time, side, finding, before and after of each item', 
     },
   ];
   const lane = { service: 's', owner: 'o', findings, before: side, after: side };
-  const told = showPlan({ run: 7, findings: 2, share: 0.001, refusal: null, lanes: [lane] });
+  const told = showPlan({ run: 7, findings: 2, share: 0.001, refusal: null, untouched: NONE, lanes: [lane] });
   expect(
     told
       .split('\n')
@@ -105,7 +125,7 @@ test('a plan shows the id, time, side, finding, before and after of each item', 
       (one) => one !== undefined,
     ),
   };
-  expect(showPlan({ run: 7, findings: 203, share: 0.1, refusal: null, lanes: [many] })).toContain(
-    'and 3 more findings: --json shows all',
-  );
+  expect(
+    showPlan({ run: 7, findings: 203, share: 0.1, refusal: null, untouched: NONE, lanes: [many] }),
+  ).toContain('and 3 more findings: --json shows all');
 });

@@ -76,7 +76,8 @@ const FENCES: Readonly<Record<string, string>> = {
 /** Why a lane is stopped. Legacy answers its reads until a person decides. */
 const STOPS: Readonly<Record<string, Shown>> = {
   lost: html`Legacy answers until a person decides about <a href="/lost">the lost items</a>.`,
-  repair_undone: 'A repair was undone. Legacy answers until a copy or a repair makes both backends equal.',
+  repair_undone:
+    'A repair was undone. Legacy answers until a new reconciliation and its repair make both backends equal.',
   too_many_exceptions:
     'A copy would leave out too many items. Fix the items that the orchestrator refuses, then copy the lane. Until then legacy answers.',
   would_remove_too_much:
