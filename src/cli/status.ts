@@ -107,9 +107,19 @@ function seenLine(service: ServiceStatus): string {
     ...(obstacles.length === 0 ? [] : [`  ${counted(apart, 'read')} gave no proof: ${obstacles.join(', ')}`]),
     `  reads: ${answered(reads.legacy, 'legacy', latency.legacy)}, ${answered(reads.orchestrator, 'the orchestrator', latency.orchestrator)}`,
     ...wholeLanesLine(service),
+    ...unmappedLine(service),
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
     ...(dropped.length === 0 ? [] : [`  shadow reads dropped: ${dropped.join(', ')}`]),
   ].join('\n');
+}
+
+function unmappedLine({ unmapped_writes: unmapped }: ServiceStatus): string[] {
+  const writes = Object.values(unmapped).reduce((sum, times) => sum + times, 0);
+  return writes === 0
+    ? []
+    : [
+        `  ${counted(writes, 'write')} only on legacy since the start, because no lane can hold the owner (empty, too long, or with control characters)`,
+      ];
 }
 
 function wholeLanesLine(service: ServiceStatus): string[] {

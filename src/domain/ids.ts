@@ -22,7 +22,7 @@ export const serviceName = (value: string): ServiceName => value as ServiceName;
 export const operationId = (value: string): OperationId => value as OperationId;
 export const replicaId = (value: string): ReplicaId => value as ReplicaId;
 
-/** Longest owner that a lane can have, in characters. Requests of longer owners pass through unmapped. */
+/** Longest owner that a lane can have, in characters. Requests of longer owners pass through unmapped, and writes are counted. */
 const OWNER_LIMIT = 512;
 
 /** Maximum length of a lane key: the name of a service (63), a slash, an owner. */

@@ -230,7 +230,7 @@ function createHandler(
     paths: {
       write: (operation, decision) => writes.write(operation, decision),
       read: (operation, decision) => reads.read(operation, decision),
-      passThrough: (operation) => passThrough(operation, { ...engine, callLegacy }),
+      passThrough: (operation) => passThrough(operation, { ...engine, callLegacy, emit }),
     },
   });
 }

@@ -31,6 +31,8 @@ export interface ServiceStatistics {
   readonly repeats: WordCounts;
   /** Writes that name items by place or condition, by whether the items were found. */
   readonly namedWrites: WordCounts;
+  /** Writes that legacy took, or may have, and that name no owner that a lane can hold, by their outcome. */
+  readonly unmappedWrites: WordCounts;
   readonly fallbacks: WordCounts;
   readonly shadowDropped: WordCounts;
   readonly badInput: WordCounts;
@@ -74,6 +76,7 @@ class ServiceCounters {
   readonly writes: Record<Outcome, number> = { applied: 0, refused: 0, unknown: 0, not_applied: 0 };
   readonly repeats = new Words();
   readonly namedWrites = new Words();
+  readonly unmappedWrites = new Words();
   readonly fallbacks = new Words();
   readonly shadowDropped = new Words();
   readonly badInput = new Words();
@@ -97,6 +100,7 @@ class ServiceCounters {
       writes: { ...this.writes },
       repeats: this.repeats.counts(),
       namedWrites: this.namedWrites.counts(),
+      unmappedWrites: this.unmappedWrites.counts(),
       fallbacks: this.fallbacks.counts(),
       shadowDropped: this.shadowDropped.counts(),
       badInput: this.badInput.counts(),
@@ -107,7 +111,7 @@ class ServiceCounters {
   }
 }
 
-type WordKind = 'repeats' | 'namedWrites' | 'fallbacks' | 'shadowDropped' | 'badInput';
+type WordKind = 'repeats' | 'namedWrites' | 'unmappedWrites' | 'fallbacks' | 'shadowDropped' | 'badInput';
 
 /** Counts what happens to each service, in constant memory. Events of unknown services are ignored. */
 class ServiceBooks {
@@ -184,6 +188,7 @@ function handlersOf(books: ServiceBooks): Handlers {
     'lane:stopped': (event) => books.stopped(event),
     'write:repeated': ({ service, result }) => books.said(service, 'repeats', result),
     'write:named': ({ service, result }) => books.said(service, 'namedWrites', result),
+    'write:unmapped': ({ service, outcome }) => books.said(service, 'unmappedWrites', outcome),
     'read:fell_back': ({ service, reason }) => books.said(service, 'fallbacks', reason),
     'shadow:dropped': ({ service, reason }) => books.said(service, 'shadowDropped', reason),
     'operation:refused': ({ service, problem }) => books.said(service, 'badInput', problem),

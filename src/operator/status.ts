@@ -89,6 +89,8 @@ interface ServiceStatus {
   readonly repeats: WordCounts;
   /** Writes that name items by place or condition: `found`, or why not. */
   readonly named_writes: WordCounts;
+  /** Writes that legacy took, `applied` or `unknown`, and that the orchestrator lacks: they name no owner that a lane can hold. */
+  readonly unmapped_writes: WordCounts;
   readonly fallbacks: WordCounts;
   readonly shadow_dropped: WordCounts;
   readonly bad_input: WordCounts;
@@ -318,6 +320,7 @@ function happened(statistics: ServiceStatistics) {
     writes: statistics.writes,
     repeats: statistics.repeats,
     named_writes: statistics.namedWrites,
+    unmapped_writes: statistics.unmappedWrites,
     fallbacks: statistics.fallbacks,
     shadow_dropped: statistics.shadowDropped,
     bad_input: statistics.badInput,

@@ -117,7 +117,7 @@ export const contextualMemory = defineService({
         'it means that the write was stored, because the service fails in its own loop afterwards; agents get it unchanged, and no other reply counts as stored',
     },
     {
-      what: 'requests whose session_id is a number, a boolean, a list, an object, empty, or longer than 512 characters',
+      what: 'requests whose session_id is a number, a boolean, a list, an object, empty, has control characters or more than 512 characters',
       reason:
         'the service keeps numbers under a key of their own until its restart and under their text afterwards, and refuses lists and objects; they are relayed unchanged',
     },

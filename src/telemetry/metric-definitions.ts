@@ -46,6 +46,13 @@ export const COUNTERS = {
     unit: '{write}',
     labels: ['service', 'outcome'],
   },
+  unmappedWrites: {
+    name: 'crossfade_unmapped_writes',
+    description:
+      'Writes that legacy took and that the orchestrator lacks, because they name no owner that a lane can hold',
+    unit: '{write}',
+    labels: ['service', 'outcome'],
+  },
   repeatedWrites: {
     name: 'crossfade_repeated_writes',
     description:

@@ -36,6 +36,9 @@ export class MetricRecorder {
     'write:answered': ({ service, outcome }) => {
       this.counters.writes.at(service).at(outcome).total += 1;
     },
+    'write:unmapped': ({ service, outcome }) => {
+      this.counters.unmappedWrites.at(service).at(outcome).total += 1;
+    },
     'write:repeated': ({ service, result }) => {
       this.counters.repeatedWrites.at(service).at(result).total += 1;
     },

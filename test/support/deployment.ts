@@ -64,6 +64,7 @@ export interface ServiceStatus {
   readonly fallbacks: Readonly<Record<string, number>>;
   readonly repeats: Readonly<Record<string, number>>;
   readonly named_writes: Readonly<Record<string, number>>;
+  readonly unmapped_writes: Readonly<Record<string, number>>;
   readonly bad_input: Readonly<Record<string, number>>;
 }
 

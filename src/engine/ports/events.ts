@@ -83,6 +83,11 @@ export interface MigrationEvents {
     readonly lane: LaneKey;
     readonly result: 'answered' | 'waited' | 'suspected_duplicate';
   };
+  /**
+   * Legacy took a write of a covered service, or may have, that names no owner that a lane can hold. It is not journaled, so the
+   * orchestrator lacks it.
+   */
+  'write:unmapped': OfOperation & { readonly outcome: 'applied' | 'unknown' };
   /** The bytes were handed to the primary's socket. */
   'write:sent': OfOperation & { readonly lane: LaneKey; readonly sequence: number };
   'write:answered': OfOperation & {

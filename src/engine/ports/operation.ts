@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { laneKeyOf, operationId, type LaneKey, type OperationId, type Owner } from '../../domain/ids.ts';
 import { parseRequest, type Message } from '../../domain/request.ts';
-import type { ActionDefinition, PassthroughAction } from '../../domain/service-definition.ts';
+import type { ActionDefinition, PassthroughAction, WriteAction } from '../../domain/service-definition.ts';
 import type { ReplyStatus } from './events.ts';
 import type { AgentReply, AgentRequest } from './request-handler.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
@@ -18,6 +18,8 @@ export interface Operation {
   readonly lane: LaneKey | undefined;
   /** The owner whose contents it may change although it has no owner of its own. */
   readonly touched: Owner | undefined;
+  /** The write that it is, if it names no owner that a lane can hold. It is relayed, and neither journaled nor delivered. */
+  readonly unmapped: WriteAction | undefined;
   readonly message: Message;
   readonly body: Buffer;
   readonly request: AgentRequest;
@@ -60,6 +62,7 @@ export function classify(service: ServiceRuntime, request: AgentRequest, message
     owner: undefined,
     lane: undefined,
     touched: undefined,
+    unmapped: undefined,
     message,
     body: request.body,
     request,
@@ -81,7 +84,9 @@ function findOwner(draft: Draft, action: OwnedAction): void {
     return;
   }
   draft.action = UNOWNED;
-  if (action.kind === 'write') draft.touched = action.alsoTouches?.(draft.message);
+  if (action.kind !== 'write') return;
+  draft.unmapped = action;
+  draft.touched = action.alsoTouches?.(draft.message);
 }
 
 /** The request as the definition rewrites it, with an owner. */

@@ -1,9 +1,12 @@
 import { CrossfadeError } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
+import type { ReplyOutcome } from '../../domain/outcome.ts';
+import { readReply } from '../../domain/request.ts';
 import type { CallLegacy } from '../calls/call-legacy.ts';
 import type { Answer } from '../ports/operation.ts';
 import type { Lanes } from '../lane/lanes.ts';
-import type { Operation } from '../ports/operation.ts';
+import { labelsOf, type Operation } from '../ports/operation.ts';
+import type { Emit } from '../ports/events.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import type { Settler } from '../writes/settle.ts';
 
@@ -12,6 +15,7 @@ export interface PassThroughParts {
   readonly lanes: Lanes;
   readonly settler: Settler;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly emit: Emit;
 }
 
 /** Relays a request unchanged that the definition does not know, or that has no owner. */
@@ -22,11 +26,28 @@ export async function passThrough(operation: Operation, parts: PassThroughParts)
   try {
     const { reply, durationMs } = await parts.callLegacy(operation, 'live');
     isTouched?.('answered');
+    count(operation, parts, operation.unmapped?.outcome(readReply(reply.body), operation.message));
     return { reply, backend: 'legacy', primaryMs: durationMs };
   } catch (error) {
-    if (error instanceof CrossfadeError && error.effect === 'unknown') isTouched?.('unknown');
+    if (error instanceof CrossfadeError && error.effect === 'unknown') {
+      isTouched?.('unknown');
+      count(operation, parts, 'unknown');
+    }
     throw error;
   }
+}
+
+/** Reports a write that no lane holds. One that changed a known lane is not missing, because that lane is copied. */
+function count(
+  operation: Operation,
+  { coverage, emit }: PassThroughParts,
+  outcome: ReplyOutcome | undefined,
+): void {
+  const { service, unmapped, touched } = operation;
+  if (unmapped === undefined || touched !== undefined || outcome === undefined || outcome === 'refused')
+    return;
+  if ((coverage.get(service.name)?.number ?? 0) === 0) return;
+  emit('write:unmapped', { ...labelsOf(operation), outcome });
 }
 
 /**

@@ -27,6 +27,7 @@ function statusOf(service: object): Status {
     dead_letters: 1,
     unknown_outcomes: { open: 1, readable: true },
     lost_items: 1,
+    unmapped_writes: {},
     lanes: { total: 1, seeded: 1, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 },
     lag: { writes: 1, lanes: 1, oldest_seconds: 2 },
     ab: {},
@@ -87,6 +88,14 @@ test.each([
     lost_items: lost,
   });
   expect(toldAll(shown)).toContain(`  lag: ${words}\n`);
+});
+
+test('writes that no lane can hold are counted, and the lag names them', () => {
+  const counted = { unmapped_writes: { applied: 2, unknown: 1 } };
+  const nothing = { lag: CURRENT, unknown_outcomes: { open: 0, readable: true }, lost_items: 0 };
+  const shown = toldAll(statusOf({ ...nothing, ...counted }));
+  expect(shown).toContain('no applied write waits, but these are open: 3 writes that no lane can hold\n');
+  expect(shown).toContain('  3 writes only on legacy since the start, because no lane can hold the owner');
 });
 
 test('lanes that differ, are excepted or stopped are counted with the command to list them', () => {

@@ -54,6 +54,7 @@ function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false, facts
     // Of a process that was started a moment ago.
     comparisons: { match: 3, mismatch: 0, not_comparable: 0 },
     unknown_outcomes: { open: 0, readable: true },
+    unmapped_writes: {},
     latency_ms: { legacy: QUANTILES, orchestrator: QUANTILES },
     added_ms: QUANTILES,
     lanes: null,
