@@ -14,7 +14,7 @@ import {
 } from './config-problems.ts';
 import { ConfigSchema, type Config } from './config-schema.ts';
 import { calendarProblems } from './config-calendar.ts';
-import { messageOf } from './domain/errors.ts';
+import { fileProblem } from './domain/file-problem.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -143,7 +143,7 @@ export function loadConfig(
 function whyUnread(error: unknown): string {
   return (error as NodeJS.ErrnoException).code === 'ENOENT'
     ? 'file not found: copy one of the examples in config/, which explain every setting'
-    : messageOf(error);
+    : fileProblem(error);
 }
 
 /** @throws ConfigError listing every YAML error, without quoting the text, because it may contain a secret */

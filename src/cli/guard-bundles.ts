@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
+import { writeAskedFile } from './asked-file.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -49,7 +49,7 @@ export function createBundleCommand(env: Environment): Command {
     async (bundle: string, { json, out, ...at }: ProxyOptions & { readonly out?: string }) => {
       const text = await askProxy(at, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
       if (out !== undefined) {
-        writeFileSync(out, text);
+        writeAskedFile({ option: '--out', path: out }, text);
         return console.log(`bundle ${bundle} written to ${out}`);
       }
       console.log(json === true ? text : stringify(JSON.parse(text)));

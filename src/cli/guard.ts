@@ -143,7 +143,10 @@ function createBacktestCommand(): Command {
     .option('--json', 'one JSON object instead of lines')
     .action((options: BacktestOptions) => {
       const { from, json, ...proposed } = options;
-      const rows = parseMinutes(readAskedFile(from, 'create it with: crossfade guard minutes > FILE'), from);
+      const rows = parseMinutes(
+        readAskedFile({ option: '--from', path: from }, 'create it with: crossfade guard minutes > FILE'),
+        from,
+      );
       const trips = backtest(rows, { ...GUARD_LIMITS, ...proposed });
       console.log(json === true ? JSON.stringify(summaryOf(rows, trips)) : told(rows, trips));
     });

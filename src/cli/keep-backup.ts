@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { makeBackup } from '../backup/make-backup.ts';
 import type { Manifest } from '../backup/manifest.ts';
 import { restoreIntoFolder, restoreIntoInstance, type Restored } from '../backup/restore-backup.ts';
@@ -13,6 +12,7 @@ import { createLegacyAccess } from '../backends/legacy-store.ts';
 import { createLegacyParts } from '../legacy-parts.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { version } from '../version.ts';
+import { inAskedFolder, readAskedFile } from './asked-file.ts';
 import type { Environment } from './operator-client.ts';
 import { counted } from './tables.ts';
 
@@ -33,6 +33,7 @@ export interface RestoreOptions {
 /** Exit code when the backup or restore is complete, but the file and the service show different lanes. */
 const DIFFERENT = 2;
 const SHOWN = 10;
+const OWNERS_HINT = 'it must hold one owner per line';
 
 const open: OpenStore = (paths) => createLegacyAccess({ ...paths, clock });
 
@@ -44,13 +45,13 @@ export async function make(
   if (name === undefined || out === undefined)
     throw new Error('--service and --out are required: crossfade backup --service NAME --out FOLDER');
   const service = await definedService(config, name, env);
-  const manifest = await withRuntime(service, async (runtime) =>
+  const backUp = (runtime: ServiceRuntime) =>
     makeBackup(
       {
         service: runtime,
         store: service.config.legacy,
         open,
-        owners: owners === undefined ? undefined : await ownersIn(owners),
+        owners: owners === undefined ? undefined : ownersIn(owners),
       },
       {
         folder: out,
@@ -58,15 +59,15 @@ export async function make(
         clock,
         ...(process.stderr.isTTY && json !== true && { onProgress: showProgress }),
       },
-    ),
-  );
+    );
+  const manifest = await inAskedFolder({ option: '--out', path: out }, () => withRuntime(service, backUp));
   console.log(json === true ? JSON.stringify(manifest) : told(manifest, out));
   if (manifest.lanes_different > 0) process.exitCode = DIFFERENT;
 }
 
 /** Checks whether a backup is complete and undamaged. */
 export async function verify(folder: string, { json }: { readonly json?: true }): Promise<void> {
-  const verification = await verifyBackup(folder);
+  const verification = await verified(folder);
   const { problems } = verification;
   console.log(
     json === true
@@ -76,6 +77,10 @@ export async function verify(folder: string, { json }: { readonly json?: true })
   if (problems.length > 0) process.exitCode = 1;
 }
 
+function verified(folder: string): Promise<Verification> {
+  return inAskedFolder({ option: '<folder>', path: folder }, () => verifyBackup(folder));
+}
+
 /** Restores a backup into a scratch instance. */
 export async function restore(
   folder: string,
@@ -83,7 +88,7 @@ export async function restore(
   env: Environment,
 ): Promise<void> {
   const isInstance = isAddress(into);
-  const { manifest } = await verifyBackup(folder);
+  const { manifest } = await verified(folder);
   const service = await definedService(config, manifest.service, env);
   const { legacy } = service.config;
   const scratch = isInstance
@@ -93,10 +98,12 @@ export async function restore(
     throw new Error(
       `${into} is the running service (configured as ${legacy.endpoint}): restore into a scratch instance on another port`,
     );
-  const restored = await withRuntime(scratch, (runtime) =>
-    isInstance
-      ? restoreIntoInstance(folder, { service: runtime })
-      : restoreIntoFolder(folder, into, { service: runtime, open }),
+  const restored = await inAskedFolder({ option: '--into', path: into }, () =>
+    withRuntime(scratch, (runtime) =>
+      isInstance
+        ? restoreIntoInstance(folder, { service: runtime })
+        : restoreIntoFolder(folder, into, { service: runtime, open }),
+    ),
   );
   console.log(json === true ? JSON.stringify({ ...restored, into }) : outcomeOf(restored, into));
   if (restored.different.length > 0) process.exitCode = DIFFERENT;
@@ -137,8 +144,8 @@ async function withRuntime<Result>(
 }
 
 /** @throws Error with the number of the invalid line */
-async function ownersIn(file: string): Promise<Owner[]> {
-  const lines = (await readFile(file, 'utf8')).split('\n');
+function ownersIn(file: string): Owner[] {
+  const lines = readAskedFile({ option: '--owners', path: file }, OWNERS_HINT).split('\n');
   return lines.flatMap((line, index) => {
     if (line === '') return [];
     const owner = parseOwner(line);

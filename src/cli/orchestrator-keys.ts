@@ -2,9 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Environment } from '../config.ts';
+import { fileProblem } from '../domain/file-problem.ts';
 import { ROLES, type Role } from '../orchestrator/access/identity.ts';
 import { grantKey, type KeyRow, listKeys, revokeKey } from '../orchestrator/access/key-store.ts';
 import type { Session } from '../storage/database.ts';
+import { inAskedFolder } from './asked-file.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -112,7 +114,9 @@ async function withDatabase(
   const log = createLog({ name: 'orchestrator', level: 'silent', pretty: false });
   const storage = createStorage({ settings, log, onStatement: () => undefined });
   try {
-    await storage.start();
+    await inAskedFolder({ option: 'storage.folder (--folder)', path: settings.folder }, () =>
+      storage.start(),
+    );
     await work(storage.database);
   } finally {
     await storage.stop();
@@ -184,13 +188,21 @@ async function makePair(name: string, folder: string, json: boolean | undefined)
   const { publicKey, secretKey } = curveKeyPair();
   const [publicFile, secretFile] = [join(folder, `${name}.pub`), join(folder, `${name}.key`)];
   // Never overwrite an existing pair, because it may be in use.
-  await writeFile(secretFile, `${secretKey}\n`, { mode: 0o600, flag: 'wx' });
-  await writeFile(publicFile, `${publicKey} ${name}\n`, { flag: 'wx' });
+  await writeNew(secretFile, `${secretKey}\n`, 0o600);
+  await writeNew(publicFile, `${publicKey} ${name}\n`, 0o644);
   print(
     json === true
       ? JSON.stringify({ public_key: publicKey, public_file: publicFile, secret_file: secretFile })
       : `Created ${publicFile} (share) and ${secretFile} (keep secret). Public key: ${publicKey}`,
   );
+}
+
+async function writeNew(path: string, text: string, mode: number): Promise<void> {
+  try {
+    await writeFile(path, text, { mode, flag: 'wx' });
+  } catch (cause) {
+    throw new Error(`--folder: cannot write ${path}: ${fileProblem(cause)}`, { cause });
+  }
 }
 
 function print(line: string): void {

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { messageOf } from '../domain/errors.ts';
 import { REPORT_FORMATS, type ReportFormat } from '../engine/report/report-ports.ts';
@@ -6,6 +5,7 @@ import { CRITERION_WORDS } from '../operator/report/criterion-words.ts';
 import { failedIn } from '../operator/report/criteria.ts';
 import { printedFigure } from '../operator/report/figures.ts';
 import type { Criterion, Report } from '../operator/report/report.ts';
+import { writeAskedFile } from './asked-file.ts';
 import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 import { counted, table } from './tables.ts';
 
@@ -83,7 +83,7 @@ function fetched({ date, url, token }: ReportOptions, format: ReportFormat): Pro
 
 function print({ out }: ReportOptions, text: string): void {
   if (out === undefined) return console.log(text.trimEnd());
-  writeFileSync(out, text);
+  writeAskedFile({ option: '--out', path: out }, text);
   console.log(`report written to ${out}`);
 }
 

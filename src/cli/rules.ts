@@ -153,7 +153,7 @@ function rulesIn(file: string): readonly unknown[] {
 }
 
 function parsed(file: string): unknown {
-  const text = readAskedFile(file, 'crossfade rules --help describes the file');
+  const text = readAskedFile({ option: '<file>', path: file }, 'crossfade rules --help describes the file');
   try {
     return parse(text);
   } catch (cause) {

@@ -2,8 +2,12 @@ import type { Logger } from 'pino';
 import type { Environment } from '../config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { createOrchestrator } from '../orchestrator/orchestrator.ts';
+import type { Settings } from '../orchestrator/settings.ts';
+import type { Listener } from '../proxy/listeners.ts';
+import { refuseTakenPorts } from '../proxy/ports.ts';
 import { createLog } from '../telemetry/log.ts';
 import { version } from '../version.ts';
+import { inAskedFolder } from './asked-file.ts';
 import { loadOrchestratorSettings } from './orchestrator-settings.ts';
 
 /** The settings that the command line can set. */
@@ -34,7 +38,10 @@ export async function runOrchestrator(flags: OrchestratorFlags, env: Environment
   const orchestrator = createOrchestrator({ settings, version, log });
   const stopped = stopOnSignal(log, () => orchestrator.stop());
   try {
-    await orchestrator.start();
+    await refuseTakenPorts(listenersOf(settings));
+    await inAskedFolder({ option: 'storage.folder (--folder)', path: storage.folder }, () =>
+      orchestrator.start(),
+    );
   } catch (error) {
     throw new Error(`The orchestrator could not start: ${messageOf(error)}`, { cause: error });
   }
@@ -48,6 +55,14 @@ export async function runOrchestrator(flags: OrchestratorFlags, env: Environment
   log.info({ ready: true, host, port, http_port: httpPort, database }, 'ready');
   process.send?.({ type: 'ready', port, httpPort });
   await stopped;
+}
+
+/** The ports, each named by its setting and its option. */
+function listenersOf({ listen: { host, port, httpPort } }: Settings): Listener[] {
+  return [
+    { key: 'listen.port (--port)', host, port },
+    { key: 'listen.httpPort (--http-port)', host, port: httpPort },
+  ];
 }
 
 /** Resolves after a signal or the exit of the parent process, when every accepted request is answered. */

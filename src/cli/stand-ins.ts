@@ -1,7 +1,12 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Listener } from '../proxy/listeners.ts';
+import { refuseTakenPorts } from '../proxy/ports.ts';
 import { STAND_IN_SERVICES, createStandIns } from '../sandbox/stand-ins.ts';
+import { inAskedFolder } from './asked-file.ts';
 import type { StandInService, StandInsSettings } from '../sandbox/stand-ins.ts';
+
+const DEFAULT_HOST = '127.0.0.1';
 
 // The ports of the original services.
 const ORIGINAL_PORTS = { session: 5574, pub: 6583, contextual: 5596, jarvis: 5598 };
@@ -31,7 +36,7 @@ export function createStandInsCommand(): Command {
     .description('Run stand-ins for the legacy memory services')
     .addHelpText('after', '\nExit codes: 0 stopped by SIGTERM or SIGINT; 1 start failed (reason on stderr).')
     .option('--data <dir>', 'folder for their stores', join('data', 'stand-ins'))
-    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--host <address>', 'address to listen on', DEFAULT_HOST)
     .option('--port-offset <n>', 'added to the ports of the original services', parseWholeNumber, 10_000)
     .addOption(
       new Option('--service <name...>', 'only these services')
@@ -70,7 +75,8 @@ export function createStandInsCommand(): Command {
 async function runStandIns(options: StandInsOptions): Promise<void> {
   const settings = toSettings(options);
   const standIns = createStandIns(settings);
-  await standIns.start();
+  await refuseTakenPorts(listenersOf(settings));
+  await inAskedFolder({ option: '--data', path: options.data }, () => standIns.start());
   const ports = Object.entries(settings).map(([service, { port }]) => [service, port]);
   process.stdout.write(
     `${JSON.stringify({ ready: true, pid: process.pid, ports: Object.fromEntries(ports) })}\n`,
@@ -79,6 +85,21 @@ async function runStandIns(options: StandInsOptions): Promise<void> {
   await untilToldToStop();
   await standIns.stop();
   if (process.connected) process.disconnect();
+}
+
+/** The ports, each named by its option. */
+function listenersOf(settings: StandInsSettings): Listener[] {
+  const { 'session-memory': session, 'contextual-memory': contextual, 'jarvis-memory': jarvis } = settings;
+  const ports = [
+    ['--session-port', session, session?.port],
+    ['--health-port', session, session?.healthPort ?? (session && session.port + 1)],
+    ['--pub-port', session, session?.pubPort],
+    ['--contextual-port', contextual, contextual?.port],
+    ['--jarvis-port', jarvis, jarvis?.port],
+  ] as const;
+  return ports.flatMap(([key, service, port]) =>
+    service === undefined || port === undefined ? [] : [{ key, host: service.host ?? DEFAULT_HOST, port }],
+  );
 }
 
 function untilToldToStop(): Promise<void> {

@@ -46,6 +46,8 @@ function refuse(what: string, problems: readonly string[]): void {
 
 /** Binds and closes it again. */
 function problemOf({ key, host, port }: Listener): Promise<string | undefined> {
+  if (port > LAST_PORT)
+    return Promise.resolve(`${key} ${host}:${port}: not a port, because the last one is ${LAST_PORT}`);
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -59,6 +61,7 @@ function problemOf({ key, host, port }: Listener): Promise<string | undefined> {
 }
 
 const ANY = '0.0.0.0';
+const LAST_PORT = 65_535;
 const ALL_ADDRESSES: ReadonlySet<string> = new Set(['*', ANY, '::']);
 const TARGET = /^[a-z]+:\/\/(\[[^\]]+\]|[^:/]+):(\d+)/;
 const LOOPBACK = /^(?:localhost|127\.[0-9.]+|\[?::1\]?)$/;

@@ -169,7 +169,7 @@ test('an invalid rules file is refused with the reason', async () => {
   await writeFile(file, RULES.replace('2999', '2020'));
   await expect(rules('try', file, ...OF_SERVICE)).rejects.toThrow(/has already expired \(2020-01-31\)/);
   await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(
-    /cannot read .*none\.yaml: no such file; .*rules --help/,
+    /cannot read .*none\.yaml: no such file or folder; .*rules --help/,
   );
   await expect(rules('try', file)).rejects.toThrow(/'--service <name>' not specified[^]*--help/);
   await expect(rules('list', '--service', 'nobody')).rejects.toThrow(/unknown service "nobody": use jarvis/);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Context, Reply, type Router } from 'zeromq';
 import { messageOf } from '../../domain/errors.ts';
+import { fileProblem } from '../../domain/file-problem.ts';
 import type { AccessSettings } from './settings.ts';
 import { encodeZ85, isCurveKey } from './z85.ts';
 
@@ -101,6 +102,6 @@ async function read(path: string, setting: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new Error(`${setting} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new Error(`${setting} ${path} cannot be read: ${fileProblem(error)}`, { cause: error });
   }
 }

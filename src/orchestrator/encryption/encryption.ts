@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
+import { fileProblem } from '../../domain/file-problem.ts';
 import type { Database } from '../../storage/database.ts';
 import type { Part } from '../part.ts';
 import { type EncryptionKey, parseEncryptionKeys } from './keys.ts';
@@ -83,10 +84,18 @@ async function keysOf({ keys, keysFile }: EncryptionSettings): Promise<Encryptio
   if (keys !== undefined && keysFile !== undefined)
     throw new Error('set either encryption.keys or encryption.keysFile, not both');
   if (keysFile === undefined) return parseEncryptionKeys(keys ?? '');
-  const found = parseEncryptionKeys(await readFile(keysFile, 'utf8'));
+  const found = parseEncryptionKeys(await keysIn(keysFile));
   // An empty file is a mistake, not a request to store in clear.
   if (found.length === 0) throw new Error(`encryption.keysFile ${keysFile} contains no key`);
   return found;
+}
+
+async function keysIn(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new Error(`encryption.keysFile ${file} cannot be read: ${fileProblem(cause)}`, { cause });
+  }
 }
 
 // Reads one index entry per key. A plain distinct would read all rows.

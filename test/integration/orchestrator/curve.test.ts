@@ -132,8 +132,9 @@ describe('CURVE', () => {
       `access.curveSecretKeyFile ${bad} does not contain a CURVE key`,
     );
     await expect(starting({ curveClientsFile: bad })).rejects.toThrow(`${bad}:1:`);
-    await expect(starting({ curveClientsFile: join(folder, 'none') })).rejects.toThrow(
-      'access.curveClientsFile cannot be read',
+    const none = join(folder, 'none');
+    await expect(starting({ curveClientsFile: none })).rejects.toThrow(
+      `access.curveClientsFile ${none} cannot be read: no such file or folder`,
     );
     await expect(starting({ curveClientsFile: undefined })).rejects.toThrow('must both be set');
   });
