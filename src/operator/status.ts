@@ -57,7 +57,7 @@ interface ServiceStatus {
     readonly excepted: number;
     /**
      * Lanes that a reconciliation found different. Their reads stay on legacy until they are repaired, copied or accepted by
-     * name.
+     * name, except those of lanes that differ only by lost items.
      */
     readonly differs: number;
   } | null;
