@@ -85,9 +85,7 @@ async function status({ service, json, ...at }: StatusOptions): Promise<void> {
   const { services } = JSON.parse(text) as { services: Readonly<Record<string, WatchedService>> };
   const chosen = Object.entries(services).filter(([name]) => service === undefined || name === service);
   if (chosen.length === 0)
-    throw new Error(
-      `unknown service "${service ?? ''}"; known services: ${Object.keys(services).join(', ')}`,
-    );
+    throw new Error(`unknown service "${service ?? ''}": use ${Object.keys(services).join(', ')}`);
   if (json === true) return console.log(JSON.stringify({ services: Object.fromEntries(chosen) }));
   console.log(chosen.map(([name, watched]) => toldGuard(name, watched)).join('\n\n'));
 }

@@ -2,20 +2,33 @@ import { FLAG_PREFIX } from '../domain/flags.ts';
 import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
 import { SHARE_OF_STRATEGY } from './rollout-percentage.ts';
 
-/**
- * The definitions of a flag file. A person writes it, so strategies and shares of our flags that would silently count as 0 % or 100 %
- * are errors here. @throws Error with each flag and its value
- */
-export function parseFlagFile(text: string): Definitions {
-  const definitions = parseDefinitions(text);
-  const problems = definitions.features
-    .filter(({ name }) => name.startsWith(FLAG_PREFIX))
-    .flatMap(strategyProblems);
-  if (problems.length > 0) throw new Error(problems.join('; '));
-  return definitions;
+interface FlagFileText {
+  readonly definitions: Definitions;
+  /** Each names the flag and the value. */
+  readonly problems: readonly string[];
 }
 
-function strategyProblems({ name: flag, strategies = [] }: Feature): string[] {
+/**
+ * The definitions of a flag file. A person writes it, so a strategy or a share of our flags that would silently count as 0 % or
+ * 100 % is a problem here. Such a flag keeps its definition in `before`, and all others are used: the kill switch must not depend on
+ * another flag. @throws Error if the file as a whole cannot be used
+ */
+export function parseFlagFile(text: string, before?: Definitions): FlagFileText {
+  const { features, segments } = parseDefinitions(text);
+  const problems: string[] = [];
+  const used = features.flatMap((feature) => {
+    const found = flagProblems(feature);
+    problems.push(...found);
+    // A flag that is switched off is off, whatever its share is.
+    if (found.length === 0 || !feature.enabled) return [feature];
+    return before?.features.filter(({ name }) => name === feature.name) ?? [];
+  });
+  return { definitions: { features: used, segments }, problems };
+}
+
+/** What a person must correct in a flag of ours. */
+export function flagProblems({ name: flag, strategies = [] }: Feature): string[] {
+  if (!flag.startsWith(FLAG_PREFIX)) return [];
   return strategies.flatMap(({ name, parameters }) => {
     const share = Object.hasOwn(SHARE_OF_STRATEGY, name) ? SHARE_OF_STRATEGY[name] : undefined;
     if (share === undefined)

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
-import type { Definitions, Feature } from './definitions.ts';
-import { parseFlagFile } from './flag-file-text.ts';
+import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
+import { flagProblems } from './flag-file-text.ts';
 import { rolloutPercentage, SHARE_OF_STRATEGY } from './rollout-percentage.ts';
 
 /** The share that a person wants a flag in the files to request. */
@@ -53,6 +53,8 @@ async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promi
     if (typeof parsed === 'string') return { result: 'broken_file', path, why: parsed };
     const feature = parsed.features.find(({ name }) => name === wish.name);
     if (feature === undefined) continue;
+    const [why] = flagProblems(feature);
+    if (why !== undefined) return { result: 'broken_file', path, why };
     const asks = rolloutPercentage(feature);
     if (asks !== wish.was) return { result: 'changed_meanwhile', asks };
     const change = changeOf(feature, wish.share);
@@ -67,7 +69,7 @@ async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promi
 /** The definitions, or the problem with the text. */
 function definitionsIn(text: string): Definitions | string {
   try {
-    return parseFlagFile(text);
+    return parseDefinitions(text);
   } catch (error) {
     return messageOf(error);
   }

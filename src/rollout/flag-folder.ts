@@ -94,7 +94,8 @@ function read(text: string, mark: string | undefined, known: FlagFile | undefine
   if (known !== undefined && known.text === text && known.problem === undefined)
     return { ...known, mark, missingSinceMs: undefined };
   try {
-    return { mark, text, definitions: parseFlagFile(text), problem: undefined };
+    const { definitions, problems } = parseFlagFile(text, known?.definitions);
+    return { mark, text, definitions, problem: problems.length === 0 ? undefined : problems.join('; ') };
   } catch (cause) {
     // Perhaps a file that an editor is still writing, so it is read again before the problem is reported.
     if (mark === undefined && known !== undefined) return { ...known, mark, missingSinceMs: undefined };

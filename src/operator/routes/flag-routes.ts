@@ -187,7 +187,7 @@ function refusalOf(name: string, edit: Unwritten): Refusal {
       return new Refusal(
         409,
         edit.result,
-        `the flag file ${edit.path} cannot be read: ${edit.why}. Fix it first`,
+        `the flag file ${edit.path} cannot be used: ${edit.why}. Fix it first`,
       );
     case 'not_simple':
       return new Refusal(409, edit.result, `${edit.why}: edit the flag file`);

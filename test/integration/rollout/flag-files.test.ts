@@ -135,6 +135,29 @@ test('a wrong share keeps the last one, and a change waits until the file is fix
   });
 });
 
+test('a wrong share does not hold back the kill switch', async () => {
+  const wrong = feature('read-cutover', { strategies: [withRollout('250')] });
+  const kill = { name: 'crossfade.kill-switch', enabled: false, strategies: [{ name: 'default' }] };
+  writeFileSync(file, definitions([wrong, kill, feature('dual-write')]));
+  await until(() => !flags.describe().fresh);
+  expect([isOn(), flags.percentage('read-cutover', SERVICE)]).toEqual([true, 0]);
+  const wish = { name: 'crossfade.kill-switch', share: 100, was: 0 };
+  expect(await createFlagFile(folder).set(wish, async () => undefined)).toMatchObject({ result: 'written' });
+  await until(() => flags.killSwitch());
+  expect(flags.describe().lastError).toBe(`crossfade.json: ${READS}: rollout ${SHARE} "250"`);
+});
+
+test('a flag with a wrong share can be switched off in the file', async () => {
+  const reads = join(folder, 'reads.json');
+  const written = (enabled: boolean, strategy: object) =>
+    writeFileSync(reads, definitions([feature('read-cutover', { enabled, strategies: [strategy] })]));
+  written(true, cutover(25));
+  await until(() => flags.percentage('read-cutover', SERVICE) === 25);
+  written(false, withRollout('250'));
+  await until(() => flags.percentage('read-cutover', SERVICE) === 0);
+  expect(flags.describe().lastError).toBe(`reads.json: ${READS}: rollout ${SHARE} "250"`);
+});
+
 test('a share of another application is not judged', async () => {
   const other = { ...feature('read-cutover', { strategies: [withRollout('abc')] }), name: 'another.app' };
   writeFileSync(join(folder, 'other.json'), definitions([other]));
