@@ -104,6 +104,7 @@ export const ConfigSchema = Type.Object(
         jsonValues: Whole(1_000),
         inFlightRequests: Whole(1),
         inFlightBytes: Bytes(1_024),
+        connections: Whole(16),
       },
       closed,
     ),

@@ -53,6 +53,7 @@ const DEFAULTS: Tree = {
     jsonValues: 100_000,
     inFlightRequests: 10_000,
     inFlightBytes: 32 * 1024 * 1024,
+    connections: 5_000,
   },
   journal: {
     folder: './data/journal',

@@ -41,6 +41,7 @@ export const TABLE: Readonly<Record<string, Allowed>> = {
   orchestrator: {
     inside: [
       'domain',
+      'frontends/connection-limit.ts',
       'storage/database.ts',
       'storage/apply-schema.ts',
       'storage/sessions/prepared.ts',

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config-schema.ts';
+import { ConnectionLimit, connectionsWithin, limitConnections } from '../frontends/connection-limit.ts';
 import { takePort } from '../frontends/take-port.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 import { createDesk } from '../operator/desk/desk.ts';
@@ -12,10 +13,14 @@ export interface DeskFacts {
   /** Routes of the operator's API. */
   readonly registerRoutes: (app: FastifyInstance) => void;
   readonly live: Live | undefined;
+  readonly onProblem: (service: string, problem: string, detail: string) => void;
 }
 
+/** A browser opens six at a time. */
+const CONNECTIONS = 500;
+
 /** The operator's desk, where it is configured. */
-export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): readonly Part[] {
+export function deskParts({ config, clock, registerRoutes, live, onProblem }: DeskFacts): readonly Part[] {
   const { desk, http, operator, proxy, reports } = config;
   if (desk === undefined || live === undefined) return [];
   let app: FastifyInstance | undefined;
@@ -35,6 +40,14 @@ export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): r
           pages: desk.pages,
         });
         app = made;
+        const limit = connectionsWithin(CONNECTIONS);
+        const onFull = (what: string): void =>
+          onProblem(
+            'desk',
+            `connection_${what}`,
+            `browsers have all of the ${limit} connections of the desk`,
+          );
+        limitConnections(made.server, new ConnectionLimit({ limit, nowMs: () => clock.now(), onFull }));
         await takePort(() => made.listen({ host: desk.host, port: desk.port }), {
           ...desk,
           clock,

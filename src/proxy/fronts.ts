@@ -7,6 +7,7 @@ import { ownNames } from '../domain/http-caller.ts';
 import { serviceName, type ServiceName } from '../domain/ids.ts';
 import type { HttpEndpoint, ZmqEndpoint } from '../domain/service-endpoint.ts';
 import { ByteBudget } from '../frontends/byte-budget.ts';
+import { ConnectionLimit, connectionsWithin } from '../frontends/connection-limit.ts';
 import { createReverseProxy, type ProxiedService } from '../frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../frontends/http/server.ts';
 import { createHealthResponder } from '../frontends/zmq/health.ts';
@@ -45,6 +46,7 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
     ...receiving,
     names: ownNames(hostname(), config.http.allowedHosts),
     takeOverMs: config.proxy.takeOverMs,
+    connectionLimit: createConnectionLimit(facts, 'http'),
     services: facts.services.map(({ name, definition: { dialect } }) => ({
       service: serviceName(name),
       dialect,
@@ -52,11 +54,12 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
     reverseProxy: createReverseProxy({ ...receiving, services: relays.map(({ service }) => service) }),
     register: [facts.registerRoutes],
   });
+  const zmq = { ...facts, isAnswering, budget, connectionLimit: createConnectionLimit(facts, 'zmq') };
   return [
     ...relays.map(({ relay }, index) => named(`relay ${index + 1}`, relay)),
     stoppingTogether('listening for agents', [
       named('http', http),
-      ...facts.services.flatMap((service) => zmqParts(service, { ...facts, isAnswering, budget })),
+      ...facts.services.flatMap((service) => zmqParts(service, zmq)),
       ...deskParts(facts),
     ]),
   ];
@@ -76,6 +79,24 @@ function createBudget({ config: { proxy, limits, services }, clock }: FrontFacts
   });
 }
 
+/** One for each protocol, so that neither can take the other's. */
+function createConnectionLimit(
+  { config, clock, onProblem }: FrontFacts,
+  protocol: 'http' | 'zmq',
+): ConnectionLimit {
+  const limit = connectionsWithin(config.limits.connections);
+  return new ConnectionLimit({
+    limit,
+    nowMs: () => clock.now(),
+    onFull: (what) =>
+      onProblem(
+        protocol,
+        `connection_${what}`,
+        `agents have all of the ${limit} connections (limits.connections)`,
+      ),
+  });
+}
+
 function proxied(
   { name, config, definition }: DefinedService,
   clock: Clock,
@@ -89,6 +110,7 @@ function proxied(
 interface ZmqFacts extends FrontFacts {
   readonly isAnswering: (service: ServiceName) => Promise<boolean>;
   readonly budget: ByteBudget;
+  readonly connectionLimit: ConnectionLimit;
 }
 
 function zmqParts(service: DefinedService, facts: ZmqFacts): Part[] {
@@ -97,7 +119,8 @@ function zmqParts(service: DefinedService, facts: ZmqFacts): Part[] {
   const endpoint: ZmqEndpoint = definition.endpoint;
   const { drainMs, takeOverMs } = facts.config.proxy;
   const host = config.host ?? facts.config.proxy.host;
-  const at = { service: serviceName(name), host, clock: facts.clock, takeOverMs, farewell: { drainMs } };
+  const { clock, connectionLimit } = facts;
+  const at = { service: serviceName(name), host, clock, takeOverMs, connectionLimit, farewell: { drainMs } };
   const onProblem = (problem: string, detail: string): void => facts.onProblem(name, problem, detail);
   const parts: Part[] = [];
   const { healthPort, pubPort } = portsOf(service) ?? {};

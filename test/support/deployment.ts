@@ -87,7 +87,7 @@ export interface DeploymentSettings {
   /** The stand-ins that the proxy serves. @defaultValue all */
   readonly only?: readonly StandInService[];
   /** How the proxy is started. */
-  readonly start?: Pick<ProgramOptions, 'program'>;
+  readonly start?: Pick<ProgramOptions, 'program' | 'openFiles'>;
   /** Instead of a stand-in. */
   readonly legacy?: Partial<Record<StandInService, string>>;
 }

@@ -33,6 +33,8 @@ export interface ProgramOptions {
   readonly readyTimeoutMs?: number;
   /** Path of another program. @defaultValue crossfade */
   readonly program?: string;
+  /** Most files and sockets that it may open. */
+  readonly openFiles?: number;
   /** Further stdio entries, from file descriptor 4 on. */
   readonly pipes?: number;
 }
@@ -42,8 +44,8 @@ const STOP_PATIENCE_MS = 30_000;
 
 /** Starts `crossfade <args>` and waits until it says over IPC that it is ready. @throws Error with its output */
 export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
-  const { readyTimeoutMs = 120_000, program = MAIN, cwd, pipes = 0 } = options;
-  const child = spawn(process.execPath, [...FLAGS, program, ...args], {
+  const { readyTimeoutMs = 120_000, program = MAIN, cwd, pipes = 0, openFiles } = options;
+  const child = spawn(...commandOf([...FLAGS, program, ...args], openFiles), {
     env: environmentOf(options),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...Array.from({ length: pipes }, () => 'pipe' as const)],
     ...(cwd !== undefined && { cwd }),
@@ -93,6 +95,11 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };
+}
+
+function commandOf(args: readonly string[], openFiles?: number): [file: string, args: readonly string[]] {
+  if (openFiles === undefined) return [process.execPath, args];
+  return ['/bin/sh', ['-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', process.execPath, ...args]];
 }
 
 function environmentOf({ env = {}, without = [] }: ProgramOptions): NodeJS.ProcessEnv {

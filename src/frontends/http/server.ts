@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { fastify, type FastifyInstance } from 'fastify';
 import { OWNER_IN_URL_LIMIT } from '../../domain/ids.ts';
+import { limitConnections, type ConnectionLimit } from '../connection-limit.ts';
 import { takePort } from '../take-port.ts';
 import type { ReverseProxy } from './reverse-proxy.ts';
 import { registerServiceRoutes, type ServiceRouteSettings } from './service-routes.ts';
@@ -17,6 +18,8 @@ export interface HttpServerSettings extends ServiceRouteSettings {
   readonly graceMs?: number;
   /** How long start() waits for a port that is in use, milliseconds. @defaultValue 0 */
   readonly takeOverMs?: number;
+  /** @defaultValue no limit */
+  readonly connectionLimit?: ConnectionLimit;
   /** Addresses and networks whose X-Forwarded-For is trusted. @defaultValue none */
   readonly trustedProxies?: readonly string[];
 }
@@ -75,7 +78,7 @@ interface Running {
 
 /** Requests for legacy services bypass fastify, because its routing and life cycle would cost a third of their throughput. */
 function build(
-  { limits, deadlineMs, trustedProxies = [] }: HttpServerSettings,
+  { limits, deadlineMs, trustedProxies = [], connectionLimit }: HttpServerSettings,
   reverseProxy: ReverseProxy | undefined,
 ): Running {
   let server: Server | undefined;
@@ -96,6 +99,7 @@ function build(
       server = createServer(timeouts, (request, response) => {
         if (reverseProxy?.(request, response) !== true) serve(request, response);
       });
+      if (connectionLimit !== undefined) limitConnections(server, connectionLimit);
       return server;
     },
   });

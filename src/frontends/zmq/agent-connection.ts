@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { agentName, type AskingAgent } from '../../domain/agent-name.ts';
 import type { Caller } from '../../domain/fair-queue.ts';
 import type { Clock } from '../../engine/ports/ports.ts';
+import type { ConnectionPlace } from '../connection-limit.ts';
 import type { Arrival, Arrivals } from '../arrivals.ts';
 import { FrameReader, type FrameLimits } from './frame-reader.ts';
 import * as zmtp from './zmtp.ts';
@@ -61,6 +62,8 @@ export class AgentConnection {
   inFlight = 0;
   /** Last time at which the agent sent something, or was answered. */
   lastAtMs: number;
+  /** Absent if connections are not limited. */
+  readonly place: ConnectionPlace | undefined;
   /** Set by the first message. */
   agent: AskingAgent | undefined;
   /** Set together with it. */
@@ -83,7 +86,8 @@ export class AgentConnection {
   /** True for a REQ socket, which sends no request while one is in flight. */
   #isLockstep = false;
 
-  constructor(socket: Socket, settings: ConnectionSettings) {
+  constructor(socket: Socket, settings: ConnectionSettings, place?: ConnectionPlace) {
+    this.place = place;
     this.#socket = socket;
     this.#settings = settings;
     this.#reader = new FrameReader(limitsOf(settings));

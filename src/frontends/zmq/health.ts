@@ -17,6 +17,7 @@ export interface HealthResponderSettings {
   /** The time zone of times in replies, as in the service. @defaultValue the zone of this process */
   readonly timeZone?: string | undefined;
   readonly takeOverMs?: ZmqFrontendSettings['takeOverMs'];
+  readonly connectionLimit?: NonNullable<ZmqFrontendSettings['connectionLimit']>;
   readonly farewell?: NonNullable<ZmqFrontendSettings['farewell']>;
   readonly onProblem?: ZmqFrontendSettings['onProblem'];
 }
@@ -34,7 +35,16 @@ const NOT_UTF8 = Buffer.from('{"status": "error", "error": "Invalid UTF-8 reques
 
 /** The additional health socket of some services. The proxy answers every JSON request itself. */
 export function createHealthResponder(settings: HealthResponderSettings): ZmqFrontend {
-  const { host, port, clock, healthReply, onProblem, farewell = {}, takeOverMs = 0 } = settings;
+  const {
+    host,
+    port,
+    clock,
+    healthReply,
+    onProblem,
+    farewell = {},
+    takeOverMs = 0,
+    connectionLimit,
+  } = settings;
   const startedAtMs = clock.now();
   const answer = async (body: Buffer): Promise<Buffer> => {
     const refusal = refusalOf(body);
@@ -54,6 +64,7 @@ export function createHealthResponder(settings: HealthResponderSettings): ZmqFro
     cutAboveBytes: CUT_ABOVE_BYTES,
     handler: { handle: async ({ body }): Promise<Reply> => ({ body: await answer(body) }) },
     ...(onProblem === undefined ? {} : { onProblem }),
+    ...(connectionLimit === undefined ? {} : { connectionLimit }),
   });
 }
 

@@ -3,6 +3,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock, Reply } from '../../engine/ports/ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from '../../engine/ports/request-handler.ts';
+import type { ConnectionLimit } from '../connection-limit.ts';
 import { takePort } from '../take-port.ts';
 import { AgentConnection, type ConnectionSettings } from './agent-connection.ts';
 import { Doorway, type Admission, type Admitted } from './doorway.ts';
@@ -23,6 +24,8 @@ export interface ZmqFrontendSettings {
   readonly inFlightLimit?: number;
   /** @defaultValue no limit */
   readonly admission?: Admission;
+  /** @defaultValue no limit */
+  readonly connectionLimit?: ConnectionLimit;
   /** A longer message closes its connection. @defaultValue the largest message for which admission sends a refusal, otherwise 64 MiB */
   readonly cutAboveBytes?: number;
   /** Time within which a message must be complete after its first byte, milliseconds. @defaultValue 10000 */
@@ -81,6 +84,7 @@ class RequestRouter {
       wholeWithinMs: settings.wholeWithinMs,
       onMessage: (connection, message) => {
         connection.inFlight += 1;
+        connection.place?.begin();
         this.#doorway.enter(connection, message);
       },
       onTooLate: () =>
@@ -110,9 +114,15 @@ class RequestRouter {
   }
 
   #meet(socket: Socket): void {
-    const connection = new AgentConnection(socket, this.#connecting);
+    const { connectionLimit } = this.#settings;
+    const place = connectionLimit?.enter(socket.remoteAddress ?? '', () => socket.destroy());
+    if (connectionLimit !== undefined && place === undefined) return void socket.destroy();
+    const connection = new AgentConnection(socket, this.#connecting, place);
     this.#connections.add(connection);
-    socket.on('close', () => this.#connections.delete(connection));
+    socket.on('close', () => {
+      this.#connections.delete(connection);
+      place?.leave();
+    });
   }
 
   #handle(admitted: Admitted): void {
@@ -153,6 +163,7 @@ class RequestRouter {
   #answer(admitted: Admitted, reply: AgentReply): void {
     const { connection, message } = admitted;
     connection.inFlight -= 1;
+    connection.place?.end();
     const frames = [...message.frames, reply.body];
     const isLast = this.#isLeaving && connection.inFlight === 0;
     const isSent = isLast ? connection.leaveWith(frames) : connection.send(frames);

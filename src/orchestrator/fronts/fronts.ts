@@ -2,6 +2,8 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import { ownNames } from '../../domain/http-caller.ts';
+import { ConnectionLimit, connectionsWithin } from '../../frontends/connection-limit.ts';
+import { createProblemLog } from '../../telemetry/problem-log.ts';
 import type { Access } from '../access/access.ts';
 import { curveOf } from '../access/curve.ts';
 import type { Health } from '../health.ts';
@@ -22,6 +24,9 @@ export interface FrontsParts {
   readonly log: Logger;
 }
 
+/** Most HTTP connections. */
+const CONNECTIONS = 5_000;
+
 /** All fronts as one part. They stop accepting requests at the same time, and answer every accepted request. */
 export function createFronts(parts: FrontsParts): Part {
   const { settings, service, access, health, metrics, version, log } = parts;
@@ -32,12 +37,20 @@ export function createFronts(parts: FrontsParts): Part {
     log.warn(`A reply could not be delivered: ${messageOf(error)}`);
   };
   const curve = curveOf(settings.access, (message) => log.error(`CURVE: ${message}`));
+  const limit = connectionsWithin(CONNECTIONS);
+  const onProblem = createProblemLog(log);
   const each = [
     createZmqFront(service, { host, port, onLostReply, curve }),
     createHttpFront(service, {
       host,
       port: httpPort,
       names,
+      connectionLimit: new ConnectionLimit({
+        limit,
+        nowMs: () => performance.now(),
+        onFull: (what) =>
+          onProblem('http', `connection_${what}`, `clients have all of the ${limit} HTTP connections`),
+      }),
       health,
       version,
       metrics: () => metrics.render(),

@@ -7,6 +7,7 @@ import fastify, {
 } from 'fastify';
 import { ValidationError } from '../../domain/errors.ts';
 import { foreignCaller } from '../../domain/http-caller.ts';
+import { type ConnectionLimit, limitConnections } from '../../frontends/connection-limit.ts';
 import { encodeJson } from '../../domain/json.ts';
 import type { Sender } from '../access/access-entry.ts';
 import type { Health } from '../health.ts';
@@ -24,6 +25,7 @@ export interface HttpFrontSettings {
   readonly version: string;
   /** Allowed host names of requests if keys are off; absent if keys are required. */
   readonly names?: ReadonlySet<string> | undefined;
+  readonly connectionLimit: ConnectionLimit;
   /** Metrics as Prometheus text. */
   readonly metrics: () => Promise<string>;
   /** Checks access to a page. @throws OperationError */
@@ -53,9 +55,8 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
     return503OnClosing: false,
     frameworkErrors: refuseBy,
   });
-  server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-
+  limitConnections(server.server, settings.connectionLimit);
+  readBodiesAsBytes(server);
   refuseInOurWords(server);
   const endConnections = farewellOf(server);
   const onRequest = async ({ headers }: FastifyRequest, reply: FastifyReply): Promise<void> => {
@@ -91,6 +92,11 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
       clearTimeout(patience);
     },
   };
+}
+
+function readBodiesAsBytes(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 
 /** Adds the routes that are not actions. */
