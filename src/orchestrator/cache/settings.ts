@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { whole, wholeBytes, wholeSeconds } from '../whole-number.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -6,14 +7,14 @@ const MEBIBYTE = 1024 * 1024;
 export const CacheSettings = Type.Object(
   {
     enabled: Type.Boolean({ default: true }),
-    maxBytes: Type.Integer({ minimum: 1_024, default: 32 * MEBIBYTE }),
-    maxEntryBytes: Type.Integer({ minimum: 1, default: MEBIBYTE }),
-    memoryTtlSeconds: Type.Integer({ minimum: 1, default: 300 }),
-    historyTtlSeconds: Type.Integer({ minimum: 1, default: 60 }),
+    maxBytes: wholeBytes(1_024, 32 * MEBIBYTE),
+    maxEntryBytes: wholeBytes(1, MEBIBYTE),
+    memoryTtlSeconds: wholeSeconds(1, 300),
+    historyTtlSeconds: wholeSeconds(1, 60),
     redisUrl: Type.Optional(Type.String({ pattern: '^rediss?://.+' })),
     redisPrefix: Type.String({ minLength: 1, default: 'crossfade:' }),
-    redisTimeoutMs: Type.Integer({ minimum: 1, default: 50 }),
-    redisRestMs: Type.Integer({ minimum: 1, default: 1_000 }),
+    redisTimeoutMs: whole(1, 50),
+    redisRestMs: whole(1, 1_000),
   },
   { additionalProperties: false },
 );

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
+import { whole } from '../whole-number.ts';
 
-const whole = (least: number, otherwise: number) => Type.Integer({ minimum: least, default: otherwise });
 const role = (otherwise: string) => Type.String({ pattern: '^[a-z_][a-z0-9_]{0,62}$', default: otherwise });
 
 const DAY_SECONDS = 86_400;

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 import type { Space } from '../vectors/vector-store.ts';
+import { whole, wholeSeconds } from '../whole-number.ts';
 
-const whole = (least: number, otherwise: number) => Type.Integer({ minimum: least, default: otherwise });
 const text = Type.Optional(Type.String({ minLength: 1 }));
 const dimension = (otherwise: number) => Type.Integer({ minimum: 1, maximum: 16_000, default: otherwise });
 const model = (otherwise: string) =>
@@ -46,9 +46,9 @@ export const EmbeddingSettings = Type.Object(
     concurrency: whole(1, 1),
     maxTextCharacters: whole(16, 4_000),
     queryTimeoutMs: whole(1, 1_500),
-    idleSeconds: whole(1, 60),
-    sweepEverySeconds: whole(1, 600),
-    keepRetiredSeconds: whole(0, 60),
+    idleSeconds: wholeSeconds(1, 60),
+    sweepEverySeconds: wholeSeconds(1, 600),
+    keepRetiredSeconds: wholeSeconds(0, 60),
     onnx: OnnxSettings,
     openai: OpenAiSettings,
     caller: CallerSettings,

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { whole } from '../whole-number.ts';
 
 const text = Type.Optional(Type.String({ minLength: 1 }));
 
@@ -7,7 +8,7 @@ export const EncryptionSettings = Type.Object(
   {
     keys: text,
     keysFile: text,
-    resealRowsPerSecond: Type.Integer({ minimum: 0, default: 200 }),
+    resealRowsPerSecond: whole(0, 200),
   },
   { additionalProperties: false },
 );

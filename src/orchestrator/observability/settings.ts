@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { whole } from '../whole-number.ts';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -9,7 +10,7 @@ export const TelemetrySettings = Type.Object(
       LEVELS.map((level) => Type.Literal(level)),
       { default: 'info' },
     ),
-    slowQueryMs: Type.Integer({ minimum: 1, default: 500 }),
+    slowQueryMs: whole(1, 500),
     otlpEndpoint: Type.Optional(Type.String({ pattern: '^https?://.+' })),
   },
   { additionalProperties: false },

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
+import { whole } from '../whole-number.ts';
 
-const whole = (least: number, otherwise: number) => Type.Integer({ minimum: least, default: otherwise });
 const text = Type.Optional(Type.String({ minLength: 1 }));
 
 const VertexSettings = Type.Object(

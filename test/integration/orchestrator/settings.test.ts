@@ -119,3 +119,12 @@ test('two listeners on one port are refused, and so is a public port without key
   );
   expect(messageOf({ env: { ORCHESTRATOR_HOST: '0.0.0.0' } })).toContain('got "0.0.0.0"');
 });
+
+test.each([
+  ['storage: { purgeEveryMs: 1e308 }', 'storage.purgeEveryMs must be at most 2147483647, got 1e+308'],
+  ['embeddings: { idleSeconds: 1e300 }', 'embeddings.idleSeconds must be at most 2147483, got 1e+300'],
+  ['cache: { maxBytes: 1e300 }', 'cache.maxBytes must be at most 9007199254740991, got 1e+300'],
+  ['__proto__: { a: 1 }', '__proto__ is not a setting'],
+])('a value that cannot be meant is refused: %s', (text, problem) => {
+  expect(messageOf({ text })).toContain(problem);
+});
