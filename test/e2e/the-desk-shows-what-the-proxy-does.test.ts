@@ -16,7 +16,7 @@ import {
 const SERVICE = 'session-memory';
 /** The orchestrator takes at most 1 MiB of content. */
 const TOO_LONG = 'x'.repeat(1_100_000);
-const SIGNAL_TOKEN = 'the token of whoever watches the agents';
+const SIGNAL_TOKEN = 'the-token-of-the-watchdog';
 const SESSIONS = Array.from({ length: 8 }, (_, index) => `s-desk-${index}`);
 
 let desk: DeskDeployment;

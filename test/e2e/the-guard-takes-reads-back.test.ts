@@ -24,7 +24,7 @@ import {
 const execFileAsync = promisify(execFile);
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const ALERT_KEY = 'the key that alerts are signed with';
-const SIGNAL_TOKEN = 'the token of whoever watches the agents';
+const SIGNAL_TOKEN = 'the-token-of-the-watchdog';
 const GUARD = { mode: 'enforce', coolDownSeconds: 0, alertKey: ALERT_KEY, signalToken: SIGNAL_TOKEN };
 const SESSIONS = Array.from({ length: 12 }, (_, index) => `s-${index}`);
 const SERVICE = 'session-memory';
