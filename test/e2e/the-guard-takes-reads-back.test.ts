@@ -253,7 +253,7 @@ test('the command line shows, explains, and replays', async () => {
   };
   const at = ['--url', deployment.httpUrl];
   const status = await run('status', ...at);
-  const held = 'jarvis-memory  stage read_cutover, interlocks warn, READS HELD ON LEGACY by external';
+  const held = 'jarvis-memory  stage shadow_read, interlocks warn, READS HELD ON LEGACY by external';
   expect(status).toContain(held);
   expect(status).toMatch(
     /Can be released after \S+Z with: crossfade guard release jarvis-memory --person NAME/,
