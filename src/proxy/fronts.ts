@@ -38,9 +38,14 @@ export interface FrontFacts {
 export function createFronts(facts: FrontFacts): readonly Part[] {
   const { config, handler, clock } = facts;
   const relays = facts.services.flatMap((service) => proxied(service, clock));
-  const budget = createBudget(facts);
   const isAnswering = createLegacyHealth(facts.runtimes, clock);
-  const receiving = { handler, clock, limits: config.limits, budget, deadlineMs: config.proxy.deadlineMs };
+  const receiving = {
+    handler,
+    clock,
+    limits: config.limits,
+    budget: createBudget(facts),
+    deadlineMs: config.proxy.deadlineMs,
+  };
   const http = createHttpServer({
     ...config.http,
     ...receiving,
@@ -54,7 +59,8 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
     reverseProxy: createReverseProxy({ ...receiving, services: relays.map(({ service }) => service) }),
     register: [facts.registerRoutes],
   });
-  const zmq = { ...facts, isAnswering, budget, connectionLimit: createConnectionLimit(facts, 'zmq') };
+  const connectionLimit = createConnectionLimit(facts, 'zmq');
+  const zmq = { ...facts, isAnswering, budget: createBudget(facts), connectionLimit };
   return [
     ...relays.map(({ relay }, index) => named(`relay ${index + 1}`, relay)),
     stoppingTogether('listening for agents', [

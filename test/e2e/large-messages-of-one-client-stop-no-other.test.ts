@@ -140,3 +140,19 @@ test.each(DOORS)('4 MiB messages of small values through $door delay no other cl
   expect(attacked.p99).toBeLessThanOrEqual(3 * quiet.p99 + MOST_ADDED_MS);
   expect(attacked.silentMs).toBeLessThan(LEASE_MS);
 });
+
+/** Together they have all bytes that HTTP may have in progress. */
+const HTTP_REQUESTS = 6;
+
+test('large HTTP requests in progress delay no agent over ZeroMQ', async () => {
+  deployment.standIns.setFaults('session-memory', { delayMs: 3_000 });
+  const large = JSON.stringify(addInteraction('large', 'x'.repeat(MESSAGE_BYTES - 1_000)));
+  const posted = Array.from({ length: HTTP_REQUESTS }, () => overHttp(proxyUrl())(large));
+  await sleep(1_000);
+  await overZmq(deployment.endpoints['jarvis-memory'], async (ask) => {
+    const startedAtMs = performance.now();
+    expect(await ask('{"action": "unknown"}')).not.toContain('no room');
+    expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+  });
+  await Promise.all(posted);
+});
