@@ -7,7 +7,7 @@ const POSTGRES = '^postgres(ql)?://.+';
 const CURVE_KEY = '^[0-9a-zA-Z.:+=^!/*?&<>()\\[\\]{}@%$#-]{40}$';
 const NETWORK = '^[0-9a-fA-F.:]+(/\\d{1,3})?$';
 const NOT_BLANK = '^$|\\S';
-const TOKEN = '^$|^[!-~]+$';
+const TOKEN = '^$|^[!-~]([ -~]*[!-~])?$';
 const KEY_OF_32_BYTES = '^[A-Za-z0-9+/]{43}=$';
 
 /** What each pattern requires, in words. */
@@ -19,7 +19,7 @@ export const PATTERNS: Readonly<Record<string, string>> = {
   [CURVE_KEY]: 'a CURVE key of 40 characters (crossfade orchestrator keys curve)',
   [NETWORK]: 'an IP address or a network such as 10.0.0.7 or 10.0.0.0/8',
   [NOT_BLANK]: 'text that is not blank',
-  [TOKEN]: 'letters, digits and signs of ASCII, without blanks',
+  [TOKEN]: 'ASCII text without blanks at its ends',
   [KEY_OF_32_BYTES]: '32 bytes in base64 (openssl rand -base64 32)',
   '^rediss?://.+': 'an address such as redis://host:6379',
   '^[a-z_][a-z0-9_]{0,62}$': 'a name of lowercase letters, digits and underscores',

@@ -101,11 +101,11 @@ test.each([
   ],
   [
     'operator: {tokens: {ann: {role: viewer, token: "                    "}}}',
-    'operator.tokens.ann.token must be letters, digits and signs of ASCII, without blanks, got another value (not shown)',
+    'operator.tokens.ann.token must be ASCII text without blanks at its ends, got another value (not shown)',
   ],
   [
     'guard: {signalToken: "  "}',
-    'guard.signalToken must be letters, digits and signs of ASCII, without blanks, got another value (not shown)',
+    'guard.signalToken must be ASCII text without blanks at its ends, got another value (not shown)',
   ],
   ['proxy: {host: "  "}', 'proxy.host must be text that is not blank, got "  "'],
   ['__proto__: {a: 1}', '__proto__ is not a setting'],
