@@ -165,7 +165,7 @@ test('findings of a reconciliation are shown with their side, repaired, and undo
   await ended('repair');
   expect(await texts('r-altered')).toEqual(['first', 'second', 'third']);
   await change('Undo its changes', 'it was right before');
-  await page.getByText('1 lane is as it was before').waitFor();
+  await page.getByText('1 lane is as before the repair, and stopped').waitFor();
   expect(await texts('r-altered')).toEqual(['first', 'forged', 'third']);
   await open('/lanes/session-memory/r-altered', 'r-altered');
   await page.getByText('A repair was undone').waitFor();

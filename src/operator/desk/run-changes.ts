@@ -47,7 +47,7 @@ export const RUN_CHANGES: readonly ChangeRoute[] = [
     path: '/runs/:run/undo',
     to: ({ run = '' }) => `/v1/runs/${part(run)}/undo`,
     done: (_form, _params, { undone, left }) =>
-      `${undone === 1 ? '1 lane is as it was' : `${String(undone)} lanes are as they were`} before${Array.isArray(left) && left.length > 0 ? `. Not undone: ${left.join(', ')}` : ''}.`,
+      `${undoneWords(Number(undone))}${Array.isArray(left) && left.length > 0 ? ` Not undone: ${left.join(', ')}.` : ''}`,
   },
   {
     path: '/lost/:service/restore',
@@ -74,4 +74,10 @@ function waits(waiting: unknown): string {
   return waiting === 0
     ? 'The lane is equal on both backends now.'
     : `${String(waiting)} more lost ${waiting === 1 ? 'item' : 'items'} of its lane wait for a decision.`;
+}
+
+function undoneWords(lanes: number): string {
+  if (lanes === 0) return 'No lane was changed.';
+  const [are, their] = lanes === 1 ? ['1 lane is', 'its'] : [`${lanes} lanes are`, 'their'];
+  return `${are} as before the repair, and stopped. Legacy answers ${their} reads until a new reconciliation and its repair.`;
 }
