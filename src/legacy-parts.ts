@@ -1,5 +1,5 @@
 import { createHttpLegacyBackend } from './backends/http-legacy.ts';
-import type { LegacyClient } from './backends/legacy-client.ts';
+import type { LegacyClient } from './backends/channels.ts';
 import { createLegacyAccess } from './backends/legacy-store.ts';
 import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
 import type { DefinedService } from './definitions.ts';
@@ -8,7 +8,7 @@ import type { LegacyAccess } from './domain/service-definition.ts';
 import type { Clock } from './engine/ports/ports.ts';
 
 /** The connections to one legacy service. They open when they are started or first used. */
-export interface LegacyParts {
+interface LegacyParts {
   readonly legacy: LegacyClient;
   readonly access: LegacyAccess;
   stop(): Promise<void>;

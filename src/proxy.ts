@@ -3,7 +3,7 @@ import type { Clock } from './engine/ports/ports.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config-schema.ts';
 import type { DefinedService } from './definitions.ts';
-import { replicaId, serviceName, type OperationId, type ServiceName } from './domain/ids.ts';
+import { type OperationId, replicaId, serviceName, type ServiceName } from './domain/ids.ts';
 import { createOrchestratorClient, type OrchestratorClient } from './backends/orchestrator.ts';
 import { createEvents, type Events, type Listener } from './engine/ports/events.ts';
 import { LargeComparisons } from './proxy/large-comparisons.ts';
@@ -23,10 +23,9 @@ import { createDeadLetterStore } from './storage/dead-letters.ts';
 import { createDifferenceStore } from './storage/differences.ts';
 import { createRuleStore } from './storage/rules.ts';
 import { createKeptReadStore } from './storage/kept-reads.ts';
-import { createKeyedWrites } from './storage/journal/keyed-writes.ts';
+import { createKeyedWrites, PostgresKeptReplies } from './storage/journal/kept-replies.ts';
 import { createSignatureStore } from './storage/signatures.ts';
 import { PostgresJournal } from './storage/journal/journal.ts';
-import { PostgresKeptReplies } from './storage/journal/kept-replies.ts';
 import { createSeal, PLAIN } from './storage/seal.ts';
 import { createUnknownLedger } from './storage/unknown-ledger.ts';
 import { createFlags } from './proxy/flags.ts';
@@ -37,9 +36,9 @@ import { pruning } from './proxy/retention.ts';
 import { createScheduledReconciliations } from './proxy/reconciliations.ts';
 import { createSpill, startingLate } from './proxy/spill.ts';
 import { createWatchers, type Watchers } from './proxy/watchers.ts';
-import type { OnProblem } from './telemetry/problem-log.ts';
+import type { OnProblem } from './telemetry/log.ts';
 
-export interface ProxyFacts {
+interface ProxyFacts {
   readonly config: Config;
   readonly services: readonly DefinedService[];
   readonly version: string;

@@ -187,7 +187,7 @@ const planted: [string, string, string][] = [
     'services/a.ts',
     "import { decide } from '../engine/requests/decide.ts';",
   ],
-  ['edge to edge', 'frontends/zmq/a.ts', "import {\n  x,\n} from '../../backends/way.ts';"],
+  ['edge to edge', 'frontends/zmq/a.ts', "import {\n  x,\n} from '../../backends/circuit.ts';"],
   ["edge to another's library", 'frontends/a.ts', "import { Pool } from 'undici';"],
   ['a re-export', 'backends/a.ts', "export * from '../storage/seal.ts';"],
   ['a bare import', 'rollout/a.ts', "import '../telemetry/logs.ts';"],

@@ -2,8 +2,6 @@ import type { Backend } from '../domain/backend.ts';
 import { ConnectionError } from '../domain/errors.ts';
 import { FairQueue } from '../domain/fair-queue.ts';
 import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
-import type { Deadlined, DeadlineSweep } from './deadline-sweep.ts';
-import { LATE_MS, PendingCall, REFUSALS, type CallOutcome, type Settle } from './pending-call.ts';
 
 /** Largest number of calls past their deadline that are remembered if nothing limits the calls in flight. */
 const LATE_LIMIT = 10_000;
@@ -275,4 +273,91 @@ export class CallSlots implements Deadlined {
     const { name, backend } = this.#settings;
     return new ConnectionError(`${name} ${what}`, { ...facts, details: { backend } });
   }
+}
+
+/** How long after its deadline a reply is still recognised. */
+const LATE_MS = 60_000;
+/** The result of a call for the circuit breaker. */
+export type CallOutcome = 'answered' | 'timeout' | 'reset' | 'unreachable';
+
+/** The two callbacks of a call's promise. */
+interface Settle {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: ConnectionError) => void;
+}
+
+/**
+ * One call from acceptance to its end. `queued`: it is withdrawn at its deadline. `sent`: its effect is unknown until the reply.
+ * `late`: its caller no longer waits, but the reply may still come.
+ */
+export class PendingCall {
+  readonly id: number;
+  readonly call: LegacyCall;
+  readonly resolve: Settle['resolve'];
+  readonly reject: Settle['reject'];
+  state: 'queued' | 'sent' | 'late' = 'queued';
+  sentAtMs = 0;
+  dueMs: number;
+
+  constructor(id: number, call: LegacyCall, settle: Settle) {
+    this.id = id;
+    this.call = call;
+    this.resolve = settle.resolve;
+    this.reject = settle.reject;
+    this.dueMs = call.deadlineAtMs;
+  }
+}
+
+/** Messages for calls that were never sent. */
+const REFUSALS = {
+  unreachable: 'has no connection',
+  queue_full: 'has too many calls waiting',
+  deadline: 'was not free before the deadline',
+  stopped: 'is not running',
+} as const;
+
+/** Something whose calls end at deadlines. */
+export interface Deadlined {
+  /** Earliest instant at which {@link Deadlined.expire} has work; Infinity if there is none. */
+  nextDueMs(): number;
+  expire(nowMs: number): void;
+}
+
+/** One coarse timer for the deadlines of many calls, because a timer per message would cost more than the message. */
+export interface DeadlineSweep {
+  add(deadlined: Deadlined): void;
+  /** Announces a new deadline; starts the timer if it is stopped. */
+  wake(): void;
+  stop(): void;
+}
+
+/** @param resolutionMs how late a deadline may be noticed. @defaultValue 5 */
+export function createDeadlineSweep(clock: Clock, resolutionMs = 5): DeadlineSweep {
+  const watched: Deadlined[] = [];
+  let timer: NodeJS.Timeout | undefined;
+
+  function rest(): void {
+    clearInterval(timer);
+    timer = undefined;
+  }
+
+  function tick(): void {
+    const nowMs = clock.now();
+    let isNeeded = false;
+    for (const deadlined of watched) {
+      if (deadlined.nextDueMs() <= nowMs) deadlined.expire(nowMs);
+      if (deadlined.nextDueMs() !== Infinity) isNeeded = true;
+    }
+    if (!isNeeded) rest();
+  }
+
+  return {
+    add: (deadlined) => {
+      watched.push(deadlined);
+    },
+    wake: () => {
+      timer ??= setInterval(tick, resolutionMs).unref();
+    },
+    stop: rest,
+  };
 }

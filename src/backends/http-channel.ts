@@ -1,17 +1,22 @@
-import { errors, Pool, type Dispatcher } from 'undici';
+import { type Dispatcher, errors, Pool } from 'undici';
 import type { HttpTarget } from '../domain/request.ts';
 import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
-import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
-import type { Channel, ChannelLoad } from './channel.ts';
-import type { DeadlineSweep } from './deadline-sweep.ts';
+import {
+  type CallOutcome,
+  CallSlots,
+  type DeadlineSweep,
+  type PendingCall,
+  type SlotSettings,
+  type Transport,
+} from './call-slots.ts';
+import type { Channel, ChannelLoad } from './channels.ts';
 import { endToEndHeaders } from './http-headers.ts';
-import type { CallOutcome, PendingCall } from './pending-call.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Limit of a reply. Without it, an endless reply would be collected until its call is forgotten. */
 const LONGEST_REPLY_BYTES = 64 * 1024 * 1024;
 
-export interface HttpChannelSettings extends SlotSettings {
+interface HttpChannelSettings extends SlotSettings {
   /** `http://host:port`. */
   readonly origin: string;
   readonly connections: number;
@@ -19,7 +24,7 @@ export interface HttpChannelSettings extends SlotSettings {
   readonly pathPrefix?: string;
 }
 
-export interface HttpChannelParts {
+interface HttpChannelParts {
   readonly clock: Clock;
   readonly sweep: DeadlineSweep;
   onOutcome?(outcome: CallOutcome): void;

@@ -1,11 +1,9 @@
 import type { Purpose } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Clock } from '../engine/ports/ports.ts';
-import type { BreakerSettings } from './circuit.ts';
-import { createDeadlineSweep } from './deadline-sweep.ts';
+import { type BreakerSettings, createPurposes, type LegacyClient } from './channels.ts';
+import { createDeadlineSweep } from './call-slots.ts';
 import { HttpChannel } from './http-channel.ts';
-import { createPurposes } from './purposes.ts';
-import type { LegacyClient } from './legacy-client.ts';
 
 export interface HttpLegacySettings {
   readonly service: ServiceName;

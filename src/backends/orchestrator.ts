@@ -5,11 +5,10 @@ import { ValidationError } from '../domain/errors.ts';
 import type { OperationId } from '../domain/ids.ts';
 import type { HttpTarget } from '../domain/request.ts';
 import type { Clock, Orchestrator, OrchestratorOptions } from '../engine/ports/ports.ts';
-import type { BreakerSettings } from './circuit.ts';
-import { createDeadlineSweep, type DeadlineSweep } from './deadline-sweep.ts';
+import { type BreakerSettings, type CreateChannel, ProtectedChannel } from './channels.ts';
+import { createDeadlineSweep, type DeadlineSweep } from './call-slots.ts';
 import { HttpChannel } from './http-channel.ts';
 import { decodeAnswer, decodeResults, encodeBatch, encodeRead, type Envelope } from './orchestrator-wire.ts';
-import { Way, type CreateChannel } from './way.ts';
 import { ZmqChannel } from './zmq-channel.ts';
 import type { CurveKeys } from './zmq-connection.ts';
 
@@ -37,7 +36,7 @@ export interface OrchestratorClient extends Orchestrator {
 }
 
 /** Writes have their own channel, so that a slow batch delays no read. */
-type WayName = Purpose | 'write';
+type ChannelName = Purpose | 'write';
 
 /** The orchestrator refuses a longer message. For a message of twice this size it closes the connection without a reason. */
 const MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -49,22 +48,22 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
   const { clock } = settings;
   const sweep = createDeadlineSweep(clock);
   const createChannel = channelFactory(settings, sweep);
-  const way = (name: WayName): Way =>
-    new Way(`orchestrator (${name})`, settings.breaker ?? DEFAULT_BREAKER, createChannel);
-  const ways: Record<WayName, Way> = {
-    live: way('live'),
-    shadow: way('shadow'),
-    probe: way('probe'),
-    write: way('write'),
+  const protect = (name: ChannelName): ProtectedChannel =>
+    new ProtectedChannel(`orchestrator (${name})`, settings.breaker ?? DEFAULT_BREAKER, createChannel);
+  const channels: Record<ChannelName, ProtectedChannel> = {
+    live: protect('live'),
+    shadow: protect('shadow'),
+    probe: protect('probe'),
+    write: protect('write'),
   };
-  const all = Object.values(ways);
+  const all = Object.values(channels);
   const headers = httpHeaders(settings.key);
   const nextEnvelope = envelopes(settings);
 
-  const call = async (name: WayName, body: Buffer, facts: OrchestratorOptions & { action: string }) => {
+  const call = async (name: ChannelName, body: Buffer, facts: OrchestratorOptions & { action: string }) => {
     if (body.length > MESSAGE_BYTES) throw tooLong(body.length);
     const http: HttpTarget = { method: 'POST', path: `/v1/${facts.action}`, headers };
-    const reply = await ways[name].send({
+    const reply = await channels[name].send({
       body,
       http,
       purpose: facts.purpose,
@@ -82,7 +81,7 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
       const answer = await call('write', body, { ...options, action: 'batch_write' });
       return decodeResults(answer, operations.length);
     },
-    load: (purpose) => ways[purpose].load(),
+    load: (purpose) => channels[purpose].load(),
     start: async () => all.forEach((each) => each.start()),
     stop: async () => {
       await Promise.all(all.map((each) => each.stop()));

@@ -1,18 +1,23 @@
 import type { Context } from 'zeromq';
 import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
-import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
-import type { Channel, ChannelLoad } from './channel.ts';
-import type { DeadlineSweep } from './deadline-sweep.ts';
-import type { CallOutcome, PendingCall } from './pending-call.ts';
+import {
+  type CallOutcome,
+  CallSlots,
+  type DeadlineSweep,
+  type PendingCall,
+  type SlotSettings,
+  type Transport,
+} from './call-slots.ts';
+import type { Channel, ChannelLoad } from './channels.ts';
 import { type CurveKeys, ZmqConnection } from './zmq-connection.ts';
 
-export interface ZmqChannelSettings extends SlotSettings {
+interface ZmqChannelSettings extends SlotSettings {
   /** `tcp://host:port`. */
   readonly address: string;
   readonly curve?: CurveKeys | undefined;
 }
 
-export interface ZmqChannelParts {
+interface ZmqChannelParts {
   readonly context: Context;
   readonly clock: Clock;
   readonly sweep: DeadlineSweep;

@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
 import { Dealer, type Context, type MessageLike, type Observer } from 'zeromq';
-import type { PendingCall } from './pending-call.ts';
+import type { PendingCall } from './call-slots.ts';
 
 /** Longest wait for the first connection of a socket before calls are refused, milliseconds. */
 const CONNECT_GRACE_MS = 200;
@@ -20,7 +20,7 @@ export interface CurveKeys {
   readonly secretKey: string;
 }
 
-export interface ZmqConnectionSettings {
+interface ZmqConnectionSettings {
   /** `tcp://host:port`. */
   readonly address: string;
   /** Without it the connection is not encrypted. */
@@ -28,7 +28,7 @@ export interface ZmqConnectionSettings {
   readonly context: Context;
 }
 
-export interface ZmqConnectionListener {
+interface ZmqConnectionListener {
   onReply(id: number, body: Buffer): void;
   /** The socket refused the bytes, because there is no peer or its pipe is full. */
   onRefused(pending: PendingCall): void;

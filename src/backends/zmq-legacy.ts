@@ -2,10 +2,8 @@ import { Context } from 'zeromq';
 import type { Purpose } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Clock } from '../engine/ports/ports.ts';
-import type { BreakerSettings } from './circuit.ts';
-import { createDeadlineSweep } from './deadline-sweep.ts';
-import type { LegacyClient } from './legacy-client.ts';
-import { createPurposes } from './purposes.ts';
+import { type BreakerSettings, createPurposes, type LegacyClient } from './channels.ts';
+import { createDeadlineSweep } from './call-slots.ts';
 import { ZmqChannel } from './zmq-channel.ts';
 
 export interface ZmqLegacySettings {

@@ -1,9 +1,10 @@
 import { Compile } from 'typebox/compile';
 import { Settings as Checking } from 'typebox/system';
-import { ConfigError, merged, nested, readTree, substitutedIn, type Environment } from '../config.ts';
-import { schemaProblems, valueAt, type Tree } from '../config-problems.ts';
-import { accessProblems, type AccessSettings } from '../orchestrator/access/settings.ts';
+import { ConfigError, type Environment, merged, nested, readTree, substitutedIn } from '../config.ts';
+import { schemaProblems, type Tree, valueAt } from '../config-problems.ts';
 import {
+  accessProblems,
+  type AccessSettings,
   defaultsOf,
   type Settings,
   SETTINGS_FROM_ENVIRONMENT,

@@ -2,32 +2,30 @@ import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
 import type { Database } from '../storage/database.ts';
 import { createAccess } from './access/access.ts';
-import { accessProblems } from './access/settings.ts';
+import { accessProblems, type Settings, spaceOf } from './settings.ts';
 import type { Lookup } from './cache/answer-cache.ts';
-import { createCache } from './cache/create-cache.ts';
-import { gaugesOf, healthFactsOf } from './conditions.ts';
-import { createMeaning } from './embeddings/meaning.ts';
-import { spaceOf } from './embeddings/settings.ts';
+import { type Cache, createCache } from './cache/create-cache.ts';
+import { createMeaning, type Meaning } from './embeddings/meaning.ts';
 import { createEncryption } from './encryption/encryption.ts';
 import { createFronts } from './fronts/fronts.ts';
-import { createHealth } from './health.ts';
+import { createHealth, type HealthFacts } from './health.ts';
 import { createObservability } from './observability/observability.ts';
 import { type Part, startInOrder, stopInOrder } from './part.ts';
 import { createPurge } from './database/purge.ts';
 import { createService } from './service.ts';
-import type { Settings } from './settings.ts';
-import { createStorage } from './database/storage.ts';
+import { createStorage, type Storage } from './database/storage.ts';
 import { createSummarizer } from './summaries/summarizer.ts';
-import { prepareVectors } from './vectors/prepare-vectors.ts';
+import { prepareVectors } from './vectors/pgvector.ts';
+import type { Gauges } from './observability/metrics.ts';
 
-export interface OrchestratorOptions {
+interface OrchestratorOptions {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
 }
 
 /** The Memory Orchestrator. Its parts are created once, started in order, and stopped in reverse order. */
-export interface Orchestrator {
+interface Orchestrator {
   /** @throws StorageError, or an Error with the port or folder that is in use */
   start(): Promise<void>;
   /** Answers accepted requests, then closes. */
@@ -91,4 +89,40 @@ function partsOf({ settings, version, log }: OrchestratorOptions): readonly Part
   );
   const fronts = createFronts({ settings, service, access, health, metrics, version, log });
   return [observability, storage, encryption, access, cache, summarizer, meaning, purge, fronts];
+}
+
+const SECOND_MS = 1_000;
+
+/** The gauges for the metrics. The functions are called after all parts are created. */
+function gaugesOf(parts: { storage(): Storage; meaning(): Meaning }): Gauges {
+  const load = () => parts.storage().database.load();
+  return {
+    connections: () => {
+      const { connections, idle } = load();
+      return { idle, busy: connections - idle };
+    },
+    waitingForDatabase: () => load().waiting,
+    databaseCircuit: () => Number(parts.storage().isResting()),
+    embeddingQueue: () => parts.meaning().backlog().length,
+    embeddingQueueAge: () => parts.meaning().backlog().oldestMs / SECOND_MS,
+  };
+}
+
+interface Reported {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly storage: Storage;
+  readonly cache: Cache;
+  readonly meaning: Meaning;
+}
+
+/** The facts for the health report. */
+function healthFactsOf({ settings, version, storage, cache, meaning }: Reported): HealthFacts {
+  return {
+    version,
+    poolSize: storage.database.kind === 'postgres' ? settings.storage.poolSize : 1,
+    vectorProblem: () => meaning.problem(),
+    details: () => ({ embeddings: meaning.details() }),
+    cache: () => cache.condition(),
+  };
 }

@@ -3,15 +3,26 @@ import { isJsonObject, Json } from '../domain/json.ts';
 import { sqlstateOf } from '../storage/database.ts';
 import type { Operation, Sender } from './access/access-entry.ts';
 import type { Identity } from './access/identity.ts';
-import type { ServiceParts } from './call.ts';
+import type { Call, Handler, ServiceParts } from './call.ts';
 import { BREAKER_OPEN } from './database/database-circuit.ts';
-import { perform } from './handlers.ts';
 import { LIMITS } from './wire/limits.ts';
 import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './wire/reply.ts';
 import { type Message, parseRequest, readMessage, readSender, type Request } from './wire/request.ts';
+import { getAgentState } from './sessions/agent-states.ts';
+import { batchWrite } from './memories/batch-write.ts';
+import { digest } from './memories/digest.ts';
+import type { Action } from './wire/payloads.ts';
+import { getProfile } from './sessions/profiles.ts';
+import { batchRead, readMemory } from './memories/read-memories.ts';
+import { getRelated } from './memories/relationships.ts';
+import { scan } from './memories/scan.ts';
+import { search } from './search/search.ts';
+import { listSessions } from './sessions/sessions.ts';
+import { endSessionSummarized, summarize } from './summaries/summarize.ts';
+import { write } from './memories/write.ts';
 
 /** The facts that a front has about a message in addition to its bytes. */
-export interface Origin extends Sender {
+interface Origin extends Sender {
   /** The action in the URL of an HTTP request; the message may omit it. */
   readonly action?: string | undefined;
 }
@@ -137,4 +148,43 @@ function report({ health, log }: ServiceParts, { action }: Echo, thrown: unknown
     { action, code: error.code, effect: error.effect, sqlstate: sqlstateOf(error), stack },
     error.message,
   );
+}
+
+/** The handler of every action. */
+const HANDLERS: { readonly [A in Action]: Handler<A> } = {
+  create: write,
+  update: write,
+  delete: write,
+  bulk_delete: write,
+  create_session: write,
+  upsert_session: write,
+  end_session: endSessionSummarized,
+  put_profile: write,
+  delete_profile: write,
+  put_agent_state: write,
+  add_relationship: write,
+  batch_write: batchWrite,
+  read: ({ parts, request }) => readMemory(parts.database, request),
+  batch_read: ({ parts, request }) => batchRead(parts.database, request),
+  scan: ({ parts, request }) => scan(parts.database, request),
+  search,
+  summarize,
+  list_sessions: ({ parts, request }) => listSessions(parts.database, request),
+  digest: ({ parts, request }) => digest(parts.database, request),
+  get_profile: ({ parts, request }) => getProfile(parts.database, request),
+  get_agent_state: ({ parts, request }) => getAgentState(parts.database, request),
+  get_related: ({ parts, request }) => getRelated(parts.database, request),
+  health: ({ parts }) => parts.health.report(),
+  ping: ({ parts }) => parts.health.report(),
+  health_check: ({ parts }) => parts.health.report(),
+};
+
+async function perform(call: Call): Promise<object> {
+  const { meaning } = call.parts;
+  const request = meaning.checked(call.request);
+  // The table is keyed by the action that the request carries.
+  const handler = HANDLERS[request.action] as Handler<Action>;
+  const data = await handler({ ...call, request });
+  await meaning.afterWrite(request, data);
+  return data;
 }

@@ -8,12 +8,11 @@ import { abStatuses } from '../operator/ab-status.ts';
 import type { AgentBook } from '../operator/agents.ts';
 import type { Arms } from '../operator/arms.ts';
 import type { ReportCounts } from '../operator/report/report-office.ts';
-import type { Guarding } from './guard.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 import type { RequestCounts } from '../rollout/request-counts.ts';
-import type { AbGauges } from '../telemetry/arm-gauges.ts';
-import type { MemoryGauges } from '../telemetry/memory-gauges.ts';
+import type { AbGauges, MemoryGauges } from '../telemetry/gauge-definitions.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import type { Guarding } from './guard.ts';
 
 interface GaugeFacts {
   readonly config: Pick<Config, 'criteria'>;

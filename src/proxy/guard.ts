@@ -1,5 +1,5 @@
 import type { Config } from '../config-schema.ts';
-import { serviceName, type ReplicaId, type ServiceName } from '../domain/ids.ts';
+import { type ReplicaId, serviceName, type ServiceName } from '../domain/ids.ts';
 import { definitionDigest } from '../engine/evidence/definition-digest.ts';
 import { OrchestratorRelease } from '../engine/evidence/orchestrator-release.ts';
 import type { Events } from '../engine/ports/events.ts';
@@ -26,17 +26,16 @@ import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { NO_ALERTS, WebhookAlerts } from '../operator/alerts.ts';
 import type { Part } from '../parts.ts';
 import { createAuditStore } from '../storage/audit.ts';
-import { deskUrlOf } from './desk-url.ts';
 import type { Database } from '../storage/database.ts';
-import { createEvidenceStore, createMinuteStore } from '../storage/evidence.ts';
+import { createEvidenceStore, createMinuteStore, createReleaseStore } from '../storage/evidence.ts';
 import { createInterlockStore } from '../storage/interlocks.ts';
 import { createLatchStore } from '../storage/latches.ts';
-import { createReleaseStore } from '../storage/orchestrator-releases.ts';
 import { createTripBundleStore } from '../storage/trip-bundles.ts';
+import { deskUrlOf } from './desk-url.ts';
 
 const DAY_MS = 86_400_000;
 
-export interface GuardFacts {
+interface GuardFacts {
   readonly config: Config;
   readonly version: string;
   readonly replica: ReplicaId;

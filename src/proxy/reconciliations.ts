@@ -9,9 +9,9 @@ import type { Part } from '../parts.ts';
 import type { Database } from '../storage/database.ts';
 import { createReportFactStore } from '../storage/reports/report-facts.ts';
 import { scheduledServices } from '../storage/runs/runs.ts';
-import type { OnProblem } from '../telemetry/problem-log.ts';
+import type { OnProblem } from '../telemetry/log.ts';
 
-export interface ReconciliationFacts {
+interface ReconciliationFacts {
   readonly config: Config;
   readonly services: ReadonlyMap<ServiceName, unknown>;
   readonly migration: Pick<Migration, 'runs' | 'coverageOf'>;

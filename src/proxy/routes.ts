@@ -7,7 +7,7 @@ import type { AgentBook } from '../operator/agents.ts';
 import { registerAgentRoutes } from '../operator/routes/agent-routes.ts';
 import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';
 import { registerBundleRoutes } from '../operator/routes/bundle-routes.ts';
-import { registerComparisonRoutes, type ComparisonRouteParts } from '../operator/routes/comparison-routes.ts';
+import { type ComparisonRouteParts, registerComparisonRoutes } from '../operator/routes/comparison-routes.ts';
 import { registerConsistencyRoutes } from '../operator/routes/consistency-routes.ts';
 import { registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
 import { registerFlagRoutes } from '../operator/routes/flag-routes.ts';
@@ -15,7 +15,7 @@ import { registerGuardRoutes } from '../operator/routes/guard-routes.ts';
 import { registerHistoryRoutes } from '../operator/routes/history-routes.ts';
 import { registerLaneRoutes } from '../operator/routes/lane-routes.ts';
 import { registerLiveRoutes } from '../operator/routes/live-routes.ts';
-import { registerRaiseRoutes, type RaiseRouteParts } from '../operator/routes/raise-routes.ts';
+import { type RaiseRouteParts, registerRaiseRoutes } from '../operator/routes/raise-routes.ts';
 import { registerRepairRoutes } from '../operator/routes/repair-routes.ts';
 import { registerReportRoutes } from '../operator/report/report-routes.ts';
 import { boundBodies } from '../operator/posted-bodies.ts';
@@ -24,21 +24,20 @@ import { registerOperatorRoutes } from '../operator/routes/routes.ts';
 import { registerRuleRoutes, type RuleRouteParts } from '../operator/routes/rule-routes.ts';
 import { registerRunRoutes } from '../operator/routes/run-routes.ts';
 import type { StatusReader } from '../operator/status.ts';
-import { accessOf, decisionRoutesOf, laneRoutesOf, type DecisionFacts } from './decision-routes.ts';
-import { flagRoutesOf, type FlagRouteFacts } from './flags.ts';
+import type { DifferenceArchive } from '../storage/differences.ts';
+import { createComparedSince, createSummedMinutes } from '../storage/summed-minutes.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { accessOf, type DecisionFacts, decisionRoutesOf, laneRoutesOf } from './decision-routes.ts';
+import { type FlagRouteFacts, flagRoutesOf } from './flags.ts';
 import type { Guarding } from './guard.ts';
-import { guardRoutesOf, type GuardRouteFacts } from './guard-routes.ts';
+import { type GuardRouteFacts, guardRoutesOf } from './guard-routes.ts';
 import type { Live } from './live.ts';
 import { readinessOf } from './readiness.ts';
 import type { Reports } from './reports.ts';
-import type { DifferenceArchive } from '../storage/differences.ts';
-import { createComparedSince } from '../storage/compared-since.ts';
-import { createSummedMinutes } from '../storage/summed-minutes.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 
 const SIGNATURES_SHOWN = 200;
 
-export type RouteFacts = GuardRouteFacts &
+type RouteFacts = GuardRouteFacts &
   DecisionFacts &
   Pick<RuleRouteParts, 'rules' | 'differences'> &
   FlagRouteFacts &
@@ -51,7 +50,7 @@ export type RouteFacts = GuardRouteFacts &
   };
 
 /** What the routes show that is counted or made by others. */
-export interface Shown {
+interface Shown {
   readonly status: StatusReader;
   readonly metrics: Metrics;
   readonly reports: Reports;

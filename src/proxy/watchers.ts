@@ -15,8 +15,21 @@ import { Arms } from '../operator/arms.ts';
 import { createStatistics, type Statistics } from '../operator/statistics.ts';
 import { createStatusReader, type StatusReader } from '../operator/status.ts';
 import { longestGapMs } from '../operator/run-schedule.ts';
-import { addressesOf } from './listeners.ts';
 import type { Part } from '../parts.ts';
+import { type FlagChange, watchFlagChanges } from '../rollout/flag-changes.ts';
+import type { FlagFile } from '../rollout/flag-file.ts';
+import type { FlagSource } from '../rollout/flag-source.ts';
+import { missingFlags, misspelling } from '../rollout/missing-flags.ts';
+import type { RequestCounts } from '../rollout/request-counts.ts';
+import { createAgentStore } from '../storage/agents.ts';
+import { createArmStore } from '../storage/arms.ts';
+import type { Database } from '../storage/database.ts';
+import type { DifferenceArchive } from '../storage/differences.ts';
+import { createReplicationLag } from '../storage/replication-lag.ts';
+import { createLogListener } from '../telemetry/log-events.ts';
+import { createLog, createProblemLog, type OnProblem } from '../telemetry/log.ts';
+import { createTraces } from '../telemetry/traces.ts';
+import { addressesOf } from './listeners.ts';
 import type { Guarding } from './guard.ts';
 import { createTripBundles } from './bundles.ts';
 import { createLive, type Live } from './live.ts';
@@ -25,24 +38,10 @@ import { guardSourceOf } from './guard-routes.ts';
 import { readinessOf } from './readiness.ts';
 import { createReports, type Reports } from './reports.ts';
 import { registerRoutes } from './routes.ts';
-import { watchFlagChanges, type FlagChange } from '../rollout/flag-changes.ts';
-import type { FlagFile } from '../rollout/flag-file.ts';
-import type { FlagSource } from '../rollout/flag-source.ts';
-import { misspelling, missingFlags } from '../rollout/missing-flags.ts';
-import type { RequestCounts } from '../rollout/request-counts.ts';
-import { createAgentStore } from '../storage/agents.ts';
-import { createArmStore } from '../storage/arms.ts';
-import type { Database } from '../storage/database.ts';
-import type { DifferenceArchive } from '../storage/differences.ts';
-import { createReplicationLag } from '../storage/replication-lag.ts';
-import { createLogListener } from '../telemetry/log-events.ts';
-import { createLog } from '../telemetry/log.ts';
-import { createProblemLog, type OnProblem } from '../telemetry/problem-log.ts';
-import { createTraces } from '../telemetry/traces.ts';
 
 type Logger = ReturnType<typeof createLog>;
 
-export interface WatcherFacts {
+interface WatcherFacts {
   readonly config: Config;
   readonly version: string;
   readonly isTerminal: boolean;

@@ -2,6 +2,7 @@ import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { Evidence } from '../engine/evidence/confidence.ts';
 import type { GuardCounts } from '../engine/guard/guard-counts.ts';
 import type { EvidenceStore, MinuteStore } from '../engine/guard/guard-ports.ts';
+import type { ReleaseStore } from '../engine/evidence/orchestrator-release.ts';
 import type { Database } from './database.ts';
 
 const ADD_EVIDENCE = `
@@ -80,6 +81,25 @@ export function createMinuteStore(database: Database): MinuteStore {
     },
     async prune(beforeMs) {
       await database.query('delete from guard_minutes where minute < $1', [new Date(beforeMs).toISOString()]);
+    },
+  };
+}
+
+const LAST = 'select number, version from orchestrator_releases order by number desc limit 1';
+
+/** If two replicas see a version at once, they write it twice, and the later number counts. */
+const SEEN = `
+insert into orchestrator_releases (version)
+select $1 where $1 is distinct from (select version from orchestrator_releases order by number desc limit 1)`;
+
+/** Versions of the orchestrator in PostgreSQL. */
+export function createReleaseStore(database: Database): ReleaseStore {
+  const last = async (): Promise<number> => (await database.query<{ number: number }>(LAST))[0]?.number ?? 0;
+  return {
+    last,
+    async seen(version) {
+      await database.query(SEEN, [version]);
+      return last();
     },
   };
 }

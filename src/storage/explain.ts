@@ -7,7 +7,7 @@ import type {
   ExplainStore,
 } from '../engine/ports/explain-ports.ts';
 import type { Database } from './database.ts';
-import { UNSETTLED } from './runs/standing-sql.ts';
+import { UNSETTLED } from './runs/standing.ts';
 
 /** The first advance of its lane at or above a write delivered it to the secondary. */
 const ADVANCED = `

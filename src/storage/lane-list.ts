@@ -1,6 +1,6 @@
 import type { ServiceName } from '../domain/ids.ts';
 import type { Database } from './database.ts';
-import { UNSETTLED } from './runs/standing-sql.ts';
+import { UNSETTLED } from './runs/standing.ts';
 
 /** Sort orders of lanes. Among equal lanes the newer one is first. */
 const ORDERS = {
@@ -34,7 +34,7 @@ export interface LaneQuery {
 }
 
 /** A lane in a list for people. */
-export interface ListedLane {
+interface ListedLane {
   readonly owner: string;
   readonly condition: string;
   readonly reason: string;

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import { ADDED_BOUNDS_MS, COUNT_NAMES, noCounts, type GuardCounts } from '../engine/guard/guard-counts.ts';
+import { ADDED_BOUNDS_MS, COUNT_NAMES, type GuardCounts, noCounts } from '../engine/guard/guard-counts.ts';
 import type { Database } from './database.ts';
 
 /** Columns with sums over the guard's minutes, which {@link countsOf} converts to counts. */
@@ -22,7 +22,7 @@ export function countsOf(row: SumRow): GuardCounts {
 }
 
 /** The sums of one action over all replicas. */
-export interface SummedMinutes {
+interface SummedMinutes {
   readonly action: string;
   /** Index of the step, from 0. */
   readonly step: number;
@@ -43,4 +43,21 @@ export function createSummedMinutes(database: Database) {
     const rows = await database.query<SumRow & { action: string; step: number }>(STEPS, parameters);
     return rows.map((row) => ({ action: row.action, step: row.step, counts: countsOf(row) }));
   };
+}
+
+/** Comparisons of a service on all replicas, and how many of them differ. */
+interface Compared {
+  readonly service: ServiceName;
+  readonly compared: number;
+  readonly differ: number;
+}
+
+const COMPARED = `
+select service, sum((counts ->> 'comparable')::bigint) as compared, sum((counts ->> 'mismatches')::bigint) as differ
+from guard_minutes where minute >= $1 group by service`;
+
+/** Comparisons since the start of a minute. Services without a comparison are omitted. @throws StorageError */
+export function createComparedSince(database: Database) {
+  return (fromMs: number): Promise<readonly Compared[]> =>
+    database.query<Compared>(COMPARED, [new Date(fromMs).toISOString()]);
 }

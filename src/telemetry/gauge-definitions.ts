@@ -1,3 +1,5 @@
+import type { BatchObservableResult, Meter, Observable } from '@opentelemetry/api';
+import type { RunFigures } from '../engine/runs/run-ports.ts';
 import type { MetricDefinition } from './metric-definitions.ts';
 
 export const GAUGES = {
@@ -221,3 +223,100 @@ export const GAUGES = {
     labels: [],
   },
 } as const satisfies Record<string, MetricDefinition>;
+
+/** Values that this replica knows without the journal. */
+export interface MemoryGauges {
+  /** By `live` and `silent`. */
+  readonly replicas: Readonly<Record<'live' | 'silent', number>>;
+  /** Agents that asked in the last hour, by service. */
+  readonly agentsSeen: ReadonlyMap<string, number>;
+  /** Expired comparison rules, by service. */
+  readonly expiredRules: ReadonlyMap<string, number>;
+}
+
+export function observeMemoryGauges(meter: Meter, known: () => MemoryGauges): void {
+  const { replicas, expiredRules, agentsSeen } = GAUGES;
+  meter.createObservableGauge(replicas.name, replicas).addCallback((result) => {
+    for (const [state, count] of Object.entries(known().replicas)) result.observe(count, { state });
+  });
+  meter.createObservableGauge(agentsSeen.name, agentsSeen).addCallback((result) => {
+    for (const [service, count] of known().agentsSeen) result.observe(count, { service });
+  });
+  meter.createObservableGauge(expiredRules.name, expiredRules).addCallback((result) => {
+    for (const [service, count] of known().expiredRules) result.observe(count, { service });
+  });
+}
+
+export const RUN_GAUGES = ['openRuns', 'runLanes', 'lastRun', 'divergentLanes', 'openLostItems'] as const;
+
+type RunObservables = Readonly<Record<(typeof RUN_GAUGES)[number], Observable>>;
+
+/** The progress of runs, and their findings. */
+export function observeRuns(
+  result: BatchObservableResult,
+  gauges: RunObservables,
+  { kinds, services }: RunFigures,
+): void {
+  for (const { kind, open, lanes, lanesDone, finishedAtMs } of kinds) {
+    result.observe(gauges.openRuns, open, { kind });
+    result.observe(gauges.runLanes, lanesDone, { kind, state: 'done' });
+    result.observe(gauges.runLanes, lanes - lanesDone, { kind, state: 'waiting' });
+    if (finishedAtMs !== null) result.observe(gauges.lastRun, finishedAtMs / 1_000, { kind });
+  }
+  for (const { service, divergentLanes, lostItems } of services) {
+    result.observe(gauges.divergentLanes, divergentLanes, { service });
+    result.observe(gauges.openLostItems, lostItems, { service });
+  }
+}
+
+type AbInterval = readonly [value: number, lower: number, upper: number] | null;
+
+/** How an action's reads on both backends compare, between `lanes` and `paired`. */
+export interface AbGauges {
+  readonly service: string;
+  readonly action: string;
+  /** Reads by `orchestrator`, `legacy` and `paired`. */
+  readonly reads: Readonly<Record<string, number>>;
+  readonly latencyRatio: Readonly<Record<string, AbInterval>>;
+  readonly failureDifference: Readonly<Record<string, AbInterval>>;
+  /** Difference of the p95 of the same reads, orchestrator minus legacy, milliseconds. */
+  readonly p95DifferenceMs: AbInterval;
+  /** Limit of the upper end, milliseconds. */
+  readonly p95LimitMs: number;
+}
+
+const BOUNDS = ['value', 'lower', 'upper'] as const;
+
+/** Omits values that are unknown because too few lanes were read. */
+export function observeArms(meter: Meter, arms: () => readonly AbGauges[]): void {
+  const gauge = ({ name, description, unit }: { name: string; description: string; unit: string }) =>
+    meter.createObservableGauge(name, { description, unit });
+  const [reads, ratio] = [gauge(GAUGES.abReads), gauge(GAUGES.abLatencyRatio)];
+  const [difference, p95] = [gauge(GAUGES.abFailureDifference), gauge(GAUGES.abP95Difference)];
+  meter.addBatchObservableCallback(
+    (result) => {
+      for (const { service, action, ...seen } of arms()) {
+        const of = { service, action };
+        for (const [arm, count] of Object.entries(seen.reads)) result.observe(reads, count, { ...of, arm });
+        observeIntervals(result, ratio, { of, intervals: seen.latencyRatio });
+        observeIntervals(result, difference, { of, intervals: seen.failureDifference });
+        if (seen.p95DifferenceMs === null) continue;
+        for (const [index, ms] of [...seen.p95DifferenceMs, seen.p95LimitMs].entries())
+          result.observe(p95, ms / 1_000, { ...of, bound: [...BOUNDS, 'limit'][index] ?? '' });
+      }
+    },
+    [reads, ratio, difference, p95],
+  );
+}
+
+function observeIntervals(
+  result: BatchObservableResult,
+  gauge: Observable,
+  { of, intervals }: { readonly of: object; readonly intervals: Readonly<Record<string, AbInterval>> },
+): void {
+  for (const [design, interval] of Object.entries(intervals)) {
+    interval?.forEach((value, index) =>
+      result.observe(gauge, value, { ...of, design, bound: BOUNDS[index] ?? '' }),
+    );
+  }
+}

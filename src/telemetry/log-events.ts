@@ -1,8 +1,7 @@
 import type { Logger } from 'pino';
 import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
 import type { Finding } from '../engine/ports/finding.ts';
-import { printableReason } from './printable-reason.ts';
-import { QuietLog } from './quiet-log.ts';
+import { printableReason, QuietLog } from './log.ts';
 
 type Level = 'warn' | 'info' | 'debug';
 

@@ -4,18 +4,23 @@ import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../engine/ports/events.ts';
-import { readsInEffect, type InterlockVerdict } from '../engine/guard/judge-flags.ts';
+import { type InterlockVerdict, readsInEffect } from '../engine/guard/judge-flags.ts';
 import type { InterlockWord } from '../engine/guard/reason.ts';
 import type { SpillStatus } from '../engine/spill/spill.ts';
 import type { RunFigures } from '../engine/runs/run-ports.ts';
 import type { LaneCounts } from '../engine/ports/journal-facts.ts';
-import { observeArms, type AbGauges } from './arm-gauges.ts';
+import {
+  type AbGauges,
+  GAUGES,
+  type MemoryGauges,
+  observeArms,
+  observeMemoryGauges,
+  observeRuns,
+  RUN_GAUGES,
+} from './gauge-definitions.ts';
 import type { LabelSeries } from './label-series.ts';
-import { GAUGES } from './gauge-definitions.ts';
 import { COUNTERS, HISTOGRAMS } from './metric-definitions.ts';
-import { observeMemoryGauges, type MemoryGauges } from './memory-gauges.ts';
-import { observeRuns, RUN_GAUGES } from './run-gauges.ts';
-import { MetricRecorder, type Histograms } from './metric-recorder.ts';
+import { type Histograms, MetricRecorder } from './metric-recorder.ts';
 
 /** Values that no event reports and that are queried at every scrape. */
 interface Gauges {
@@ -44,7 +49,7 @@ export interface Metrics {
 }
 
 /** Whether the flags are current. */
-export interface FlagGauges {
+interface FlagGauges {
   readonly fresh: boolean;
   readonly ageMs?: number;
   readonly requests: readonly { readonly api: string; readonly result: string; readonly total: number }[];
@@ -57,7 +62,7 @@ interface ReportGauges {
   readonly failedDeliveries: ReadonlyMap<string, number>;
 }
 
-export interface MetricsOptions {
+interface MetricsOptions {
   readonly ab: () => readonly AbGauges[];
   readonly gauges: () => Promise<Gauges> | Gauges;
   readonly flags: () => FlagGauges;

@@ -1,9 +1,10 @@
 import {
+  type Attributes,
   ROOT_CONTEXT,
+  type Span,
   SpanKind,
   SpanStatusCode,
   trace,
-  type Attributes,
   type Tracer,
 } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -12,9 +13,8 @@ import { NodeSDK } from '@opentelemetry/sdk-node';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace';
 import type { OperationId } from '../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
-import { OpenOperations, type OpenOperation } from './open-operations.ts';
 
-export interface TracesOptions {
+interface TracesOptions {
   /** Share of operations that are traced, 0–1. */
   readonly sampleRatio: number;
   /** OTLP over HTTP, such as `http://localhost:4318`, optionally with a path. Without an endpoint nothing is traced. */
@@ -231,4 +231,52 @@ class Tracing {
 function untilNow(durationMs: number): Pick<Part, 'startedAtMs' | 'endedAtMs'> {
   const endedAtMs = performance.now();
   return { startedAtMs: endedAtMs - durationMs, endedAtMs };
+}
+
+/** Largest number of sampled operations that are kept open for later events. */
+const MOST_OPEN = 2_000;
+/** Deliveries and comparisons after this time are not traced. */
+const OPEN_MS = 60_000;
+
+/** A sampled operation: its span, and the offset from the engine's instants to wall-clock time. */
+interface OpenOperation {
+  readonly span: Span;
+  readonly startedAtMs: number;
+  /** Add it to an instant of the monotonic clock to get milliseconds since 1970. */
+  readonly epochOffsetMs: number;
+  isReplied: boolean;
+}
+
+/** The sampled operations of the last minute, bounded. The oldest are removed first, and an open span is ended then. */
+export class OpenOperations {
+  readonly #open = new Map<OperationId, OpenOperation>();
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  get(id: OperationId): OpenOperation | undefined {
+    return this.#open.get(id);
+  }
+
+  add(id: OperationId, operation: OpenOperation): void {
+    this.#open.set(id, operation);
+    for (const [oldest, { startedAtMs }] of this.#open) {
+      if (this.#open.size <= MOST_OPEN && operation.startedAtMs - startedAtMs <= OPEN_MS) return;
+      this.#drop(oldest);
+    }
+  }
+
+  clear(): void {
+    for (const id of this.#open.keys()) this.#drop(id);
+  }
+
+  #drop(id: OperationId): void {
+    const operation = this.#open.get(id);
+    if (operation?.isReplied === false) {
+      operation.span.setAttribute('crossfade.is_complete', false);
+      operation.span.end();
+    }
+    this.#open.delete(id);
+  }
 }

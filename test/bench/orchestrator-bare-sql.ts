@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { anyWord } from '../../src/orchestrator/search/any-word.ts';
-import { fuse } from '../../src/orchestrator/search/fuse.ts';
-import { FUSED_DEPTHS } from '../../src/orchestrator/search/search.ts';
+import { anyWord } from '../../src/orchestrator/search/keyword.ts';
+import { fuse, FUSED_DEPTHS } from '../../src/orchestrator/search/search.ts';
 import type { Database, Session } from '../../src/storage/database.ts';
 import { DIMENSION, MODEL } from './orchestrator-items.ts';
 

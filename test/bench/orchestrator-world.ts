@@ -1,13 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { SearchSettings } from '../../src/orchestrator/search/settings.ts';
-import { defaultsOf } from '../../src/orchestrator/settings.ts';
+import { defaultsOf, SearchSettings } from '../../src/orchestrator/settings.ts';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import { freePorts } from '../support/ports.ts';
-import { startProgram, type Program } from '../support/processes.ts';
+import { type Program, startProgram } from '../support/processes.ts';
 import { createProgressBar } from '../support/progress.ts';
-import { startChild, type Child } from './child.ts';
+import { type Child, startChild } from './child.ts';
 import type { Cleanup } from './cleanup.ts';
 import { DIMENSION, itemAt, MODEL, USER } from './orchestrator-items.ts';
 import type { BareSettings } from './orchestrator-bare.ts';

@@ -1,9 +1,15 @@
-import { CallSlots, type SlotSettings, type Transport } from '../../src/backends/call-slots.ts';
-import type { Channel, ChannelLoad } from '../../src/backends/channel.ts';
-import type { Deadlined, DeadlineSweep } from '../../src/backends/deadline-sweep.ts';
-import type { CallOutcome, PendingCall } from '../../src/backends/pending-call.ts';
+import {
+  type CallOutcome,
+  CallSlots,
+  type Deadlined,
+  type DeadlineSweep,
+  type PendingCall,
+  type SlotSettings,
+  type Transport,
+} from '../../src/backends/call-slots.ts';
+import type { Channel, ChannelLoad } from '../../src/backends/channels.ts';
 import type { Clock, LegacyCall, Reply } from '../../src/engine/ports/ports.ts';
-import type { Faults, Fate } from './faults.ts';
+import type { Fate, Faults } from './faults.ts';
 import type { Connection, Server } from './server.ts';
 import type { Owner, Scheduler } from './scheduler.ts';
 

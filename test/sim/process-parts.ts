@@ -1,5 +1,9 @@
-import { createPurposes, type Purposes } from '../../src/backends/purposes.ts';
-import { Way } from '../../src/backends/way.ts';
+import {
+  type CreateChannel,
+  createPurposes,
+  type Purposes,
+  ProtectedChannel,
+} from '../../src/backends/channels.ts';
 import {
   decodeAnswer,
   decodeResults,
@@ -7,7 +11,6 @@ import {
   encodeRead,
 } from '../../src/backends/orchestrator-wire.ts';
 import type { SlotSettings } from '../../src/backends/call-slots.ts';
-import type { CreateChannel } from '../../src/backends/way.ts';
 import type { LegacyAccess } from '../../src/domain/service-definition.ts';
 import { readReply } from '../../src/domain/request.ts';
 import type { Clock, Orchestrator } from '../../src/engine/ports/ports.ts';
@@ -115,19 +118,26 @@ function createAccess(
 export function createOrchestrator(process: Process): Orchestrator {
   const { world } = process;
   const createChannel = channelsTo(world.orchestrator, process, false);
-  const way = (name: string): Way =>
-    new Way(`orchestrator (${name})`, { failures: 3, halfOpenAfterMs: 1_000 }, createChannel);
-  const ways = { live: way('live'), shadow: way('shadow'), probe: way('probe'), write: way('write') };
-  for (const each of Object.values(ways)) each.start();
+  const protect = (name: string): ProtectedChannel =>
+    new ProtectedChannel(`orchestrator (${name})`, { failures: 3, halfOpenAfterMs: 1_000 }, createChannel);
+  const channels = {
+    live: protect('live'),
+    shadow: protect('shadow'),
+    probe: protect('probe'),
+    write: protect('write'),
+  };
+  for (const each of Object.values(channels)) each.start();
   const envelope = { requestId: 'simulated', timestamp: '', key: undefined };
   return {
     read: async (call, options) =>
-      decodeAnswer((await ways[options.purpose].send({ body: encodeRead(call, envelope), ...options })).body),
+      decodeAnswer(
+        (await channels[options.purpose].send({ body: encodeRead(call, envelope), ...options })).body,
+      ),
     batchWrite: async (operations, options) => {
       const body = encodeBatch(world.plant.batch(operations), envelope);
-      const reply = await ways.write.send({ body, ...options });
+      const reply = await channels.write.send({ body, ...options });
       return decodeResults(decodeAnswer(reply.body), operations.length);
     },
-    load: (purpose) => ways[purpose].load(),
+    load: (purpose) => channels[purpose].load(),
   };
 }

@@ -4,7 +4,7 @@ import { createStoredVectors } from '../../src/orchestrator/embeddings/stored-ve
 import { CLEAR } from '../../src/orchestrator/encryption/vault.ts';
 import type { Filter } from '../../src/orchestrator/memories/filter.ts';
 import { createStorage, type Storage } from '../../src/orchestrator/database/storage.ts';
-import { prepareVectors } from '../../src/orchestrator/vectors/prepare-vectors.ts';
+import { prepareVectors } from '../../src/orchestrator/vectors/pgvector.ts';
 import type { NearestQuery, Space, VectorStore } from '../../src/orchestrator/vectors/vector-store.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { settingsWith } from './orchestrator.ts';

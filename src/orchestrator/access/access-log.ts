@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import { type Database, sqlstateOf } from '../../storage/database.ts';
+import type { Part } from '../part.ts';
 import { type AccessEntry, writeEntries } from './access-entry.ts';
 
-export interface AccessLog {
+interface AccessLog {
   /** Queues an entry without waiting. If the queue is full, the entry is dropped and counted. */
   note(entry: AccessEntry): void;
   /** Number of dropped entries since the start. */
@@ -12,12 +13,12 @@ export interface AccessLog {
   stop(): Promise<void>;
 }
 
-export interface AccessLogSettings {
+interface AccessLogSettings {
   readonly logQueueSize: number;
   readonly logFlushMs: number;
 }
 
-export interface AccessLogParts {
+interface AccessLogParts {
   readonly database: Database;
   readonly log: Logger;
 }
@@ -89,4 +90,58 @@ async function flushSome(queue: Queue, { database, log }: AccessLogParts): Promi
   }
   queue.waiting = queue.waiting.slice(entries.length);
   return true;
+}
+
+interface LogRetentionSettings {
+  readonly logRetentionDays: number;
+}
+
+interface LogRetentionParts {
+  readonly database: Database;
+  readonly log: Logger;
+}
+
+const EVERY_MS = 3_600_000;
+// Small enough not to delay requests.
+const ROWS_DELETED_AT_A_TIME = 5_000;
+
+const PURGE = `
+delete from memory_access_logs where (log_id, timestamp) in (
+  select log_id, timestamp from memory_access_logs where timestamp < now() - $1::int * interval '1 day'
+  limit ${ROWS_DELETED_AT_A_TIME})
+returning 1`;
+
+/** Deletes expired entries of the access log, at the start and every hour. */
+export function createLogRetention(
+  { logRetentionDays }: LogRetentionSettings,
+  { database, log }: LogRetentionParts,
+): Part {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  let running: Promise<void> = Promise.resolve();
+
+  async function purge(): Promise<void> {
+    let rows = ROWS_DELETED_AT_A_TIME;
+    while (rows === ROWS_DELETED_AT_A_TIME && !stopped)
+      rows = (await database.query(PURGE, [logRetentionDays])).length;
+  }
+
+  function run(): void {
+    running = purge().catch((error: unknown) =>
+      log.warn(`Purging the access log failed: ${messageOf(error)}`),
+    );
+  }
+
+  return {
+    async start() {
+      run();
+      timer = setInterval(run, EVERY_MS);
+      timer.unref();
+    },
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      await running;
+    },
+  };
 }

@@ -1,17 +1,16 @@
 import type { Logger } from 'pino';
+import { BurstyRateLimiter, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Database } from '../../storage/database.ts';
 import type { Message, Request } from '../wire/request.ts';
+import type { AccessSettings } from '../settings.ts';
 import { entryOf, type Operation, type Sender } from './access-entry.ts';
-import { createAccessLog } from './access-log.ts';
+import { createAccessLog, createLogRetention } from './access-log.ts';
 import { WITHOUT_KEY } from './agent-rules.ts';
 import { ANYBODY, type Identity, STRANGER } from './identity.ts';
 import { createKeyRing } from './key-ring.ts';
 import { listKeys } from './key-store.ts';
-import { createLogRetention } from './log-retention.ts';
-import { permit, type Permission } from './permission.ts';
-import { createRateLimit } from './rate-limit.ts';
-import type { AccessSettings } from './settings.ts';
-import { createStanding } from './standing.ts';
+import { createStanding, type Permission, permit } from './permission.ts';
+import { tooFast } from './refusals.ts';
 
 /** Access control: identifies callers, checks permissions, and logs operations. */
 export interface Access {
@@ -29,7 +28,7 @@ export interface Access {
   stop(): Promise<void>;
 }
 
-export interface AccessParts {
+interface AccessParts {
   readonly database: Database;
   readonly log: Logger;
 }
@@ -95,4 +94,52 @@ function lockedDoor(settings: AccessSettings, database: Database): Door {
 
 function keyIn(auth: unknown): unknown {
   return typeof auth === 'object' && auth !== null && 'key' in auth ? (auth.key ?? undefined) : undefined;
+}
+
+interface RateSettings {
+  /** Rate of one key on this replica. A key may override it. */
+  readonly requestsPerSecond: number;
+  /** Additional requests of a key in ten seconds. */
+  readonly burst: number;
+}
+
+interface RateLimit {
+  /** Counts one request. @throws OperationError `rate_limit_exceeded` */
+  spend(identity: Identity): Promise<void>;
+}
+
+const BURST_SECONDS = 10;
+// Otherwise a request just before the end of the window would get a wait of 0.
+const SHORTEST_WAIT_MS = 1;
+
+/**
+ * The rate limit of each key, counted in this process. The role `migration` has no limit unless its key has one, because the proxy sends
+ * the requests of all its agents with one key.
+ */
+function createRateLimit({ requestsPerSecond, burst }: RateSettings): RateLimit {
+  const limiters = new Map<number, BurstyRateLimiter>();
+
+  function limiterOf(rate: number): BurstyRateLimiter {
+    let limiter = limiters.get(rate);
+    if (limiter === undefined) {
+      limiter = new BurstyRateLimiter(
+        new RateLimiterMemory({ keyPrefix: 'rate', points: rate, duration: 1 }),
+        new RateLimiterMemory({ keyPrefix: 'burst', points: burst, duration: BURST_SECONDS }),
+      );
+      limiters.set(rate, limiter);
+    }
+    return limiter;
+  }
+
+  return {
+    async spend({ keyId, role, requestsPerSecond: own }) {
+      if (role === 'migration' && own === null) return;
+      try {
+        await limiterOf(own ?? requestsPerSecond).consume(keyId);
+      } catch (refusal) {
+        if (!(refusal instanceof RateLimiterRes)) throw refusal;
+        throw tooFast(Math.max(Math.ceil(refusal.msBeforeNext), SHORTEST_WAIT_MS));
+      }
+    },
+  };
 }

@@ -1,12 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { Session } from '../../storage/database.ts';
 import type { Identity } from './identity.ts';
-import { findKey, type StoredKey } from './key-store.ts';
-import { isKeyOf, keyIdOf } from './key.ts';
+import { findKey, isKeyOf, keyIdOf, type StoredKey } from './key-store.ts';
 import { keyRefused } from './refusals.ts';
 
 /** Finds the owner of a key. */
-export interface KeyRing {
+interface KeyRing {
   /** @throws OperationError `permission_denied`; StorageError when the keys cannot be read */
   identify(key: unknown): Promise<Identity>;
 }

@@ -4,9 +4,8 @@ import { encodeJson, Json } from '../../domain/json.ts';
 import type { Session } from '../../storage/database.ts';
 import type { Action, PayloadOf } from '../wire/payloads.ts';
 import type { Request } from '../wire/request.ts';
-import type { AnswerStore, KeptAnswer } from './answer-store.ts';
-import { expiryOf, type SessionVersion, versionOf } from './session-version.ts';
-import type { CacheSettings } from './settings.ts';
+import { prepared } from '../../storage/sessions/prepared.ts';
+import type { CacheSettings } from '../settings.ts';
 
 /**
  * The result of a cache lookup. `stale`: the cached answer is of an older version of the session. `off`: the store is unreachable.
@@ -29,7 +28,7 @@ export interface Cover {
   open(key: string, sealed: string): string;
 }
 
-export interface AnswerCacheParts {
+interface AnswerCacheParts {
   readonly settings: CacheSettings;
   readonly store: AnswerStore;
   readonly cover?: Cover | undefined;
@@ -188,4 +187,55 @@ function isCurrent(kept: KeptAnswer | undefined, { version, nowMs }: SessionVers
 function keyOf({ action, sessionId, raw }: Request, caller: string): string {
   const asked = JSON.stringify([action, caller, sessionId, Object.entries(raw)]);
   return createHash('sha256').update(asked).digest('base64url');
+}
+
+/** A cached answer, with the facts to check it. */
+export interface KeptAnswer {
+  /** The version of the session before the answer was read. */
+  readonly version: string;
+  /** Time of the database, in milliseconds, at which a memory of the session expires and the answer changes. */
+  readonly expiresAtMs: number | null;
+  /** JSON of the answer's data. */
+  readonly text: string;
+}
+
+/** Stores answers. A lost answer only costs time. */
+export interface AnswerStore {
+  /** Undefined also if the store is unreachable. Never throws. */
+  get(key: string): Promise<KeptAnswer | undefined>;
+  /** Stores the answer for at most `ttlMs`. Never throws. */
+  set(key: string, answer: KeptAnswer, ttlMs: number): Promise<void>;
+  /** Whether the store is reachable. If not, answers are read from the database. */
+  isUp(): boolean;
+  /** Round trip in milliseconds. @throws if the store is unreachable */
+  ping(): Promise<number>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The current version of a session's content. */
+interface SessionVersion {
+  readonly version: string;
+  /** Clock of the database, milliseconds. */
+  readonly nowMs: number;
+}
+
+// One index lookup. It is cheap compared with reading a history, and correct for writes from every process.
+const VERSION = prepared(`
+select version::text as version, extract(epoch from now())::float8 * 1000 as "nowMs" from session_versions where session_id = $1`);
+
+const EXPIRY = prepared(`
+select extract(epoch from min(expires_at))::float8 * 1000 as "expiresAtMs" from memory_entries
+where session_id = $1 and expires_at > now()`);
+
+/** Undefined for a session without writes. */
+async function versionOf(session: Session, sessionId: string): Promise<SessionVersion | undefined> {
+  const [row] = await session.query<SessionVersion>(VERSION, [sessionId]);
+  return row;
+}
+
+/** The time, by the clock of the database, at which the next memory of the session expires; null: never. */
+async function expiryOf(session: Session, sessionId: string): Promise<number | null> {
+  const [row] = await session.query<{ expiresAtMs: number | null }>(EXPIRY, [sessionId]);
+  return row?.expiresAtMs ?? null;
 }

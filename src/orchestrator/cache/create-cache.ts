@@ -1,9 +1,15 @@
 import type { Logger } from 'pino';
-import { type AnswerCache, type Cover, createAnswerCache, type Lookup } from './answer-cache.ts';
-import type { AnswerStore } from './answer-store.ts';
-import { createMemoryStore } from './memory-store.ts';
+import { LRUCache } from 'lru-cache';
+import type { CacheSettings } from '../settings.ts';
+import {
+  type AnswerCache,
+  type AnswerStore,
+  type Cover,
+  createAnswerCache,
+  type KeptAnswer,
+  type Lookup,
+} from './answer-cache.ts';
 import { createRedisStore } from './redis-store.ts';
-import type { CacheSettings } from './settings.ts';
 
 export interface Cache extends AnswerCache {
   /** For the health report: whether the store is reachable, and its latency. Undefined if the cache is off. */
@@ -12,7 +18,7 @@ export interface Cache extends AnswerCache {
   stop(): Promise<void>;
 }
 
-export interface CacheParts {
+interface CacheParts {
   readonly settings: CacheSettings;
   readonly log: Logger;
   readonly onLookup: (lookup: Lookup) => void;
@@ -53,4 +59,31 @@ export function createCache({ settings, log, onLookup, cover }: CacheParts): Cac
 function told(log: Logger, isUp: boolean, reason: string): void {
   if (isUp) log.info('Redis answers again');
   else log.warn({ reason }, 'Redis does not answer; answers are read from the database');
+}
+
+// A character takes one or two bytes in V8. Keys, versions and the entry's objects are added.
+const BYTES_PER_CHARACTER = 2;
+const BYTES_PER_ENTRY = 400;
+
+/** Stores answers in this process. The least recently used are removed first. */
+export function createMemoryStore({
+  maxBytes,
+}: Pick<CacheSettings, 'maxBytes'>): AnswerStore & { bytes(): number } {
+  const answers = new LRUCache<string, KeptAnswer>({
+    maxSize: maxBytes,
+    sizeCalculation: ({ text }) => BYTES_PER_CHARACTER * text.length + BYTES_PER_ENTRY,
+  });
+  return {
+    get: async (key) => answers.get(key),
+    async set(key, answer, ttlMs) {
+      answers.set(key, answer, { ttl: ttlMs });
+    },
+    isUp: () => true,
+    ping: async () => 0,
+    bytes: () => answers.calculatedSize,
+    start: async () => undefined,
+    async stop() {
+      answers.clear();
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen } from 'cockatiel';
 import { StorageError } from '../../domain/errors.ts';
-import { treatmentOf } from './sqlstates.ts';
-import type { StorageSettings } from './storage-settings.ts';
+import type { StorageSettings } from '../settings.ts';
+import { treatmentOf } from './retries.ts';
 
 type CircuitSettings = Pick<StorageSettings, 'breakerFailures' | 'breakerRestMs'>;
 

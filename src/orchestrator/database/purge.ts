@@ -1,6 +1,6 @@
 import type { Database } from '../../storage/database.ts';
 import type { Part } from '../part.ts';
-import type { StorageSettings } from './storage-settings.ts';
+import type { StorageSettings } from '../settings.ts';
 
 type PurgeSettings = Pick<StorageSettings, 'purgeEveryMs' | 'keepTombstonesSeconds' | 'batchSize'>;
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
-import { type EmbeddingProvider, checkedVectors, ProviderError } from './provider.ts';
-import { BUILTIN_SPACE, type EmbeddingSettings } from './settings.ts';
+import { BUILTIN_SPACE, type EmbeddingSettings } from '../settings.ts';
+import { checkedVectors, type EmbeddingProvider, ProviderError } from './provider.ts';
 
 interface Pool {
   run(texts: readonly string[]): Promise<number[][]>;

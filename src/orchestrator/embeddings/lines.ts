@@ -1,8 +1,10 @@
 import { isSameSpace, type Space } from '../vectors/vector-store.ts';
-import { createFormerProvider, createProvider } from './create-provider.ts';
+import { type EmbeddingSettings, spaceOf } from '../settings.ts';
 import type { KeptModel, KeptModels } from './kept-models.ts';
 import type { EmbeddingProvider } from './provider.ts';
-import { type EmbeddingSettings, spaceOf } from './settings.ts';
+import { createBuiltinProvider } from './builtin.ts';
+import { createOnnxProvider } from './onnx.ts';
+import { createOpenAiProvider } from './openai.ts';
 
 /** An active model: its vectors and their provider. */
 export interface Line {
@@ -82,4 +84,38 @@ export function createLines(models: KeptModels, settings: EmbeddingSettings): Li
       providers.clear();
     },
   };
+}
+
+/** The configured provider; none if only callers supply vectors, or embedding is off. */
+function createProvider(settings: EmbeddingSettings): EmbeddingProvider | undefined {
+  switch (settings.provider) {
+    case 'builtin':
+      return createBuiltinProvider(settings);
+    case 'openai':
+      return createOpenAiProvider(settings.openai);
+    case 'onnx':
+      return createOnnxProvider(settings.onnx);
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * The provider of a model that was in use before the settings changed, if it is still available: the built-in model, another model of the
+ * same endpoint, or an ONNX model that the settings still describe.
+ */
+function createFormerProvider(settings: EmbeddingSettings, former: KeptModel): EmbeddingProvider | undefined {
+  const { onnx, openai } = settings;
+  switch (former.provider) {
+    case 'builtin':
+      return createBuiltinProvider(settings);
+    case 'openai':
+      return openai.url === undefined
+        ? undefined
+        : createOpenAiProvider({ ...openai, dimension: former.dimension }, former.model);
+    case 'onnx':
+      return onnx.folder !== undefined && isSameSpace(former, onnx) ? createOnnxProvider(onnx) : undefined;
+    default:
+      return undefined;
+  }
 }

@@ -4,14 +4,13 @@ import type { VaultDatabase } from '../encryption/vault-session.ts';
 import type { Part } from '../part.ts';
 import type { Request } from '../wire/request.ts';
 import { type Census, createCensus } from '../search/census.ts';
-import type { SearchSettings } from '../search/settings.ts';
+import { embeddingProblems, type EmbeddingSettings, type SearchSettings, spaceOf } from '../settings.ts';
 import { createVectorStore } from '../vectors/create-vector-store.ts';
 import type { VectorStore } from '../vectors/vector-store.ts';
 import { createEmbedder, type Embedder } from './embedder.ts';
 import { createKeptModels } from './kept-models.ts';
 import { createLines, type Line, type Lines } from './lines.ts';
 import { createQueryVectors, type QueryVectors } from './query-vectors.ts';
-import { type EmbeddingSettings, embeddingProblems, spaceOf } from './settings.ts';
 import { createStaleMemories } from './stale-memories.ts';
 import { createStoredVectors } from './stored-vectors.ts';
 import {
@@ -24,7 +23,7 @@ import {
 } from './supplied-vectors.ts';
 import { createTally, type Tally } from './tally.ts';
 
-export interface MeaningParts {
+interface MeaningParts {
   readonly database: VaultDatabase;
   /** Whether the database has pgvector. */
   readonly hasVector: () => boolean;

@@ -1,8 +1,8 @@
 import { basename, dirname, resolve } from 'node:path';
 import { messageOf } from '../../domain/errors.ts';
 import type { Space } from '../vectors/vector-store.ts';
+import type { EmbeddingSettings } from '../settings.ts';
 import { checkedVectors, type EmbeddingProvider, ProviderError } from './provider.ts';
-import type { EmbeddingSettings } from './settings.ts';
 
 /** The used part of @huggingface/transformers, which is not a dependency, so its types are missing. */
 export interface TransformersPackage {

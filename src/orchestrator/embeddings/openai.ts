@@ -4,8 +4,8 @@ import { Agent, request } from 'undici';
 import { messageOf } from '../../domain/errors.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import type { Space, Vector } from '../vectors/vector-store.ts';
+import type { EmbeddingSettings } from '../settings.ts';
 import { checkedVectors, type EmbeddingProvider, ProviderError, TextRefusedError } from './provider.ts';
-import type { EmbeddingSettings } from './settings.ts';
 
 type OpenAiSettings = EmbeddingSettings['openai'];
 

@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache';
 import { messageOf } from '../../domain/errors.ts';
 import type { Vector } from '../vectors/vector-store.ts';
+import type { EmbeddingSettings } from '../settings.ts';
 import type { Line } from './lines.ts';
 import { clipped } from './provider.ts';
-import type { EmbeddingSettings } from './settings.ts';
 import type { Tally } from './tally.ts';
 
 /** Why a query has no vector. */
 export type NoVectorReason = 'query_embedding_timeout' | 'query_embedding_failed';
 
-export type QueryVector = { readonly vector: Vector } | { readonly reason: NoVectorReason };
+type QueryVector = { readonly vector: Vector } | { readonly reason: NoVectorReason };
 
 /** Embeds the queries of searches, within a deadline. */
 export interface QueryVectors {

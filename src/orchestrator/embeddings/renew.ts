@@ -1,12 +1,13 @@
 import type { Vector, VectorStore } from '../vectors/vector-store.ts';
-import type { Line } from './lines.ts';
+import type { EmbeddingSettings } from '../settings.ts';
+import type { Line, Lines } from './lines.ts';
 import { TextRefusedError } from './provider.ts';
-import type { EmbeddingSettings } from './settings.ts';
 import type { StaleMemories, StaleMemory } from './stale-memories.ts';
 import type { StoredVectors } from './stored-vectors.ts';
 import type { Tally } from './tally.ts';
+import type { KeptModels } from './kept-models.ts';
 
-export interface RenewParts {
+interface RenewParts {
   readonly memories: StaleMemories;
   readonly vectors: StoredVectors;
   readonly store: VectorStore;
@@ -15,7 +16,7 @@ export interface RenewParts {
 }
 
 /** Updates the vectors of these memories in one space. @throws ProviderError, StorageError */
-export async function renew(parts: RenewParts, line: Line, stale: readonly StaleMemory[]): Promise<void> {
+async function renew(parts: RenewParts, line: Line, stale: readonly StaleMemory[]): Promise<void> {
   const { vectors, store } = parts;
   const { batchSize } = parts.settings;
   const { space, provider } = line;
@@ -66,4 +67,31 @@ async function embedOrRefuse(line: Line, batch: readonly StaleMemory[]): Promise
       ...(await embedOrRefuse(line, batch.slice(half))),
     ];
   }
+}
+
+export interface EmbedderParts extends RenewParts {
+  readonly lines: Lines;
+  readonly models: KeptModels;
+  /** The message never contains a text. */
+  readonly onFailure: (message: string) => void;
+}
+
+/** Makes the missing vectors of these memories, several batches at a time. */
+export async function renewIds(parts: EmbedderParts, line: Line, ids: readonly string[]): Promise<void> {
+  const { batchSize, concurrency } = parts.settings;
+  const stale = await parts.memories.staleOf(line.space, ids);
+  const batches = Array.from({ length: concurrency }, (_, index) =>
+    stale.slice(index * batchSize, (index + 1) * batchSize),
+  );
+  await Promise.all(batches.map((batch) => renew(parts, line, batch)));
+}
+
+/** Processes each model even if another failed, because a model is often replaced when it no longer answers. @throws the first failure */
+export async function forEachLine(
+  lines: readonly (Line | undefined)[],
+  work: (line: Line) => Promise<void>,
+): Promise<void> {
+  const present = lines.filter((line) => line !== undefined);
+  const results = await Promise.allSettled(present.map(work));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

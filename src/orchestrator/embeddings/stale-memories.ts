@@ -1,4 +1,4 @@
-import { textColumns, textIn, type TextRow } from '../encryption/text-column.ts';
+import { textColumns, textIn, type TextRow } from '../encryption/sealed-content.ts';
 import { prepared } from '../../storage/sessions/prepared.ts';
 import type { Vault } from '../encryption/vault.ts';
 import type { VaultDatabase } from '../encryption/vault-session.ts';
@@ -22,7 +22,7 @@ export interface StaleMemory {
   readonly isWanted: boolean;
 }
 
-export interface StalePage {
+interface StalePage {
   readonly stale: readonly StaleMemory[];
   /** The last checked memory id; undefined at the end. */
   readonly last: string | undefined;

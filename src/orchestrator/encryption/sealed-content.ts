@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { StorageError } from '../../domain/errors.ts';
+import { isJsonObject, parseTolerantly } from '../../domain/json.ts';
 import type { EncryptionKey } from './keys.ts';
 
 /** The row of a content. The content is bound to it, and cannot be decrypted in another row. */
@@ -9,7 +10,7 @@ export interface Place {
 }
 
 /** The ciphertext of a row `m`; null if its content is in clear. */
-export const SEALED_CONTENT = `case when m.content_key is not null then m.content ->> '$sealed' end`;
+const SEALED_CONTENT = `case when m.content_key is not null then m.content ->> '$sealed' end`;
 
 /**
  * The content of a row `m` as text: the JSON as sent if it is in clear, otherwise the ciphertext, which starts with {@link SEALED}. If the
@@ -72,4 +73,25 @@ function unreadable(what: string, { memory_id: memory }: Place): StorageError {
     reason: 'sealed',
     details: { memory_id: memory },
   });
+}
+
+/** A row of {@link textColumns}, decrypted by the vault. */
+export interface TextRow {
+  /** Null if the content has no text, or is sealed. */
+  readonly text: string | null;
+  /** Null if the content is in clear, because then only the text is read. */
+  readonly content: string | null;
+}
+
+/** The text of a row `m`, for readers that need no other part of a content. @param maxCharacters limit of a text */
+export function textColumns(maxCharacters: number): string {
+  return `case when m.content_key is null then left(m.text_content, ${maxCharacters}) end as text,
+    ${SEALED_CONTENT} as content, m.memory_id, m.session_id`;
+}
+
+export function textIn({ text, content }: TextRow, maxCharacters: number): string {
+  if (content === null) return text ?? '';
+  const parsed = parseTolerantly(content);
+  const sealedText = isJsonObject(parsed) ? parsed['text'] : undefined;
+  return typeof sealedText === 'string' ? sealedText.slice(0, maxCharacters) : '';
 }

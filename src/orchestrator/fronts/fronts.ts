@@ -3,18 +3,18 @@ import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import { ownNames } from '../../domain/http-caller.ts';
 import { ConnectionLimit, connectionsWithin } from '../../frontends/connection-limit.ts';
-import { createProblemLog } from '../../telemetry/problem-log.ts';
+import { createProblemLog } from '../../telemetry/log.ts';
 import type { Access } from '../access/access.ts';
 import { curveOf } from '../access/curve.ts';
 import type { Health } from '../health.ts';
-import { createHttpFront } from './http-front.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { type Part, startInOrder } from '../part.ts';
 import type { Service } from '../service.ts';
 import type { Settings } from '../settings.ts';
+import { createHttpFront } from './http-front.ts';
 import { createZmqFront } from './zmq-front.ts';
 
-export interface FrontsParts {
+interface FrontsParts {
   readonly settings: Settings;
   readonly service: Service;
   readonly access: Pick<Access, 'admitToPages'>;

@@ -11,14 +11,13 @@ import { type ConnectionLimit, limitConnections } from '../../frontends/connecti
 import { encodeJson } from '../../domain/json.ts';
 import type { Sender } from '../access/access-entry.ts';
 import type { Health } from '../health.ts';
-import { LIMITS } from '../wire/limits.ts';
-import { messageTooLarge } from '../wire/message-too-large.ts';
+import { LIMITS, messageTooLarge } from '../wire/limits.ts';
 import { openApiOf } from '../wire/openapi.ts';
 import { renderError } from '../wire/reply.ts';
 import type { Service } from '../service.ts';
 import type { Front } from './zmq-front.ts';
 
-export interface HttpFrontSettings {
+interface HttpFrontSettings {
   readonly host: string;
   readonly port: number;
   readonly health: Health;

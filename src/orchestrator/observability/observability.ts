@@ -1,19 +1,18 @@
 import type { Logger } from 'pino';
 import type { Part } from '../part.ts';
 import type { StatementFacts } from '../database/watched-database.ts';
+import type { TelemetrySettings } from '../settings.ts';
 import { createMetrics, type Gauges, type Metrics } from './metrics.ts';
 import type { Observer } from './observer.ts';
-import type { TelemetrySettings } from './settings.ts';
-import { createSlowLog } from './slow-statements.ts';
 import { createTraces } from './traces.ts';
 
 /** Metrics, traces and the slow log as one part. */
-export interface Observability extends Part, Observer {
+interface Observability extends Part, Observer {
   readonly metrics: Pick<Metrics, 'count' | 'render'>;
   readonly onStatement: (statement: StatementFacts) => void;
 }
 
-export interface ObservabilityParts {
+interface ObservabilityParts {
   readonly settings: TelemetrySettings;
   readonly log: Logger;
   readonly gauges: Gauges;
@@ -40,6 +39,31 @@ export function createObservability({ settings, log, gauges }: ObservabilityPart
     async stop() {
       await traces?.stop();
       await metrics.stop();
+    },
+  };
+}
+
+const SHOWN_CHARACTERS = 1_000;
+// Limits the log, so that a repeated slow statement does not fill the disk.
+const MOST_PER_SECOND = 10;
+const SECOND_MS = 1_000;
+
+/** Logs slow statements. The text has placeholders instead of values. */
+function createSlowLog(slowQueryMs: number, log: Logger): { note(statement: StatementFacts): boolean } {
+  let second = 0;
+  let written = 0;
+  return {
+    /** Whether it was slow. */
+    note({ sql, durationMs, hasFailed }) {
+      if (durationMs < slowQueryMs) return false;
+      const now = Math.floor(performance.now() / SECOND_MS);
+      if (now !== second) written = 0;
+      second = now;
+      written += 1;
+      if (written > MOST_PER_SECOND) return true;
+      const statement = sql.replaceAll(/\s+/g, ' ').trim().slice(0, SHOWN_CHARACTERS);
+      log.warn({ duration_ms: Math.round(durationMs), failed: hasFailed, statement }, 'slow statement');
+      return true;
     },
   };
 }

@@ -9,7 +9,6 @@ import {
   renderMemory,
   requireFitting,
 } from '../memories/read-memories.ts';
-import { anyWord } from './any-word.ts';
 
 interface FoundRow extends MemoryRow {
   /** Null in the row that has only the total, if nothing was found. */
@@ -18,7 +17,7 @@ interface FoundRow extends MemoryRow {
   readonly page_bytes: number;
 }
 
-export interface KeywordQuery {
+interface KeywordQuery {
   readonly query: string;
   readonly selection: Selection;
   readonly limit: number;
@@ -84,4 +83,14 @@ function found(
   const { condition, rank } = matching(vault, query, (value) => parameters.bind(value));
   const filtered = conditionOf(selection, parameters);
   return { condition: [filtered, VISIBLE, condition].filter((part) => part !== '').join(' and '), rank };
+}
+
+// A phrase, with the minus before it, or one word.
+const TERM = /-?"[^"]*"|\S+/g;
+
+/** A query in web search syntax, with "or" between its terms. A query with exclusions stays unchanged. */
+export function anyWord(query: string): string {
+  const terms = query.match(TERM) ?? [];
+  if (terms.some((term) => term.startsWith('-'))) return query;
+  return terms.filter((term) => term.toLowerCase() !== 'or').join(' or ');
 }

@@ -2,7 +2,7 @@ import { ValidationError } from '../../domain/errors.ts';
 import { prepared } from '../../storage/sessions/prepared.ts';
 import type { Call } from '../call.ts';
 import { checkedVector } from '../embeddings/supplied-vectors.ts';
-import type { Searchable } from '../embeddings/meaning.ts';
+import type { NoMeaningReason, Searchable } from '../embeddings/meaning.ts';
 import type { VaultSession } from '../encryption/vault-session.ts';
 import { type Selection, VISIBLE } from '../memories/filter.ts';
 import { LIMITS } from '../wire/limits.ts';
@@ -14,10 +14,9 @@ import {
   requireFitting,
 } from '../memories/read-memories.ts';
 import type { Request } from '../wire/request.ts';
-import type { Nearest, Vector } from '../vectors/vector-store.ts';
-import { fuse } from './fuse.ts';
+import type { Nearest, StoreName, Vector } from '../vectors/vector-store.ts';
+import type { NoVectorReason } from '../embeddings/query-vectors.ts';
 import { rankByKeyword, searchByKeyword } from './keyword.ts';
-import { type FallbackReason, renderMetadata, type SearchFacts, type SearchType } from './search-metadata.ts';
 
 /** A validated search. */
 interface Plan {
@@ -206,4 +205,71 @@ async function readHits(session: VaultSession, hits: readonly Hit[]): Promise<ob
     const row = memories.get(memoryId);
     return row === undefined ? [] : [renderMemory({ ...row, ...scores })];
   });
+}
+
+/** The constant of reciprocal rank fusion, as measured by its authors. Higher values reduce the weight of the first ranks. */
+const DAMPING = 60;
+
+interface Fused {
+  readonly memoryId: string;
+  /** 1 if first in both lists. */
+  readonly score: number;
+}
+
+/** Reciprocal rank fusion. Only ranks count, because scores of different kinds cannot be compared. Equal scores are ordered by id. */
+export function fuse(rankings: readonly (readonly string[])[]): Fused[] {
+  const scores = new Map<string, number>();
+  for (const ranking of rankings)
+    ranking.forEach((memoryId, index) =>
+      scores.set(memoryId, (scores.get(memoryId) ?? 0) + 1 / (DAMPING + 1 + index)),
+    );
+  const best = rankings.length / (DAMPING + 1);
+  return [...scores]
+    .map(([memoryId, score]) => ({ memoryId, score: score / best }))
+    .toSorted((one, other) => other.score - one.score || (one.memoryId < other.memoryId ? -1 : 1));
+}
+
+type SearchType = 'semantic' | 'keyword' | 'hybrid';
+
+/** Why a keyword search replaced a semantic one. */
+type FallbackReason = NoMeaningReason | NoVectorReason;
+
+/** How a semantic search was executed. */
+interface MeaningUsed {
+  readonly model: string;
+  readonly dimension: number;
+  readonly store: StoreName;
+  /** Every vector was compared. */
+  readonly exact: boolean;
+  /** Number of selected memories without a vector of their current text. */
+  readonly waiting: number;
+  /** There were too many to count, so `waiting` counts the memories that this process wrote. */
+  readonly isWaitingEstimated: boolean;
+  /** There are more results than `total_count`. */
+  readonly isTotalLowerBound: boolean;
+}
+
+interface SearchFacts {
+  readonly requested: SearchType;
+  readonly used: SearchType;
+  readonly minSimilarityApplied: boolean;
+  readonly meaning?: MeaningUsed;
+  readonly fallback?: FallbackReason;
+}
+
+/** `search_metadata` of the answer: how the search was executed. */
+function renderMetadata({ requested, used, minSimilarityApplied, meaning, fallback }: SearchFacts): object {
+  return {
+    search_type: used,
+    requested,
+    embedding_model: meaning?.model ?? null,
+    query_embedding_dimension: meaning?.dimension ?? null,
+    min_similarity_applied: minSimilarityApplied,
+    vector_store: meaning?.store,
+    exact: meaning?.exact,
+    waiting_for_embedding: meaning?.waiting,
+    waiting_is_estimate: meaning?.isWaitingEstimated,
+    total_is_lower_bound: meaning?.isTotalLowerBound,
+    fallback,
+  };
 }

@@ -3,7 +3,7 @@ import type { Session } from '../../storage/database.ts';
 import type { Request } from '../wire/request.ts';
 import { parseOptionalTime } from '../wire/times.ts';
 import { restoredJson, storableMember } from '../wire/unstorable-text.ts';
-import { versionConflict } from '../memories/version-conflict.ts';
+import { versionConflict } from '../memories/refused-operation.ts';
 
 // An expired state starts again at version 1. `known` shows why nothing was stored.
 const PUT = `

@@ -3,7 +3,7 @@ import type { Session } from '../../storage/database.ts';
 import type { Request } from '../wire/request.ts';
 import { parseOptionalTime } from '../wire/times.ts';
 import { restoredJson, storableMember } from '../wire/unstorable-text.ts';
-import { versionConflict } from '../memories/version-conflict.ts';
+import { versionConflict } from '../memories/refused-operation.ts';
 
 // A deleted profile starts again empty. Its version continues, so that an old if_version never matches.
 const PUT = `

@@ -1,5 +1,5 @@
 import type { Call } from '../call.ts';
-import { textColumns, textIn, type TextRow as StoredText } from '../encryption/text-column.ts';
+import { textColumns, textIn, type TextRow as StoredText } from '../encryption/sealed-content.ts';
 import type { VaultSession as Session } from '../encryption/vault-session.ts';
 import { conditionOf, type Filter, Parameters, VISIBLE } from '../memories/filter.ts';
 import type { Request } from '../wire/request.ts';

@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../storage/database.ts';
-import type { SearchSettings } from '../search/settings.ts';
+import type { SearchSettings } from '../settings.ts';
 import { createInProcessStore } from './in-process.ts';
 import { createPgvectorStore } from './pgvector.ts';
 import type { Space, VectorStore } from './vector-store.ts';
 import { createVertexStore } from './vertex.ts';
 import { createVertexClient, vertexAddressOf } from './vertex-client.ts';
 
-export interface VectorStoreParts {
+interface VectorStoreParts {
   readonly database: Database;
   /** The space of the configured model. */
   readonly space: Space | undefined;

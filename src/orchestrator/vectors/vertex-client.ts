@@ -1,4 +1,4 @@
-import type { SearchSettings } from '../search/settings.ts';
+import type { SearchSettings } from '../settings.ts';
 import type { Vector } from './vector-store.ts';
 
 /** The restricts of a datapoint. */
@@ -10,7 +10,7 @@ export interface Datapoint {
   readonly restrictions: Partial<Restrictions>;
 }
 
-export interface NeighbourQuery {
+interface NeighbourQuery {
   readonly vector: Vector;
   readonly count: number;
   readonly restrictions: Partial<Restrictions>;
@@ -27,7 +27,7 @@ export interface VertexClient {
   close(): Promise<void>;
 }
 
-export interface VertexAddress {
+interface VertexAddress {
   readonly apiEndpoint: string;
   readonly indexEndpoint: string;
   readonly deployedIndexId: string;
@@ -103,7 +103,7 @@ export async function loadAiPlatform(): Promise<AiPlatformPackage> {
   }
 }
 
-export interface VertexConnection {
+interface VertexConnection {
   readonly load?: () => Promise<AiPlatformPackage>;
   /** Options of both services, such as credentials. @defaultValue Application Default Credentials of the environment */
   readonly options?: object;

@@ -1,4 +1,5 @@
 import { LANE_KEY_LIMIT } from '../../domain/ids.ts';
+import { ValidationError } from '../../domain/errors.ts';
 
 /** Limits of requests. An answer about an exceeded limit contains the field and the limit. */
 export const LIMITS = {
@@ -30,3 +31,14 @@ export const LIMITS = {
   ageSeconds: 100_000_000_000,
   position: Number.MAX_SAFE_INTEGER,
 } as const;
+
+/** The reason in the answer; over HTTP the status is 413. */
+export const TOO_LARGE = 'too_large';
+
+export function messageTooLarge(): ValidationError {
+  return new ValidationError(`The message is too long: the limit is ${LIMITS.messageBytes} bytes`, {
+    code: 'invalid_request',
+    reason: TOO_LARGE,
+    details: { field: 'message', limit: LIMITS.messageBytes },
+  });
+}

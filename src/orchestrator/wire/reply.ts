@@ -1,7 +1,7 @@
 import { CrossfadeError, type ErrorCode } from '../../domain/errors.ts';
 import { encodeJson, type Json } from '../../domain/json.ts';
 import { isKeyProblem } from '../access/refusals.ts';
-import { TOO_LARGE } from './message-too-large.ts';
+import { TOO_LARGE } from './limits.ts';
 import { refusedValue } from '../memories/refused-operation.ts';
 
 /** The readable parts of a request that its reply repeats. */

@@ -1,4 +1,4 @@
-import { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { ValidationError } from '../../domain/errors.ts';
 import {
   hasMoreValuesThan,
@@ -10,8 +10,7 @@ import {
 } from '../../domain/json.ts';
 import type { VectorInHand } from '../embeddings/supplied-vectors.ts';
 import { firstMistake } from './first-mistake.ts';
-import { LIMITS } from './limits.ts';
-import { messageTooLarge } from './message-too-large.ts';
+import { LIMITS, messageTooLarge } from './limits.ts';
 import { type Action, isAction, type Lane, LANE, type PayloadOf, PAYLOADS } from './payloads.ts';
 import { isStorable, maybeUnstorable, unstorable } from './unstorable-text.ts';
 
@@ -43,14 +42,14 @@ export interface Request<A extends Action = Action> {
   readonly vector?: VectorInHand | undefined;
 }
 
-export interface Generated {
+interface Generated {
   readonly summary: string;
   /** Method, count and range of the summary. */
   readonly summarized: object;
 }
 
 /** Values that an operation of a batch takes from the envelope. */
-export interface Defaults {
+interface Defaults {
   readonly sessionId: unknown;
   readonly lane: unknown;
 }

@@ -1,10 +1,12 @@
 import type { LaneKey } from '../../domain/ids.ts';
 import type { FinishedCopy } from '../../engine/ports/journal-facts.ts';
-import { packBaseline } from '../baseline-rows.ts';
+import { packBaseline, REPLACE_BASELINE } from '../runs/baselines.ts';
 import type { Database } from '../database.ts';
-import { BEGIN_COPIES, FINISH_COPIES } from './copy-sql.ts';
+import { STANDING } from '../runs/standing.ts';
+import { prepared } from '../sessions/prepared.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { LaneRow } from './journal-rows.ts';
+import { claimedByOther, LANE_COLUMNS } from './journal-sql.ts';
 
 interface Begin {
   readonly lane: LaneKey;
@@ -93,3 +95,74 @@ function inOrder(rows: readonly LaneRow[], lanes: readonly LaneKey[]): (LaneRow 
   const found = new Map<string, LaneRow>(rows.map((row) => [row.key, row]));
   return lanes.map((lane) => found.get(lane));
 }
+
+/**
+ * Lanes are locked in the order of their keys, as everywhere. A home that does not know yet that another replica found the lane
+ * uncertain could read before that replica's write takes effect, and call the lane clean.
+ */
+const BEGIN_COPIES = prepared(`
+insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
+select key, service, owner, above + 1, 'copying', $4::uuid, 1
+from unnest($1::text[], $2::text[], $3::text[], $5::bigint[]) as asked(key, service, owner, above) order by key
+on conflict (key) do update set
+  generation = greatest(lanes.generation + 1, excluded.generation), condition = 'copying', reason = '', claim_replica = $4,
+  claim_fence = lanes.claim_fence + case when lanes.claim_replica = $4 then 0 else 1 end
+where not ${claimedByOther('lanes', '$4')} and lanes.uncertain_count <= lanes.foreign_seen
+returning ${LANE_COLUMNS}`);
+
+/**
+ * A lane that became dirty during the copy stays dirty, and a copy of an older generation finishes nothing.
+ * The exceptions replace those of the previous copy, but an accepted item stays accepted. Baselines are locked in the order of their
+ * lanes. Lanes are locked `for no key update`, so that foreign-key checks do not wait. The statement that writes only baselines takes
+ * the same locks in the same order.
+ */
+const FINISH_COPIES = prepared(`
+with asked as (
+  select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::int[], $7::text[], $8::text[], $14::boolean[])
+    as t(key, generation, sequence, coverage, closes, items, digest, entries, settles)
+), refused as (
+  select * from unnest($9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) as t(key, item, action, code, reason)
+), lane as (
+  select l.id as lane_id, l.key as lane_key, l.service, l.owner, asked.settles, l.delivered_sequence as stood_at, asked.sequence as through, asked.coverage as seeds,
+    asked.closes, asked.items, asked.digest, asked.entries
+  from lanes l join asked on asked.key = l.key and asked.generation = l.generation
+  order by l.key for no key update of l
+), noted as (
+  insert into lane_advances (lane_id, sequence, via)
+  select lane_id, through, 'copy' from lane where stood_at < through
+  on conflict do nothing
+), listed as (
+  insert into lane_baselines as b (lane_id, sequence, items, digest, entries)
+  select lane_id, through, items, digest, decode(entries, 'base64') from lane where entries is not null order by lane_id
+  ${REPLACE_BASELINE}
+), gone as (
+  delete from lane_exceptions e using lane
+  where e.lane_id = lane.lane_id
+    and not exists (select from refused where refused.key = lane.lane_key and refused.item = e.item)
+), kept as (
+  insert into lane_exceptions (lane_id, item, action, code, reason)
+  select distinct on (lane.lane_id, refused.item) lane.lane_id, refused.item, refused.action, refused.code, refused.reason
+  from lane join refused on refused.key = lane.lane_key
+  on conflict (lane_id, item) do update set code = excluded.code, reason = excluded.reason, at = now()
+  returning lane_id, accepted_at
+), letters as (
+  update dead_letters d set resolved_at = now(), resolution = 'copied'
+  from lane where d.lane_id = lane.lane_id and d.sequence <= lane.through and d.resolved_at is null
+), ended as (
+  update unknown_outcomes u set
+    ended_at = coalesce(ended_at, now()), ending = coalesce(ending, 'copied'),
+    closed_at = case when lane.closes then now() end
+  from lane where u.lane_id = lane.lane_id and u.sequence <= lane.through and u.closed_at is null
+), equal as (
+  update divergences d set state = 'copied', settled_at = now() from lane
+  where lane.settles and d.service = lane.service and d.owner = lane.owner and d.state in ${STANDING}
+)
+update lanes set
+  condition = case condition when 'copying' then 'clean' else condition end,
+  seeded_coverage = greatest(seeded_coverage, lane.seeds),
+  delivered_sequence = greatest(delivered_sequence, lane.through),
+  settled_sequence = greatest(settled_sequence, lane.through),
+  exceptions = (select count(*) from kept where kept.lane_id = lanes.id and accepted_at is null),
+  finding = case when lane.settles then -abs(finding) else finding end
+from lane where lanes.id = lane.lane_id
+returning ${LANE_COLUMNS}`);

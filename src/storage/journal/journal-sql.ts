@@ -1,4 +1,4 @@
-import { UNSETTLED } from '../runs/standing-sql.ts';
+import { UNSETTLED } from '../runs/standing.ts';
 import { prepared } from '../sessions/prepared.ts';
 
 export const LANE_COLUMNS =

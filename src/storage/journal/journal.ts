@@ -1,43 +1,42 @@
+import * as decisions from '../decisions-sql.ts';
 import type { LaneKey, OperationId, Owner, ServiceName } from '../../domain/ids.ts';
 import type { NamedItem } from '../../domain/named-item.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import {
-  NO_LANES,
   type FinishedCopy,
   type LaneCounts,
   type LastApplied,
+  NO_LANES,
   type Recovery,
 } from '../../engine/ports/journal-facts.ts';
 import type {
   DeadLetter,
-  LaneView,
   Intent,
   Journal,
+  LaneView,
   LateReply,
   PageLimit,
   PendingWrite,
   Settlement,
   WriteRef,
 } from '../../engine/ports/ports.ts';
-import { CopyCommits } from './copy-commits.ts';
-import { GroupCommit } from './group-commit.ts';
-import { IntentCommits } from './intent-commits.ts';
-import {
-  laneStateOf,
-  pendingOf,
-  viewOf,
-  type FenceRow,
-  type LaneRow,
-  type LastAppliedRow,
-  type WriteRow,
-} from './journal-rows.ts';
-import * as decisions from '../decisions-sql.ts';
 import * as sql from './journal-sql.ts';
 import * as recovery from './recovery-sql.ts';
+import { CopyCommits } from './copy-commits.ts';
+import { GroupCommit } from './group-commit.ts';
+import { IntentCommits, type JournalSettings } from './intent-commits.ts';
+import {
+  type FenceRow,
+  type LaneRow,
+  laneStateOf,
+  type LastAppliedRow,
+  pendingOf,
+  viewOf,
+  type WriteRow,
+} from './journal-rows.ts';
+import { LaneProgress } from './lane-progress.ts';
 
 export { PRUNED_AT_ONCE } from './journal-sql.ts';
-import type { JournalSettings } from './journal-settings.ts';
-import { LaneProgress } from './lane-progress.ts';
 
 /** How long dead letters and unknown outcomes are kept after their end. */
 const KEEP_LEDGERS_DAYS = 90;

@@ -1,8 +1,9 @@
 import type { KeptReplies, UnansweredWrite } from '../../engine/writes/kept-replies.ts';
 import type { Reply, WriteRef } from '../../engine/ports/ports.ts';
 import type { Database } from '../database.ts';
-import { REPEATS } from './journal-sql.ts';
 import type { Seal } from '../seal.ts';
+import type { KeyedWrites } from '../../engine/compare/comparison-stores.ts';
+import { REPEATS } from './journal-sql.ts';
 
 /** How many writes of a lane are searched for a repetition. */
 const LOOK_BACK = 1_000;
@@ -36,7 +37,7 @@ returning sequence, reply`;
 
 const PRUNE = `delete from kept_replies where at < now() - interval '10 minutes' returning sequence`;
 
-export interface KeptRepliesSettings {
+interface KeptRepliesSettings {
   readonly database: Database;
   readonly seal: Seal;
 }
@@ -94,4 +95,36 @@ export class PostgresKeptReplies implements KeptReplies {
   async prune(): Promise<number> {
     return (await this.#settings.database.query(PRUNE)).length;
   }
+}
+
+const MOST = 1_000;
+
+// Most lanes were never cleared, so their requests are not read.
+const APPLIED = `
+with newest as (
+  select w.lane_id, w.sequence, w.action
+  from lanes l join writes w on w.lane_id = l.id
+  where l.key = $1 and w.sequence <= $5
+  order by w.sequence desc limit $4)
+select w.action, w.request
+from newest n
+join outcomes o on o.lane_id = n.lane_id and o.sequence = n.sequence and o.outcome = 'applied'
+join writes w on w.lane_id = n.lane_id and w.sequence = n.sequence
+where n.action = any($2::text[]) and exists (select from newest where action = any($3::text[]))
+order by w.sequence`;
+
+/** The journal's writes of a lane, by action. */
+export function createKeyedWrites(database: Database, seal: Seal): KeyedWrites {
+  return {
+    async appliedTo(lane, { actions, removing, upTo = Number.MAX_SAFE_INTEGER }) {
+      const rows = await database.query<{ action: string; request: string }>(APPLIED, [
+        lane,
+        actions,
+        removing,
+        MOST,
+        upTo,
+      ]);
+      return rows.map(({ action, request }) => ({ action, request: seal.open(request) }));
+    },
+  };
 }

@@ -18,8 +18,7 @@ import type {
 import { addAudit } from '../audit.ts';
 import type { Database, Session } from '../database.ts';
 import type { Seal } from '../seal.ts';
-import { readStoreFindings } from './standing.ts';
-import { STANDING, UNSETTLED } from './standing-sql.ts';
+import { readStoreFindings, STANDING, UNSETTLED } from './standing.ts';
 
 /** Lost items of a lane without a decision. */
 const WAITING_LOST = 'select from lost_items l where l.service = $1 and l.owner = $2 and l.decision is null';

@@ -1,7 +1,6 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import { NOTHING_FOUND, type FullRunSize, type StoreFindings } from '../../engine/ports/store-findings.ts';
+import { type FullRunSize, NOTHING_FOUND, type StoreFindings } from '../../engine/ports/store-findings.ts';
 import type { Database } from '../database.ts';
-import { LAST_FULL_RUNS, UNSETTLED_BY_SERVICE } from './standing-sql.ts';
 
 interface UnsettledRow extends Omit<StoreFindings, 'full'> {
   readonly service: ServiceName;
@@ -25,3 +24,29 @@ export async function readStoreFindings(
     found.set(name, { ...row, full: found.get(name)?.full ?? null });
   return found;
 }
+
+/** States of a divergence that is not settled. An accepted one does not count as a difference while it stays the same. */
+export const STANDING = `('open', 'lost', 'accepted', 'undone')`;
+
+/** The states that neither a repair nor a person has handled. */
+export const UNSETTLED = `('open', 'lost', 'undone')`;
+
+/** A finished reconciliation `r` of all owners of a service: it could list the owners, and was not restricted to one. */
+function isFullRun(service: string): string {
+  return `r.kind = 'reconcile' and r.state = 'finished' and r.survey ? ${service} and not r.survey -> ${service} ? 'not_listed'
+    and not r.request ? 'owner' and coalesce(r.request ->> 'scope', 'full') = 'full'`;
+}
+
+/** Returns the newest run, whose plan shows the lanes. */
+const UNSETTLED_BY_SERVICE = `
+select service, count(*) as lanes, count(*) filter (where differing > 0) as "fencedLanes", sum(differing) as items, max(run_id) as run
+from divergences where state in ${UNSETTLED} and ($1::text is null or service = $1) group by service`;
+
+/** Runs every second, so it looks up only the newest run of each service that was ever covered. */
+const LAST_FULL_RUNS = `
+select s.service, full_run.* from (select distinct service from coverage where $1::text is null or service = $1) as s
+cross join lateral (
+  select r.id as run, c.lanes, coalesce((c.counts ->> 'items')::bigint, 0) as items,
+    coalesce((c.counts ->> 'lanes_not_comparable')::bigint, 0) as "notComparable"
+  from runs r join run_counters c on c.run_id = r.id and c.service = s.service
+  where ${isFullRun('s.service')} order by r.finished_at desc limit 1) as full_run`;

@@ -1,5 +1,5 @@
 import { StorageError } from '../../domain/errors.ts';
-import { parseLaneKey, type LaneKey, type ReplicaId } from '../../domain/ids.ts';
+import { type LaneKey, parseLaneKey, type ReplicaId } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
 import type {
@@ -10,10 +10,12 @@ import type {
   SpillJournal,
 } from '../../engine/ports/spill-ports.ts';
 import type { Database, Session } from '../database.ts';
-import { laneStateOf, type LaneRow } from '../journal/journal-rows.ts';
-import * as sql from './spill-journal-sql.ts';
+import { type LaneRow, laneStateOf } from '../journal/journal-rows.ts';
+import { recordUnknown } from '../decisions-sql.ts';
+import { busyElsewhere, claimedByOther, LANE_COLUMNS, REPEATS } from '../journal/journal-sql.ts';
+import { gone } from '../journal/recovery-sql.ts';
 
-export interface SpillJournalSettings {
+interface SpillJournalSettings {
   readonly database: Database;
   readonly replica: ReplicaIdentity;
 }
@@ -44,7 +46,7 @@ class LaneBusy extends Error {}
 export function createSpillJournal({ database, replica }: SpillJournalSettings): SpillJournal {
   return {
     async progress(spill) {
-      const [row] = await database.query<{ replayed: number }>(sql.PROGRESS, [spill]);
+      const [row] = await database.query<{ replayed: number }>(PROGRESS, [spill]);
       return row?.replayed ?? 0;
     },
     async replay(page) {
@@ -65,7 +67,7 @@ async function replayPage(
   page: ReplayPage,
   { replica, id }: { readonly replica: ReplicaIdentity; readonly id: ReplicaId },
 ): Promise<ReadonlyMap<LaneKey, ReplayedLane>> {
-  const moved = await session.query(sql.ADVANCE, [page.spill, page.after, page.through]);
+  const moved = await session.query(ADVANCE, [page.spill, page.after, page.through]);
   if (moved.length === 0)
     throw new StorageError(
       'The spill position in the journal does not match, because another process has moved it',
@@ -75,9 +77,9 @@ async function replayPage(
     );
   const shares = await sharesOf(session, page, id);
   const keys = [...shares.keys()];
-  await session.query(sql.SETTLE_GONE, [keys, id]);
+  await session.query(SETTLE_GONE, [keys, id]);
   const counts = keys.map((key) => shares.get(key)?.intents.length ?? 0);
-  const rows = await session.query<LaneRow>(sql.TAKE_PLACES, [keys, counts, id]);
+  const rows = await session.query<LaneRow>(TAKE_PLACES, [keys, counts, id]);
   const places = rows.flatMap((row) => placesOf(row, page, shares));
   await insert(session, places, id);
   await settleEarlier(session, page.earlier);
@@ -104,7 +106,7 @@ async function sharesOf(
   }
   const keys = [...byLane.keys()];
   const parsed = keys.map(parseLaneKey);
-  const rows = await session.query<{ is_busy: boolean }>(sql.LOCK_LANES, [
+  const rows = await session.query<{ is_busy: boolean }>(LOCK_LANES, [
     keys,
     parsed.map(({ service }) => service),
     parsed.map(({ owner }) => owner),
@@ -112,7 +114,7 @@ async function sharesOf(
   ]);
   if (rows.some(({ is_busy }) => is_busy)) throw new LaneBusy();
   const spilledBy = keys.map((key) => byLane.get(key)?.[0]?.replica);
-  const last = await session.query<LastWriter>(sql.LAST_WRITERS, [keys, spilledBy, me]);
+  const last = await session.query<LastWriter>(LAST_WRITERS, [keys, spilledBy, me]);
   return new Map(
     last.map(({ key, replica }) => {
       const own = byLane.get(key) ?? [];
@@ -135,7 +137,7 @@ function placesOf(row: LaneRow, { outcomes }: ReplayPage, shares: ReadonlyMap<La
 
 async function insert(session: Session, places: readonly Placed[], me: ReplicaId): Promise<void> {
   if (places.length === 0) return;
-  await session.query(sql.INSERT_WRITES, [
+  await session.query(INSERT_WRITES, [
     places.map(({ laneId }) => laneId),
     places.map(({ sequence }) => sequence),
     places.map(({ intent }) => intent.operationId),
@@ -150,7 +152,7 @@ async function insert(session: Session, places: readonly Placed[], me: ReplicaId
     outcome === undefined ? [] : [{ laneId, sequence, outcome }],
   );
   if (settled.length === 0) return;
-  await session.query(sql.INSERT_OUTCOMES, [
+  await session.query(INSERT_OUTCOMES, [
     settled.map(({ laneId }) => laneId),
     settled.map(({ sequence }) => sequence),
     settled.map(({ outcome }) => outcome),
@@ -159,9 +161,87 @@ async function insert(session: Session, places: readonly Placed[], me: ReplicaId
 
 async function settleEarlier(session: Session, settled: readonly SettledSpill[]): Promise<void> {
   if (settled.length === 0) return;
-  await session.query(sql.SETTLE_EARLIER, [
+  await session.query(SETTLE_EARLIER, [
     settled.map(({ lane }) => lane),
     settled.map(({ operationId }) => operationId),
     settled.map(({ outcome }) => outcome),
   ]);
+}
+
+/** Advances to the next page. No row means that an earlier attempt, whose result was lost, has written it. */
+const ADVANCE = `
+insert into spills (id, replayed) values ($1, $3)
+on conflict (id) do update set replayed = $3 where spills.replayed = $2
+returning replayed`;
+
+const PROGRESS = 'select replayed from spills where id = $1';
+
+/** Locks the lanes, in lane order like every commit, and creates new ones. */
+const LOCK_LANES = `
+insert into lanes (key, service, owner)
+select key, service, owner from unnest($1::text[], $2::text[], $3::text[]) as t(key, service, owner) order by key
+on conflict (key) do update set sequence = lanes.sequence
+returning key, coalesce(${busyElsewhere('lanes', '$4')}, false)
+  and ((hold_until > now() and not ${gone('hold_replica')}) or not ${gone('writer_replica')}) as is_busy`;
+
+/**
+ * The writer of the newest conclusive write of each lane. An intent of the spilling replica, or of this one, without a certain outcome may
+ * have become durable late. It would hide the previous writer, so it is skipped.
+ */
+const LAST_WRITERS = `
+select t.key, (
+  select w.replica from writes w
+  left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+  where w.lane_id = l.id
+    and (o.outcome in ('applied', 'refused') or w.replica not in (t.replica, $3))
+  order by w.sequence desc limit 1) as replica
+from unnest($1::text[], $2::uuid[]) as t(key, replica) join lanes l on l.key = t.key`;
+
+/** Settles open writes of a dead replica, because no other replica knows their outcomes. */
+const SETTLE_GONE = withLedger(`
+insert into outcomes (lane_id, sequence, outcome)
+select id, sequence, 'unknown' from lanes
+where key = any($1::text[]) and sequence > settled_sequence and writer_replica <> $2 and ${gone('writer_replica')}`);
+
+/** Reserves sequences for the writes of each lane, and marks it dirty. Its home is notified; without one, this replica becomes it. */
+const TAKE_PLACES = `
+update lanes set
+  sequence = lanes.sequence + asked.writes,
+  writer_replica = $3,
+  -- Agents without a reply to one of these writes may repeat it.
+  repeats_until = now() + ${REPEATS},
+  condition = case condition when 'stopped' then 'stopped' else 'dirty' end,
+  reason = case condition when 'stopped' then reason else 'spilled' end,
+  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end,
+  uncertain_count = case when ${claimedByOther('lanes', '$3')} then foreign_count + 1 else uncertain_count end,
+  claim_fence = claim_fence + case when claim_replica = $3 or ${claimedByOther('lanes', '$3')} then 0 else 1 end,
+  claim_replica = case when ${claimedByOther('lanes', '$3')} then claim_replica else $3 end
+from unnest($1::text[], $2::bigint[]) as asked(key, writes)
+where lanes.key = asked.key
+returning ${LANE_COLUMNS.replace('key', 'lanes.key')}`;
+
+const INSERT_WRITES = `
+insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, coverage, replica)
+select lane_id, sequence, operation_id, action, request, accepted_at, coverage, $8::uuid
+from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[])
+  as t(lane_id, sequence, operation_id, action, request, accepted_at, coverage)`;
+
+const INSERT_OUTCOMES = withLedger(`
+insert into outcomes (lane_id, sequence, outcome)
+select * from unnest($1::bigint[], $2::bigint[], $3::text[])`);
+
+/** A lane has at most one open write of a spill: the newest one without an outcome. */
+const SETTLE_EARLIER = withLedger(`
+insert into outcomes (lane_id, sequence, outcome)
+select w.lane_id, w.sequence, t.outcome
+from unnest($1::text[], $2::uuid[], $3::text[]) as t(key, operation_id, outcome)
+join lanes l on l.key = t.key
+join writes w on w.lane_id = l.id and w.operation_id = t.operation_id`);
+
+/** Inserts outcomes, and adds the unknown ones to the ledger. */
+function withLedger(insert: string): string {
+  return `
+with settled as (${insert}
+  on conflict do nothing returning lane_id, sequence, outcome
+)${recordUnknown("select lane_id, sequence from settled where outcome = 'unknown'")}`;
 }

@@ -1,9 +1,8 @@
 import { constants } from 'node:fs';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
 import type { SpillRecord } from '../../engine/ports/spill-ports.ts';
-import { decodeFrame, encodeFrame, type Frame } from './spill-frame.ts';
-import { decodeHeader, encodeHeader, type SpillHeader } from './spill-header.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -15,7 +14,7 @@ export interface SpillPlace {
 }
 
 /** The result of a scan of the whole file. */
-export interface SpillScan {
+interface SpillScan {
   readonly end: SpillPlace;
   readonly intents: number;
   readonly oldestAtMs: number | undefined;
@@ -147,5 +146,97 @@ export async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Length and checksum, before each record. */
+const HEAD_BYTES = 8;
+/** No request is this long (limits.messageBytes, doubled by escapes), so a larger length means a damaged record. */
+const LONGEST_BYTES = 1024 * 1024 * 1024;
+
+/** A record in the file: 4 bytes length, 4 bytes CRC-32 over number and text, then its JSON. */
+function encodeFrame(record: SpillRecord): Buffer {
+  const body = Buffer.from(JSON.stringify(record), 'utf8');
+  const frame = Buffer.allocUnsafe(HEAD_BYTES + body.length);
+  frame.writeUInt32LE(body.length, 0);
+  frame.writeUInt32LE(checksumOf(body, record.number), 4);
+  body.copy(frame, HEAD_BYTES);
+  return frame;
+}
+
+/** The checksum includes the number, which reveals a record that was copied to another place. */
+function checksumOf(body: Buffer, number: number): number {
+  return crc32(body, number % 2 ** 32);
+}
+
+interface Frame {
+  readonly record: SpillRecord;
+  /** Length of the whole frame, in bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * The frame at the start of the bytes, if it has the number `number`.
+ * @returns the required number of bytes if there are not enough, or undefined if it is not a valid frame
+ */
+function decodeFrame(bytes: Buffer, number: number): Frame | number | undefined {
+  if (bytes.length < HEAD_BYTES) return HEAD_BYTES;
+  const length = bytes.readUInt32LE(0);
+  if (length > LONGEST_BYTES || length < 2) return undefined;
+  const whole = HEAD_BYTES + length;
+  if (bytes.length < whole) return whole;
+  const body = bytes.subarray(HEAD_BYTES, whole);
+  if (checksumOf(body, number) !== bytes.readUInt32LE(4)) return undefined;
+  return { record: JSON.parse(body.toString('utf8')) as SpillRecord, bytes: whole };
+}
+
+/** First line of a spill file. */
+interface SpillHeader {
+  /** The id of the spill, kept when the file is replaced. */
+  readonly id: string;
+  /** The number of the last record before this file. */
+  readonly after: number;
+}
+
+const FORMAT = 'crossfade-spill';
+const VERSION = 1;
+/** Limit of the first line. */
+const LONGEST_HEADER_BYTES = 256;
+
+function encodeHeader({ id, after }: SpillHeader): Buffer {
+  return Buffer.from(`${JSON.stringify({ format: FORMAT, version: VERSION, id, after })}\n`);
+}
+
+interface ReadHeader {
+  readonly header: SpillHeader;
+  readonly bytes: number;
+}
+
+/** @throws Error if the file is not a spill of this version. It may contain acknowledged writes, so nothing is changed */
+function decodeHeader(start: Buffer, file: string): ReadHeader {
+  const end = start.subarray(0, LONGEST_HEADER_BYTES).indexOf('\n');
+  const facts = end < 0 ? undefined : parsed(start.subarray(0, end).toString('utf8'));
+  if (facts?.['format'] !== FORMAT)
+    throw new Error(
+      `${file} is not a spill of Crossfade, or its first line is damaged. It may contain acknowledged writes: keep a copy, ` +
+        'then move it away and start again. Every lane is then copied again',
+    );
+  if (facts['version'] !== VERSION)
+    throw new Error(
+      `${file} is a spill of format version ${String(facts['version'])}, but this program uses version ${VERSION}. It may contain ` +
+        'acknowledged writes: first run the program version that wrote it until its status shows no spilled writes',
+    );
+  const { id, after } = facts;
+  if (typeof id !== 'string' || typeof after !== 'number')
+    throw new Error(`${file} has an incomplete first line: keep a copy, then move it away`);
+  return { header: { id, after }, bytes: end + 1 };
+}
+
+function parsed(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
   }
 }

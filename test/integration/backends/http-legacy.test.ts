@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createHttpLegacyBackend, type HttpLegacySettings } from '../../../src/backends/http-legacy.ts';
-import type { LegacyClient } from '../../../src/backends/legacy-client.ts';
+import type { LegacyClient } from '../../../src/backends/channels.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';

@@ -2,7 +2,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { existsSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Reply as ReplySocket } from 'zeromq';
-import type { LegacyClient } from '../../../src/backends/legacy-client.ts';
+import type { LegacyClient } from '../../../src/backends/channels.ts';
 import { createZmqLegacyBackend, type ZmqLegacySettings } from '../../../src/backends/zmq-legacy.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import type { Purpose } from '../../../src/domain/backend.ts';

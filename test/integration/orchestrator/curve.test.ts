@@ -6,7 +6,7 @@ import { curveKeyPair, Dealer } from 'zeromq';
 import { createOrchestratorClient } from '../../../src/backends/orchestrator.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import type { SessionId } from '../../../src/domain/ids.ts';
-import { encodeZ85, isCurveKey } from '../../../src/orchestrator/access/z85.ts';
+import { encodeZ85, isCurveKey } from '../../../src/orchestrator/access/curve.ts';
 import { type GuardedOrchestrator, startGuarded } from '../../support/access.ts';
 import { reached } from '../../support/reached.ts';
 

@@ -3,13 +3,13 @@ import pino, { type Logger } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StorageError } from '../../../src/domain/errors.ts';
 import { createStorage, type Storage } from '../../../src/orchestrator/database/storage.ts';
-import type { StorageSettings } from '../../../src/orchestrator/database/storage-settings.ts';
+import type { StorageSettings } from '../../../src/orchestrator/settings.ts';
 import { eventually } from '../../support/eventually.ts';
 import { settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { lockTable } from '../../support/table-lock.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
-import { DATABASES, type DatabaseKind } from '../../support/tier.ts';
+import { type DatabaseKind, DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createStorage } from '../../../src/orchestrator/database/storage.ts';
-import { ItemCount } from '../../../src/orchestrator/item-count.ts';
+import { ItemCount } from '../../../src/orchestrator/health.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { settingsWith } from '../../support/orchestrator.ts';
 import { lockTable } from '../../support/table-lock.ts';

@@ -2,12 +2,12 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StorageError } from '../../../src/domain/errors.ts';
 import { createStorage, type Storage } from '../../../src/orchestrator/database/storage.ts';
-import type { StorageSettings } from '../../../src/orchestrator/database/storage-settings.ts';
+import type { StorageSettings } from '../../../src/orchestrator/settings.ts';
 import { settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
 import { freePorts } from '../../support/ports.ts';
 import { databaseOf, startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { startProgram } from '../../support/processes.ts';
-import { DATABASES, type DatabaseKind } from '../../support/tier.ts';
+import { type DatabaseKind, DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

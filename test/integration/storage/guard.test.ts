@@ -5,17 +5,16 @@ import type { Finding } from '../../../src/engine/ports/finding.ts';
 import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
 import { auditedServices } from '../../../src/engine/ports/audited-services.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
-import { createComparedSince } from '../../../src/storage/compared-since.ts';
+import { createComparedSince, createSummedMinutes } from '../../../src/storage/summed-minutes.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evidence.ts';
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
 import { createLatchStore } from '../../../src/storage/latches.ts';
-import { createSummedMinutes } from '../../../src/storage/summed-minutes.ts';
 import { createTripBundleStore } from '../../../src/storage/trip-bundles.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
 import { DATABASES } from '../../support/tier.ts';
+import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
 
 let postgres: TestPostgres;
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../../../src/storage/database.ts';
-import { createReleaseStore } from '../../../src/storage/orchestrator-releases.ts';
+import { createReleaseStore } from '../../../src/storage/evidence.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { createJournalDatabase } from './journal-under-test.ts';
 import { DATABASES } from '../../support/tier.ts';

@@ -6,7 +6,7 @@ import type { Message } from '../../../src/domain/request.ts';
 import type { ItemKeys, ServiceDefinition } from '../../../src/domain/service-definition.ts';
 import { RemovedItems } from '../../../src/engine/compare/removed-items.ts';
 import type { Database } from '../../../src/storage/database.ts';
-import { createKeyedWrites } from '../../../src/storage/journal/keyed-writes.ts';
+import { createKeyedWrites } from '../../../src/storage/journal/kept-replies.ts';
 import { createSeal } from '../../../src/storage/seal.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { beginJournal, createJournalDatabase, present } from './journal-under-test.ts';

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { type LaneKey, operationId, serviceName } from '../../../src/domain/ids.ts';
 import { createEvents, type Events, type MigrationEvents } from '../../../src/engine/ports/events.ts';
 import { createLogListener } from '../../../src/telemetry/log-events.ts';
-import { createProblemLog } from '../../../src/telemetry/problem-log.ts';
+import { createProblemLog } from '../../../src/telemetry/log.ts';
 
 const SERVICE = serviceName('session-memory');
 const LANE = 'session-memory/s-1' as LaneKey;

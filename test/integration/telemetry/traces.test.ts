@@ -1,9 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { type LaneKey, operationId, serviceName } from '../../../src/domain/ids.ts';
 import { createEvents, type Emit } from '../../../src/engine/ports/events.ts';
-import { OpenOperations } from '../../../src/telemetry/open-operations.ts';
-import { createTraces, type Traces } from '../../../src/telemetry/traces.ts';
+import { createTraces, OpenOperations, type Traces } from '../../../src/telemetry/traces.ts';
 import { freePort } from '../../support/ports.ts';
 
 interface WireSpan {

@@ -1,14 +1,14 @@
 import { vitest, type Mutant } from '../mutant.ts';
 
 const JOURNAL_SQL = 'src/storage/journal/journal-sql.ts';
-const COPY_SQL = 'src/storage/journal/copy-sql.ts';
-const COMMIT_SQL = 'src/storage/journal/commit-sql.ts';
+const COPY_SQL = 'src/storage/journal/copy-commits.ts';
+const COMMIT_SQL = 'src/storage/journal/intent-commits.ts';
 const RECOVERY_SQL = 'src/storage/journal/recovery-sql.ts';
 const PROGRESS = 'src/storage/journal/lane-progress.ts';
 const GROUP = 'src/storage/journal/group-commit.ts';
 const FENCE = 'src/orchestrator/memories/fence.ts';
 const CREATE = 'src/orchestrator/memories/create-memories.ts';
-const BULK_DELETE = 'src/orchestrator/memories/bulk-delete.ts';
+const BULK_DELETE = 'src/orchestrator/memories/change-memories.ts';
 const PLAIN = 'src/orchestrator/memories/plain-creates.ts';
 const KEYS = 'src/orchestrator/memories/idempotency.ts';
 

@@ -4,7 +4,7 @@ import {
   type CachedCall,
   type Lookup,
 } from '../../../src/orchestrator/cache/answer-cache.ts';
-import { createMemoryStore } from '../../../src/orchestrator/cache/memory-store.ts';
+import { createMemoryStore } from '../../../src/orchestrator/cache/create-cache.ts';
 
 /** A cache before a database that holds one session, with the statements that each read costs. */
 function cacheUnderTest() {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Effect, StorageError } from '../../../src/domain/errors.ts';
-import { retried } from '../../../src/orchestrator/database/retries.ts';
-import { treatmentOf } from '../../../src/orchestrator/database/sqlstates.ts';
+import { retried, treatmentOf } from '../../../src/orchestrator/database/retries.ts';
 
 function failure(sqlstate: string, effect: Exclude<Effect, 'rejected'> = 'not_applied'): StorageError {
   return new StorageError('The database failed', { effect, details: { sqlstate } });

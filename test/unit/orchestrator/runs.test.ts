@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runsOf } from '../../../src/orchestrator/memories/runs.ts';
+import { runsOf } from '../../../src/orchestrator/memories/write.ts';
 import type { Request } from '../../../src/orchestrator/wire/request.ts';
 
 /** `create ann 1`: an action, its session, and the memory it names. */

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { LIMITS } from '../../../src/orchestrator/wire/limits.ts';
-import { storableJson } from '../../../src/orchestrator/wire/unstorable-text.ts';
-import { mayGrow } from '../../../src/orchestrator/wire/written-out.ts';
+import { mayGrow, storableJson } from '../../../src/orchestrator/wire/unstorable-text.ts';
 
 const stored = (text: string) => storableJson({ text, suspicious: mayGrow(text) }, 'content', true);
 const FAR = '1e100000';
