@@ -11,7 +11,7 @@ import { tellingFailures } from './proxy/legacy-failures.ts';
 import { createLegacyParts } from './legacy-parts.ts';
 import type { MigrationParts } from './engine/parts.ts';
 import { createMigration, type Migration } from './engine/migration.ts';
-import { ReplicaIdentity } from './engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from './engine/ports/replica-ports.ts';
 import type { ServiceRuntime } from './engine/ports/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
 import { createCoverageStore } from './storage/coverage.ts';

@@ -2,24 +2,23 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Owner } from '../domain/ids.ts';
 import { isReadable, type LegacyAccess } from '../domain/service-definition.ts';
-import { readLegacyLanes } from '../engine/runs/legacy-lanes.ts';
-import { listOwners } from '../engine/runs/listed-owners.ts';
+import { listOwners, readLegacyLanes } from '../engine/runs/legacy-lanes.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { decodeLane, digestOf, encodeLane } from './lane-lines.ts';
-import { writeManifest, type LanesFile, type Manifest, type StoreFile } from './manifest.ts';
+import { type LanesFile, type Manifest, type StoreFile, writeManifest } from './manifest.ts';
 import { pack } from './packed-file.ts';
 import { doorToService } from './service-door.ts';
 import {
   copyStore,
   opened,
-  streamOf,
   type OpenStore,
   type StoreCopy,
   type StorePaths,
+  streamOf,
 } from './store-copy.ts';
 
-export interface BackupSource {
+interface BackupSource {
   readonly service: ServiceRuntime;
   readonly store: StorePaths;
   readonly open: OpenStore;
@@ -27,7 +26,7 @@ export interface BackupSource {
   readonly owners?: readonly Owner[] | undefined;
 }
 
-export interface BackupOptions {
+interface BackupOptions {
   readonly folder: string;
   readonly version: string;
   readonly clock: Clock;

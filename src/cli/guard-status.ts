@@ -1,5 +1,5 @@
 import type { Finding } from '../engine/ports/finding.ts';
-import type { TriggerLevel } from '../engine/guard/trigger-levels.ts';
+import type { TriggerLevel } from '../engine/guard/triggers.ts';
 import { groupedFindings, type FindingGroup } from '../operator/grouped-findings.ts';
 import type { GuardStatus } from '../operator/guard-status.ts';
 import { countedWords, standingFindings, standingWords } from '../operator/trigger-words.ts';

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { backtest, type BacktestTrip } from '../engine/guard/backtest.ts';
 import { ADDED_BOUNDS_MS } from '../engine/guard/guard-counts.ts';
-import { GUARD_LIMITS, type GuardLimits } from '../engine/guard/guard-limits.ts';
+import { GUARD_LIMITS, type GuardLimits } from '../engine/guard/triggers.ts';
 import type { MinuteRow } from '../engine/guard/guard-ports.ts';
 import type { StainedAction } from '../operator/guard-status.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';

@@ -2,7 +2,7 @@ import type { Owner, ServiceName } from '../domain/ids.ts';
 import { isReadable } from '../domain/service-definition.ts';
 import type { MappedOperation } from './calls/ask-orchestrator.ts';
 import type { Lane } from './lane/lane.ts';
-import type { GoneBy } from './shadow/gone-from-legacy.ts';
+import type { GoneBy } from './shadow/shadow-task.ts';
 import type { Verdicts } from './compare/verdicts.ts';
 import type { Engine } from './engine.ts';
 import type { MigrationParts } from './parts.ts';

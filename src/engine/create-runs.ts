@@ -8,8 +8,7 @@ import { LaneRepairer } from './runs/lane-repairer.ts';
 import { ReconcileWork } from './runs/reconcile-work.ts';
 import { RepairDesk, type RepairDeskParts } from './runs/repair-desk.ts';
 import { RepairWork } from './runs/repair-work.ts';
-import { createEmbeddingLine } from './runs/embedding-line.ts';
-import { LiveLatency } from './runs/live-latency.ts';
+import { createEmbeddingLine, LiveLatency } from './runs/pace.ts';
 import { RunDesk } from './runs/run-desk.ts';
 import { RunWorker, type RunWorkerParts } from './runs/run-worker.ts';
 

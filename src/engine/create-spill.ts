@@ -4,7 +4,7 @@ import type { CoverageKeeper } from './coverage/coverage-keeper.ts';
 import type { Membership } from './replicas/membership.ts';
 import type { Emit } from './ports/events.ts';
 import type { Clock, CoverageStore } from './ports/ports.ts';
-import type { ReplicaIdentity } from './ports/replica-identity.ts';
+import type { ReplicaIdentity } from './ports/replica-ports.ts';
 import type { Coverage, ServiceRuntime } from './ports/service-runtime.ts';
 import type { Settlements } from './writes/settlements.ts';
 import type { Settler } from './writes/settle.ts';

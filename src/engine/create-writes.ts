@@ -5,11 +5,9 @@ import type { Lane } from './lane/lane.ts';
 import { LateReplies } from './writes/late-reply.ts';
 import type { MigrationParts } from './parts.ts';
 import { Repeats } from './writes/repeats.ts';
-import { createResolveItems } from './writes/resolve-items.ts';
-import { Sequencer } from './writes/sequence-write.ts';
+import { createResolveItems, Sequencer } from './writes/sequence-write.ts';
 import type { CopyCause } from './ports/events.ts';
-import type { WriteParts } from './requests/write-parts.ts';
-import { WritePath } from './requests/write.ts';
+import { type WriteParts, WritePath } from './requests/write.ts';
 
 const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
 

@@ -1,9 +1,14 @@
+import { messageOf, StorageError } from '../domain/errors.ts';
 import type { Verdicts } from './compare/verdicts.ts';
 import type { Engine } from './engine.ts';
 import type { LaneSamples } from './shadow/lane-samples.ts';
 import type { Runs } from './create-runs.ts';
 import type { RepeatedReads } from './shadow/repeated-reads.ts';
 import type { ShadowReads } from './shadow/shadow-reads.ts';
+import type { Emit } from './ports/events.ts';
+import type { Clock } from './ports/ports.ts';
+import { type Coverage, UNKNOWN_COVERAGE } from './ports/service-runtime.ts';
+import type { Spill } from './spill/spill.ts';
 
 /** Most that a stop waits for unjournaled writes of unknown outcome: a deadline and the probes after it. */
 const UNJOURNALED_MS = 10_000;
@@ -58,4 +63,69 @@ export async function stopEngine({
   await engine.deliverer.stop();
   await engine.settlements.stop();
   await engine.membership.leave().catch(() => undefined);
+}
+
+const RETRY_MS = 1_000;
+
+interface StartingParts {
+  /** Absent: nothing may be spilled, and the journal must answer. */
+  readonly spill: Spill | undefined;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** May be called again after a failure. @throws StorageError */
+  begin(): Promise<void>;
+}
+
+/**
+ * Starts the engine among the other replicas, and takes over what the last process left. If the journal is away and an earlier
+ * process has used it, agents are served all the same. Every write is spilled and legacy answers every read, until the journal
+ * answers.
+ */
+export class Starting {
+  readonly #parts: StartingParts;
+  readonly #stopping = new AbortController();
+  #trying: Promise<void> | undefined;
+
+  constructor(parts: StartingParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws StorageError if the journal is away and nothing may be spilled */
+  async start(): Promise<void> {
+    const { spill } = this.#parts;
+    spill?.inherit();
+    try {
+      await this.#parts.begin();
+    } catch (error) {
+      if (spill?.mayStartAway !== true || !(error instanceof StorageError)) throw error;
+      this.#parts.emit('journal:failed', { reason: error.message });
+      this.#assumeCoverage();
+      spill.startAway();
+      this.#trying = this.#tryAgain();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#trying;
+  }
+
+  /** It is unknown whether a service is covered. Spilling writes of an uncovered one does no harm. */
+  #assumeCoverage(): void {
+    for (const state of this.#parts.coverage.values()) state.number = UNKNOWN_COVERAGE;
+  }
+
+  async #tryAgain(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#parts.clock.sleep(RETRY_MS, signal);
+      if (signal.aborted) return;
+      try {
+        return await this.#parts.begin();
+      } catch (error) {
+        this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      }
+    }
+  }
 }

@@ -4,7 +4,7 @@ import { CopyQueue } from './copies/copy-queue.ts';
 import { CoverageKeeper } from './coverage/coverage-keeper.ts';
 import { Deliverer } from './delivery/deliver.ts';
 import { DeliveryWait } from './requests/delivery-wait.ts';
-import { Fences } from './lane/fences.ts';
+import { Fences } from './lane/fence.ts';
 import { ForeignLanes } from './replicas/foreign-lanes.ts';
 import { LooseEnds } from './replicas/loose-ends.ts';
 import { createHoldLane, type HoldLane } from './lane/hold-lane.ts';

@@ -1,29 +1,27 @@
-import type { MigrationParts } from './parts.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import type { MigrationParts } from './parts.ts';
 import { createAskOrchestrator } from './calls/ask-orchestrator.ts';
-import { createCallLegacy, type CallLegacy } from './calls/call-legacy.ts';
+import { type CallLegacy, createCallLegacy } from './calls/call-legacy.ts';
 import { RemovedItems } from './compare/removed-items.ts';
-import { Verdicts, type ComparisonReport } from './compare/verdicts.ts';
+import { type ComparisonReport, Verdicts } from './compare/verdicts.ts';
 import { createWrites } from './create-writes.ts';
 import { createEngine, type Engine } from './engine.ts';
-import { startEngine, stopEngine, type Living } from './engine-life.ts';
+import { type Living, startEngine, Starting, stopEngine } from './engine-life.ts';
 import { Handler } from './requests/handle.ts';
 import { LaneDesk } from './runs/lane-desk.ts';
 import type { Clock } from './ports/ports.ts';
-import type { StreamHandler } from './ports/request-handler.ts';
+import type { StreamHandler } from './ports/operation.ts';
 import type { ReplicaCounts } from './replicas/membership.ts';
-import { passThrough } from './requests/pass-through.ts';
-import { PassPath } from './requests/pass.ts';
+import { PassPath, passThrough } from './requests/pass.ts';
 import { ReadPath } from './requests/read.ts';
 import { createLaneComparing, type LaneComparing } from './create-lane-comparing.ts';
 import { createRuns, type Runs } from './create-runs.ts';
 import { RepeatedReads } from './shadow/repeated-reads.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
 import type { SpillStatus } from './spill/spill.ts';
-import { Starting } from './starting.ts';
 
 /** The numbers of waiting work. */
-export interface Backlog {
+interface Backlog {
   readonly deliveries: number;
   readonly copies: number;
   /** Covered services whose owners are not listed yet. Until then `copies` does not count their lanes. */

@@ -1,23 +1,21 @@
 import type { ServiceName } from '../domain/ids.ts';
 import type { MessageLimits } from '../domain/request.ts';
-import type { KeyedWrites } from './compare/comparison-stores.ts';
-import type { DifferenceStore } from './compare/difference-store.ts';
+import type { DifferenceStore, KeyedWrites } from './compare/comparison-stores.ts';
 import type { ComparisonEdges } from './compare/verdicts.ts';
 import type { AuditStore } from './guard/guard-ports.ts';
 import type { Events } from './ports/events.ts';
-import type { BaselineStore, WriteHistory } from './ports/lane-history.ts';
+import type { BaselineStore, WriteHistory } from './ports/journal-facts.ts';
 import type { LostItemStore } from './ports/lost-items.ts';
 import type { Clock, CoverageStore, Flags, Journal, Orchestrator } from './ports/ports.ts';
-import type { ReadLimits } from './ports/read-limits.ts';
-import type { ReplicaIdentity } from './ports/replica-identity.ts';
-import type { ReplicaStore } from './ports/replica-ports.ts';
+import type { ReadLimits } from './ports/decision.ts';
+import type { ReplicaIdentity, ReplicaStore } from './ports/replica-ports.ts';
 import type { ServiceRuntime } from './ports/service-runtime.ts';
 import type { DivergenceStore, RepairStore } from './runs/divergence-ports.ts';
 import type { LaneDirectory, RunStore } from './runs/run-ports.ts';
-import type { KeptReadStore } from './shadow/kept-read-store.ts';
+import type { KeptReadStore } from './shadow/repeated-reads.ts';
 import type { SpillEdges } from './spill/spill.ts';
 import type { BacklogLimits } from './writes/backlog-limit.ts';
-import type { KeptReplies } from './writes/kept-replies.ts';
+import type { KeptReplies } from './writes/repeats.ts';
 
 /** The stores of runs. */
 export interface RunEdges {
@@ -31,7 +29,7 @@ export interface RunEdges {
   readonly audit: AuditStore;
 }
 
-export interface MigrationSettings {
+interface MigrationSettings {
   readonly limits: MessageLimits;
   readonly delivery: { readonly batchSize: number; readonly timeoutMs: number };
   readonly reads: { readonly timeoutMs: number };

@@ -1,6 +1,10 @@
 import type { Backend } from '../domain/backend.ts';
-import type { ActionArmCounts, ArmCounts, PairCounts } from '../engine/evidence/arm-ports.ts';
-import { GroupedTally } from '../engine/evidence/grouped-tally.ts';
+import {
+  type ActionArmCounts,
+  type ArmCounts,
+  GroupedTally,
+  type PairCounts,
+} from '../engine/evidence/arm-intervals.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
 /** What agents saw of their reads in lanes for which one backend is chosen. */

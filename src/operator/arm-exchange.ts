@@ -1,6 +1,6 @@
 import { messageOf } from '../domain/errors.ts';
 import type { ReplicaId } from '../domain/ids.ts';
-import type { ArmStore } from '../engine/evidence/arm-ports.ts';
+import type { ArmStore } from '../engine/evidence/arm-intervals.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 import type { Arms } from './arms.ts';
 
@@ -12,7 +12,7 @@ const PRUNE_EVERY = 360;
 const LOOKED_BACK_MS = 60_000;
 const WINDOW_MS = 3_600_000;
 
-export interface ArmExchangeParts {
+interface ArmExchangeParts {
   readonly arms: Arms;
   readonly store: ArmStore;
   readonly replica: ReplicaId;

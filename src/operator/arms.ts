@@ -1,6 +1,10 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { ActionArmCounts, ArmSlice, StoredArmSlice } from '../engine/evidence/arm-ports.ts';
-import { groupOf } from '../engine/evidence/grouped-tally.ts';
+import {
+  type ActionArmCounts,
+  type ArmSlice,
+  groupOf,
+  type StoredArmSlice,
+} from '../engine/evidence/arm-intervals.ts';
 import type { Listener, MigrationEvents, ReplyStatus } from '../engine/ports/events.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 import { ActionArms } from './action-arms.ts';

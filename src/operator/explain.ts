@@ -1,26 +1,25 @@
 import { NotFoundError } from '../domain/errors.ts';
 import {
+  type LaneKey,
   laneKeyOf,
   memoryIdOf,
   operationId,
-  parseLaneKey,
-  parseOwner,
-  sessionIdOf,
-  type LaneKey,
   type OperationId,
   type Owner,
+  parseLaneKey,
+  parseOwner,
   type ServiceName,
+  sessionIdOf,
 } from '../domain/ids.ts';
 import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../engine/ports/explain-ports.ts';
-import type { Decision } from '../engine/ports/decision.ts';
+import type { CutoverLimit, Decision, ReadLimits } from '../engine/ports/decision.ts';
 import { decide } from '../engine/requests/decide.ts';
 import { fenceOf } from '../engine/lane/fence.ts';
 import type { InterlockReason } from '../engine/guard/reason.ts';
-import type { CutoverLimit, ReadLimits } from '../engine/ports/read-limits.ts';
 import type { Clock, FlagContext, Flags, Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
-import { guardStatus, type GuardSource } from './guard-status.ts';
-import { standingOf, timelineOf, type Standing } from './operation-timeline.ts';
+import { type GuardSource, guardStatus } from './guard-status.ts';
+import { type Standing, standingOf, timelineOf } from './operation-timeline.ts';
 import { printedComparison } from './printed-comparison.ts';
 import { printedInterlocks } from './printed-interlocks.ts';
 import { Refusal } from './refusal.ts';

@@ -1,4 +1,4 @@
-import { shapeOf } from '../engine/compare/shape.ts';
+import { shapeOf } from '../engine/compare/reply-values.ts';
 
 /** One line of a repair plan, as `GET /v1/runs/:run/repair-plan` shows it. */
 export interface PrintedFinding {

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import { GUARD_LIMITS } from '../engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../engine/guard/triggers.ts';
 import type { Finding, Trigger } from '../engine/ports/finding.ts';
 import type { FlagsOffState } from '../engine/guard/flags-after-trip.ts';
 import type { Hold } from '../engine/guard/latch-board.ts';

@@ -1,5 +1,5 @@
 import { parseTolerantly } from '../domain/json.ts';
-import { nameOf, shapeOf } from '../engine/compare/shape.ts';
+import { nameOf, shapeOf } from '../engine/compare/reply-values.ts';
 
 /** Nested values below this depth are shown as a shape only. */
 const DEEPEST = 4;

@@ -1,5 +1,5 @@
 import { likeliest, type SignatureSightings } from '../engine/compare/comparison-stores.ts';
-import { DistinctEstimate } from '../engine/compare/distinct-estimate.ts';
+import { DistinctEstimate } from '../engine/compare/digest.ts';
 
 /** A group of differences, as `GET /v1/services/<service>/signatures` shows it. */
 export interface ShownSignature {

@@ -1,5 +1,5 @@
 import { messageOf } from '../domain/errors.ts';
-import type { Latch } from '../engine/ports/latch.ts';
+import type { Latch } from '../engine/ports/finding.ts';
 
 /** One part of a bundle, gathered on demand. */
 export type BundleSection = () => unknown;

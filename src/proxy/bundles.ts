@@ -1,10 +1,9 @@
 import type { Config } from '../config-schema.ts';
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import type { SignatureStore } from '../engine/compare/comparison-stores.ts';
-import type { DifferenceStore } from '../engine/compare/difference-store.ts';
+import type { DifferenceStore, SignatureStore } from '../engine/compare/comparison-stores.ts';
 import type { Events } from '../engine/ports/events.ts';
-import type { MinuteStore, AuditStore, TripBundleStore } from '../engine/guard/guard-ports.ts';
-import type { Latch } from '../engine/ports/latch.ts';
+import type { AuditStore, MinuteStore, TripBundleStore } from '../engine/guard/guard-ports.ts';
+import type { Latch } from '../engine/ports/finding.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 import { printedReport } from '../operator/routes/comparison-routes.ts';
@@ -13,7 +12,7 @@ import { printedComparison } from '../operator/printed-comparison.ts';
 import { printedMinute } from '../operator/printed-minutes.ts';
 import { shownSettings } from '../operator/shown-settings.ts';
 import type { Status } from '../operator/status.ts';
-import { gatherBundle, type BundleSection } from '../operator/trip-bundle.ts';
+import { type BundleSection, gatherBundle } from '../operator/trip-bundle.ts';
 import type { Part } from '../parts.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 
@@ -28,7 +27,7 @@ const AGAIN_AFTER_MS = 7_000;
 const TRIES = 6;
 const FIRST_RETRY_MS = 1_000;
 
-export interface BundleFacts {
+interface BundleFacts {
   readonly config: Config;
   readonly version: string;
   readonly replica: { readonly id: ReplicaId };

@@ -16,13 +16,13 @@ import { createZmqFrontend } from '../frontends/zmq/router.ts';
 import { portsOf } from './listeners.ts';
 import { createLegacyHealth } from './legacy-health.ts';
 import type { Clock } from '../engine/ports/ports.ts';
-import type { StreamHandler } from '../engine/ports/request-handler.ts';
+import type { StreamHandler } from '../engine/ports/operation.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { stoppingTogether, type Part } from '../parts.ts';
 import { deskParts } from './desk.ts';
 import type { Live } from './live.ts';
 
-export interface FrontFacts {
+interface FrontFacts {
   readonly config: Config;
   readonly services: readonly DefinedService[];
   readonly handler: StreamHandler;

@@ -1,10 +1,9 @@
 import type { Config } from '../config-schema.ts';
 import { type ReplicaId, serviceName, type ServiceName } from '../domain/ids.ts';
-import { definitionDigest } from '../engine/evidence/definition-digest.ts';
-import { OrchestratorRelease } from '../engine/evidence/orchestrator-release.ts';
+import { definitionDigest, OrchestratorRelease } from '../engine/evidence/orchestrator-release.ts';
 import type { Events } from '../engine/ports/events.ts';
 import { FlagsAfterTrip } from '../engine/guard/flags-after-trip.ts';
-import { GUARD_LIMITS } from '../engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../engine/guard/triggers.ts';
 import type {
   Alerts,
   AuditStore,
@@ -16,10 +15,8 @@ import type {
 import { GuardRecorder } from '../engine/guard/guard-recorder.ts';
 import { GuardWatch, type GuardWatchParts } from '../engine/guard/guard-watch.ts';
 import { LatchBoard } from '../engine/guard/latch-board.ts';
-import { createBackendProbes } from '../engine/guard/backend-probes.ts';
-import type { InterlockMode } from '../engine/guard/interlock-facts.ts';
-import { InterlockKeeper } from '../engine/guard/interlock-keeper.ts';
-import type { InterlockStore } from '../engine/guard/interlock-ports.ts';
+import { createBackendProbes, InterlockKeeper } from '../engine/guard/interlock-keeper.ts';
+import type { InterlockMode, InterlockStore } from '../engine/guard/interlock-facts.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { Clock, Flags, Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';

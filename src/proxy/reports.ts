@@ -1,7 +1,7 @@
 import type { Config } from '../config-schema.ts';
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../engine/compare/comparison-stores.ts';
-import { createBackendProbes } from '../engine/guard/backend-probes.ts';
+import { createBackendProbes } from '../engine/guard/interlock-keeper.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { Clock, Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
@@ -20,7 +20,7 @@ import type { Database } from '../storage/database.ts';
 import { createReportFactStore } from '../storage/reports/report-facts.ts';
 import { createReportStore } from '../storage/reports/reports.ts';
 
-export interface ReportFacts {
+interface ReportFacts {
   readonly config: Config;
   readonly version: string;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config-schema.ts';
 import type { SignatureStore } from '../engine/compare/comparison-stores.ts';
 import type { Migration } from '../engine/migration.ts';
-import { createBackendProbes } from '../engine/guard/backend-probes.ts';
+import { createBackendProbes } from '../engine/guard/interlock-keeper.ts';
 import type { AgentBook } from '../operator/agents.ts';
 import { registerAgentRoutes } from '../operator/routes/agent-routes.ts';
 import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';

@@ -2,7 +2,7 @@ import { existsSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config-schema.ts';
 import { StorageError } from '../domain/errors.ts';
-import type { ReplicaIdentity } from '../engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../engine/ports/replica-ports.ts';
 import type { SpillEdges } from '../engine/spill/spill.ts';
 import type { Part } from '../parts.ts';
 import type { Database } from '../storage/database.ts';
@@ -12,7 +12,7 @@ import { createSpillJournal } from '../storage/spill/spill-journal.ts';
 
 const RETRY_MS = 1_000;
 
-export interface SpillFacts {
+interface SpillFacts {
   readonly config: Config;
   readonly database: Database;
   readonly replica: ReplicaIdentity;
@@ -20,7 +20,7 @@ export interface SpillFacts {
 }
 
 /** What is done with writes while the journal is away, as it can be done here. */
-export interface Spilling {
+interface Spilling {
   readonly edges: SpillEdges | undefined;
   /** Said at the start. */
   readonly policy: string;

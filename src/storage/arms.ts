@@ -1,5 +1,5 @@
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import type { ActionArmCounts, ArmStore, StoredArmSlice } from '../engine/evidence/arm-ports.ts';
+import type { ActionArmCounts, ArmStore, StoredArmSlice } from '../engine/evidence/arm-intervals.ts';
 import type { Database } from './database.ts';
 
 const WRITE = `

@@ -7,7 +7,7 @@ import type {
   DifferenceSample,
   DifferenceStore,
   StoredDifference,
-} from '../engine/compare/difference-store.ts';
+} from '../engine/compare/comparison-stores.ts';
 import type { Database } from './database.ts';
 import type { Seal } from './seal.ts';
 
@@ -15,7 +15,7 @@ import type { Seal } from './seal.ts';
 const KEPT = 10_000;
 const TRIM_EVERY = 500;
 
-export interface DifferenceSettings {
+interface DifferenceSettings {
   readonly database: Database;
   readonly seal: Seal;
   /** How many hours the compared texts are kept; 0 keeps none. @defaultValue 0 */

@@ -1,7 +1,7 @@
 import type { ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { InterlockStore, JournalFacts } from '../engine/guard/interlock-ports.ts';
-import { NOTHING_FOUND } from '../engine/ports/store-findings.ts';
+import type { InterlockStore, JournalFacts } from '../engine/guard/interlock-facts.ts';
+import { NOTHING_FOUND } from '../engine/ports/finding.ts';
 import { addAudit } from './audit.ts';
 import type { Database } from './database.ts';
 import { readStoreFindings } from './runs/standing.ts';

@@ -1,4 +1,4 @@
-import type { KeptRead, KeptReadStore } from '../engine/shadow/kept-read-store.ts';
+import type { KeptRead, KeptReadStore } from '../engine/shadow/repeated-reads.ts';
 import type { Database } from './database.ts';
 import type { Seal } from './seal.ts';
 

@@ -1,9 +1,7 @@
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import type { Finding } from '../engine/ports/finding.ts';
+import { coolDownMs, type Finding, type Latch, NOTHING_FOUND } from '../engine/ports/finding.ts';
 import type { GuardState, LatchStore, Release } from '../engine/guard/guard-ports.ts';
-import { coolDownMs, type Latch } from '../engine/ports/latch.ts';
 import type { TroubledLanes } from '../engine/guard/triggers.ts';
-import { NOTHING_FOUND } from '../engine/ports/store-findings.ts';
 import { addAudit } from './audit.ts';
 import type { Database, Session } from './database.ts';
 import { readStoreFindings } from './runs/standing.ts';

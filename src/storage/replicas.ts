@@ -1,6 +1,5 @@
 import type { ReplicaId } from '../domain/ids.ts';
-import type { BeatAnswer, ReplicaStore } from '../engine/ports/replica-ports.ts';
-import type { ReplicaIdentity } from '../engine/ports/replica-identity.ts';
+import type { BeatAnswer, ReplicaIdentity, ReplicaStore } from '../engine/ports/replica-ports.ts';
 import type { Database } from './database.ts';
 
 interface ReplicaRow {

@@ -5,8 +5,7 @@ import type { ServiceFlag } from '../../src/domain/flags.ts';
 import { createEvents, type Events } from '../../src/engine/ports/events.ts';
 import { createMigration, type Migration } from '../../src/engine/migration.ts';
 import type { CoverageStore, Flags, Journal, Orchestrator } from '../../src/engine/ports/ports.ts';
-import type { ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
-import { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity, type ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
 import type { ServiceRuntime } from '../../src/engine/ports/service-runtime.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';
 

@@ -9,7 +9,7 @@ import {
   type LDClient,
 } from '@launchdarkly/node-server-sdk';
 import type { ServiceFlag } from '../../src/domain/flags.ts';
-import type { AgentReply, AgentRequest } from '../../src/engine/ports/request-handler.ts';
+import type { AgentReply, AgentRequest } from '../../src/engine/ports/operation.ts';
 import { createProgressBar } from '../support/progress.ts';
 import { aloneWithout, engineBetween, requestOf } from './engine-fixture.ts';
 import { atMost, printGoals, printTable } from './goals.ts';

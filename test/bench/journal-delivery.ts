@@ -5,7 +5,7 @@ import { createReplicaStore } from '../../src/storage/replicas.ts';
 import type { Database } from '../../src/storage/database.ts';
 import type { Migration } from '../../src/engine/migration.ts';
 import type { Orchestrator } from '../../src/engine/ports/ports.ts';
-import type { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import type { PostgresJournal } from '../../src/storage/journal/journal.ts';
 import { engineBetween, noopOrchestrator, requestOf, SERVICE } from './engine-fixture.ts';
 import { Recorder, type Sample } from './samples.ts';

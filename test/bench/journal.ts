@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { replicaId } from '../../src/domain/ids.ts';
-import { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import { applySchema } from '../../src/storage/apply-schema.ts';
 import { createPostgresDatabase } from '../../src/storage/database.ts';
 import { PostgresJournal } from '../../src/storage/journal/journal.ts';

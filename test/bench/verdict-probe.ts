@@ -1,6 +1,6 @@
 import { EXPLAINED_CLASSES } from '../../src/domain/comparison.ts';
 import { laneKeyOf, serviceName, type Owner } from '../../src/domain/ids.ts';
-import { GUARD_LIMITS } from '../../src/engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../src/engine/guard/triggers.ts';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import type { Dialogue } from '../accept/dialogues.ts';
 import type { BenchService, Fault } from './verdict-faults.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { StandInService } from '../../src/sandbox/stand-ins.ts';
 import { replicaId } from '../../src/domain/ids.ts';
-import { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
 import { PostgresJournal, PRUNED_AT_ONCE } from '../../src/storage/journal/journal.ts';
 import { PLAIN } from '../../src/storage/seal.ts';

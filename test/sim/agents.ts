@@ -1,4 +1,4 @@
-import type { AgentReply } from '../../src/engine/ports/request-handler.ts';
+import type { AgentReply } from '../../src/engine/ports/operation.ts';
 import { readReply } from '../../src/domain/request.ts';
 import type { ServiceDefinition } from '../../src/domain/service-definition.ts';
 import type { Attempt, Call } from './history.ts';

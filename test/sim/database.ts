@@ -2,7 +2,7 @@ import type { FoundLost } from '../../src/engine/ports/lost-items.ts';
 import type { LaneKey } from '../../src/domain/ids.ts';
 import type { CoverageStore } from '../../src/engine/ports/ports.ts';
 import type { ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
-import type { Baseline } from '../../src/engine/ports/lane-history.ts';
+import type { Baseline } from '../../src/engine/ports/journal-facts.ts';
 import { CoverageTable } from './coverage-table.ts';
 import type { Statement } from './journal.ts';
 import { allWrites, newLane, numberOf, type LaneRow } from './lane-row.ts';

@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import {
+  type LaneKey,
   laneKeyOf,
   operationId,
-  serviceName,
-  type LaneKey,
   type Owner,
   type ReplicaId,
+  serviceName,
   type ServiceName,
 } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import type { KeptReplies } from '../../src/engine/writes/kept-replies.ts';
+import type { KeptReplies } from '../../src/engine/writes/repeats.ts';
 import type { CoverageStore, Intent, Journal, WriteRef } from '../../src/engine/ports/ports.ts';
-import type { ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
+import type { ReplicaIdentity, ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
 import type { SpillJournal } from '../../src/engine/ports/spill-ports.ts';
-import type { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
 
 /** What a newly started process has of the database. */
 export interface Opened {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { KeptReplies } from '../../src/engine/writes/kept-replies.ts';
+import type { KeptReplies } from '../../src/engine/writes/repeats.ts';
 import type { WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
 

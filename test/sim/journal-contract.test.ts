@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import { replicaId } from '../../src/domain/ids.ts';
-import { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import { createCoverageStore } from '../../src/storage/coverage.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { PostgresJournal } from '../../src/storage/journal/journal.ts';

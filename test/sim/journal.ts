@@ -2,7 +2,7 @@ import { GroupCommit } from '../../src/storage/journal/group-commit.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
 import type { Intent, Journal, LaneView, Settlement } from '../../src/engine/ports/ports.ts';
-import type { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import type { Database } from './database.ts';
 import { takeAbandoned, takeForeign, unwellLanes } from './foreign-rows.ts';
 import { JournalTables, type Step } from './journal-tables.ts';

@@ -1,4 +1,4 @@
-import type { KeptReplies, UnansweredWrite } from '../../src/engine/writes/kept-replies.ts';
+import type { KeptReplies, UnansweredWrite } from '../../src/engine/writes/repeats.ts';
 import type { Reply, WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';

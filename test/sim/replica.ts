@@ -2,7 +2,7 @@ import { StorageError } from '../../src/domain/errors.ts';
 import { replicaId } from '../../src/domain/ids.ts';
 import { createEvents } from '../../src/engine/ports/events.ts';
 import { createMigration, type Migration } from '../../src/engine/migration.ts';
-import { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import { coverageStoreOf, replicaStoreOf } from './database.ts';
 import { createSimJournal, type SimJournal } from './journal.ts';
 import { createKeptReplies } from './kept-replies.ts';

@@ -1,6 +1,6 @@
 import { StorageError } from '../../src/domain/errors.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
-import type { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import type {
   ReplayedLane,
   ReplayPage,

@@ -2,7 +2,7 @@ import { serviceName } from '../../src/domain/ids.ts';
 import { isTrip } from '../../src/engine/ports/finding.ts';
 import { ServiceGuard } from '../../src/engine/guard/guard.ts';
 import { noCounts } from '../../src/engine/guard/guard-counts.ts';
-import { GUARD_LIMITS } from '../../src/engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../src/engine/guard/triggers.ts';
 
 const SERVICE = serviceName('session-memory');
 

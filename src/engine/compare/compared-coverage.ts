@@ -3,9 +3,8 @@ import type { LaneKey } from '../../domain/ids.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import { isErrorReply } from './compare-replies.ts';
 import { compileRules, type RuleNode } from './compiled-rules.ts';
-import { digestOf } from './digest.ts';
-import { DistinctEstimate } from './distinct-estimate.ts';
-import { nameOf } from './shape.ts';
+import { digestOf, DistinctEstimate } from './digest.ts';
+import { nameOf } from './reply-values.ts';
 
 /** Most paths and error cases of an action that are counted separately. */
 const PATH_LIMIT = 500;

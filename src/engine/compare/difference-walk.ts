@@ -1,10 +1,8 @@
 import type { DifferenceClass } from '../../domain/comparison.ts';
 import type { RankingRule, RuleNode } from './compiled-rules.ts';
 import type { Equality } from './equality.ts';
-import { findPartners, type ListPair, type Partners } from './list-partners.ts';
-import { judgeRanking, sharedItems } from './ranked-lists.ts';
-import { isComposite, isFloat, isNumeric } from './reply-values.ts';
-import { nameOf } from './shape.ts';
+import { findPartners, judgeRanking, type ListPair, type Partners, sharedItems } from './list-partners.ts';
+import { isComposite, isFloat, isNumeric, nameOf } from './reply-values.ts';
 import type { Tally } from './tally.ts';
 
 type Members = Readonly<Record<string, unknown>>;

@@ -1,11 +1,9 @@
 import type { ComparisonRule } from '../../domain/comparison.ts';
-import { isAccepted } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
-import { Fingerprints } from './fingerprints.ts';
-import { findPartners, type ListPair } from './list-partners.ts';
-import { sharedItems, judgeRanking } from './ranked-lists.ts';
-import { isComposite, isSameScalar } from './reply-values.ts';
+import { findPartners, Fingerprints, judgeRanking, type ListPair, sharedItems } from './list-partners.ts';
+import { isComposite, isEqualNumber, isNumeric, isSameScalar, plainOf } from './reply-values.ts';
 import type { Tally } from './tally.ts';
+import { secondsBetween } from './instants.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -136,3 +134,56 @@ export class Equality {
 }
 
 const NO_RULES = { ranking: undefined, setRule: undefined, elements: undefined } as const;
+
+interface ValuePair {
+  readonly legacy: unknown;
+  readonly orchestrator: unknown;
+}
+
+const CUT = '...';
+
+type Acceptance<Kind extends ComparisonRule['kind']> = (
+  rule: Extract<ComparisonRule, { readonly kind: Kind }>,
+  pair: ValuePair,
+  tally: Tally,
+) => boolean;
+
+/** The differences that each rule accepts. An absent value is undefined. Rules about lists apply where lists are compared. */
+const ACCEPTS: { readonly [Kind in ComparisonRule['kind']]: Acceptance<Kind> } = {
+  ignore: () => true,
+  set: () => false,
+  keyed: () => false,
+  ranking: () => false,
+  equal_if_missing: (_rule, { legacy, orchestrator }) => (legacy ?? null) === (orchestrator ?? null),
+  default: ({ value }, { legacy, orchestrator }) =>
+    (legacy === undefined && plainOf(orchestrator) === value) ||
+    (orchestrator === undefined && plainOf(legacy) === value),
+  prefix: (_rule, { legacy, orchestrator }) =>
+    typeof legacy === 'string' &&
+    typeof orchestrator === 'string' &&
+    legacy.endsWith(CUT) &&
+    orchestrator.startsWith(legacy.slice(0, -CUT.length)),
+  tolerance: ({ within }, { legacy, orchestrator }) =>
+    isNumeric(legacy) &&
+    isNumeric(orchestrator) &&
+    (isEqualNumber(legacy, orchestrator) || Math.abs(Number(legacy) - Number(orchestrator)) <= within),
+  tolerance_seconds: ({ seconds }, { legacy, orchestrator }, tally) => {
+    const gap = secondsBetween(legacy, orchestrator);
+    if (gap === undefined) return false;
+    tally.gap(gap);
+    return Math.abs(gap - (tally.facts.clockOffsetSeconds ?? 0)) <= seconds;
+  },
+};
+
+/** Whether a rule at this path accepts two values that differ. */
+function isAccepted(pair: ValuePair, node: RuleNode | undefined, tally: Tally): boolean {
+  if (node === undefined || node.rules.length === 0) return false;
+  for (const rule of node.rules) {
+    // The row of the table has the rule's own kind, but TypeScript cannot see that through an index.
+    const accepts = ACCEPTS[rule.kind] as Acceptance<ComparisonRule['kind']>;
+    if (!accepts(rule, pair, tally)) continue;
+    tally.accepted.push(rule);
+    return true;
+  }
+  return false;
+}

@@ -1,3 +1,5 @@
+import { digestOf } from './digest.ts';
+
 /** Integers with fewer digits are safe. */
 const UNSAFE_DIGITS = 16;
 const INTEGER = /^-?\d+$/;
@@ -20,7 +22,7 @@ const SPELLED: Readonly<Record<string, string>> = {
  * A float without a fraction. Python reads 1.0, 1e+16 and -0.0 as another type than 1, 10000000000000000 and 0, and agents do
  * too. JavaScript's numbers do not distinguish them.
  */
-export class WholeFloat {
+class WholeFloat {
   readonly value: number;
 
   constructor(value: number) {
@@ -117,7 +119,7 @@ function exactly(_key: string, value: unknown, context: { readonly source?: stri
 }
 
 /** A number in a reply. */
-export type Numeric = number | bigint | WholeFloat;
+type Numeric = number | bigint | WholeFloat;
 
 export function isNumeric(value: unknown): value is Numeric {
   return typeof value === 'number' || typeof value === 'bigint' || value instanceof WholeFloat;
@@ -148,4 +150,27 @@ export function isEqualNumber(a: Numeric, b: Numeric): boolean {
 /** An object or a list. */
 export function isComposite(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !(value instanceof WholeFloat);
+}
+
+/** Member names that look like schema names are printed. Any other name may be a person's words. */
+const NAME = /^[A-Za-z_][\w-]{0,39}$/;
+
+/** What may be shown of a value: its kind, its size, and for text a digest. Undefined means absent. */
+export function shapeOf(value: unknown): string {
+  if (value === undefined) return 'absent';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `list(${value.length})`;
+  if (typeof value === 'string') return `string(${value.length})#${digestOf(value)}`;
+  if (isNumeric(value)) return 'number';
+  return typeof value === 'object' ? `object(${Object.keys(value).length})` : 'boolean';
+}
+
+/** A shape without sizes and digests, which differences of one cause share. */
+export function kindOfShape(shape: string): string {
+  return shape.replace(/[(#].*$/, '');
+}
+
+/** A member's name as a path shows it. */
+export function nameOf(key: string): string {
+  return NAME.test(key) ? key : `key(${key.length})#${digestOf(key)}`;
 }

@@ -1,8 +1,8 @@
 import type { Comparison, Difference, Hint } from '../../domain/comparison.ts';
 import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
 import type { SignatureExample, SignatureKey, SignatureSightings } from './comparison-stores.ts';
-import { DistinctEstimate } from './distinct-estimate.ts';
-import { kindOfShape } from './shape.ts';
+import { DistinctEstimate } from './digest.ts';
+import { kindOfShape } from './reply-values.ts';
 
 export interface ComparedOperation {
   readonly operationId: OperationId;

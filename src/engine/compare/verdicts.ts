@@ -4,16 +4,14 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../ports/ports.ts';
-import { ClockOffset, type ClockOffsetReport } from './clock-offset.ts';
+import { ClockOffset, type ClockOffsetReport, naiveSecondsOf } from './clock-offset.ts';
 import { compareReplies, type JudgedWith, type Judgement, type ReplyPair } from './compare-replies.ts';
-import { ComparedCoverage, type ActionCoverage } from './compared-coverage.ts';
+import { type ActionCoverage, ComparedCoverage } from './compared-coverage.ts';
 import type { RuleStore, SignatureStore } from './comparison-stores.ts';
-import { DistinctEstimate } from './distinct-estimate.ts';
+import { DistinctEstimate, hashText } from './digest.ts';
 import { ActionNoise, type PlaceNoise } from './noise.ts';
-import { RepeatedLooks } from './repeated-looks.ts';
 import { RuleBook, type RuleReport } from './rule-book.ts';
-import { SignatureBook, type ComparedOperation } from './signature-book.ts';
-import { naiveSecondsOf } from './zone-offset.ts';
+import { type ComparedOperation, SignatureBook } from './signature-book.ts';
 
 /** Replies with a larger total are compared in another thread. 128 KiB take about 2 ms. */
 const LARGE_BYTES = 128 * 1024;
@@ -27,7 +25,7 @@ export interface ComparisonEdges {
   readonly compareLarge: (pair: ReplyPair) => Promise<Judgement>;
 }
 
-export interface VerdictParts {
+interface VerdictParts {
   readonly services: ReadonlyMap<ServiceName, ComparedService>;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -41,7 +39,7 @@ interface ComparedService {
 }
 
 /** Two answers to one read of an agent. */
-export interface AnswerPair {
+interface AnswerPair {
   readonly legacy: string;
   readonly orchestrator: string;
   /** The request's members. */
@@ -304,4 +302,32 @@ function expiryOf(service: ComparedService | undefined, nowMs: number): Pick<Rep
 
 function ruleObjects(rules: readonly ComparisonRule[], places: readonly number[]): ComparisonRule[] {
   return places.flatMap((place) => rules[place] ?? []);
+}
+
+/** After this time the stores may have changed by themselves, so another look proves something again. */
+const SAME_FOR_MS = 15 * 60_000;
+/** Looks that are remembered. If there are more, the oldest count again. */
+const LIMIT = 100_000;
+
+/**
+ * What was compared lately. An unchanged lane that gets the same request shows the same answer, so repeats count as one proof.
+ * Kept in the memory of this replica, so each replica may count it once.
+ */
+export class RepeatedLooks {
+  /** By hash, oldest first: when it was counted. */
+  readonly #countedAtMs = new Map<number, number>();
+
+  /**
+   * @param what identifies the lane, its position, and the request. @returns false if it is new. It is remembered from then on
+   */
+  isRepeat(what: string, nowMs: number): boolean {
+    const key = hashText(what);
+    const atMs = this.#countedAtMs.get(key);
+    if (atMs !== undefined && nowMs - atMs < SAME_FOR_MS) return true;
+    this.#countedAtMs.delete(key);
+    this.#countedAtMs.set(key, nowMs);
+    const [oldest] = this.#countedAtMs.keys();
+    if (this.#countedAtMs.size > LIMIT && oldest !== undefined) this.#countedAtMs.delete(oldest);
+    return false;
+  }
 }

@@ -1,7 +1,16 @@
-import type { StoredMemory } from '../../domain/service-definition.ts';
+import type {
+  LegacyLane,
+  OwnersAround,
+  Retention,
+  ServiceContext,
+  StoredMemory,
+} from '../../domain/service-definition.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { LegacyLane } from '../../domain/service-definition.ts';
-import type { ListedMemory } from '../items/copy-plan.ts';
+import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
+import { naiveSecondsOf } from '../compare/clock-offset.ts';
+import { POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
+import type { LastApplied } from '../ports/journal-facts.ts';
+import type { PossibleBeginning } from './journaled-writes.ts';
 
 /** A copy that would remove more than this number of items, and this share of the lane, stops for a person. */
 const REMOVAL_LIMIT = 20;
@@ -24,7 +33,7 @@ export interface CopyAdvice {
   beforeWriting(found: CopiedLane, operations: readonly OrchestratorWrite[]): Promise<void>;
 }
 
-export interface VanishedJudgement {
+interface VanishedJudgement {
   readonly deletes: readonly StoredMemory[];
   readonly forgotten: readonly StoredMemory[];
   readonly lost: readonly StoredMemory[];
@@ -88,4 +97,171 @@ interface Removal {
 function reasonToStop({ lost, removed, held }: Removal): string | undefined {
   if (lost > 0) return 'lost';
   return removed > REMOVAL_LIMIT && removed > held * REMOVAL_SHARE ? 'would_remove_too_much' : undefined;
+}
+
+/** Agents may have deleted some of the owners that pushed another one out. */
+const NEARLY_FULL = 0.9;
+/** Assumed maximum difference between two clocks. */
+const SLACK_MS = 5_000;
+/** A service looks for idle owners from time to time: session-memory once a minute. */
+const SWEEP_MS = 2 * 60_000;
+
+interface VanishedFacts {
+  readonly retention: Retention;
+  readonly context: Pick<ServiceContext, 'timeZone'>;
+  /** The lane as the primary shows it. */
+  readonly source: LegacyLane;
+  /** Items that the primary no longer shows, and that no journaled write deleted. */
+  readonly vanished: readonly StoredMemory[];
+  readonly existing: readonly ListedMemory[];
+  /** Times of the lane's writes, or of its writes before a sequence. Only called if the whole owner is gone, or was gone. */
+  readonly lastApplied: (before?: number) => Promise<LastApplied>;
+  /** A write proved that the service held nothing of the owner. Everything below this position was gone by then. */
+  readonly emptyBelow: number;
+  /** Writes that prove the same if they took effect, which is unknown. */
+  readonly beginnings?: readonly PossibleBeginning[];
+  /** How the owners that the service still holds compare to an instant (ISO-8601). Undefined if the service does not show it. */
+  readonly ownersAround: (instant: string) => Promise<OwnersAround | undefined>;
+}
+
+/** Splits the vanished items into those that the service's declared retention explains, and lost ones. */
+export async function explainVanished(
+  facts: VanishedFacts,
+): Promise<{ forgotten: StoredMemory[]; lost: StoredMemory[] }> {
+  if (facts.vanished.length === 0) return { forgotten: [], lost: [] };
+  const isEarlier = await byBeginning(facts);
+  const [earlier, present] = [
+    facts.vanished.filter(isEarlier),
+    facts.vanished.filter((one) => !isEarlier(one)),
+  ];
+  const isForgotten = facts.source.exists ? byEntries(facts) : await isGoneByRetention(facts, present);
+  const areEarlierForgotten = await isGoneByRetention(facts, earlier, facts.emptyBelow);
+  const isExplained: Explained = (memory) =>
+    isEarlier(memory) ? areEarlierForgotten(memory) : isForgotten(memory);
+  return {
+    forgotten: facts.vanished.filter(isExplained),
+    lost: facts.vanished.filter((memory) => !isExplained(memory)),
+  };
+}
+
+/**
+ * The owner was created again after the item. Known by the position of a write, or, if its outcome is unknown, by the time of the
+ * owner.
+ */
+async function byBeginning(facts: VanishedFacts): Promise<Explained> {
+  const { source, emptyBelow, beginnings = [] } = facts;
+  if (beginnings.length === 0 || !source.exists) return ({ position }) => position < emptyBelow;
+  const times = await timesOf(facts);
+  const madeMs = source.session === undefined ? Infinity : Date.parse(source.session.createdAt);
+  // The proxy's clock may be wrong. An owner that is not older than the newest known write was created after it.
+  const below = beginnings
+    .filter(({ acceptedAtMs }) => madeMs >= Math.min(acceptedAtMs - SLACK_MS, times.lastMs))
+    .reduce((highest, beginning) => Math.max(highest, beginning.below), 0);
+  return (memory) => memory.position < emptyBelow || (memory.position < below && times.of(memory) <= madeMs);
+}
+
+type Fields = Readonly<Record<string, string>>;
+type Explained = (memory: StoredMemory) => boolean;
+
+/**
+ * The whole owner is gone, or was gone and created again. Idle time explains this only if no older owner remains, because the
+ * service deletes the longest idle first. An owners limit explains it only if at least as many owners remain as the service
+ * keeps, all created or loaded after it.
+ * @param items all items of one life of the owner
+ * @param endedBelow position of the write that created the owner again; 0 if unknown
+ */
+async function isGoneByRetention(
+  facts: VanishedFacts,
+  items: readonly StoredMemory[],
+  endedBelow = 0,
+): Promise<Explained> {
+  const { idleSeconds = Infinity, owners = Infinity } = facts.retention;
+  if (items.length === 0 || Math.min(idleSeconds, owners) === Infinity) return () => false;
+  const times = await timesOf(facts, endedBelow);
+  const keptMs = keptMsOf(facts, times.nowMs);
+  const { madeMs, idleSinceMs } = sinceOf(facts.retention, { times, items, keptMs });
+  const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
+  const { before, since } = asked ?? { before: 0, since: 0 };
+  const isIdle = times.nowMs - idleSinceMs >= keptMs && before === 0;
+  const isCrowded = since >= owners * NEARLY_FULL;
+  return () => isIdle || isCrowded;
+}
+
+/** How long the service keeps an owner. West of Greenwich it keeps it less long, which nothing proves afterwards. */
+function keptMsOf({ retention, context }: VanishedFacts, nowMs: number): number {
+  const { idleSeconds = Infinity, takesLocalTimeForUtc = false } = retention;
+  const offsetSeconds = takesLocalTimeForUtc
+    ? Math.round(naiveSecondsOf(nowMs, context.timeZone) - nowMs / 1_000)
+    : 0;
+  return (idleSeconds + Math.max(0, offsetSeconds)) * 1_000;
+}
+
+/**
+ * When the service made or loaded the owner, and since when it counts as idle. An applied write shows that the service had the
+ * owner then. If that was longer after its making than the service keeps an owner, the service has loaded it again since. The
+ * time of that is not known, and may be as late as the write.
+ */
+function sinceOf(
+  { isProlongedByUse = true }: Retention,
+  { times, items, keptMs }: { times: ItemTimes; items: readonly StoredMemory[]; keptMs: number },
+): { readonly madeMs: number; readonly idleSinceMs: number } {
+  const all = items.map(times.of);
+  const madeMs = all.reduce((first, time) => Math.min(first, time), times.nowMs);
+  const usedMs = all.reduce((last, time) => Math.max(last, time), -Infinity);
+  if (isProlongedByUse) return { madeMs, idleSinceMs: usedMs };
+  const seenMs = Number.isFinite(times.lastMs) ? Math.max(usedMs, times.lastMs) : usedMs;
+  const loadedMs = seenMs - madeMs > keptMs + SWEEP_MS ? seenMs : madeMs;
+  return { madeMs: loadedMs, idleSinceMs: loadedMs };
+}
+
+interface ItemTimes {
+  readonly nowMs: number;
+  /** When the newest write was known to be applied. */
+  readonly lastMs: number;
+  readonly of: (memory: StoredMemory) => number;
+}
+
+/** A delivered item has the time of a proxy's clock, which may be an hour wrong. The journal's clock limits it. */
+async function timesOf({ lastApplied }: VanishedFacts, endedBelow = 0): Promise<ItemTimes> {
+  const before = endedBelow === 0 ? undefined : Math.floor(endedBelow / POSITIONS_PER_SEQUENCE);
+  const { nowMs, firstAtMs = -Infinity, atMs: lastMs = Infinity } = await lastApplied(before);
+  const of = ({ created_at: time, position }: StoredMemory): number =>
+    position % POSITIONS_PER_SEQUENCE === 0
+      ? Math.min(Math.max(Date.parse(time), firstAtMs), lastMs)
+      : Date.parse(time);
+  return { nowMs, lastMs, of };
+}
+
+/**
+ * The service shows as many newest items as it keeps, and the vanished item is before all of them. If both sides have an item in
+ * common, positions decide. Otherwise times decide, which come from two clocks.
+ */
+function byEntries(facts: VanishedFacts): Explained {
+  const { retention, source, existing } = facts;
+  const { entries } = retention;
+  const counts = (fields: Fields): boolean => retention.counts?.(fields) ?? true;
+  if (entries === undefined) return () => false;
+  const shown = source.items.filter(({ fields }) => counts(fields));
+  const [oldest] = shown;
+  if (oldest === undefined || shown.length < entries) return () => false;
+  const fieldsOf = new Map(existing.map(({ memory, fields }) => [memory.memory_id, fields]));
+  const isCounted = ({ memory_id: id }: StoredMemory): boolean => counts(fieldsOf.get(id) ?? {});
+  const first = firstInCommon(facts, shown);
+  if (first !== undefined) return (memory) => isCounted(memory) && memory.position < first;
+  const untilMs = Date.parse(oldest.at) + SLACK_MS;
+  return (memory) => isCounted(memory) && Date.parse(memory.created_at) <= untilMs;
+}
+
+/** The position of the oldest item that both sides show. */
+function firstInCommon(
+  { vanished, existing }: VanishedFacts,
+  shown: readonly { readonly fields: Fields }[],
+): number | undefined {
+  const digests = new Set(shown.map(({ fields }) => digestOfFields(fields)));
+  const gone = new Set(vanished.map(({ memory_id: id }) => id));
+  const common = existing.filter(
+    ({ memory, fields }) => !gone.has(memory.memory_id) && digests.has(digestOfFields(fields)),
+  );
+  if (common.length === 0) return undefined;
+  return common.reduce((first, { memory }) => Math.min(first, memory.position), Infinity);
 }

@@ -1,27 +1,27 @@
 import { StorageError } from '../../domain/errors.ts';
-import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import { type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../../domain/service-definition.ts';
-import { applyCopy, raiseFence, TooManyExceptions } from './copy-apply.ts';
-import { CopyCalls, CopyOvertaken } from './copy-calls.ts';
-import { judgeVanished, type CopiedLane, type CopyAdvice, type JudgedFacts } from './copy-judgement.ts';
-import { CopyReads } from './copy-reads.ts';
-import { copyOperations } from './copy-operations.ts';
-import { lookAt, type CopyLook, type LookedAt } from './copy-look.ts';
-import type { CopyPlan } from '../items/copy-plan.ts';
+import { baselineOf, type CopyPlan } from '../items/copy-plan.ts';
 import type { Emit } from '../ports/events.ts';
-import { explainVanished } from './forgetting.ts';
-import type { LaneContents } from '../items/lane-contents.ts';
+import { type LaneContents, listedLost, lostAs } from '../items/lane-contents.ts';
 import type { HeldLane } from '../lane/hold-lane.ts';
-import type { JournaledWrites } from './journaled-writes.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { CopyException } from '../ports/journal-facts.ts';
+import type { CopyException, WriteHistory } from '../ports/journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from '../ports/ports.ts';
 import type { FoundLost, LostAs } from '../ports/lost-items.ts';
-import { listedLost, lostAs } from '../items/lost-as.ts';
-import { baselineOf } from '../items/baseline.ts';
-import type { WriteHistory } from '../ports/lane-history.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import { applyCopy, copyOperations, raiseFence, TooManyExceptions } from './copy-apply.ts';
+import { CopyCalls, CopyOvertaken, GatheredCalls } from './copy-calls.ts';
+import {
+  type CopiedLane,
+  type CopyAdvice,
+  explainVanished,
+  type JudgedFacts,
+  judgeVanished,
+} from './copy-judgement.ts';
+import { type CopyLook, lookAt, type LookedAt } from './copy-look.ts';
+import type { JournaledWrites } from './journaled-writes.ts';
 
 /** How long a copy waits for earlier writes of the lane. */
 const HOLD_PATIENCE_MS = 30_000;
@@ -337,4 +337,52 @@ async function unlessTooMany<Result>(result: Promise<Result>): Promise<Result | 
     if (error instanceof TooManyExceptions) return undefined;
     throw error;
   }
+}
+
+/** Most lanes per reading. */
+const LANES = 200;
+const NOTHING: LegacyLane = { exists: false, items: [] };
+
+/**
+ * The readings by which copies see what legacy holds. Lanes that are copied at the same time share one reading if the definition
+ * allows it. A store without an index takes as long for one lane as for many, and its service waits meanwhile.
+ */
+export class CopyReads {
+  readonly #gathered = new Map<ServiceRuntime, GatheredCalls<Owner, LegacyLane>>();
+
+  /** Reads the lane as it is after this call. @throws Error like `readLegacy` */
+  read(service: ServiceRuntime, owner: Owner): Promise<LegacyLane> {
+    const canReadMany = service.definition.lanes.readMany !== undefined;
+    return canReadMany ? this.#of(service).add(owner) : readOne(service, owner);
+  }
+
+  #of(service: ServiceRuntime): GatheredCalls<Owner, LegacyLane> {
+    const known = this.#gathered.get(service);
+    if (known !== undefined) return known;
+    const gathered = new GatheredCalls<Owner, LegacyLane>({
+      // The service answers agents meanwhile.
+      atOnce: 1,
+      // Each lane is then read by itself, and reports its own error.
+      isOnesFault: () => true,
+      fits: (owners) => owners.length < LANES,
+      send: (owners) => readTogether(service, owners),
+    });
+    this.#gathered.set(service, gathered);
+    return gathered;
+  }
+}
+
+async function readTogether(
+  service: ServiceRuntime,
+  owners: readonly Owner[],
+): Promise<readonly LegacyLane[]> {
+  const { definition, access, context } = service;
+  const [first, ...others] = owners;
+  if (first !== undefined && others.length === 0) return [await readOne(service, first)];
+  const lanes = await definition.lanes.readMany?.(owners, access, context);
+  return owners.map((owner) => lanes?.get(owner) ?? NOTHING);
+}
+
+function readOne({ definition, access, context }: ServiceRuntime, owner: Owner): Promise<LegacyLane> {
+  return definition.lanes.readLegacy(owner, access, context);
 }

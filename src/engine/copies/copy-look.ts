@@ -1,16 +1,15 @@
 import type { SessionId } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
-import type { CopyException } from '../ports/journal-facts.ts';
+import type { CopyException, WriteHistory } from '../ports/journal-facts.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Journal } from '../ports/ports.ts';
-import type { WriteHistory } from '../ports/lane-history.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import { readJournaled, uncertainDelete, type JournaledWrites } from './journaled-writes.ts';
+import { type CopyPlan, digestOfFields, planCopy } from '../items/copy-plan.ts';
+import type { LaneContents } from '../items/lane-contents.ts';
+import { type JournaledWrites, readJournaled, uncertainDelete } from './journaled-writes.ts';
 import { applyCopy } from './copy-apply.ts';
 import type { CopyCalls } from './copy-calls.ts';
-import { digestOfFields, planCopy, type CopyPlan } from '../items/copy-plan.ts';
-import type { LaneContents } from '../items/lane-contents.ts';
 
 /** A repeat is looked for during a minute; two clocks may differ. */
 const REPEATS_WITHIN_MS = 120_000;
@@ -27,7 +26,7 @@ export interface LookedAt {
 }
 
 /** What the primary showed while the lane was held. */
-export interface ShownLane {
+interface ShownLane {
   readonly source: LegacyLane;
   readonly sequence: number;
 }
@@ -41,7 +40,7 @@ export interface CopyLook {
   readonly exceptions: readonly CopyException[];
 }
 
-export interface CopyLookParts {
+interface CopyLookParts {
   readonly journal: Pick<Journal, 'undelivered'>;
   /** Absent: after a delete of unknown outcome, only the undelivered writes are known. */
   readonly history: WriteHistory | undefined;

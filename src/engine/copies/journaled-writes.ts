@@ -9,7 +9,7 @@ import { laneDeletionOf, takes, type LaneDeletion } from '../items/lane-deletion
 import { parseStoredMemory } from '../items/lane-contents.ts';
 import type { PendingWrite } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import { orchestratorWritesOf } from '../delivery/write-plan.ts';
+import { orchestratorWritesOf } from '../delivery/pack.ts';
 
 /** What the lane's journaled writes, which the secondary may not have seen, say about the items of the primary. */
 export interface JournaledWrites {
@@ -37,7 +37,7 @@ export interface PossibleBeginning {
   readonly acceptedAtMs: number;
 }
 
-export interface JournaledFacts {
+interface JournaledFacts {
   readonly service: ServiceRuntime;
   readonly owner: Owner;
   /** In sequence. */

@@ -4,7 +4,7 @@ import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
-import { listOwners } from '../runs/listed-owners.ts';
+import { listOwners } from '../runs/legacy-lanes.ts';
 import type { Membership } from '../replicas/membership.ts';
 import type { Clock, CoverageStore, Flags, Journal } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';

@@ -1,12 +1,11 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { PendingWrite } from '../ports/ports.ts';
 import type { DeliveryParts } from './delivery-parts.ts';
 import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
 import { DeliveryRecords } from './delivery-records.ts';
-import type { Lane } from '../lane/lane.ts';
-import type { PendingWrite } from '../ports/ports.ts';
-import { Packer } from './pack.ts';
-import { culpritOf, isDelete, isTooLarge, resultsOf, type Delivered, type Parcel } from './parcel.ts';
+import { culpritOf, type Delivered, isDelete, isTooLarge, Packer, type Parcel, resultsOf } from './pack.ts';
 import { isAltered, isReadBackDue } from './read-back.ts';
 import { Refusals } from './refusals.ts';
 import { Watermarks } from './watermarks.ts';

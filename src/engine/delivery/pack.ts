@@ -1,14 +1,15 @@
-import { sessionIdOf, type MemoryId, type ServiceName } from '../../domain/ids.ts';
+import { type MemoryId, memoryIdOf, type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { readContents } from '../items/lane-contents.ts';
 import type { Lane } from '../lane/lane.ts';
-import { findNamed } from '../items/named-items.ts';
-import type { Parcel } from './parcel.ts';
-import type { Clock, Orchestrator, PendingWrite } from '../ports/ports.ts';
+import { findNamed } from '../items/copy-plan.ts';
+import type { Clock, Orchestrator, PendingWrite, WriteAnswer } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import { orchestratorWritesOf } from './write-plan.ts';
+import { CrossfadeError } from '../../domain/errors.ts';
+import { positionOf } from '../../domain/lane.ts';
+import { readText } from '../../domain/request.ts';
 
-export interface PackParts {
+interface PackParts {
   readonly orchestrator: Orchestrator;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
@@ -74,4 +75,77 @@ export class Packer {
       lane: fence,
     }));
   }
+}
+
+/** The result of a delivery. `skipped`: a dead letter that a person has skipped. */
+export type Delivered = WriteAnswer['result'] | 'skipped';
+
+/** A write on its way to the secondary, with its operations. */
+export interface Parcel {
+  readonly lane: Lane;
+  readonly write: PendingWrite;
+  readonly operations: readonly OrchestratorWrite[];
+}
+
+const DELETES: ReadonlySet<string> = new Set(['delete', 'bulk_delete', 'end_session']);
+
+/** The result of each parcel, from the answers to all its operations. A write without operations counts as delivered. */
+export function resultsOf(parcels: readonly Parcel[], answers: readonly WriteAnswer[]): Delivered[] {
+  let at = 0;
+  return parcels.map(({ write, operations }) => {
+    const answer = operations.length === 0 ? undefined : answers[at];
+    at += operations.length;
+    return write.letter === 'skipped' ? 'skipped' : (answer?.result ?? 'applied');
+  });
+}
+
+/** Deleting a missing item counts as a delete. */
+export function isDelete({ operations }: Parcel): boolean {
+  return operations.every(({ action }) => DELETES.has(action));
+}
+
+/** The parcel of the operation that the orchestrator named in its refusal. */
+export function culpritOf(parcels: readonly Parcel[], error: CrossfadeError): Parcel | undefined {
+  const index = error.details['operation'];
+  if (typeof index !== 'number') return parcels.length === 1 ? parcels[0] : undefined;
+  let end = 0;
+  return parcels.find((parcel) => {
+    end += parcel.operations.length;
+    return index < end;
+  });
+}
+
+/** Whether the secondary refused a batch unread, because it is too large for one message. */
+export function isTooLarge(error: unknown): boolean {
+  return (
+    error instanceof CrossfadeError && error.effect === 'rejected' && error.details['field'] === 'message'
+  );
+}
+
+interface WriteToPlan {
+  readonly owner: Owner;
+  readonly write: PendingWrite;
+  /** The named items, as the orchestrator holds them. */
+  readonly items?: readonly MemoryId[];
+}
+
+/** The operations of a journaled write. Always the same, whichever replica delivers it, and whenever. */
+export function orchestratorWritesOf(
+  service: ServiceRuntime,
+  { owner, write, items = [] }: WriteToPlan,
+): OrchestratorWrite[] {
+  const action = service.definition.actions[write.action];
+  if (action?.kind !== 'write') return [];
+  return action.toOrchestrator(
+    {
+      request: write.message ?? readText(write.request),
+      owner,
+      items,
+      sessionId: sessionIdOf(service.definition.lanes.sessionPrefix, owner),
+      acceptedAt: new Date(write.acceptedAtMs).toISOString(),
+      position: (index = 0) => positionOf(write.sequence, index),
+      memoryId: (index = 0) => memoryIdOf(write.operationId, index),
+    },
+    service.context,
+  );
 }

@@ -3,14 +3,14 @@ import type { SessionId } from '../../domain/ids.ts';
 import { digestedText } from '../../domain/content-digest.ts';
 import { encodeJson, rawElements, rawMembers } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { Delivered, Parcel } from './parcel.ts';
+import type { Delivered, Parcel } from './pack.ts';
 import type { Clock, Orchestrator } from '../ports/ports.ts';
 
 const TIMEOUT_MS = 2_000;
 /** Share of the deliveries. */
 const SHARE = 0.01;
 
-export interface ReadBackParts {
+interface ReadBackParts {
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
 }

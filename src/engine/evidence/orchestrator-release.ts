@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { isJsonObject } from '../../domain/json.ts';
 import type { Clock, Orchestrator } from '../ports/ports.ts';
 import { within } from '../ports/within.ts';
+import type { ServiceDefinition } from '../../domain/service-definition.ts';
 
 const LOOK_EVERY_MS = 5_000;
 const TIMEOUT_MS = 1_000;
@@ -16,7 +18,7 @@ export interface ReleaseStore {
   seen(version: string): Promise<number>;
 }
 
-export interface ReleaseParts {
+interface ReleaseParts {
   readonly orchestrator: Pick<Orchestrator, 'read'>;
   readonly store: ReleaseStore;
   readonly clock: Clock;
@@ -72,4 +74,18 @@ export class OrchestratorRelease {
     const version = isJsonObject(data['details']) ? data['details']['version'] : undefined;
     if (typeof version === 'string') this.#number = await store.seen(version);
   }
+}
+
+const DIGEST_CHARACTERS = 16;
+
+/**
+ * A digest of everything that decides what two answers look like and how they are judged: mappings, rules, retention. Evidence
+ * gathered under another digest proves nothing. Functions count by their source. The functions that they call belong to the
+ * proxy, so a new version of the proxy changes every digest.
+ */
+export function definitionDigest(definition: ServiceDefinition, version: string): string {
+  const text = JSON.stringify([version, definition.actions, definition.lanes], (_key, value: unknown) =>
+    typeof value === 'function' ? String(value) : value,
+  );
+  return createHash('sha256').update(text).digest('hex').slice(0, DIGEST_CHARACTERS);
 }

@@ -1,7 +1,7 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import { isTrip, type Finding } from '../ports/finding.ts';
 import { ServiceGuard } from './guard.ts';
-import type { GuardLimits } from './guard-limits.ts';
+import type { GuardLimits } from './triggers.ts';
 import type { MinuteRow } from './guard-ports.ts';
 
 const MINUTE_MS = 60_000;

@@ -1,8 +1,7 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Evidence } from '../evidence/confidence.ts';
-import type { Finding } from '../ports/finding.ts';
+import type { Finding, Latch } from '../ports/finding.ts';
 import type { GuardCounts } from './guard-counts.ts';
-import type { Latch } from '../ports/latch.ts';
 import type { TroubledLanes } from './triggers.ts';
 
 /** The result of a request to release a latch. */
@@ -56,7 +55,7 @@ export interface FlagSwitch {
 }
 
 /** A bundle, without its contents. */
-export interface TripBundleHead {
+interface TripBundleHead {
   /** Also the number of the bundle. */
   readonly latch: number;
   readonly service: ServiceName;
@@ -125,7 +124,7 @@ export interface StoredAuditEntry extends AuditEntry {
   readonly id: number;
 }
 
-export interface AuditQuery {
+interface AuditQuery {
   readonly limit: number;
   /** @defaultValue every service */
   readonly service?: string;

@@ -1,16 +1,23 @@
-import { messageOf } from '../../domain/errors.ts';
+import { CrossfadeError, messageOf } from '../../domain/errors.ts';
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { Evidence } from '../evidence/confidence.ts';
+import { addEvidence, type Evidence, NO_EVIDENCE } from '../evidence/confidence.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../ports/ports.ts';
 import { within } from '../ports/within.ts';
-import { EvidenceBook } from './evidence-book.ts';
-import { isTrip, type Finding, type GuardStep } from '../ports/finding.ts';
+import {
+  type Finding,
+  type GuardStep,
+  isTrip,
+  type Latch,
+  type Trigger,
+  TRIGGERS,
+} from '../ports/finding.ts';
 import { ServiceGuard } from './guard.ts';
-import type { GuardLimits } from './guard-limits.ts';
+import { type GuardLimits, NO_TROUBLE, type TriggerLevel } from './triggers.ts';
 import type {
   Alerts,
   DigestOf,
+  EvidenceRow,
   EvidenceStore,
   GuardState,
   LatchStore,
@@ -18,12 +25,8 @@ import type {
   Release,
 } from './guard-ports.ts';
 import type { GuardRecorder } from './guard-recorder.ts';
-import type { Latch } from '../ports/latch.ts';
 import type { LatchBoard } from './latch-board.ts';
 import { MinuteBook } from './minute-book.ts';
-import { ToldFindings } from './told-findings.ts';
-import type { TriggerLevel } from './trigger-levels.ts';
-import { NO_TROUBLE } from './triggers.ts';
 
 const EVERY_MS = 1_000;
 const WRITE_EVERY_TICKS = 5;
@@ -284,4 +287,108 @@ export class GuardWatch {
       this.#parts.alerts.send({ kind: 'tripped', service, finding, atMs: this.#parts.clock.wallMs() });
     }
   }
+}
+
+/** A rate near its limit moves above and below it with single comparisons, so a short absence is not an end. */
+const RATES: ReadonlySet<Trigger> = new Set([
+  'inconsistency',
+  'errors',
+  'latency',
+  'not_comparable',
+  'not_compared',
+]);
+
+/**
+ * The quietest reads that are judged are 40 in six hours, of which 12 could not be compared: one in half an hour. Two of these
+ * are rarely this far apart (one pair in 400).
+ */
+const ENDED_AFTER_MS = 3 * 3_600_000;
+
+interface Told {
+  /** All steps that were alerted. */
+  readonly steps: ReadonlySet<GuardStep>;
+  readonly seenAtMs: number;
+}
+
+/** Remembers the findings that were alerted, so that each is alerted once, and once more when a further step is taken. */
+export class ToldFindings {
+  readonly #told = new Map<string, Told>();
+
+  /** Returns the findings that were not alerted yet, at most one per trigger. */
+  news(service: ServiceName, findings: readonly Finding[], nowMs: number): Finding[] {
+    return TRIGGERS.flatMap((trigger) => {
+      const found = findings.filter((finding) => finding.trigger === trigger);
+      const key = `${service} ${trigger}`;
+      const told = this.#told.get(key);
+      if (found.length === 0) {
+        const hasEnded = !RATES.has(trigger) || nowMs - (told?.seenAtMs ?? 0) >= ENDED_AFTER_MS;
+        if (hasEnded) this.#told.delete(key);
+        return [];
+      }
+      const steps = new Set([...(told?.steps ?? []), ...found.flatMap((finding) => finding.steps)]);
+      this.#told.set(key, { steps, seenAtMs: nowMs });
+      const news = found.find((finding) => finding.steps.some((step) => told?.steps.has(step) !== true));
+      return news === undefined ? [] : [news];
+    });
+  }
+
+  /** A person has judged the findings. Findings from now on are new. */
+  forget(service: ServiceName): void {
+    for (const trigger of TRIGGERS) this.#told.delete(`${service} ${trigger}`);
+  }
+}
+
+const keyOf = (...names: readonly string[]): string => names.join(' ');
+
+/** Comparisons on their way to the database, where they are added to those of all replicas. */
+class EvidenceBook {
+  readonly #digestOf: DigestOf;
+  #rows = new Map<string, EvidenceRow>();
+
+  constructor(digestOf: DigestOf) {
+    this.#digestOf = digestOf;
+  }
+
+  add(service: ServiceName, action: string, evidence: Evidence): void {
+    this.#put({ service, action, digest: this.#digestOf(service, action), evidence });
+  }
+
+  unwritten(service: ServiceName, action: string): Evidence {
+    return this.#of(service, action, this.#digestOf(service, action));
+  }
+
+  /** Writes what was counted. What could not be written is kept. @throws StorageError */
+  async writeTo(store: EvidenceStore): Promise<void> {
+    if (this.#rows.size === 0) return;
+    const rows = [...this.#rows.values()];
+    this.#rows = new Map();
+    try {
+      await store.add(rows);
+    } catch (error) {
+      // The database may have added it despite the error. Matches that are counted twice would prove too much, so only mismatches
+      // are kept.
+      const isCertain = error instanceof CrossfadeError && error.effect === 'not_applied';
+      for (const row of rows) this.#put(isCertain ? row : { ...row, evidence: onlyMismatches(row.evidence) });
+      throw error;
+    }
+  }
+
+  #of(service: ServiceName, action: string, digest: string): Evidence {
+    return this.#rows.get(keyOf(service, action, digest))?.evidence ?? NO_EVIDENCE;
+  }
+
+  #put({ service, action, digest, evidence }: EvidenceRow): void {
+    const sum = addEvidence(this.#of(service, action, digest), evidence);
+    this.#rows.set(keyOf(service, action, digest), { service, action, digest, evidence: sum });
+  }
+}
+
+function onlyMismatches({ mismatches, laneMismatches }: Evidence): Evidence {
+  return {
+    comparable: mismatches,
+    errors: 0,
+    mismatches,
+    laneComparable: laneMismatches,
+    laneMismatches,
+  };
 }

@@ -1,21 +1,32 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Tally } from '../evidence/rate-bounds.ts';
-import { ComparedReads } from './compared-reads.ts';
 import type { Finding } from '../ports/finding.ts';
-import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-counts.ts';
-import type { GuardLimits } from './guard-limits.ts';
-import { IncomparableReads } from './incomparable-reads.ts';
-import { SlidingTally, WINDOWS } from './sliding-tally.ts';
-import { countLevel, nearest, rateLevel, storesLevel, type TriggerLevel } from './trigger-levels.ts';
 import {
+  addCounts,
+  addedQuantile,
+  type GuardCounts,
+  LONGEST_WINDOW,
+  noCounts,
+  QUARTER,
+  SlidingTally,
+  type WindowName,
+  WINDOWS,
+} from './guard-counts.ts';
+import {
+  countLevel,
+  type GuardLimits,
   judgeDeadLetters,
   judgeLatency,
   judgeLost,
+  type Judgement,
   judgeNotComparable,
   judgeRate,
   judgeStores,
+  nearest,
   NO_TROUBLE,
-  type Judgement,
+  rateLevel,
+  storesLevel,
+  type TriggerLevel,
   type TroubledLanes,
 } from './triggers.ts';
 
@@ -315,4 +326,78 @@ export class ServiceGuard {
 
 function tripWith(numbers: Readonly<Record<string, number>>): Judgement {
   return { steps: ['reads_to_legacy'], numbers };
+}
+
+const QUARTER_MS = QUARTER.slotMs * QUARTER.slots;
+
+/**
+ * Whether reads that have moved are still compared, for one action or for a service. Evidence that is not renewed loses its
+ * value, because the orchestrator, its data or the sampling may have changed since.
+ */
+class ComparedReads {
+  readonly #quarter = new SlidingTally(QUARTER);
+  readonly #long = new SlidingTally(LONGEST_WINDOW);
+  /** Hits: reads that went to the orchestrator. Tries: comparisons that were dropped. */
+  readonly #moved = new SlidingTally(LONGEST_WINDOW);
+  #movedSinceMs = Infinity;
+
+  add(atMs: number, { comparable, operations, orchestratorReads, dropped }: GuardCounts): void {
+    this.#quarter.add(atMs, { hits: comparable, tries: operations });
+    this.#long.add(atMs, { hits: comparable, tries: operations });
+    this.#moved.add(atMs, { hits: orchestratorReads, tries: dropped });
+    if (orchestratorReads > 0) this.#movedSinceMs = Math.min(this.#movedSinceMs, atMs);
+  }
+
+  setBack(nowMs: number): void {
+    for (const tally of [this.#quarter, this.#long, this.#moved]) tally.setBack(nowMs);
+  }
+
+  /** An alert is sent and increases are blocked. No reads move back, because nothing wrong was found. */
+  judge(nowMs: number, limits: GuardLimits): Judgement | undefined {
+    const [quarter, long, moved] = [this.#quarter, this.#long, this.#moved];
+    for (const tally of [quarter, long, moved]) tally.advance(nowMs);
+    const isWatched = moved.hits > 0 && nowMs - this.#movedSinceMs >= QUARTER_MS;
+    if (!isWatched || quarter.tries === 0 || quarter.hits > 0 || !this.#isMissed(limits)) return undefined;
+    const numbers = { operations: quarter.tries, compared: 0, dropped: moved.tries };
+    return { steps: ['alert', 'hold_ramp'], numbers };
+  }
+
+  /** Judged by the share of the last hours, so that 1 % sampling in a quiet night causes no alarm. */
+  #isMissed({ leastHits, leastOperations }: GuardLimits): boolean {
+    if (this.#long.hits === 0) return this.#long.tries >= leastOperations;
+    return (this.#long.hits / this.#long.tries) * this.#quarter.tries >= leastHits;
+  }
+}
+
+/**
+ * The share of a service's reads that could not be compared. The window is 15 minutes, because short races with writes are no
+ * reason for an alert. If that window has too few reads, and there are still reads that cannot be compared, the window is six
+ * hours.
+ */
+class IncomparableReads {
+  readonly #quarter = new SlidingTally(QUARTER);
+  readonly #long = new SlidingTally(LONGEST_WINDOW);
+
+  add(atMs: number, { comparable, notComparable }: GuardCounts): void {
+    const tries = comparable + notComparable;
+    if (tries === 0) return;
+    for (const tally of [this.#quarter, this.#long]) tally.add(atMs, { hits: notComparable, tries });
+  }
+
+  setBack(nowMs: number): void {
+    for (const tally of [this.#quarter, this.#long]) tally.setBack(nowMs);
+  }
+
+  /** The tally that is judged now. */
+  windowAt(
+    nowMs: number,
+    { leastOperations, notComparableRate }: GuardLimits,
+  ): { readonly name: WindowName; readonly tally: SlidingTally } {
+    const [quarter, long] = [this.#quarter, this.#long];
+    for (const tally of [quarter, long]) tally.advance(nowMs);
+    const isGoingOn = quarter.hits > notComparableRate * quarter.tries;
+    return isGoingOn && quarter.tries < leastOperations
+      ? { name: LONGEST_WINDOW.name, tally: long }
+      : { name: QUARTER.name, tally: quarter };
+  }
 }

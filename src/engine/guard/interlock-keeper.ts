@@ -1,25 +1,30 @@
 import { messageOf } from '../../domain/errors.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import { addEvidence, confidenceOf, NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
+import { addEvidence, confidenceOf, type Evidence, NO_EVIDENCE } from '../evidence/confidence.ts';
 import type { Emit } from '../ports/events.ts';
-import type { DigestOf, EvidenceStore } from './guard-ports.ts';
-import type { LatchBoard } from './latch-board.ts';
-import type { Clock, Flags } from '../ports/ports.ts';
+import type { Clock, Flags, Orchestrator } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { within } from '../ports/within.ts';
-import type { BackendProbes } from './backend-probes.ts';
-import type { ActionFacts, InterlockFacts, InterlockMode } from './interlock-facts.ts';
-import type { GrantRow, InterlockStore, JournalFacts } from './interlock-ports.ts';
-import { judgeFlags, NOTHING_GRANTED, type Granted, type InterlockVerdict } from './judge-flags.ts';
-import type { CutoverLimit, ReadLimits } from '../ports/read-limits.ts';
+import type { CutoverLimit, ReadLimits } from '../ports/decision.ts';
+import type { DigestOf, EvidenceStore } from './guard-ports.ts';
+import type { LatchBoard } from './latch-board.ts';
+import type {
+  ActionFacts,
+  GrantRow,
+  InterlockFacts,
+  InterlockMode,
+  InterlockStore,
+  JournalFacts,
+} from './interlock-facts.ts';
+import { type Granted, type InterlockVerdict, judgeFlags, NOTHING_GRANTED } from './judge-flags.ts';
 
 const EVERY_MS = 1_000;
 /** How long facts from the journal are considered current. */
 const JOURNAL_FACTS_MS = 5_000;
 const ASK_TIMEOUT_MS = 5_000;
 
-export interface InterlockKeeperParts {
+interface InterlockKeeperParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly modes: ReadonlyMap<ServiceName, InterlockMode>;
   readonly digestOf: DigestOf;
@@ -259,4 +264,37 @@ function changedRows(next: Granted, granted: Granted): GrantRow[] {
     .filter(([action, percentage]) => percentage !== (granted.actions[action] ?? 0))
     .map(([action, percentage]): GrantRow => ({ flag: 'read-cutover', action, percentage }));
   return [...flags, ...actions];
+}
+
+const PROBE_TIMEOUT_MS = 1_000;
+
+/** Sends a harmless request to both backends, end to end. */
+export interface BackendProbes {
+  ask(service: ServiceName): Promise<{ readonly legacy: boolean; readonly orchestrator: boolean }>;
+}
+
+export function createBackendProbes(parts: {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+}): BackendProbes {
+  const { services, orchestrator, clock } = parts;
+  const answered = (call: Promise<unknown>): Promise<boolean> =>
+    call.then(
+      () => true,
+      () => false,
+    );
+  return {
+    async ask(service) {
+      const runtime = services.get(service);
+      const asked = { purpose: 'probe', deadlineAtMs: clock.now() + PROBE_TIMEOUT_MS } as const;
+      const [legacy, other] = await Promise.all([
+        runtime === undefined
+          ? false
+          : answered(runtime.legacy.send({ ...asked, body: Buffer.from(runtime.definition.probe) })),
+        answered(orchestrator.read({ action: 'health', payload: {} }, asked)),
+      ]);
+      return { legacy, orchestrator: other };
+    },
+  };
 }

@@ -1,7 +1,6 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock } from '../ports/ports.ts';
-import type { Finding, GuardStep } from '../ports/finding.ts';
-import type { Latch } from '../ports/latch.ts';
+import type { Finding, GuardStep, Latch } from '../ports/finding.ts';
 
 /** A replica that has not read the latches for this long acts as if all were set. */
 const BLIND_AFTER_MS = 5_000;
@@ -15,7 +14,7 @@ export interface Hold {
 }
 
 /** When the database was queried for its latches. The answer is as old as the query, however late it comes. */
-export interface AskedLatches {
+interface AskedLatches {
   readonly atMs: number;
   /** Order among the queries and the stored latches of this replica. */
   readonly order: number;

@@ -1,9 +1,6 @@
-import { NOTHING_FOUND, type StoreFindings } from '../ports/store-findings.ts';
-import type { Tally } from '../evidence/rate-bounds.ts';
-import { wilsonLowerBound } from '../evidence/rate-bounds.ts';
-import type { GuardStep } from '../ports/finding.ts';
-import { slowerThan, type GuardCounts } from './guard-counts.ts';
-import { SLOW_SHARE, type GuardLimits } from './guard-limits.ts';
+import { type GuardStep, NOTHING_FOUND, type StoreFindings, type Trigger } from '../ports/finding.ts';
+import { type Tally, wilsonLowerBound } from '../evidence/rate-bounds.ts';
+import { type GuardCounts, slowerThan } from './guard-counts.ts';
 
 /** What one trigger finds in the given counts. */
 export interface Judgement {
@@ -39,7 +36,7 @@ const SLOW_STEPS: readonly (readonly GuardStep[])[] = [
 ];
 
 /** What is compared with the limit: the latency that the proxy adds, or the time of cut-over reads above legacy's. */
-export type Waited = 'added' | 'aboveLegacy';
+type Waited = 'added' | 'aboveLegacy';
 
 /** @param minutes the last complete minutes, at most `limits.ofMinutes` */
 export function judgeLatency(
@@ -112,7 +109,7 @@ export function judgeStores({ stores }: TroubledLanes, limits: GuardLimits): Jud
 }
 
 /** Whether so many items or lanes differ that the reads of the service move to legacy. */
-export function areStoresApart({ items, fencedLanes, full }: StoreFindings, limits: GuardLimits): boolean {
+function areStoresApart({ items, fencedLanes, full }: StoreFindings, limits: GuardLimits): boolean {
   const { storesShare, storesItems, storesLanes } = limits;
   if (full === null) return false;
   return (
@@ -120,3 +117,116 @@ export function areStoresApart({ items, fencedLanes, full }: StoreFindings, limi
     (fencedLanes >= storesLanes && fencedLanes > storesShare * full.lanes)
   );
 }
+
+/** How close a trigger is to its trip, for people who watch. */
+export interface TriggerLevel {
+  readonly trigger: Trigger;
+  /** The action and the window where it is closest. */
+  readonly action?: string;
+  readonly detail?: string;
+  readonly numbers: Readonly<Record<string, number>>;
+  /** Progress to the trip, 0–1. At 1 it trips; `lost` and `not_compared` only block increases, `not_comparable` only alerts. */
+  readonly reached: number;
+}
+
+const within = (share: number): number => Math.min(Math.max(share, 0), 1);
+
+/**
+ * A rate trips if there are enough hits, and if the lower bound of their share is above the limit. The smaller of the two counts.
+ */
+export function rateLevel(
+  tally: Tally,
+  limit: number,
+  { leastHits, z }: Pick<GuardLimits, 'leastHits' | 'z'>,
+): Pick<TriggerLevel, 'numbers' | 'reached'> {
+  const { hits, tries } = tally;
+  const lowerBound = hits === 0 ? 0 : wilsonLowerBound(tally, z);
+  return {
+    numbers: { hits, of: tries, lower_bound: lowerBound, limit, least_hits: leastHits },
+    reached: within(Math.min(hits / leastHits, lowerBound / limit)),
+  };
+}
+
+/** The share of a count that trips at `limit`. */
+export function countLevel(trigger: Trigger, found: number, limit: number): TriggerLevel {
+  return { trigger, numbers: { found, limit }, reached: within(found / limit) };
+}
+
+/** The share trips above its limit. Exactly at the limit it is just below the trip. */
+export function storesLevel(stores: StoreFindings, limits: GuardLimits): TriggerLevel {
+  const { items, fencedLanes: lanes, full } = stores;
+  const { storesShare, storesItems, storesLanes } = limits;
+  const share = (have: number, least: number, of: number): number =>
+    Math.min(have / least, have / Math.max(storesShare * of, 1));
+  const near =
+    full === null
+      ? 0
+      : Math.max(share(items, storesItems, full.items), share(lanes, storesLanes, full.lanes));
+  const numbers = {
+    items,
+    lanes,
+    of_items: full?.items ?? 0,
+    of_lanes: full?.lanes ?? 0,
+    limit: storesShare,
+  };
+  return { trigger: 'stores', numbers, reached: areStoresApart(stores, limits) ? 1 : Math.min(near, 0.99) };
+}
+
+/** The closest of several; among equals, the first. */
+export function nearest(levels: readonly TriggerLevel[]): TriggerLevel | undefined {
+  return levels.toSorted((a, b) => b.reached - a.reached)[0];
+}
+
+/** The limits of the guard. The defaults are those of ../README.md, "Guard". Other values are for backtests. */
+export interface GuardLimits {
+  /** Rate of mismatches, 0–1. The guard trips if the lower bound exceeds it. */
+  readonly mismatchRate: number;
+  /** The same for failures of the orchestrator or of the proxy itself. */
+  readonly errorRate: number;
+  /**
+   * Share of comparisons that could not be made, 0–1. Above it an alert is sent, because the other comparisons prove too little.
+   */
+  readonly notComparableRate: number;
+  /** Fewer mismatches or failures prove nothing. */
+  readonly leastHits: number;
+  /** Standard deviations of the lower bound that trips. High, because it is evaluated every second. */
+  readonly z: number;
+  /** Standard deviations at which increases are blocked, as a first step. */
+  readonly holdZ: number;
+  /** Added latency that 5 % of a minute's operations must exceed, milliseconds. An end of a bucket. */
+  readonly addedMs: number;
+  /** Number of slow minutes among the last {@link ofMinutes}, each with at least {@link leastOperations}. */
+  readonly slowMinutes: number;
+  readonly ofMinutes: number;
+  readonly leastOperations: number;
+  /** Share of the items, or of the lanes, of the last full reconciliation that may differ, 0–1. */
+  readonly storesShare: number;
+  /** Fewer differing items prove nothing, whatever their share. */
+  readonly storesItems: number;
+  /** The same for lanes. */
+  readonly storesLanes: number;
+  /** Number of lanes with a dead letter, each for at least {@link deadLetterMs}. */
+  readonly deadLetterLanes: number;
+  readonly deadLetterMs: number;
+}
+
+export const GUARD_LIMITS: GuardLimits = {
+  mismatchRate: 0.001,
+  errorRate: 0.01,
+  notComparableRate: 0.05,
+  leastHits: 5,
+  z: 3.9,
+  holdZ: 1.96,
+  addedMs: 100,
+  slowMinutes: 3,
+  ofMinutes: 5,
+  leastOperations: 40,
+  storesShare: 0.001,
+  storesItems: 5,
+  storesLanes: 3,
+  deadLetterLanes: 3,
+  deadLetterMs: 300_000,
+};
+
+/** Share of a minute's operations that may be slower, as for a p95. */
+const SLOW_SHARE = 0.05;

@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../../domain/canonical-json.ts';
 import type { NamedItem } from '../../domain/named-item.ts';
-import { POSITIONS_PER_SEQUENCE, positionOf } from '../../domain/lane.ts';
-import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
-import { takes, type LaneDeletion } from './lane-deletion.ts';
+import { positionOf, POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
+import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
+import type { BaselineItem } from '../ports/journal-facts.ts';
+import type { MemoryId } from '../../domain/ids.ts';
+import { type LaneDeletion, takes } from './lane-deletion.ts';
 
 /**
  * The mark on the orchestrator of items that the legacy service forgot by itself. They are kept, and hidden from answers in the
@@ -36,7 +38,7 @@ export interface CopyFacts {
   readonly journaledIds: ReadonlyMap<string, readonly string[]>;
 }
 
-export interface PlannedCreate {
+interface PlannedCreate {
   readonly item: LegacyItem;
   readonly position: number;
   /** The id of the journaled write that wrote the item. Absent for items that are in no journaled write. */
@@ -229,4 +231,33 @@ function positionsFor(matches: readonly Match[], sequence: number): number[] {
     return position;
   });
   return isKept ? positions : matches.map((_, index) => base + 1 + index);
+}
+
+/** A list as stored, to be compared with later. */
+export function baselineOf(items: readonly LegacyItem[]): BaselineItem[] {
+  return items.map(({ fields, at }) => ({ digest: digestOfFields(fields), atMs: Date.parse(at) }));
+}
+
+/** The items at these places of a list. Places that the list does not have are left out. */
+export function nameItems({ items }: LegacyLane, indices: readonly number[]): NamedItem[] {
+  const digests = items.map(({ fields }) => digestOfFields(fields));
+  return [...new Set(indices)].flatMap((index) => {
+    const digest = digests[index];
+    if (digest === undefined) return [];
+    return [{ digest, newer: digests.slice(index + 1).filter((other) => other === digest).length }];
+  });
+}
+
+/** The named items on the secondary; undefined if one of them is missing there. */
+export function findNamed(
+  named: readonly NamedItem[],
+  listed: readonly ListedMemory[],
+): readonly MemoryId[] | undefined {
+  const byDigest = new Map<string, MemoryId[]>();
+  for (const { memory, fields } of listed) {
+    const digest = digestOfFields(fields);
+    byDigest.set(digest, [...(byDigest.get(digest) ?? []), memory.memory_id as MemoryId]);
+  }
+  const found = named.flatMap(({ digest, newer }) => byDigest.get(digest)?.at(-1 - newer) ?? []);
+  return found.length === named.length ? found : undefined;
 }

@@ -1,8 +1,10 @@
 import { isJsonObject, parseTolerantly, rawElements, rawMembers } from '../../domain/json.ts';
 import type { Owner, SessionId } from '../../domain/ids.ts';
 import type { LaneDefinition, StoredMemory, StoredSession } from '../../domain/service-definition.ts';
-import { FORGOTTEN_TAG, type ListedMemory } from './copy-plan.ts';
 import type { Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
+import { nameOf, shapeOf } from '../compare/reply-values.ts';
+import type { FoundLost, LostAs } from '../ports/lost-items.ts';
+import { digestOfFields, FORGOTTEN_TAG, type ListedMemory } from './copy-plan.ts';
 
 const SCAN_PAGE = 1_000;
 
@@ -90,4 +92,31 @@ export function withDueTags(listed: ListedMemory, lanes: LaneDefinition, owner: 
 export function parseStoredMemory(text: string): StoredMemory {
   const fields = parseTolerantly(text) as StoredMemory;
   return { ...fields, content: rawMembers(text)['content'] ?? 'null', tags: fields.tags ?? [] };
+}
+
+/** An item as stored for a person's decision: only the shape of each field, without its text. */
+export function lostAs({ memory, fields }: ListedMemory): FoundLost {
+  const shapes = Object.entries(fields).map(
+    ([name, text]) => `${nameOf(name)}: ${shapeOf(parseTolerantly(text))}`,
+  );
+  return {
+    memoryId: memory.memory_id,
+    digest: digestOfFields(fields),
+    position: memory.position,
+    storedAt: memory.created_at,
+    shape: shapes.join(', '),
+  };
+}
+
+/** Ids of the items that are listed as lost. A copy may have given an item another position since it was listed. */
+export function listedLost(
+  listed: readonly ListedMemory[],
+  waiting: readonly Pick<LostAs, 'memoryId' | 'digest'>[],
+): ReadonlySet<string> {
+  if (waiting.length === 0) return new Set();
+  const known = new Set(waiting.map(({ memoryId, digest }) => `${memoryId} ${digest}`));
+  const lost = listed.filter(({ memory, fields }) =>
+    known.has(`${memory.memory_id} ${digestOfFields(fields)}`),
+  );
+  return new Set(lost.map(({ memory }) => memory.memory_id));
 }

@@ -2,7 +2,7 @@ import { ConnectionError } from '../../domain/errors.ts';
 import type { LaneKey } from '../../domain/ids.ts';
 import type { Lane } from './lane.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
-import type { ReplicaIdentity } from '../ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 
 /** A hold expires after this time, in case this replica dies. */
 const HOLD_SECONDS = 30;
@@ -10,7 +10,7 @@ const RETRY_MS = 20;
 /** A write of another replica may take this long. After that, the engine checks whether that replica is dead. */
 const PATIENCE_MS = 1_000;
 
-export interface HoldParts {
+interface HoldParts {
   readonly journal: Journal;
   readonly clock: Clock;
   /** Whether no other replica writes. Then turns in memory are enough. */

@@ -1,5 +1,4 @@
-import type { LaneKey, Owner, ServiceName } from '../../domain/ids.ts';
-import { laneKeyOf, parseLaneKey } from '../../domain/ids.ts';
+import { type LaneKey, laneKeyOf, type Owner, parseLaneKey, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
 import { Lane } from './lane.ts';
@@ -102,4 +101,25 @@ function learn(lane: Lane, state: LaneState | undefined, forgotten: number): voi
   if (lane.isLoaded || lane.forgotten !== forgotten) return;
   if (state !== undefined) lane.adopt(state);
   lane.markLoaded();
+}
+
+/** A lane at one moment. If two snapshots are equal and no write was in flight, its contents did not change. */
+export class Snapshot {
+  readonly #lane: Lane;
+  readonly #activity: number;
+  readonly #isQuiet: boolean;
+  /** Identifies the contents. While it is equal, no write that this replica knows passed through the proxy. */
+  readonly place: string;
+
+  constructor(lane: Lane) {
+    this.#lane = lane;
+    this.#activity = lane.activity;
+    this.#isQuiet = lane.inFlight === 0;
+    this.place = `${lane.generation}.${lane.sequence}`;
+  }
+
+  /** Whether no write of the lane was in flight since. */
+  get stillHolds(): boolean {
+    return this.#isQuiet && this.#lane.activity === this.#activity;
+  }
 }

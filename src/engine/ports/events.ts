@@ -5,9 +5,8 @@ import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { BadInput } from '../../domain/request.ts';
 import type { Decision } from './decision.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, Latch } from './finding.ts';
 import type { RunKind } from './run.ts';
-import type { Latch } from './latch.ts';
 
 interface OfService {
   readonly service: ServiceName;

@@ -108,3 +108,13 @@ function addDigests(one: string, other: string): string {
 export function hexadecimal(digest: bigint): string {
   return digest.toString(16).padStart(32, '0');
 }
+
+/** One action on several services is one audit entry, which names all of them. A filter by any of these services finds it. */
+export function auditedServices<Details extends object>(
+  services: readonly ServiceName[],
+  details: Details,
+): { readonly service: string; readonly details: Details & { readonly services?: readonly ServiceName[] } } {
+  return services.length === 1
+    ? { service: services[0] ?? '', details }
+    : { service: services.join(', '), details: { ...details, services } };
+}

@@ -1,7 +1,6 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Clock } from '../ports/ports.ts';
-import type { ReplicaReport, ReplicaStore } from '../ports/replica-ports.ts';
-import type { ReplicaIdentity } from '../ports/replica-identity.ts';
+import type { ReplicaIdentity, ReplicaReport, ReplicaStore } from '../ports/replica-ports.ts';
 
 /** A replica may act for this long after it sent a heartbeat. Then others may take over its lanes. */
 const LEASE_MS = 3_000;
@@ -10,7 +9,7 @@ const RESERVE_MS = 1_000;
 /** A new replica waits until every replica that does not know of it, and may assume that it is alone, has lost its lease. */
 const SETTLE_IN_MS = LEASE_MS - RESERVE_MS;
 
-export interface MembershipParts {
+interface MembershipParts {
   readonly identity: ReplicaIdentity;
   readonly store: ReplicaStore;
   readonly clock: Clock;

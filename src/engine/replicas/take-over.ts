@@ -8,7 +8,7 @@ import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
 import type { LooseEnds } from './loose-ends.ts';
-import type { ReplicaIdentity } from '../ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Settlements } from '../writes/settlements.ts';
 import type { Settler } from '../writes/settle.ts';

@@ -1,5 +1,5 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { ArmSlice } from '../evidence/arm-ports.ts';
+import type { ArmSlice } from '../evidence/arm-intervals.ts';
 import type { GuardCounts } from '../guard/guard-counts.ts';
 import type { RunKind, RunRequest } from '../ports/run.ts';
 
@@ -26,7 +26,7 @@ export interface EndedRun {
   readonly counts: Readonly<Record<string, number>>;
 }
 
-export interface DayTrip {
+interface DayTrip {
   readonly latch: number;
   readonly trigger: string;
   readonly action: string | null;
@@ -44,7 +44,7 @@ export interface DayEvent {
 }
 
 /** A lane with an open difference of a reconciliation. */
-export interface DifferingLane {
+interface DifferingLane {
   readonly owner: string;
   readonly run: number;
   readonly state: string;
@@ -113,7 +113,7 @@ export const REPORT_FORMATS = ['html', 'md', 'json'] as const;
 export type ReportFormat = (typeof REPORT_FORMATS)[number];
 
 /** A stored report, as lists show it. */
-export interface ReportHead {
+interface ReportHead {
   /** Its day, `YYYY-MM-DD`. */
   readonly date: string;
   readonly madeAtMs: number;

@@ -1,6 +1,5 @@
 import type { ActionDefinition } from '../../domain/service-definition.ts';
-import { NO_LIMITS, type ReadLimits } from '../ports/read-limits.ts';
-import type { Decision } from '../ports/decision.ts';
+import { type Decision, NO_LIMITS, type ReadLimits } from '../ports/decision.ts';
 import type { FlagContext, Flags } from '../ports/ports.ts';
 
 const PASSED_THROUGH: Decision = {
@@ -24,7 +23,7 @@ const LEGACY_ONLY: Decision = {
 };
 
 /** The inputs of a decision. */
-export interface DecisionSources {
+interface DecisionSources {
   readonly flags: Flags;
   readonly context: FlagContext;
   /** @defaultValue nothing is lowered */

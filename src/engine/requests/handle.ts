@@ -1,23 +1,24 @@
 import type { Backend } from '../../domain/backend.ts';
 import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import { parseRequest, type BadInput, type Message, type MessageLimits } from '../../domain/request.ts';
+import { type BadInput, type Message, type MessageLimits, parseRequest } from '../../domain/request.ts';
 import type { FailureKind } from '../../domain/service-definition.ts';
-import type { Decision } from '../ports/decision.ts';
-import { decide } from './decide.ts';
+import type { Decision, ReadLimits } from '../ports/decision.ts';
 import type { Emit, ReplyStatus } from '../ports/events.ts';
-import type { ReadLimits } from '../ports/read-limits.ts';
 import {
+  type AgentReply,
+  type AgentRequest,
+  type Answer,
   classify,
   labelsOf,
   meaningOf,
-  type Answer,
   type Operation,
   type OwnedOperation,
+  type RequestHandler,
 } from '../ports/operation.ts';
 import type { Clock, Flags, Reply } from '../ports/ports.ts';
-import type { AgentReply, AgentRequest, RequestHandler } from '../ports/request-handler.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import { decide } from './decide.ts';
 
 /** The paths of an operation. Each throws a CrossfadeError if there is no reply. */
 export interface Paths {
@@ -26,7 +27,7 @@ export interface Paths {
   passThrough(operation: Operation): Promise<Answer>;
 }
 
-export interface HandlerParts {
+interface HandlerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly paths: Paths;

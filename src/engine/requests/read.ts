@@ -1,20 +1,17 @@
 import { CrossfadeError } from '../../domain/errors.ts';
-import { isMapped, type AskOrchestrator, type MappedOperation } from '../calls/ask-orchestrator.ts';
+import { type AskOrchestrator, isMapped, type MappedOperation } from '../calls/ask-orchestrator.ts';
 import type { CallLegacy } from '../calls/call-legacy.ts';
 import type { Decision } from '../ports/decision.ts';
 import type { Watermarks } from '../delivery/watermarks.ts';
-import type { DeliveryWait } from './delivery-wait.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Fences } from '../lane/fences.ts';
-import type { Answer } from '../ports/operation.ts';
-import type { FenceReason } from '../lane/fence.ts';
+import type { FenceReason, Fences } from '../lane/fence.ts';
+import type { Answer, OwnedOperation } from '../ports/operation.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Lanes } from '../lane/lanes.ts';
-import type { OwnedOperation } from '../ports/operation.ts';
+import { type Lanes, Snapshot } from '../lane/lanes.ts';
 import type { Clock } from '../ports/ports.ts';
 import { within } from '../ports/within.ts';
 import type { ShadowReads } from '../shadow/shadow-reads.ts';
-import { Snapshot } from '../lane/snapshot.ts';
+import type { DeliveryWait } from './delivery-wait.ts';
 
 export interface ReadParts {
   readonly lanes: Lanes;

@@ -1,8 +1,9 @@
 import type { Hint } from '../../domain/comparison.ts';
 import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
 import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
-import type { FieldShapes, FoundItems } from './item-detail.ts';
-import { hintOfItems } from './item-hint.ts';
+import { compareReplies } from '../compare/compare-replies.ts';
+import { parseTolerantly } from '../../domain/json.ts';
+import { nameOf, shapeOf } from '../compare/reply-values.ts';
 
 /**
  * One difference between the two sides, and which side moved. On the orchestrator: `altered`, `added`, `removed`, `reordered`,
@@ -30,7 +31,7 @@ export interface ItemFinding {
   readonly afterFields?: FieldShapes;
 }
 
-export interface Sides {
+interface Sides {
   /** Oldest first, like the orchestrator's list. */
   readonly legacy: readonly LegacyItem[];
   readonly orchestrator: readonly ListedMemory[];
@@ -312,4 +313,93 @@ function newestOf(base: readonly string[], list: readonly string[]): string[] {
     return left > 0;
   });
   return found.toReversed();
+}
+
+/** Names and JSON texts, as both stores show an item. */
+type Fields = Readonly<Record<string, string>>;
+
+/** Rules with an expiry are not used. */
+const NO_TIME = new Date(0).toISOString();
+
+/**
+ * The likely cause of a difference in one item, so that a person knows where to look first. Among several fields, the first with
+ * a likely cause.
+ */
+function hintOfItems(legacy: Fields, orchestrator: Fields): Hint | undefined {
+  const { comparison } = compareReplies({
+    legacy: textOf(legacy),
+    orchestrator: textOf(orchestrator),
+    rules: [],
+    nowIso: NO_TIME,
+  });
+  return comparison.differences.find(({ hint }) => hint !== undefined)?.hint;
+}
+
+function textOf(fields: Fields): string {
+  const members = Object.entries(fields).map(([name, text]) => `${JSON.stringify(name)}:${text}`);
+  return `{${members.join(',')}}`;
+}
+
+/** Findings per lane that are stored with their items' fields. For further ones only id, time and side are stored. */
+const MOST_WITH_FIELDS = 1_000;
+/** Fields of one item. */
+const MOST_FIELDS = 20;
+
+/** The items of a finding. They hold content, so only their shapes may be stored or shown. */
+export interface FoundItems {
+  readonly legacy?: LegacyItem;
+  readonly orchestrator?: ListedMemory;
+  /** Index in legacy's list. */
+  readonly legacyIndex?: number;
+}
+
+/** Kind and size of each field, and a digest for text. */
+type FieldShapes = Readonly<Record<string, string>>;
+
+/** Adds what a reviewer needs to each finding: when the item was written, its place on legacy, and its redacted fields. */
+export function detailed(
+  findings: readonly ItemFinding[],
+  itemsOf: ReadonlyMap<ItemFinding, FoundItems>,
+): readonly ItemFinding[] {
+  return findings.map((finding, index) => {
+    const items = itemsOf.get(finding);
+    return items === undefined ? finding : { ...finding, ...detailOf(items, index < MOST_WITH_FIELDS) };
+  });
+}
+
+function detailOf(items: FoundItems, hasFields: boolean): Partial<ItemFinding> {
+  const { legacy, orchestrator, legacyIndex } = items;
+  const at =
+    legacy === undefined || legacy.isTimeUnknown === true ? orchestrator?.memory.created_at : legacy.at;
+  return {
+    ...(at !== undefined && { at }),
+    ...(legacyIndex !== undefined && { place: legacyIndex + 1 }),
+    ...(hasFields && fieldsOf(items)),
+  };
+}
+
+function fieldsOf({ legacy, orchestrator }: FoundItems): Partial<ItemFinding> {
+  // Legacy has no tags, so an item that lacks them differs in nothing else.
+  if (orchestrator?.dueTags !== undefined)
+    return {
+      beforeFields: { tags: shapeOf(orchestrator.memory.tags) },
+      afterFields: { tags: shapeOf(orchestrator.dueTags) },
+    };
+  return {
+    ...(orchestrator !== undefined && { beforeFields: shapesOf(orchestrator.fields) }),
+    ...(legacy !== undefined && { afterFields: shapesOf(legacy.fields) }),
+  };
+}
+
+function shapesOf(fields: Readonly<Record<string, string>>): FieldShapes {
+  const shown = Object.entries(fields).slice(0, MOST_FIELDS);
+  return Object.fromEntries(shown.map(([name, text]) => [nameOf(name), shapeOf(parsed(text))]));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseTolerantly(text);
+  } catch {
+    return text;
+  }
 }

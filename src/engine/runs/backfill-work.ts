@@ -1,27 +1,29 @@
-import { laneKeyOf, type LaneKey, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
+import { type LaneKey, laneKeyOf, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
-import type { CopyReason } from '../copies/copy-wishes.ts';
+import type { CopyReason } from '../copies/copy-queue.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
-import { inParallel } from './in-parallel.ts';
-import { lanesOfAPage } from './page-size.ts';
-import type { Page, Run, RunRequest, Skipped, Tally } from '../ports/run.ts';
-import type { BaselineStore, BaselineSummary } from '../ports/lane-history.ts';
-import type { LaneDirectory } from './run-ports.ts';
+import { EMPTY_TALLY, type Page, type Run, type RunRequest, type Skipped, type Tally } from '../ports/run.ts';
+import type { BaselineStore, BaselineSummary } from '../ports/journal-facts.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import { shapeOf } from '../compare/reply-values.ts';
+import { parseTolerantly } from '../../domain/json.ts';
 import {
-  RunInterrupted,
+  inParallel,
+  lanesOfAPage,
   type ListedLane,
   type PageOutcome,
   type RunControl,
+  RunInterrupted,
   type RunWork,
 } from './run-work.ts';
-import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
-import { importDocument } from './import-document.ts';
+import type { LaneDirectory } from './run-ports.ts';
 import { surveyService } from './survey.ts';
+import { readLegacyLanes } from './legacy-lanes.ts';
 
-export interface BackfillParts {
+interface BackfillParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly journal: Journal;
@@ -182,4 +184,43 @@ function tallyOf(lanes: readonly Tallied[]): Tally {
       .slice(0, 1)
       .map(({ owner, summary }) => ({ owner, items: summary?.items, digest: summary?.digest })),
   };
+}
+
+/**
+ * The document of an import, by service: counts, a digest, what was left out and why, how each member was mapped, and samples
+ * without content.
+ */
+async function importDocument(
+  { services }: RunRequest,
+  tallies: Readonly<Record<string, Tally>>,
+  runtimes: ReadonlyMap<ServiceName, ServiceRuntime>,
+): Promise<object> {
+  const documents: Record<string, object> = {};
+  for (const name of services) {
+    const { counts, digest, skipped, samples } = tallies[name] ?? EMPTY_TALLY;
+    const runtime = runtimes.get(name);
+    documents[name] = {
+      ...counts,
+      digest,
+      skipped,
+      mapping: runtime?.definition.lanes.mapping ?? [],
+      not_mapped: runtime?.definition.unmapped ?? [],
+      samples: runtime === undefined ? [] : await withShapes(runtime, samples),
+    };
+  }
+  return { services: documents };
+}
+
+async function withShapes(service: ServiceRuntime, samples: readonly object[]): Promise<object[]> {
+  const owners = samples.flatMap((sample) => ('owner' in sample ? [sample.owner as Owner] : []));
+  const readings = await readLegacyLanes(service, owners);
+  return samples.map((sample) => {
+    const reading = 'owner' in sample ? readings.get(sample.owner as Owner) : undefined;
+    const item = reading !== undefined && 'lane' in reading ? reading.lane.items[0] : undefined;
+    const shapes = Object.entries(item?.fields ?? {}).map(([name, raw]) => [
+      name,
+      shapeOf(parseTolerantly(raw)),
+    ]);
+    return { ...sample, first_item: { ...Object.fromEntries(shapes), at: item?.at ?? null } };
+  });
 }

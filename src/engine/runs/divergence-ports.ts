@@ -1,14 +1,14 @@
 import type { Owner, ServiceName } from '../../domain/ids.ts';
 import type { DecidedBy } from '../ports/lost-items.ts';
 import type { ItemFinding } from './attribute.ts';
-import type { StoreFindings } from '../ports/store-findings.ts';
+import type { StoreFindings } from '../ports/finding.ts';
 
 /**
  * `lost`: it has lost items that a person must decide about. `accepted`: a person accepted it by name, and it has not changed
  * since. `copied`: a copy has made the lane equal since. `undone`: its repair was undone. `gone`: it was equal, or had another
  * finding, at a later look.
  */
-export type DivergenceState = 'open' | 'lost' | 'accepted' | 'repaired' | 'copied' | 'undone' | 'gone';
+type DivergenceState = 'open' | 'lost' | 'accepted' | 'repaired' | 'copied' | 'undone' | 'gone';
 
 /** What a side shows of a lane. */
 export interface SideSummary {
@@ -17,7 +17,7 @@ export interface SideSummary {
   readonly digest: string;
 }
 
-export interface FoundDivergence {
+interface FoundDivergence {
   readonly service: ServiceName;
   readonly owner: Owner;
   readonly findings: readonly ItemFinding[];

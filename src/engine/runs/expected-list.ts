@@ -6,11 +6,11 @@ import { laneDeletionOf, takes, type FilteredItem, type LaneDeletion } from '../
 import { parseStoredMemory } from '../items/lane-contents.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { PendingWrite } from '../ports/ports.ts';
-import type { Baseline } from '../ports/lane-history.ts';
+import type { Baseline } from '../ports/journal-facts.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import { orchestratorWritesOf } from '../delivery/write-plan.ts';
+import { orchestratorWritesOf } from '../delivery/pack.ts';
 
-export interface ListFacts {
+interface ListFacts {
   readonly baseline: Baseline | undefined;
   /** Applied writes after the baseline, in sequence; undefined if some were pruned. */
   readonly writes: readonly PendingWrite[] | undefined;

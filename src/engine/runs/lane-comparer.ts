@@ -1,25 +1,22 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../../domain/errors.ts';
-import { laneKeyOf, sessionIdOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import { type LaneKey, laneKeyOf, type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
-import { explainVanished } from '../copies/forgetting.ts';
+import { explainVanished } from '../copies/copy-judgement.ts';
 import type { HoldLane } from '../lane/hold-lane.ts';
-import { readContents } from '../items/lane-contents.ts';
+import { listedLost, readContents } from '../items/lane-contents.ts';
 import { LegacyTimes } from '../copies/legacy-times.ts';
-import { listedLost } from '../items/lost-as.ts';
 import { fenceOfRow } from '../lane/fence.ts';
 import type { LostItemStore } from '../ports/lost-items.ts';
 import type { Lanes } from '../lane/lanes.ts';
-import { LaneLooks } from './lane-looks.ts';
 import { LOOK_AGAIN_MS } from '../compare/look-again.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports/ports.ts';
-import type { BaselineStore, WriteHistory } from '../ports/lane-history.ts';
+import type { BaselineStore, WriteHistory } from '../ports/journal-facts.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
-import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
+import { attribute, type Attribution, detailed, type FoundItems, type ItemFinding } from './attribute.ts';
 import type { SideSummary } from './divergence-ports.ts';
 import { expectedList } from './expected-list.ts';
-import { detailed, type FoundItems } from './item-detail.ts';
 
 const HOLD_PATIENCE_MS = 10_000;
 const CATCH_UP_MS = 5_000;
@@ -284,7 +281,7 @@ function lostFinding({ memory, fields }: ListedMemory): ItemFinding {
 }
 
 /** A lane as both sides showed it at one sequence. */
-export interface LaneFacts {
+interface LaneFacts {
   readonly owner: Owner;
   readonly key: LaneKey;
   readonly source: LegacyLane;
@@ -332,4 +329,33 @@ function summaryOf(list: readonly { readonly fields: Readonly<Record<string, str
   const hash = createHash('sha256');
   for (const { fields } of list) hash.update(digestOfFields(fields));
   return { items: list.length, digest: hash.digest('hex').slice(0, 32) };
+}
+
+/** Results that may change a moment later. */
+const MAY_PASS: ReadonlySet<string> = new Set(['racy', 'behind', 'dirty', 'copying']);
+
+/** The results of the looks at one lane. A difference counts only if two looks show it. */
+class LaneLooks {
+  readonly #shown = new Set<string>();
+
+  /** Whether another look may give another result. Records the result of this one. */
+  isWorthAnother(compared: ComparedLane): boolean {
+    if (compared.verdict === 'not_comparable') return MAY_PASS.has(compared.reason);
+    const shown = compared.findings.map(identityOf);
+    const isNews = shown.some((finding) => !this.#shown.has(finding));
+    for (const finding of shown) this.#shown.add(finding);
+    return isNews;
+  }
+
+  /** The final result. If no earlier look has shown any difference of this one, the lane proves nothing. */
+  surviving(compared: ComparedLane): ComparedLane {
+    if (compared.verdict !== 'different') return compared;
+    const isKnown = compared.findings.some((finding) => this.#shown.has(identityOf(finding)));
+    return isKnown ? compared : { verdict: 'not_comparable', reason: 'racy' };
+  }
+}
+
+/** The side may be attributed differently at the next look. */
+function identityOf({ kind, memoryId = '', before = '', after = '' }: ItemFinding): string {
+  return `${kind} ${memoryId} ${before} ${after}`;
 }

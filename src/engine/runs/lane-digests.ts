@@ -1,21 +1,23 @@
+import { createHash } from 'node:crypto';
 import { digestedContent, orderedDigest, taggedText } from '../../domain/content-digest.ts';
-import { sessionIdOf, type Owner, type SessionId } from '../../domain/ids.ts';
+import { type Owner, type SessionId, sessionIdOf } from '../../domain/ids.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { LaneDigest, LegacyLane } from '../../domain/service-definition.ts';
 import { FORGOTTEN_TAG } from '../items/copy-plan.ts';
 import type { Clock, Orchestrator } from '../ports/ports.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import type { EqualStates } from '../ports/journal-facts.ts';
 import { ItemTurns } from './item-turns.ts';
 import type { LegacyReading } from './legacy-lanes.ts';
-import type { ServiceRuntime } from '../ports/service-runtime.ts';
 
 /**
  * Count and digest of a list. Equal on both sides if the lists are equal, item by item, in order, and with the tags by which
  * reads find them. Additional tags of others also change it. Then the lane is read and compared.
  */
-export type ListDigest = string;
+type ListDigest = string;
 
 /** A lane as legacy shows it, and the digest that the orchestrator's session must have if it holds exactly the same. */
-export interface DigestedLegacy {
+interface DigestedLegacy {
   readonly lane: LegacyLane;
   readonly digest: ListDigest;
 }
@@ -59,14 +61,14 @@ function digestOf(
 
 const SESSIONS_PER_CALL = 500;
 
-export interface DigestQuery {
+interface DigestQuery {
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
   readonly timeoutMs: number;
 }
 
 /** What the orchestrator reports of a lane. */
-export interface DigestedLane {
+interface DigestedLane {
   /** Changes with every change of the contents. Undefined if it makes none. */
   readonly fingerprint?: string;
   /** Left out if the fingerprint is still the known one. */
@@ -125,4 +127,48 @@ function digestedLane({ count, digest, fingerprint }: JsonObject): DigestedLane 
     ...(typeof digest === 'string' && { digest: `${String(count)}:${digest}` }),
     ...(typeof fingerprint === 'string' && { fingerprint }),
   };
+}
+
+/** What both sides show of a lane now. */
+interface ShownLane {
+  readonly legacy: ListDigest;
+  readonly orchestrator: DigestedLane | undefined;
+  /** Undefined before they were first found equal. */
+  readonly known: EqualStates | undefined;
+}
+
+/** Detects equal lanes by their digests, or because both sides show what was once found to be the same list. */
+export class EqualLanes {
+  readonly #members: string;
+
+  /** Other members give other digests of the same list, so results from other members do not apply. */
+  constructor(members: LaneDigest | undefined) {
+    this.#members = createHash('sha256')
+      .update(JSON.stringify(members ?? null))
+      .digest('hex')
+      .slice(0, 16);
+  }
+
+  isEqual({ legacy, orchestrator, known }: ShownLane): boolean {
+    if (orchestrator === undefined) return false;
+    if (orchestrator.digest !== undefined) return orchestrator.digest === legacy;
+    return isSameStates(this.statesOf({ legacy, orchestrator }), known);
+  }
+
+  /** Returns the known fingerprint only if it belongs to the current members. Otherwise it must be computed again. */
+  fingerprintIn(known: EqualStates | undefined): string | undefined {
+    return known?.legacy.endsWith(` ${this.#members}`) === true ? known.orchestrator : undefined;
+  }
+
+  /** Undefined if the orchestrator makes no fingerprints. */
+  statesOf({ legacy, orchestrator }: Omit<ShownLane, 'known'>): EqualStates | undefined {
+    const fingerprint = orchestrator?.fingerprint;
+    if (fingerprint === undefined) return undefined;
+    return { legacy: `${legacy} ${this.#members}`, orchestrator: fingerprint };
+  }
+}
+
+/** Undefined equals nothing. */
+export function isSameStates(one: EqualStates | undefined, other: EqualStates | undefined): boolean {
+  return one !== undefined && one.legacy === other?.legacy && one.orchestrator === other.orchestrator;
 }

@@ -1,23 +1,31 @@
-import { sessionIdOf, type Owner, type ServiceName, type SessionId } from '../../domain/ids.ts';
+import { type Owner, type ServiceName, type SessionId, sessionIdOf } from '../../domain/ids.ts';
 import { applyCopy } from '../copies/copy-apply.ts';
 import { CopyCalls } from '../copies/copy-calls.ts';
 import type { CopyAdvice } from '../copies/copy-judgement.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
-import { readMemories } from '../items/lane-contents.ts';
+import { lostAs, readMemories } from '../items/lane-contents.ts';
 import { isRetime } from '../copies/legacy-times.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
-import type { Clock, Journal, Orchestrator } from '../ports/ports.ts';
-import type { WriteHistory } from '../ports/lane-history.ts';
+import type { Clock, Journal, Orchestrator, PendingWrite } from '../ports/ports.ts';
+import type { WriteHistory } from '../ports/journal-facts.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { LostAs, LostItemStore } from '../ports/lost-items.ts';
+import {
+  encodeJson,
+  isJsonObject,
+  Json,
+  parseTolerantly,
+  rawElements,
+  rawMembers,
+} from '../../domain/json.ts';
+import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrator-call.ts';
+import type { ListedMemory } from '../items/copy-plan.ts';
+import { orchestratorWritesOf } from '../delivery/pack.ts';
 import type { RepairStep, RepairStore } from './divergence-ports.ts';
-import { inverseOf, parseInverse } from './inverse.ts';
 import type { LaneComparer } from './lane-comparer.ts';
-import { lostAs } from '../items/lost-as.ts';
-import { onlyAdded, stillToPutBack } from './put-back.ts';
 
-export interface RepairerParts {
+interface RepairerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly lanes: Lanes;
   readonly journal: Journal;
@@ -190,4 +198,73 @@ const CHANGES: ReadonlySet<string> = new Set(['create', 'update', 'delete']);
 /** Equal only for the item that a person has decided about, and not for another item that got the same id. */
 function placeOf({ memoryId, digest, position }: LostAs): string {
   return `${memoryId} ${digest} ${position}`;
+}
+
+/**
+ * The writes that undo a copy's operations, as JSON text. What they deleted is created again under its own id, what they created
+ * is deleted, and what they moved is moved back.
+ */
+export function inverseOf(operations: readonly OrchestratorWrite[], listed: readonly ListedMemory[]): string {
+  const held = new Map(listed.map(({ memory }) => [memory.memory_id, memory]));
+  const inverse = operations.flatMap((operation): object[] => {
+    const { action, payload } = operation;
+    const id = String(payload['memory_id']);
+    const memory = held.get(id);
+    // Legacy's own time of an item stays correct in any case, so it is not undone.
+    if (isRetime(operation)) return [];
+    if (action === 'create') return [{ action: 'delete', payload: { memory_id: id } }];
+    if (memory === undefined) return [];
+    if (action === 'update')
+      return [{ action, payload: { memory_id: id, position: memory.position, tags: memory.tags } }];
+    if (action !== 'delete') return [];
+    const { memory_type, tags, position, created_at } = memory;
+    const content = new Json(memory.content);
+    const created = { memory_id: id, memory_type, content, tags, position, created_at };
+    return [{ action: 'create', payload: { ...created, create_session: true, escape_unstorable: true } }];
+  });
+  return encodeJson(inverse.toReversed());
+}
+
+/** Parses the text of {@link inverseOf} for sending. @throws SyntaxError */
+export function parseInverse(text: string, sessionId: SessionId): OrchestratorWrite[] {
+  return rawElements(text).map((raw) => {
+    const { action = '""', payload = '{}' } = rawMembers(raw);
+    const parsed = parseTolerantly(payload);
+    const { content } = rawMembers(payload);
+    return {
+      action: JSON.parse(action) as WriteActionName,
+      sessionId,
+      payload: {
+        ...(isJsonObject(parsed) ? parsed : {}),
+        // Numbers and their spelling survive only as text.
+        ...(content !== undefined && { content: new Json(content) }),
+        suppress_events: true,
+      },
+    };
+  });
+}
+
+/** Whether the writes of a lane only added items. Then nothing that a repair changed before them was altered or deleted. */
+function onlyAdded(service: ServiceRuntime, owner: Owner, writes: readonly PendingWrite[]): boolean {
+  return writes.every((write) => isAddition(service, owner, write));
+}
+
+function isAddition(service: ServiceRuntime, owner: Owner, write: PendingWrite): boolean {
+  const action = service.definition.actions[write.action];
+  // A write that names its item by place removes or alters it. A write that proves that the lane was empty began another life of
+  // it.
+  if (action?.kind !== 'write' || action.names !== undefined || action.provesEmpty === true) return false;
+  return orchestratorWritesOf(service, { owner, write }).every(({ action: name }) => !REMOVING.has(name));
+}
+
+const REMOVING: ReadonlySet<string> = new Set(['update', 'delete', 'bulk_delete', 'end_session']);
+
+/** Leaves out what is already done, because the repair or its undo may have stopped in the middle. */
+function stillToPutBack(
+  operations: readonly OrchestratorWrite[],
+  held: ReadonlySet<string>,
+): OrchestratorWrite[] {
+  return operations.filter(
+    ({ action, payload }) => held.has(String(payload['memory_id'])) === (action !== 'create'),
+  );
 }

@@ -1,20 +1,19 @@
-import { laneKeyOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import { type LaneKey, laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports/ports.ts';
 import { LegacyTimes } from '../copies/legacy-times.ts';
-import { readLegacyLanes } from './legacy-lanes.ts';
-import type { BaselineStore, BaselineSummary, EqualStates } from '../ports/lane-history.ts';
+import type { BaselineStore, BaselineSummary, EqualStates } from '../ports/journal-facts.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import { fenceOfRow } from '../lane/fence.ts';
+import { readLegacyLanes } from './legacy-lanes.ts';
 import { isSame } from './lane-comparer.ts';
-import { EqualLanes } from './equal-states.ts';
-import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
+import { digestsOfLegacy, digestsOfOrchestrator, EqualLanes } from './lane-digests.ts';
 
 /** How long the comparison of many lanes waits for a legacy service that is busy with its agents, milliseconds. */
 const LEGACY_PATIENCE_MS = 2_000;
 const LEGACY_LOOK_MS = 20;
 
-export interface SieveParts {
+interface SieveParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly journal: Journal;
   readonly baselines: Pick<BaselineStore, 'summaries'>;
@@ -40,7 +39,7 @@ export interface EqualLane {
 }
 
 /** Lanes that are certainly equal, and those that must be compared one by one. */
-export interface Sifted {
+interface Sifted {
   readonly equal: readonly EqualLane[];
   /** Lanes whose digests differ, that changed meanwhile, or that digests cannot compare. */
   readonly doubtful: readonly Owner[];

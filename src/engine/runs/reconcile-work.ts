@@ -1,28 +1,28 @@
 import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
-import { baselineOf } from '../items/baseline.ts';
-import { inParallel } from './in-parallel.ts';
-import { lanesOf, listOwners } from './listed-owners.ts';
-import { lanesOfAPage } from './page-size.ts';
+import { baselineOf } from '../items/copy-plan.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunRequest, type Skipped, type Tally } from '../ports/run.ts';
-import type { BaselineStore } from '../ports/lane-history.ts';
-import type { LaneDirectory } from './run-ports.ts';
+import type { BaselineStore } from '../ports/journal-facts.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import type { LostItemStore } from '../ports/lost-items.ts';
+import { lostAs } from '../items/lane-contents.ts';
 import {
-  RunInterrupted,
+  inParallel,
+  lanesOfAPage,
   type ListedLane,
   type PageOutcome,
   type RunControl,
+  RunInterrupted,
   type RunWork,
 } from './run-work.ts';
-import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import type { LostItemStore } from '../ports/lost-items.ts';
+import { lanesOf, listOwners } from './legacy-lanes.ts';
+import type { LaneDirectory } from './run-ports.ts';
 import type { DivergenceStore } from './divergence-ports.ts';
 import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
-import { lostAs } from '../items/lost-as.ts';
-import { isSameStates } from './equal-states.ts';
+import { isSameStates } from './lane-digests.ts';
 import type { EqualLane, LaneSieve } from './lane-sieve.ts';
 
-export interface ReconcileParts {
+interface ReconcileParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly baselines: BaselineStore;
   readonly directory: LaneDirectory;

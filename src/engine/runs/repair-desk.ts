@@ -1,21 +1,19 @@
 import { messageOf } from '../../domain/errors.ts';
-import { laneKeyOf, sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
+import { laneKeyOf, type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { ReplyOutcome } from '../../domain/outcome.ts';
 import { readReply, readText } from '../../domain/request.ts';
 import { readJournaled } from '../copies/journaled-writes.ts';
 import type { Lane } from '../lane/lane.ts';
-import { auditedServices } from '../ports/audited-services.ts';
+import { auditedServices, type RepairLimits, type Run } from '../ports/run.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
 import { digestOfFields } from '../items/copy-plan.ts';
 import { readContents, readSession } from '../items/lane-contents.ts';
 import type { Clock, Journal, Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
-import type { Run, RepairLimits } from '../ports/run.ts';
-import { notRestorable } from './restorable.ts';
-import { RunRefused } from './run-desk.ts';
-import type { RunDesk } from './run-desk.ts';
-import type { RunStore, StandingLanes } from './run-ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { LostItem, LostItemName, LostItemStore } from '../ports/lost-items.ts';
+import { notRestorable } from './restorable.ts';
+import { type RunDesk, RunRefused } from './run-desk.ts';
+import type { RunStore, StandingLanes } from './run-ports.ts';
 import type { Divergence, DivergenceStore, RepairStore } from './divergence-ports.ts';
 import type { LaneComparer } from './lane-comparer.ts';
 import type { LaneRepairer } from './lane-repairer.ts';
@@ -53,7 +51,7 @@ interface Restoring {
   readonly request: string;
 }
 
-export interface Responsible {
+interface Responsible {
   readonly person: string;
   readonly reason: string;
 }

@@ -1,22 +1,22 @@
 import { rawElements } from '../../domain/json.ts';
 import { laneKeyOf, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
-import { inParallel } from './in-parallel.ts';
-import { lanesOf } from './listed-owners.ts';
 import { EMPTY_TALLY, type Page, type Run, type Skipped, type Tally } from '../ports/run.ts';
-import type { LaneDirectory } from './run-ports.ts';
 import {
-  RunInterrupted,
+  inParallel,
   type ListedLane,
   type PageOutcome,
   type RunControl,
+  RunInterrupted,
   type RunWork,
 } from './run-work.ts';
+import { lanesOf } from './legacy-lanes.ts';
+import type { LaneDirectory } from './run-ports.ts';
 import type { ItemFinding } from './attribute.ts';
 import type { Divergence, DivergenceStore, RepairStore } from './divergence-ports.ts';
 import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
 import type { LaneRepairer } from './lane-repairer.ts';
 
-export interface RepairParts {
+interface RepairParts {
   readonly divergences: DivergenceStore;
   readonly directory: LaneDirectory;
   readonly comparer: LaneComparer;

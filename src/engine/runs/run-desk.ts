@@ -1,5 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import { listService } from './list-service.ts';
+import { listService } from './legacy-lanes.ts';
 import type { Brake } from './pace.ts';
 import type { Run, RunKind, RunProgress, RunRequest } from '../ports/run.ts';
 import type { RunStore, StandingLanes } from './run-ports.ts';
@@ -19,7 +19,7 @@ export class RunRefused extends Error {
   }
 }
 
-export interface RunDeskParts {
+interface RunDeskParts {
   readonly store: RunStore;
   readonly works: Readonly<Record<RunKind, RunWork>>;
   readonly worker: RunWorker;

@@ -47,3 +47,54 @@ export interface RunWork {
 
 /** Thrown when a page was not finished because the run was stopped. */
 export class RunInterrupted extends Error {}
+
+const LOOK_AGAIN_MS = 20;
+
+/** Works on many entries, as many at a time as the control allows at each moment. Returns false if it was stopped. */
+export async function inParallel<Item>(
+  items: readonly Item[],
+  control: Pick<RunControl, 'isStopped' | 'width'>,
+  work: (item: Item) => Promise<void>,
+): Promise<boolean> {
+  const failures: unknown[] = [];
+  let underWay = 0;
+  let wake = (): void => undefined;
+  const ended = (): Promise<void> => new Promise((resolve) => (wake = resolve));
+  const begin = async (item: Item): Promise<void> => {
+    underWay += 1;
+    try {
+      await work(item);
+    } catch (error) {
+      failures.push(error);
+    }
+    underWay -= 1;
+    wake();
+  };
+  for (const item of items) {
+    while (underWay >= Math.max(1, control.width())) await Promise.race([ended(), pause()]);
+    if (control.isStopped() || failures.length > 0) break;
+    void begin(item);
+  }
+  while (underWay > 0) await ended();
+  if (failures.length > 0) throw failures[0];
+  return !control.isStopped();
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, LOOK_AGAIN_MS);
+  });
+}
+
+const MOST_LANES = 200;
+/** Assumed number of items of a lane before it is read. */
+const ITEMS_OF_A_LANE = 20;
+
+/**
+ * Large pages fill shared calls. With a rate limit, a page must be small: a large one would show no progress for seconds, and
+ * would keep work from other replicas.
+ */
+export function lanesOfAPage({ rate }: Pick<RunRequest, 'rate'>): number {
+  if (rate === undefined) return MOST_LANES;
+  return Math.max(1, Math.min(MOST_LANES, Math.ceil(rate / ITEMS_OF_A_LANE)));
+}

@@ -1,13 +1,12 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../ports/ports.ts';
-import type { ReplicaIdentity } from '../ports/replica-identity.ts';
-import type { Slower } from './live-latency.ts';
-import { isListed, leftOutOf, listService } from './list-service.ts';
-import { Pace, type Brake } from './pace.ts';
+import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunKind, type Tally } from '../ports/run.ts';
+import { type Brake, Pace, type Slower } from './pace.ts';
+import { isListed, leftOutOf, listService } from './legacy-lanes.ts';
 import type { RunStore } from './run-ports.ts';
-import { RunInterrupted, type ListedLane, type RunControl, type RunWork } from './run-work.ts';
+import { type ListedLane, type RunControl, RunInterrupted, type RunWork } from './run-work.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Time until a stop takes effect. */

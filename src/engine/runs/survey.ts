@@ -1,13 +1,11 @@
-import type { Owner } from '../../domain/ids.ts';
+import { type Owner, sessionIdOf } from '../../domain/ids.ts';
 import { encodeJson } from '../../domain/json.ts';
-import { sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyItem, LegacyLane, Retention } from '../../domain/service-definition.ts';
 import { canonicalFields } from '../items/copy-plan.ts';
-import { ItemTurns } from './item-turns.ts';
-import { readLegacyLanes, type LegacyReading } from './legacy-lanes.ts';
-import { listOwners } from './listed-owners.ts';
-import type { ListedLane } from './run-work.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import { ItemTurns } from './item-turns.ts';
+import { type LegacyReading, listOwners, readLegacyLanes } from './legacy-lanes.ts';
+import type { ListedLane } from './run-work.ts';
 
 /** Lanes that are read together. */
 const LANES_PER_READING = 200;
@@ -51,7 +49,7 @@ export interface Survey {
   readonly to_embed: { readonly items: number; readonly seconds_with_the_built_in_model: number };
 }
 
-export interface SurveyParts {
+interface SurveyParts {
   readonly nowMs: number;
   /** Only this owner's lane. */
   readonly only?: Owner | undefined;

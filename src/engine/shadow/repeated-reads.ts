@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../../domain/errors.ts';
-import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import { type LaneKey, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import { encodeJson } from '../../domain/json.ts';
-import { parseRequest, type MessageLimits } from '../../domain/request.ts';
+import { type MessageLimits, parseRequest } from '../../domain/request.ts';
 import { isMapped, type MappedOperation } from '../calls/ask-orchestrator.ts';
 import type { CallLegacy } from '../calls/call-legacy.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Lanes } from '../lane/lanes.ts';
-import { Snapshot } from '../lane/snapshot.ts';
+import { type Lanes, Snapshot } from '../lane/lanes.ts';
 import { classify, type Operation, type OwnedOperation } from '../ports/operation.ts';
 import type { Clock, Flags } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
-import type { KeptRead, KeptReadStore } from './kept-read-store.ts';
 import type { ShadowReads } from './shadow-reads.ts';
 
 const MINUTE_MS = 60_000;
@@ -21,7 +19,7 @@ const MOST_WAITING = 500;
 /** Longer requests are not kept. */
 const LONGEST = 65_536;
 
-export interface RepeatedReadParts {
+interface RepeatedReadParts {
   readonly store: KeptReadStore;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
@@ -178,4 +176,30 @@ function digestOf({ action, message, service, owner, lane, name }: MappedOperati
   return createHash('sha256')
     .update(`${lane} ${name} ${encodeJson(asked)}`)
     .digest('hex');
+}
+
+/** A read that an agent has sent. */
+export interface KeptRead {
+  readonly service: ServiceName;
+  readonly lane: LaneKey;
+  readonly action: string;
+  /** A digest of the lane and of the request to the orchestrator. Two reads with the same digest get the same answer. */
+  readonly digest: string;
+  /** The request's text. */
+  readonly request: string;
+}
+
+/** Distinct reads of the last days, over all replicas. @throws StorageError */
+export interface KeptReadStore {
+  /** Adds reads, or records that they were sent again. Removes what is too old or too much. */
+  keep(reads: readonly KeptRead[]): Promise<void>;
+  /**
+   * The kept read that has waited longest. No agent has sent it for a minute, it was not repeated yet in the present state of its
+   * lane, and that lane is clean and delivered. It counts as repeated from now on.
+   * @param versions by action: with another version, the same state proves something again
+   */
+  next(
+    service: ServiceName,
+    versions: Readonly<Record<string, string>>,
+  ): Promise<Pick<KeptRead, 'request'> | undefined>;
 }

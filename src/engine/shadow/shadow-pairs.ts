@@ -2,10 +2,10 @@ import type { AskOrchestrator } from '../calls/ask-orchestrator.ts';
 import type { CallLegacy } from '../calls/call-legacy.ts';
 import { isErrorText } from '../compare/compare-replies.ts';
 import type { Emit, PairedAnswer } from '../ports/events.ts';
-import type { Fences } from '../lane/fences.ts';
+import type { Fences } from '../lane/fence.ts';
 import type { HoldLane } from '../lane/hold-lane.ts';
 import type { Lane } from '../lane/lane.ts';
-import { Snapshot } from '../lane/snapshot.ts';
+import { Snapshot } from '../lane/lanes.ts';
 import type { Watermark, Watermarks } from '../delivery/watermarks.ts';
 import type { Clock } from '../ports/ports.ts';
 import type { Pair, ShadowTask } from './shadow-task.ts';
@@ -13,7 +13,7 @@ import type { Pair, ShadowTask } from './shadow-task.ts';
 /** Longest hold of a lane for a comparison, while its agents' writes wait. */
 const HOLD_MS = 250;
 
-export interface PairParts {
+interface PairParts {
   readonly callLegacy: CallLegacy;
   readonly askOrchestrator: AskOrchestrator;
   readonly fences: Pick<Fences, 'catchUp'>;

@@ -3,11 +3,10 @@ import type { AskOrchestrator, MappedOperation } from '../calls/ask-orchestrator
 import type { CallLegacy } from '../calls/call-legacy.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
 import type { RemovedItems } from '../compare/removed-items.ts';
-import type { Verdicts } from '../compare/verdicts.ts';
+import { notCompared, type Verdicts } from '../compare/verdicts.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Fences } from '../lane/fences.ts';
+import type { FenceReason, Fences } from '../lane/fence.ts';
 import type { HoldLane } from '../lane/hold-lane.ts';
-import type { FenceReason } from '../lane/fence.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import {
@@ -16,31 +15,32 @@ import {
   LOOK_AGAIN_MS,
   looksAllowed,
   NOTHING_SEEN,
+  type Sightings,
   sightingsIn,
   surviving,
-  type Sightings,
 } from '../compare/look-again.ts';
 import type { Watermark, Watermarks } from '../delivery/watermarks.ts';
 import type { Clock } from '../ports/ports.ts';
+import type { DifferenceStore } from '../compare/comparison-stores.ts';
 import type { LaneSamples } from './lane-samples.ts';
-import type { DifferenceStore } from '../compare/difference-store.ts';
-import { isPassing, judgeFenced } from './fenced-lane.ts';
-import { explainedBy, showsLess, type GoneBy } from './gone-from-legacy.ts';
-import { ShadowPairs } from './shadow-pairs.ts';
 import {
   comparedOf,
   effectOf,
+  explainedBy,
+  type GoneBy,
   lookOf,
   mayWait,
   namesOf,
   notComparable,
+  type Pair,
   POSTPONED_MS,
   RACY,
   sampleOf,
-  type Pair,
   type ShadowRead,
   type ShadowTask,
+  showsLess,
 } from './shadow-task.ts';
+import { ShadowPairs } from './shadow-pairs.ts';
 
 /** Share of the reads without side effects that ask legacy twice. A difference between these answers is noise. */
 const REPEAT_SHARE = 0.01;
@@ -49,7 +49,7 @@ const QUEUE_BYTES = 32 * 1024 * 1024;
 /** A serial legacy service with this many waiting agents gets no shadow reads. */
 const BUSY_QUEUE = 16;
 
-export interface ShadowParts {
+interface ShadowParts {
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
   readonly askOrchestrator: AskOrchestrator;
@@ -346,4 +346,42 @@ export class ShadowReads {
       reason,
     });
   }
+}
+
+interface FencedParts {
+  readonly askOrchestrator: AskOrchestrator;
+  readonly verdicts: Pick<Verdicts, 'compare'>;
+}
+
+/** A lane, and why its reads prove nothing now. */
+interface Fenced {
+  readonly lane: Lane;
+  readonly reason: FenceReason;
+  readonly deadlineAtMs: number;
+}
+
+/**
+ * A read of a lane that is fenced off is not comparable, and above a share of such reads an alert is sent. But any caller may ask
+ * for an owner that was never written. If both sides then answer the same, there is nothing to seed or report. It is not a match
+ * either, because two empty answers prove nothing.
+ */
+export async function judgeFenced(task: ShadowTask, fenced: Fenced, parts: FencedParts): Promise<Judgement> {
+  const { lane, reason, deadlineAtMs } = fenced;
+  if (reason !== 'not_seeded' && reason !== 'behind') return notCompared('dirty');
+  if (!isUnknown(lane) || task.primary !== 'legacy') return notCompared('not_seeded');
+  const orchestrator = await parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);
+  const pair = { legacy: task.text, orchestrator, isSteady: true, place: task.before.place };
+  const { comparison } = await parts.verdicts.compare(...comparedOf(task, pair, undefined));
+  return notCompared(comparison.verdict === 'match' ? 'unknown_lane' : 'not_seeded');
+}
+
+/** Agents write to the lane, so it is copied at once. Both sides are asked again after that. */
+function isPassing(task: ShadowTask, lane: Lane, reason: FenceReason): boolean {
+  if (task.looks > 0 || looksAllowed(effectOf(task)) === 0) return false;
+  return reason === 'copying' || reason === 'dirty' || (reason === 'not_seeded' && lane.ownSequence > 0);
+}
+
+/** The journal has no row of it, and no write of this replica made one. */
+function isUnknown({ id, sequence, ownSequence, inFlight }: Lane): boolean {
+  return id === 0 && sequence === 0 && ownSequence === 0 && inFlight === 0;
 }

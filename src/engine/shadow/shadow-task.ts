@@ -1,14 +1,15 @@
 import type { Backend } from '../../domain/backend.ts';
 import { CrossfadeError } from '../../domain/errors.ts';
-import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import { type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyReadEffect } from '../../domain/service-definition.ts';
 import type { MappedOperation } from '../calls/ask-orchestrator.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
-import { notCompared, type ConcludedLook, type Verdicts } from '../compare/verdicts.ts';
-import type { DifferenceSample } from '../compare/difference-store.ts';
+import { type ConcludedLook, notCompared, type Verdicts } from '../compare/verdicts.ts';
+import type { DifferenceSample } from '../compare/comparison-stores.ts';
 import type { Watermark } from '../delivery/watermarks.ts';
 import type { Sightings } from '../compare/look-again.ts';
-import type { Snapshot } from '../lane/snapshot.ts';
+import type { Snapshot } from '../lane/lanes.ts';
+import type { Comparison } from '../../domain/comparison.ts';
 
 /** An answer that an agent got, to be compared with the other backend's answer. */
 export interface ShadowRead {
@@ -93,4 +94,34 @@ export function lookOf({ operation }: ShadowTask, { legacy, place }: Pair): Conc
 
 export function sampleOf(task: ShadowTask, { legacy, orchestrator }: Pair): DifferenceSample {
   return { legacy, orchestrator, request: task.operation.message.text };
+}
+
+/** Why legacy shows less than the orchestrator, according to the comparison of the whole lane. */
+export type GoneBy = 'forgotten' | 'lost';
+
+/**
+ * Whether legacy showed less than the orchestrator, and nothing else differed. A deleted item that is back is never explained.
+ */
+export function showsLess({ verdict, reason, differences, deletedReturned }: Comparison): boolean {
+  if (deletedReturned !== undefined) return false;
+  if (verdict !== 'mismatch') return reason === 'forgotten';
+  return differences.every(({ class: kind }) => kind === 'extra_in_orchestrator');
+}
+
+/** A difference that the comparison of the whole lane explains counts in no rate. */
+export function explainedBy(judgement: Judgement, by: GoneBy): Judgement {
+  const { comparison } = judgement;
+  if (comparison.verdict !== 'mismatch') return judgement;
+  return {
+    ...judgement,
+    comparison: {
+      verdict: 'not_comparable',
+      reason: by,
+      differences: [],
+      suppressed: comparison.suppressed,
+      ...(by === 'forgotten' && {
+        explained: comparison.differences.map((difference) => ({ difference, by })),
+      }),
+    },
+  };
 }

@@ -9,11 +9,11 @@ import type { Answer } from '../ports/operation.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
 import type { Clock } from '../ports/ports.ts';
-import type { ReplicaIdentity } from '../ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
 import type { Settlements } from '../writes/settlements.ts';
-import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/write-outcome.ts';
+import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/late-reply.ts';
 import type { Outage } from './outage.ts';
 import type { SpillJournal, SpillStore } from '../ports/spill-ports.ts';
 
@@ -42,7 +42,7 @@ export interface SpillPathParts {
 }
 
 /** Where journaling and sending a write is tried. */
-export interface Journaled<Result> {
+interface Journaled<Result> {
   readonly sequence: () => Promise<Sequenced>;
   readonly send: (sequenced: Sequenced) => Promise<Result>;
 }

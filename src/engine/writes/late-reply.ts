@@ -2,12 +2,16 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Journal, PendingWrite } from '../ports/ports.ts';
-import { sequencedLabels, type Sequenced } from './sequence-write.ts';
+import { ConnectionError, CrossfadeError } from '../../domain/errors.ts';
+import type { Outcome } from '../../domain/outcome.ts';
+import { isReadable, type ServiceDefinition, type WriteAction } from '../../domain/service-definition.ts';
+import type { OwnedOperation } from '../ports/operation.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import { type Sequenced, sequencedLabels } from './sequence-write.ts';
 import type { Settlements } from './settlements.ts';
 import type { Settling } from './settle.ts';
-import { seedOf } from './write-outcome.ts';
 
-export interface LateReplyParts {
+interface LateReplyParts {
   readonly journal: Journal;
   readonly settlements: Settlements;
   readonly emit: Emit;
@@ -69,4 +73,57 @@ export class LateReplies {
     else if (outcome === 'applied') this.#parts.deliver(lane, write);
     else this.#parts.wake();
   }
+}
+
+export function tooLate(): ConnectionError {
+  return new ConnectionError('too little of the deadline was left', {
+    effect: 'not_applied',
+    reason: 'late',
+  });
+}
+
+export function outcomeOfFailure(error: unknown): Outcome {
+  return error instanceof CrossfadeError && error.effect === 'not_applied' ? 'not_applied' : 'unknown';
+}
+
+export function writeActionOf(operation: OwnedOperation): WriteAction {
+  if (operation.action.kind !== 'write') throw new Error(`"${operation.name}" is not a write`);
+  return operation.action;
+}
+
+/**
+ * The coverage under which the write's success seeds its lane, because it proves that the lane was empty and is the first write
+ * of its life. While other writes may bypass the journal, a copy must check the lane.
+ */
+export function seedOf({ operation, lane, write, coverage, maySeed }: Sequenced): number | undefined {
+  const provesEmpty = writeActionOf(operation).provesEmpty === true;
+  return provesEmpty && maySeed && write.sequence === 1 && lane.generation === 0 ? coverage : undefined;
+}
+
+const TOLERANCES = new WeakMap<ServiceDefinition, number>();
+
+/**
+ * Whether a write that is known to have taken effect only long after it was accepted must be copied. Its service may have stored
+ * it at any moment in between, because the service or this process may have been paused. A delivered item gets the time at which
+ * it was accepted. If the two times are further apart than the times of answers may be, every read of it would differ. Only a
+ * copy knows the service's own time. A lane that cannot be copied is delivered.
+ * @param sinceMs by the monotonic clock, because a wall clock may jump
+ */
+export function mayBeStoredLate(service: ServiceRuntime, sinceMs: number): boolean {
+  return sinceMs > toleranceMsOf(service.definition) && isReadable(service);
+}
+
+/** How far apart the times of answers may be; Infinity if none are compared. */
+function toleranceMsOf(definition: ServiceDefinition): number {
+  const known = TOLERANCES.get(definition) ?? leastToleranceMs(definition);
+  TOLERANCES.set(definition, known);
+  return known;
+}
+
+function leastToleranceMs({ actions }: ServiceDefinition): number {
+  const rules = Object.values(actions).flatMap((action) =>
+    action.kind === 'read' && action.legacyOnly === undefined ? action.rules : [],
+  );
+  const tolerances = rules.map((rule) => (rule.kind === 'tolerance_seconds' ? rule.seconds : Infinity));
+  return Math.min(...tolerances) * 1_000;
 }

@@ -1,13 +1,11 @@
 import { ConnectionError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { Emit } from '../ports/events.ts';
-import type { KeptReplies, UnansweredWrite } from './kept-replies.ts';
 import type { Lane, ReplyUnderWay } from '../lane/lane.ts';
-import type { OwnedOperation } from '../ports/operation.ts';
+import type { AgentReply, OwnedOperation } from '../ports/operation.ts';
 import type { Clock, Reply, WriteRef } from '../ports/ports.ts';
-import type { AgentReply } from '../ports/request-handler.ts';
-import { latestSend, type Sequenced } from './sequence-write.ts';
 import { within } from '../ports/within.ts';
+import { latestSend, type Sequenced } from './sequence-write.ts';
 
 /** Share of its deadline that a repeat waits for the equal write to be settled. */
 const LONGEST_WAIT = 0.5;
@@ -17,7 +15,7 @@ const LONGEST_LOOK_MS = 100;
 /** A frontend usually knows within microseconds whether a reply can be sent. This limit is for one that never reports it. */
 const LONGEST_REPLYING_MS = 100;
 
-export interface RepeatParts {
+interface RepeatParts {
   readonly kept: KeptReplies;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -253,4 +251,27 @@ function hasRequestId({ service, message }: OwnedOperation): boolean {
   const { requestId } = service.definition;
   const id = requestId === undefined ? undefined : message.fields[requestId];
   return typeof id === 'number' || (typeof id === 'string' && id !== '');
+}
+
+/** A write whose agent may have no reply: its outcome is unknown, or its reply could not be delivered. */
+export interface UnansweredWrite {
+  readonly sequence: number;
+  readonly request: string;
+  /** Its effect is unknown so far. */
+  readonly isUnsettled: boolean;
+  /** The primary's reply is kept, because it came late or its agent was gone. */
+  readonly hasReply: boolean;
+}
+
+/** Replies that no agent got, for 60 s. Every replica sees the same. @throws StorageError */
+export interface KeptReplies {
+  /** Keeps the primary's reply to a write, unless a repeat has taken the write's place meanwhile. */
+  keep(ref: WriteRef, reply: Reply): Promise<void>;
+  /** Earlier writes of the same lane and action that may have repeats, oldest first, of the last 60 s. */
+  unanswered(ref: WriteRef, action: string): Promise<readonly UnansweredWrite[]>;
+  /**
+   * A repeat, `by`, takes the place of these writes of its lane. None of them counts as unanswered any more.
+   * @returns the kept reply of one of them; only for this repeat, any number of times
+   */
+  take(by: WriteRef, sequences: readonly number[]): Promise<Reply | undefined>;
 }

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { ConnectionError, StorageError } from '../../domain/errors.ts';
-import { operationId, type LaneKey, type ServiceName } from '../../domain/ids.ts';
+import { ConnectionError, messageOf, StorageError } from '../../domain/errors.ts';
+import { type LaneKey, operationId, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
-import type { Clock, Intent, Journal, PendingWrite } from '../ports/ports.ts';
-import type { ResolveItems } from './resolve-items.ts';
+import type { Clock, Intent, Journal, PendingWrite, WriteRef } from '../ports/ports.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
-import type { Settlements } from './settlements.ts';
 import { within } from '../ports/within.ts';
+import type { NamedItem } from '../../domain/named-item.ts';
+import type { NamedItems } from '../../domain/service-definition.ts';
+import { nameItems } from '../items/copy-plan.ts';
+import type { Settlements } from './settlements.ts';
 
 /** A write with less than this share of its deadline left is not sent (W6). */
 const LEAST_SHARE_LEFT = 0.2;
@@ -19,7 +21,7 @@ const LONGEST_COMMIT = 0.5;
 const FIRST_RETRY_MS = 5;
 const LONGEST_RETRY_MS = 100;
 
-export interface SequencerParts {
+interface SequencerParts {
   readonly journal: Journal;
   readonly settlements: Settlements;
   readonly clock: Clock;
@@ -193,5 +195,55 @@ export function sequencedLabels({ operation, write }: Sequenced) {
     action: operation.name,
     lane: operation.lane,
     sequence: write.sequence,
+  };
+}
+
+/** Share of the time until the latest send that finding the items may take. */
+const LONGEST_SHARE = 0.5;
+
+interface ResolveParts {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** A journaled write that names its items by place, with its latest send. */
+interface Naming {
+  readonly operation: OwnedOperation;
+  readonly names: NamedItems;
+  readonly ref: WriteRef;
+  readonly sendUntilMs: number;
+}
+
+/**
+ * Finds the items that a write names, and stores them before the write is sent. It is its lane's only open write, so nothing
+ * changes meanwhile. Undefined if the items are not certain. The write is sent all the same, and its lane is copied. Never
+ * rejects.
+ */
+type ResolveItems = (naming: Naming) => Promise<readonly NamedItem[] | undefined>;
+
+export function createResolveItems({ journal, clock, emit }: ResolveParts): ResolveItems {
+  const find = async (naming: Naming, untilMs: number): Promise<readonly NamedItem[]> => {
+    const { operation, names } = naming;
+    const { definition, access, context } = operation.service;
+    const read = definition.lanes.readLegacy(operation.owner, access, context);
+    // A later read may already show the effect of the write.
+    const lane = await within(read, untilMs - clock.now(), { what: 'reading the lane' });
+    return nameItems(lane, names.find(operation.message, lane));
+  };
+  return async (naming) => {
+    const { operation, ref } = naming;
+    const facts = { service: operation.service.name, operationId: operation.id, action: operation.name };
+    const untilMs = clock.now() + (naming.sendUntilMs - clock.now()) * LONGEST_SHARE;
+    try {
+      const items = await find(naming, untilMs);
+      const stored = journal.nameItems(ref, items);
+      const isCertain = await within(stored, untilMs - clock.now(), { what: 'the journal' });
+      emit('write:named', { ...facts, lane: ref.lane, result: isCertain ? 'found' : 'unsettled' });
+      return isCertain ? items : undefined;
+    } catch (error) {
+      emit('write:named', { ...facts, lane: ref.lane, result: 'unreadable', reason: messageOf(error) });
+      return undefined;
+    }
   };
 }

@@ -6,7 +6,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
 import type { Dialect, FailureKind } from '../../domain/service-definition.ts';
 import type { Clock } from '../../engine/ports/ports.ts';
-import type { AgentRequest, RequestHandler } from '../../engine/ports/request-handler.ts';
+import type { AgentRequest, RequestHandler } from '../../engine/ports/operation.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import { dismissBody, receiveBody, type NoBody } from './body.ts';
 import { sendReply } from './send-reply.ts';
@@ -20,12 +20,12 @@ export interface ReceiveSettings {
   readonly deadlineMs: number;
 }
 
-export interface Exchange {
+interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
 }
 
-export interface Addressee {
+interface Addressee {
   readonly service: ServiceName;
   readonly dialect: Dialect;
   readonly http?: HttpTarget;

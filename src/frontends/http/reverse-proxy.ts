@@ -4,7 +4,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget } from '../../domain/request.ts';
 import type { Dialect } from '../../domain/service-definition.ts';
 import type { HttpEndpoint } from '../../domain/service-endpoint.ts';
-import type { Passage, StreamHandler } from '../../engine/ports/request-handler.ts';
+import type { Passage, StreamHandler } from '../../engine/ports/operation.ts';
 import { dismissBody } from './body.ts';
 import {
   agentOf,
@@ -49,7 +49,7 @@ export interface ProxiedService {
   readonly relay: HttpRelay;
 }
 
-export interface ReverseProxySettings extends ReceiveSettings {
+interface ReverseProxySettings extends ReceiveSettings {
   readonly services: readonly ProxiedService[];
   readonly handler: StreamHandler;
 }

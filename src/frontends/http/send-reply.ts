@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { AgentReply } from '../../engine/ports/request-handler.ts';
+import type { AgentReply } from '../../engine/ports/operation.ts';
 
 /** Headers that belong to a single connection, or are written for this one. */
 const NOT_COPIED: ReadonlySet<string> = new Set([

@@ -1,7 +1,7 @@
 import type { ServiceFlag } from '../../domain/flags.ts';
 import { STAGES, type Stage } from '../../domain/stage.ts';
 import { exactLowerBound, type Tally } from '../../engine/evidence/rate-bounds.ts';
-import { GUARD_LIMITS } from '../../engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../engine/guard/triggers.ts';
 import type { ActionFacts, InterlockFacts } from '../../engine/guard/interlock-facts.ts';
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { InterlockWord } from '../../engine/guard/reason.ts';

@@ -1,4 +1,4 @@
-import { GUARD_LIMITS } from '../../engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../engine/guard/triggers.ts';
 import type { InterlockWord } from '../../engine/guard/reason.ts';
 
 /** Criteria that need the numbers of a whole day. */

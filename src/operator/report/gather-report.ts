@@ -1,8 +1,7 @@
 import { serviceName, type ServiceName } from '../../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../../engine/compare/comparison-stores.ts';
 import type { RuleReport } from '../../engine/compare/rule-book.ts';
-import type { BackendProbes } from '../../engine/guard/backend-probes.ts';
-import type { Judged } from '../../engine/guard/interlock-keeper.ts';
+import type { BackendProbes, Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { Clock } from '../../engine/ports/ports.ts';
 import type { MadeReport, ReportFactStore, ReportStore } from '../../engine/report/report-ports.ts';
 import type { ServiceRuntime } from '../../engine/ports/service-runtime.ts';

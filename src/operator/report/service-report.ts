@@ -3,7 +3,7 @@ import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import { stageOf } from '../../domain/stage.ts';
 import { likeliest, type RuleHits, type SignatureSightings } from '../../engine/compare/comparison-stores.ts';
-import { DistinctEstimate } from '../../engine/compare/distinct-estimate.ts';
+import { DistinctEstimate } from '../../engine/compare/digest.ts';
 import type { RuleReport } from '../../engine/compare/rule-book.ts';
 import type { InterlockFacts } from '../../engine/guard/interlock-facts.ts';
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Release, StoredMinute } from '../../engine/guard/guard-ports.ts';
-import type { TriggerLevel } from '../../engine/guard/trigger-levels.ts';
+import type { TriggerLevel } from '../../engine/guard/triggers.ts';
 import { guardStatus, stainedActions, type GuardSource } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
 import { knownService } from '../known-service.ts';
@@ -12,7 +12,7 @@ import { standingFindings, standingWords } from '../trigger-words.ts';
 import { MISSING } from './checked-routes.ts';
 
 /** A person's request about a service, with the reason. */
-export interface Wish {
+interface Wish {
   readonly service: ServiceName;
   readonly person: string;
   readonly reason: string;

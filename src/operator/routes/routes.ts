@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { LaneKey, ServiceName } from '../../domain/ids.ts';
-import type { DifferenceQuery, StoredDifference } from '../../engine/compare/difference-store.ts';
+import type { DifferenceQuery, StoredDifference } from '../../engine/compare/comparison-stores.ts';
 import { printedComparison } from '../printed-comparison.ts';
 import type { Readiness } from '../readiness.ts';
 import { knownService } from '../known-service.ts';

@@ -1,18 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import { Type, type Static } from 'typebox';
-import { ruleNameOf, type ComparisonRule } from '../../domain/comparison.ts';
+import { type Static, Type } from 'typebox';
+import { type ComparisonRule, ruleNameOf } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
-import type { RuleStore } from '../../engine/compare/comparison-stores.ts';
+import type { RuleStore, StoredDifference } from '../../engine/compare/comparison-stores.ts';
 import { isExpired } from '../../engine/compare/compiled-rules.ts';
-import { parseRules, type ProposedRule } from '../../engine/compare/proposed-rules.ts';
-import { RuleTrial, type TriedRules } from '../../engine/compare/try-rules.ts';
-import type { StoredDifference } from '../../engine/compare/difference-store.ts';
+import { parseRules, type ProposedRule, RuleTrial, type TriedRules } from '../../engine/compare/try-rules.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
-import { ByPersonSchema, checkBySchemas, NUMBER } from './checked-routes.ts';
 import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
+import { ByPersonSchema, checkBySchemas, NUMBER } from './checked-routes.ts';
 
 export interface RuleRouteParts {
   readonly services: ReadonlyMap<ServiceName, { readonly definition: Pick<ServiceDefinition, 'actions'> }>;

@@ -1,8 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
-import { auditedServices } from '../../engine/ports/audited-services.ts';
+import {
+  auditedServices,
+  type Run,
+  RUN_KINDS,
+  type RunKind,
+  type RunRequest,
+} from '../../engine/ports/run.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
-import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../engine/ports/run.ts';
 import type { RunDesk, RunStatus } from '../../engine/runs/run-desk.ts';
 import { knownService } from '../known-service.ts';
 import type { StandingLanes } from '../../engine/runs/run-ports.ts';
@@ -10,7 +15,7 @@ import type { RunResult } from '../run-result-words.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { memberOf, numberOf, ownerIn, responsibleOf, said, textOf } from '../run-wishes.ts';
 
-export interface RunRouteParts {
+interface RunRouteParts {
   readonly services: readonly ServiceName[];
   readonly desk: RunDesk;
   readonly audit: Pick<AuditStore, 'add'>;

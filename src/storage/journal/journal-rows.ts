@@ -3,7 +3,7 @@ import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../../domain/lane.ts';
 import type { NamedItem } from '../../domain/named-item.ts';
 import type { LaneView, LetterState, PendingWrite } from '../../engine/ports/ports.ts';
-import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type { Seal } from '../seal.ts';
 
 /** A row of `lanes` as returned by the statements. */

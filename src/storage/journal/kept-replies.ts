@@ -1,4 +1,4 @@
-import type { KeptReplies, UnansweredWrite } from '../../engine/writes/kept-replies.ts';
+import type { KeptReplies, UnansweredWrite } from '../../engine/writes/repeats.ts';
 import type { Reply, WriteRef } from '../../engine/ports/ports.ts';
 import type { Database } from '../database.ts';
 import type { Seal } from '../seal.ts';

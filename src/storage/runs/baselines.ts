@@ -6,7 +6,7 @@ import type {
   BaselineItem,
   BaselineStore,
   BaselineSummary,
-} from '../../engine/ports/lane-history.ts';
+} from '../../engine/ports/journal-facts.ts';
 import type { Database } from '../database.ts';
 import { prepared } from '../sessions/prepared.ts';
 import { GroupCommit } from '../journal/group-commit.ts';

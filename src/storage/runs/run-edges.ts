@@ -1,4 +1,4 @@
-import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type { RunEdges } from '../../engine/parts.ts';
 import { createAuditStore } from '../audit.ts';
 import type { Database } from '../database.ts';
@@ -6,7 +6,7 @@ import type { Seal } from '../seal.ts';
 import type { LaneKey, Owner, ReplicaId } from '../../domain/ids.ts';
 import type { LaneDirectory } from '../../engine/runs/run-ports.ts';
 import { LEASE, WRITE_COLUMNS } from '../journal/journal-sql.ts';
-import type { WriteHistory } from '../../engine/ports/lane-history.ts';
+import type { WriteHistory } from '../../engine/ports/journal-facts.ts';
 import { pendingOf, type WriteRow } from '../journal/journal-rows.ts';
 import { PostgresBaselines } from './baselines.ts';
 import { createDivergenceStore, createLostItemStore, createRepairStore } from './divergences.ts';

@@ -12,7 +12,7 @@ import {
   type RunState,
   type Tally,
 } from '../../engine/ports/run.ts';
-import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type { RunFigures, RunStore, StandingLanes, StateChange } from '../../engine/runs/run-ports.ts';
 import type { ListedLane } from '../../engine/runs/run-work.ts';
 import type { Database, Session } from '../database.ts';

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import { type FullRunSize, NOTHING_FOUND, type StoreFindings } from '../../engine/ports/store-findings.ts';
+import { type FullRunSize, NOTHING_FOUND, type StoreFindings } from '../../engine/ports/finding.ts';
 import type { Database } from '../database.ts';
 
 interface UnsettledRow extends Omit<StoreFindings, 'full'> {

@@ -1,7 +1,7 @@
 import { StorageError } from '../../domain/errors.ts';
 import { type LaneKey, parseLaneKey, type ReplicaId } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
-import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type {
   ReplayedLane,
   ReplayPage,

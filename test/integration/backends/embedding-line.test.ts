@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createOrchestratorClient, type OrchestratorClient } from '../../../src/backends/orchestrator.ts';
-import { createEmbeddingLine } from '../../../src/engine/runs/embedding-line.ts';
+import { createEmbeddingLine } from '../../../src/engine/runs/pace.ts';
 import { calm, silent } from '../../support/embedding-endpoint.ts';
 import { createEmbeddingStage, type EmbeddingStage } from '../../support/embedding-stage.ts';
 import { eventually } from '../../support/eventually.ts';

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
-import type { StreamHandler } from '../../../src/engine/ports/request-handler.ts';
+import type { StreamHandler } from '../../../src/engine/ports/operation.ts';
 import { eventually } from '../../support/eventually.ts';
 import {
   closeAll,

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock as clock } from '../../../src/clock.ts';
-import type { StreamHandler } from '../../../src/engine/ports/request-handler.ts';
+import type { StreamHandler } from '../../../src/engine/ports/operation.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 import { closeAll, host, open, proxy, readAll, refuse, send, upstream } from './http-proxy-under-test.ts';

@@ -14,7 +14,7 @@ import type { HttpEndpoint } from '../../../src/domain/service-endpoint.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../../../src/frontends/http/server.ts';
-import type { AgentReply, AgentRequest, StreamHandler } from '../../../src/engine/ports/request-handler.ts';
+import type { AgentReply, AgentRequest, StreamHandler } from '../../../src/engine/ports/operation.ts';
 import { freePort } from '../../support/ports.ts';
 
 /** What the test must close, the last first. */

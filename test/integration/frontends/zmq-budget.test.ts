@@ -6,7 +6,7 @@ import { serviceName } from '../../../src/domain/ids.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import { createZmqFrontend, type ZmqFrontendSettings } from '../../../src/frontends/zmq/router.ts';
 import type { Reply } from '../../../src/engine/ports/ports.ts';
-import type { AgentRequest } from '../../../src/engine/ports/request-handler.ts';
+import type { AgentRequest } from '../../../src/engine/ports/operation.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 

@@ -3,7 +3,7 @@ import { Context, Dealer, Request } from 'zeromq';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { createZmqFrontend, type ZmqFrontendSettings } from '../../../src/frontends/zmq/router.ts';
-import type { AgentReply, AgentRequest } from '../../../src/engine/ports/request-handler.ts';
+import type { AgentReply, AgentRequest } from '../../../src/engine/ports/operation.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';

@@ -6,9 +6,8 @@ import { replicaId, serviceName, type ServiceName } from '../../../src/domain/id
 import { NO_EVIDENCE } from '../../../src/engine/evidence/confidence.ts';
 import { createEvents } from '../../../src/engine/ports/events.ts';
 import { LatchBoard } from '../../../src/engine/guard/latch-board.ts';
-import type { InterlockMode } from '../../../src/engine/guard/interlock-facts.ts';
+import type { InterlockMode, JournalFacts } from '../../../src/engine/guard/interlock-facts.ts';
 import { InterlockKeeper } from '../../../src/engine/guard/interlock-keeper.ts';
-import type { JournalFacts } from '../../../src/engine/guard/interlock-ports.ts';
 import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import type { Database } from '../../../src/storage/database.ts';

@@ -4,7 +4,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { Comparison } from '../../../src/domain/comparison.ts';
 import { createEvents, type Events } from '../../../src/engine/ports/events.ts';
-import { GUARD_LIMITS } from '../../../src/engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../../src/engine/guard/triggers.ts';
 import type { Alert } from '../../../src/engine/guard/guard-ports.ts';
 import { GuardRecorder } from '../../../src/engine/guard/guard-recorder.ts';
 import { GuardWatch } from '../../../src/engine/guard/guard-watch.ts';

@@ -1,8 +1,7 @@
 import { fastify } from 'fastify';
 import { afterAll, expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { Finding } from '../../../src/engine/ports/finding.ts';
-import type { Latch } from '../../../src/engine/ports/latch.ts';
+import type { Finding, Latch } from '../../../src/engine/ports/finding.ts';
 import { registerGuardRoutes } from '../../../src/operator/routes/guard-routes.ts';
 
 const SERVICE = serviceName('session-memory');

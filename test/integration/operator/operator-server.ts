@@ -7,7 +7,7 @@ import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.
 import { defineService } from '../../../src/domain/service-definition.ts';
 import { createEvents } from '../../../src/engine/ports/events.ts';
 import type { LaneCounts } from '../../../src/engine/ports/journal-facts.ts';
-import type { StoredDifference } from '../../../src/engine/compare/difference-store.ts';
+import type { StoredDifference } from '../../../src/engine/compare/comparison-stores.ts';
 import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import { registerOperatorRoutes, type OperatorParts } from '../../../src/operator/routes/routes.ts';
 import { createStatistics } from '../../../src/operator/statistics.ts';

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Comparison, Hint } from '../../../src/domain/comparison.ts';
-import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
-import { likeliest } from '../../../src/engine/compare/comparison-stores.ts';
-import { DistinctEstimate } from '../../../src/engine/compare/distinct-estimate.ts';
+import { type LaneKey, operationId, serviceName } from '../../../src/domain/ids.ts';
+import { likeliest, type StoredDifference } from '../../../src/engine/compare/comparison-stores.ts';
+import { DistinctEstimate } from '../../../src/engine/compare/digest.ts';
 import { SignatureBook } from '../../../src/engine/compare/signature-book.ts';
 import { spanOf } from '../../../src/operator/report/calendar-day.ts';
-import type { StoredDifference } from '../../../src/engine/compare/difference-store.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createDifferenceStore } from '../../../src/storage/differences.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
@@ -13,8 +12,8 @@ import { createRuleStore } from '../../../src/storage/rules.ts';
 import { createSeal, PLAIN } from '../../../src/storage/seal.ts';
 import { createSignatureStore } from '../../../src/storage/signatures.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase } from './journal-under-test.ts';
 import { DATABASES } from '../../support/tier.ts';
+import { createJournalDatabase } from './journal-under-test.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
 import type { Finding } from '../../../src/engine/ports/finding.ts';
 import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
-import { auditedServices } from '../../../src/engine/ports/audited-services.ts';
+import { auditedServices } from '../../../src/engine/ports/run.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
 import { createComparedSince, createSummedMinutes } from '../../../src/storage/summed-minutes.ts';
 import type { Database } from '../../../src/storage/database.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
 import { replicaId } from '../../../src/domain/ids.ts';
 import type { LaneState } from '../../../src/domain/lane.ts';
-import { ReplicaIdentity } from '../../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../../src/engine/ports/replica-ports.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
 import { createSeal, PLAIN, type Seal } from '../../../src/storage/seal.ts';

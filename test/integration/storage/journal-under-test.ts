@@ -17,7 +17,7 @@ import {
   type Database,
 } from '../../../src/storage/database.ts';
 import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
-import { ReplicaIdentity } from '../../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../../src/engine/ports/replica-ports.ts';
 import { PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 import type { DatabaseKind } from '../../support/tier.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, type OperationId } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
-import { ReplicaIdentity } from '../../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../../src/engine/ports/replica-ports.ts';
 import type { Intent } from '../../../src/engine/ports/ports.ts';
 import type { ReplayPage, SettledSpill } from '../../../src/engine/ports/spill-ports.ts';
 import { createCoverageStore } from '../../../src/storage/coverage.ts';

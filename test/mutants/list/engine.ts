@@ -118,7 +118,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M117',
     fault: 'a further write sends its lane to the end of those that wait for their copy',
-    file: 'src/engine/copies/copy-wishes.ts',
+    file: 'src/engine/copies/copy-queue.ts',
     search: 'known !== undefined && (isDelayed || known.reason !== merged.reason)',
     replace: 'known !== undefined',
     commands: [vitest('test/unit/engine/copies/copy-queue.test.ts')],
@@ -374,7 +374,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M130',
     fault: 'a batch that is too large for one message is sent again for ever',
-    file: 'src/engine/delivery/parcel.ts',
+    file: 'src/engine/delivery/pack.ts',
     search: "error.details['field'] === 'message'",
     replace: "error.details['field'] === ''",
     commands: [vitest('test/unit/engine/delivery/deliver.test.ts')],
@@ -414,7 +414,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M134',
     fault: 'a copy leaves delivered items the time at which the proxy accepted them',
-    file: 'src/engine/copies/copy-operations.ts',
+    file: 'src/engine/copies/copy-apply.ts',
     search: '...retags, ...retimes, ...creates]',
     replace: '...retags, ...creates]',
     commands: [COPY_TESTS],

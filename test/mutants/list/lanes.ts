@@ -1,7 +1,7 @@
 import { sim, vitest, type Mutant } from '../mutant.ts';
 
 const FENCE = 'src/engine/lane/fence.ts';
-const FENCES = 'src/engine/lane/fences.ts';
+const FENCES = 'src/engine/lane/fence.ts';
 const HOLD = 'src/engine/lane/hold-lane.ts';
 const MEMBERSHIP = 'src/engine/replicas/membership.ts';
 const JOURNALED = 'src/engine/copies/journaled-writes.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ConfigSchema } from '../../../src/config-schema.ts';
 import { replicaId, serviceName } from '../../../src/domain/ids.ts';
-import type { Latch } from '../../../src/engine/ports/latch.ts';
+import type { Latch } from '../../../src/engine/ports/finding.ts';
 import { shownSettings } from '../../../src/operator/shown-settings.ts';
 import { gatherBundle } from '../../../src/operator/trip-bundle.ts';
 

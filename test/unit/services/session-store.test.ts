@@ -5,7 +5,7 @@ import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
 import { encodeJson } from '../../../src/domain/json.ts';
 import { readText } from '../../../src/domain/request.ts';
 import { surveyService } from '../../../src/engine/runs/survey.ts';
-import { listOwners, pagesOf } from '../../../src/engine/runs/listed-owners.ts';
+import { listOwners, pagesOf } from '../../../src/engine/runs/legacy-lanes.ts';
 import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import type { LegacyAccess } from '../../../src/domain/service-definition.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';

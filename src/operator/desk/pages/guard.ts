@@ -1,4 +1,4 @@
-import type { TriggerLevel } from '../../../engine/guard/trigger-levels.ts';
+import type { TriggerLevel } from '../../../engine/guard/triggers.ts';
 import { groupedFindings, type FindingGroup } from '../../grouped-findings.ts';
 import type { GuardStatus } from '../../guard-status.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';

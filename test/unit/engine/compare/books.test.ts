@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../../../src/domain/comparison.ts';
-import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
-import { ClockOffset } from '../../../../src/engine/compare/clock-offset.ts';
+import { type LaneKey, operationId, serviceName } from '../../../../src/domain/ids.ts';
+import { ClockOffset, naiveSecondsOf } from '../../../../src/engine/compare/clock-offset.ts';
 import { compareReplies } from '../../../../src/engine/compare/compare-replies.ts';
 import { ComparedCoverage } from '../../../../src/engine/compare/compared-coverage.ts';
-import { DistinctEstimate } from '../../../../src/engine/compare/distinct-estimate.ts';
+import { DistinctEstimate } from '../../../../src/engine/compare/digest.ts';
 import { RuleBook } from '../../../../src/engine/compare/rule-book.ts';
 import { SignatureBook } from '../../../../src/engine/compare/signature-book.ts';
-import { naiveSecondsOf } from '../../../../src/engine/compare/zone-offset.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { compare, rule } from './compared.ts';
 

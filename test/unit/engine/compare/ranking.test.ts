@@ -1,7 +1,7 @@
 import fc from '../../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { compareReplies } from '../../../../src/engine/compare/compare-replies.ts';
-import { overlapAt, rankBiasedOverlap, wordsOf } from '../../../../src/engine/compare/ranking.ts';
+import { overlapAt, rankBiasedOverlap, wordsOf } from '../../../../src/engine/compare/list-partners.ts';
 import { compare, rule } from './compared.ts';
 
 const keys = fc.uniqueArray(fc.stringMatching(/^[a-z]$/), { minLength: 1, maxLength: 20 });

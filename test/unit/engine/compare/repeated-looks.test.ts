@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
+import { type LaneKey, operationId, serviceName } from '../../../../src/domain/ids.ts';
 import type { MappedRead } from '../../../../src/domain/service-definition.ts';
-import { RepeatedLooks } from '../../../../src/engine/compare/repeated-looks.ts';
-import { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
+import { RepeatedLooks, Verdicts } from '../../../../src/engine/compare/verdicts.ts';
 import { lookOf, type Pair, type ShadowTask } from '../../../../src/engine/shadow/shadow-task.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { ownerNamed } from '../engine-parts.ts';

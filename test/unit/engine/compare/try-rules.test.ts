@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { ComparisonRule } from '../../../../src/domain/comparison.ts';
-import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
-import { parseRules } from '../../../../src/engine/compare/proposed-rules.ts';
-import { RuleTrial, type TriedRules } from '../../../../src/engine/compare/try-rules.ts';
-import type { StoredDifference } from '../../../../src/engine/compare/difference-store.ts';
+import { type LaneKey, operationId, serviceName } from '../../../../src/domain/ids.ts';
+import { parseRules, RuleTrial, type TriedRules } from '../../../../src/engine/compare/try-rules.ts';
+import type { StoredDifference } from '../../../../src/engine/compare/comparison-stores.ts';
 import { compareReplies, type JudgedWith } from '../../../../src/engine/compare/compare-replies.ts';
 import { compare, rule } from './compared.ts';
 

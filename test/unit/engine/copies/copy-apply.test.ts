@@ -5,7 +5,7 @@ import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call
 import { applyCopy, TooManyExceptions } from '../../../../src/engine/copies/copy-apply.ts';
 import { CopyCalls } from '../../../../src/engine/copies/copy-calls.ts';
 import type { Orchestrator } from '../../../../src/engine/ports/ports.ts';
-import { refusalReasonOf } from '../../../../src/engine/delivery/refusal-reason.ts';
+import { refusalReasonOf } from '../../../../src/engine/delivery/refusals.ts';
 import { fakeClock } from '../engine-parts.ts';
 
 const FENCE = { key: 'jarvis-memory/ann', generation: 3, sequence: 7 };

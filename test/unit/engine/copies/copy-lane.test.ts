@@ -13,7 +13,7 @@ import type { LostAs } from '../../../../src/engine/ports/lost-items.ts';
 import type { Journal, Orchestrator, PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { operationId } from '../../../../src/domain/ids.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { orchestratorWritesOf } from '../../../../src/engine/delivery/write-plan.ts';
+import { orchestratorWritesOf } from '../../../../src/engine/delivery/pack.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { OrchestratorStore } from '../../../sim/orchestrator-store.ts';
 import { answerRequest } from '../../../sim/orchestrator-wire.ts';

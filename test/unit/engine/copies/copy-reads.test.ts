@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Owner } from '../../../../src/domain/ids.ts';
 import type { LegacyLane } from '../../../../src/domain/service-definition.ts';
-import { CopyReads } from '../../../../src/engine/copies/copy-reads.ts';
+import { CopyReads } from '../../../../src/engine/copies/copy-lane.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 
 const laneOf = (text: string): LegacyLane => ({

@@ -7,7 +7,7 @@ import type {
   StoredMemory,
 } from '../../../../src/domain/service-definition.ts';
 import type { ListedMemory } from '../../../../src/engine/items/copy-plan.ts';
-import { explainVanished } from '../../../../src/engine/copies/forgetting.ts';
+import { explainVanished } from '../../../../src/engine/copies/copy-judgement.ts';
 import type { LastApplied } from '../../../../src/engine/ports/journal-facts.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { GatheredCalls } from '../../../../src/engine/copies/gathered-calls.ts';
+import { GatheredCalls } from '../../../../src/engine/copies/copy-calls.ts';
 
 /** Calls of at most four entries, which end when the test says so. */
 function createCalls(atOnce: number) {

@@ -1,14 +1,16 @@
 import { expect, test } from 'vitest';
 import type { LaneKey } from '../../../../src/domain/ids.ts';
 import {
+  GroupedTally,
+  groupOf,
+  GROUPS,
+  type Interval,
   meanRatio,
   pairedDifference,
   rateDifference,
   rateInterval,
   ratioOfMeans,
-  type Interval,
 } from '../../../../src/engine/evidence/arm-intervals.ts';
-import { GroupedTally, groupOf, GROUPS } from '../../../../src/engine/evidence/grouped-tally.ts';
 
 /** Mulberry32: the same numbers every time. */
 function createRandom(seed: number): () => number {

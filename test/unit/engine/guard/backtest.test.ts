@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { serviceName } from '../../../../src/domain/ids.ts';
 import { backtest } from '../../../../src/engine/guard/backtest.ts';
 import { noCounts, recordAdded, type GuardCounts } from '../../../../src/engine/guard/guard-counts.ts';
-import { GUARD_LIMITS } from '../../../../src/engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../../../src/engine/guard/triggers.ts';
 import type { MinuteRow } from '../../../../src/engine/guard/guard-ports.ts';
 
 const SERVICE = serviceName('session-memory');

@@ -3,7 +3,7 @@ import { serviceName } from '../../../../src/domain/ids.ts';
 import { isTrip, type Finding } from '../../../../src/engine/ports/finding.ts';
 import { ServiceGuard } from '../../../../src/engine/guard/guard.ts';
 import { noCounts, type GuardCounts } from '../../../../src/engine/guard/guard-counts.ts';
-import { GUARD_LIMITS } from '../../../../src/engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../../../src/engine/guard/triggers.ts';
 
 const MINUTE_MS = 60_000;
 const NOW_MS = 1_000 * MINUTE_MS;

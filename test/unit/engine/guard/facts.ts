@@ -1,6 +1,6 @@
 import { confidenceOf, NO_EVIDENCE } from '../../../../src/engine/evidence/confidence.ts';
 import type { ActionFacts, InterlockFacts } from '../../../../src/engine/guard/interlock-facts.ts';
-import { NOTHING_FOUND } from '../../../../src/engine/ports/store-findings.ts';
+import { NOTHING_FOUND } from '../../../../src/engine/ports/finding.ts';
 
 const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0, lanesPerDay: 0 };
 

@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
-import { operationId, replicaId, type LaneKey } from '../../../../src/domain/ids.ts';
+import { type LaneKey, operationId, replicaId } from '../../../../src/domain/ids.ts';
 import { createEvents } from '../../../../src/engine/ports/events.ts';
-import { GUARD_LIMITS } from '../../../../src/engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../../../src/engine/guard/triggers.ts';
 import { GuardRecorder } from '../../../../src/engine/guard/guard-recorder.ts';
 import { GuardWatch, type GuardWatchParts } from '../../../../src/engine/guard/guard-watch.ts';
-import type { Finding } from '../../../../src/engine/ports/finding.ts';
-import type { Latch } from '../../../../src/engine/ports/latch.ts';
+import type { Finding, Latch } from '../../../../src/engine/ports/finding.ts';
 import { LatchBoard } from '../../../../src/engine/guard/latch-board.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { SERVICE } from '../engine-parts.ts';

@@ -1,17 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { serviceName } from '../../../../src/domain/ids.ts';
-import { isTrip, type Finding, type Trigger } from '../../../../src/engine/ports/finding.ts';
+import { coolDownMs, type Finding, isTrip, type Trigger } from '../../../../src/engine/ports/finding.ts';
 import { ServiceGuard } from '../../../../src/engine/guard/guard.ts';
 import {
   addedQuantile,
+  type GuardCounts,
   noCounts,
   recordAboveLegacy,
   recordAdded,
-  type GuardCounts,
 } from '../../../../src/engine/guard/guard-counts.ts';
-import { GUARD_LIMITS } from '../../../../src/engine/guard/guard-limits.ts';
-import { NO_TROUBLE } from '../../../../src/engine/guard/triggers.ts';
-import { coolDownMs } from '../../../../src/engine/ports/latch.ts';
+import { GUARD_LIMITS, NO_TROUBLE } from '../../../../src/engine/guard/triggers.ts';
 
 const MINUTE_MS = 60_000;
 /** At a whole minute: what is added before it is in the minutes that have ended. */

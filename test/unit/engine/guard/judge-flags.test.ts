@@ -3,7 +3,7 @@ import type { ServiceFlag } from '../../../../src/domain/flags.ts';
 import type { InterlockFacts } from '../../../../src/engine/guard/interlock-facts.ts';
 import { judgeFlags, NOTHING_GRANTED, type Granted } from '../../../../src/engine/guard/judge-flags.ts';
 import { actionWith, fineFacts } from './facts.ts';
-import { NOTHING_FOUND } from '../../../../src/engine/ports/store-findings.ts';
+import { NOTHING_FOUND } from '../../../../src/engine/ports/finding.ts';
 
 const asked = (flags: Partial<Record<ServiceFlag, number>>): InterlockFacts['asked'] => ({
   ...fineFacts().asked,

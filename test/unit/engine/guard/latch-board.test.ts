@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { replicaId } from '../../../../src/domain/ids.ts';
-import type { Finding } from '../../../../src/engine/ports/finding.ts';
-import type { Latch } from '../../../../src/engine/ports/latch.ts';
+import type { Finding, Latch } from '../../../../src/engine/ports/finding.ts';
 import { LatchBoard } from '../../../../src/engine/guard/latch-board.ts';
 import { SERVICE } from '../engine-parts.ts';
 

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { Finding, Trigger } from '../../../../src/engine/ports/finding.ts';
 import { ServiceGuard } from '../../../../src/engine/guard/guard.ts';
 import { noCounts } from '../../../../src/engine/guard/guard-counts.ts';
-import { GUARD_LIMITS } from '../../../../src/engine/guard/guard-limits.ts';
-import { ToldFindings } from '../../../../src/engine/guard/told-findings.ts';
+import { GUARD_LIMITS } from '../../../../src/engine/guard/triggers.ts';
+import { ToldFindings } from '../../../../src/engine/guard/guard-watch.ts';
 import { seeded } from '../../../support/guard-stream.ts';
 import { SERVICE } from '../engine-parts.ts';
 

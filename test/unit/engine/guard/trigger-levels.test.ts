@@ -3,9 +3,7 @@ import { serviceName } from '../../../../src/domain/ids.ts';
 import { isTrip } from '../../../../src/engine/ports/finding.ts';
 import { ServiceGuard } from '../../../../src/engine/guard/guard.ts';
 import { noCounts } from '../../../../src/engine/guard/guard-counts.ts';
-import { GUARD_LIMITS } from '../../../../src/engine/guard/guard-limits.ts';
-import { NO_TROUBLE } from '../../../../src/engine/guard/triggers.ts';
-import type { TriggerLevel } from '../../../../src/engine/guard/trigger-levels.ts';
+import { GUARD_LIMITS, NO_TROUBLE, type TriggerLevel } from '../../../../src/engine/guard/triggers.ts';
 
 const NOW = 1_000_000_000;
 

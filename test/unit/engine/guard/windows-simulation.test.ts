@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { GUARD_LIMITS } from '../../../../src/engine/guard/guard-limits.ts';
+import { GUARD_LIMITS } from '../../../../src/engine/guard/triggers.ts';
 import { tripsOf } from '../../../support/guard-stream.ts';
 
 const DAY_SECONDS = 86_400;

@@ -1,12 +1,17 @@
-import fc from '../../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
+import fc from '../../../support/properties.ts';
 import { operationId, type Owner } from '../../../../src/domain/ids.ts';
 import { positionOf } from '../../../../src/domain/lane.ts';
 import type { NamedItem } from '../../../../src/domain/named-item.ts';
 import type { LegacyItem, LegacyLane, StoredMemory } from '../../../../src/domain/service-definition.ts';
-import { digestOfFields, planCopy, type ListedMemory } from '../../../../src/engine/items/copy-plan.ts';
+import {
+  digestOfFields,
+  findNamed,
+  type ListedMemory,
+  nameItems,
+  planCopy,
+} from '../../../../src/engine/items/copy-plan.ts';
 import { readJournaled } from '../../../../src/engine/copies/journaled-writes.ts';
-import { findNamed, nameItems } from '../../../../src/engine/items/named-items.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { sessionMemory } from '../../../../src/services/session-memory.ts';

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { Fences } from '../../../../src/engine/lane/fences.ts';
-import type { FenceReason, FenceUse } from '../../../../src/engine/lane/fence.ts';
+import { type FenceReason, Fences, type FenceUse } from '../../../../src/engine/lane/fence.ts';
 import type { Journal, LaneView } from '../../../../src/engine/ports/ports.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { fakeClock, laneNamed, SERVICE, stateOf } from '../engine-parts.ts';

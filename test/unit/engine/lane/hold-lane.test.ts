@@ -3,7 +3,7 @@ import { replicaId } from '../../../../src/domain/ids.ts';
 import { createHoldLane } from '../../../../src/engine/lane/hold-lane.ts';
 import { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { Journal } from '../../../../src/engine/ports/ports.ts';
-import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
 import { fakeClock, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
 
 beforeEach(() => {

@@ -1,8 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { replicaId, type ReplicaId } from '../../../../src/domain/ids.ts';
-import type { ReplicaReport } from '../../../../src/engine/ports/replica-ports.ts';
+import { ReplicaIdentity, type ReplicaReport } from '../../../../src/engine/ports/replica-ports.ts';
 import { Membership } from '../../../../src/engine/replicas/membership.ts';
-import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
 import { SERVICE } from '../engine-parts.ts';
 
 const OTHER: ReplicaReport = { replica: replicaId('other'), silentMs: 0, coverage: {} };

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Decision } from '../../../../src/engine/ports/decision.ts';
-import { Fences } from '../../../../src/engine/lane/fences.ts';
+import { Fences } from '../../../../src/engine/lane/fence.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import { ReadPath, type ReadParts } from '../../../../src/engine/requests/read.ts';

@@ -9,8 +9,7 @@ import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import type { UnknownWrite } from '../../../../src/engine/writes/late-reply.ts';
 import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import type { Settlement } from '../../../../src/engine/ports/ports.ts';
-import type { WriteParts } from '../../../../src/engine/requests/write-parts.ts';
-import { WritePath } from '../../../../src/engine/requests/write.ts';
+import { type WriteParts, WritePath } from '../../../../src/engine/requests/write.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import {
   fakeClock,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EqualLanes } from '../../../../src/engine/runs/equal-states.ts';
+import { EqualLanes } from '../../../../src/engine/runs/lane-digests.ts';
 
 const MEMBERS = { fields: ['text'], without: [], excludeTags: [] };
 const lanes = new EqualLanes(MEMBERS);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { SessionId } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
-import { inverseOf, parseInverse } from '../../../../src/engine/runs/inverse.ts';
+import { inverseOf, parseInverse } from '../../../../src/engine/runs/lane-repairer.ts';
 
 const SESSION = 's1' as SessionId;
 const write = (action: OrchestratorWrite['action'], payload: object): OrchestratorWrite => ({

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { digestOfFields, type ListedMemory } from '../../../../src/engine/items/copy-plan.ts';
-import { attribute } from '../../../../src/engine/runs/attribute.ts';
-import { detailed } from '../../../../src/engine/runs/item-detail.ts';
+import { attribute, detailed } from '../../../../src/engine/runs/attribute.ts';
 
 const fieldsOf = (text: string) => ({ role: '"user"', text: JSON.stringify(text) });
 const at = (second: number): string => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ItemFinding } from '../../../../src/engine/runs/attribute.ts';
 import type { ComparedLane } from '../../../../src/engine/runs/lane-comparer.ts';
-import { judgementOf } from '../../../../src/engine/runs/lane-judgement.ts';
+import { judgementOf } from '../../../../src/engine/shadow/lane-samples.ts';
 
 const NOTHING = { items: 0, digest: '' };
 

@@ -4,7 +4,7 @@ import { serviceName, type Owner, type ServiceName } from '../../../../src/domai
 import { EMPTY_TALLY, type Page, type Run } from '../../../../src/engine/ports/run.ts';
 import { RunDesk } from '../../../../src/engine/runs/run-desk.ts';
 import type { RunStore, StateChange } from '../../../../src/engine/runs/run-ports.ts';
-import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
 import { RunWorker } from '../../../../src/engine/runs/run-worker.ts';
 import type { ListedLane, RunWork } from '../../../../src/engine/runs/run-work.ts';
 import { eventually } from '../../../support/eventually.ts';

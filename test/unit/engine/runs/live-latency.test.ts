@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LiveLatency } from '../../../../src/engine/runs/live-latency.ts';
+import { LiveLatency } from '../../../../src/engine/runs/pace.ts';
 
 function latencyAt() {
   let nowMs = 1_000_000;

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { Owner, ReplicaId, ServiceName } from '../../../../src/domain/ids.ts';
 import { EMPTY_TALLY, type Page, type Run, type Tally } from '../../../../src/engine/ports/run.ts';
 import type { RunStore } from '../../../../src/engine/runs/run-ports.ts';
-import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
+import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
 import { RunWorker } from '../../../../src/engine/runs/run-worker.ts';
 import type { RunControl, RunWork } from '../../../../src/engine/runs/run-work.ts';
 import { eventually } from '../../../support/eventually.ts';

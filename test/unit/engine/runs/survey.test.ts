@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { serviceName, type Owner } from '../../../../src/domain/ids.ts';
 import type { LegacyLane } from '../../../../src/domain/service-definition.ts';
 import { surveyService } from '../../../../src/engine/runs/survey.ts';
-import { pagesOf } from '../../../../src/engine/runs/listed-owners.ts';
+import { pagesOf } from '../../../../src/engine/runs/legacy-lanes.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { surveyed } from '../../../support/surveyed.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Comparison } from '../../../../src/domain/comparison.ts';
-import { showsLess } from '../../../../src/engine/shadow/gone-from-legacy.ts';
+import { showsLess } from '../../../../src/engine/shadow/shadow-task.ts';
 
 const EXTRA: Comparison = {
   verdict: 'mismatch',

@@ -1,13 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
+import { type LaneKey, serviceName } from '../../../../src/domain/ids.ts';
 import { parseRequest } from '../../../../src/domain/request.ts';
 import type { LegacyReadEffect, MappedRead } from '../../../../src/domain/service-definition.ts';
 import { isMapped, type MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import { classify, type OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
-import type { KeptRead } from '../../../../src/engine/shadow/kept-read-store.ts';
-import { RepeatedReads } from '../../../../src/engine/shadow/repeated-reads.ts';
+import { type KeptRead, RepeatedReads } from '../../../../src/engine/shadow/repeated-reads.ts';
 import type { ShadowRead } from '../../../../src/engine/shadow/shadow-task.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from '../engine-parts.ts';

@@ -1,18 +1,17 @@
 import type { Comparison } from '../../../../src/domain/comparison.ts';
-import { replicaId, type LaneKey } from '../../../../src/domain/ids.ts';
+import { type LaneKey, replicaId } from '../../../../src/domain/ids.ts';
 import type { LegacyReadEffect, MappedRead } from '../../../../src/domain/service-definition.ts';
 import type { Backend } from '../../../../src/domain/backend.ts';
 import type { MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
 import { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
 import { Watermarks } from '../../../../src/engine/delivery/watermarks.ts';
-import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
-import type { StoredDifference } from '../../../../src/engine/compare/difference-store.ts';
+import { createLanes, Snapshot } from '../../../../src/engine/lane/lanes.ts';
+import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
+import type { StoredDifference } from '../../../../src/engine/compare/comparison-stores.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import type { GoneBy } from '../../../../src/engine/shadow/gone-from-legacy.ts';
+import type { GoneBy } from '../../../../src/engine/shadow/shadow-task.ts';
 import { ShadowReads } from '../../../../src/engine/shadow/shadow-reads.ts';
-import { Snapshot } from '../../../../src/engine/lane/snapshot.ts';
-import { Fences } from '../../../../src/engine/lane/fences.ts';
+import { Fences } from '../../../../src/engine/lane/fence.ts';
 import { createHoldLane } from '../../../../src/engine/lane/hold-lane.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import {

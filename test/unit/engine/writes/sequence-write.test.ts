@@ -9,7 +9,7 @@ import type { Intent, Journal } from '../../../../src/engine/ports/ports.ts';
 import { Settlements } from '../../../../src/engine/writes/settlements.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { Sequencer } from '../../../../src/engine/writes/sequence-write.ts';
-import { seedOf } from '../../../../src/engine/writes/write-outcome.ts';
+import { seedOf } from '../../../../src/engine/writes/late-reply.ts';
 import { sessionMemory } from '../../../../src/services/session-memory.ts';
 import { fakeClock, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
 
