@@ -4,7 +4,7 @@ import { commandsOf } from './cli/commands.ts';
 import { escapeOutput } from './cli/terminal-text.ts';
 import { refuseUnknownCommand } from './cli/unknown-command.ts';
 import { messageOf } from './domain/errors.ts';
-import { version } from './version.ts';
+import { version } from './cli/version.ts';
 
 const OLDEST_NODE = 24;
 

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { commandsOf } from '../src/cli/commands.ts';
-import { ConfigSchema } from '../src/config-schema.ts';
+import { ConfigSchema } from '../src/config/schema.ts';
 import * as orchestratorMetrics from '../src/orchestrator/observability/metric-definitions.ts';
 import { SettingsSchema, SETTINGS_FROM_ENVIRONMENT } from '../src/orchestrator/settings.ts';
 import { GAUGES } from '../src/telemetry/gauge-definitions.ts';
@@ -145,7 +145,9 @@ describe('what the README and the guide name exists', () => {
 
   test('environment variables of the proxy, all of them', () => {
     const page = read('deploy/guide/settings.md');
-    const given = [...read('src/config.ts').matchAll(/^ {2}\['(?<name>[A-Z_]+)', \[(?<path>'.+')\]\],$/gm)];
+    const given = [
+      ...read('src/config/config.ts').matchAll(/^ {2}\['(?<name>[A-Z_]+)', \[(?<path>'.+')\]\],$/gm),
+    ];
     expect(given.length).toBeGreaterThan(10);
     for (const { groups } of given) {
       const path = (groups?.['path'] ?? '').replaceAll("', '", '.').replaceAll("'", '');

@@ -9,13 +9,18 @@ export interface Allowed {
   readonly node?: readonly string[];
 }
 
-const EDGE = ['domain', 'engine'] as const;
+const EDGE = ['domain', 'shared', 'engine'] as const;
 const PURE = ['node:crypto', 'node:buffer'] as const;
 
-/** What each folder of src may import. Files directly in src, `cli`, `proxy` and `sandbox` join the others and may import everything. */
+/** What each folder of src may import. Files directly in src, `cli`, `compose` and `sandbox` join the others and may import everything. */
 export const TABLE: Readonly<Record<string, Allowed>> = {
   domain: { inside: [], npm: [], node: PURE },
-  engine: { inside: ['domain'], npm: [], node: ['node:crypto'] },
+  shared: { inside: ['domain'], npm: [], node: [] },
+  config: {
+    inside: ['domain', 'shared', 'operator/report/schedule.ts', 'operator/run-schedule.ts'],
+    npm: ['typebox', 'yaml'],
+  },
+  engine: { inside: ['domain', 'shared'], npm: [], node: ['node:crypto'] },
   services: { inside: ['domain'], typesOf: ['engine'], npm: [] },
   frontends: { inside: EDGE, npm: ['zeromq', 'fastify'] },
   backends: { inside: EDGE, npm: ['zeromq', 'undici', 'cockatiel'] },

@@ -1,7 +1,8 @@
 import type { Backend } from '../domain/backend.ts';
 import { ConnectionError } from '../domain/errors.ts';
-import { FairQueue } from '../domain/fair-queue.ts';
-import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
+import { FairQueue } from '../shared/fair-queue.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { LegacyCall, Reply } from '../engine/ports/ports.ts';
 
 /** Largest number of calls past their deadline that are remembered if nothing limits the calls in flight. */
 const LATE_LIMIT = 10_000;

@@ -7,7 +7,8 @@ import {
   handleType,
 } from 'cockatiel';
 import { ConnectionError } from '../domain/errors.ts';
-import type { BackendLoad, Clock, LegacyBackend, LegacyCall, Reply } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { BackendLoad, LegacyBackend, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import type { Purpose } from '../domain/backend.ts';
 import type { CallOutcome } from './call-slots.ts';
 

@@ -1,6 +1,7 @@
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { HttpTarget } from '../domain/request.ts';
-import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { LegacyCall, Reply } from '../engine/ports/ports.ts';
 import {
   type CallOutcome,
   CallSlots,

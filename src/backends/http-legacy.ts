@@ -1,6 +1,6 @@
 import type { Purpose } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import { type BreakerSettings, createPurposes, type LegacyClient } from './channels.ts';
 import { createDeadlineSweep } from './call-slots.ts';
 import { HttpChannel } from './http-channel.ts';

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { errors, Pool, type Dispatcher } from 'undici';
-import { FairQueue, type Caller } from '../domain/fair-queue.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import { FairQueue, type Caller } from '../shared/fair-queue.ts';
+import type { Clock } from '../shared/clock.ts';
 import { endToEndHeaders, forwardedHeaders } from './http-headers.ts';
 
 export interface HttpRelaySettings {

@@ -1,5 +1,6 @@
 import type { Context } from 'zeromq';
-import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { LegacyCall, Reply } from '../engine/ports/ports.ts';
 import {
   type CallOutcome,
   CallSlots,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Owner } from '../domain/ids.ts';
 import { isReadable, type LegacyAccess } from '../domain/service-definition.ts';
 import { listOwners, readLegacyLanes } from '../engine/runs/legacy-lanes.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { decodeLane, digestOf, encodeLane } from './lane-lines.ts';
 import { type LanesFile, type Manifest, type StoreFile, writeManifest } from './manifest.ts';

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileProblem, isFileErrorAt } from '../domain/file-problem.ts';
+import { fileProblem, isFileErrorAt } from '../shared/file-problem.ts';
 
 /** A file or folder that a person named on the command line. */
 interface Asked {

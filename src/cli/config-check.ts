@@ -1,9 +1,9 @@
-import { ConfigError, keyOf, linesOf, loadConfig, readTree, type Environment } from '../config.ts';
-import { isTree, valueAt, type Tree } from '../config-problems.ts';
-import type { Config } from '../config-schema.ts';
-import { loadDefinitions } from '../definitions.ts';
+import { ConfigError, keyOf, linesOf, loadConfig, readTree, type Environment } from '../config/config.ts';
+import { isTree, valueAt, type Tree } from '../config/problems.ts';
+import type { Config } from '../config/schema.ts';
+import { loadDefinitions } from '../compose/definitions.ts';
 import { messageOf } from '../domain/errors.ts';
-import { checkFlags } from '../proxy/flags.ts';
+import { checkFlags } from '../compose/flags.ts';
 import { unknownFlag } from './unknown-flag.ts';
 
 /** One reason why a start would refuse the file. */

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../config/config.ts';
 import { counted } from './tables.ts';
 
 const HELP = `

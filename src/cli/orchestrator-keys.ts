@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Environment } from '../config.ts';
-import { fileProblem } from '../domain/file-problem.ts';
+import type { Environment } from '../config/config.ts';
+import { fileProblem } from '../shared/file-problem.ts';
 import { ROLES, type Role } from '../orchestrator/access/identity.ts';
 import { grantKey, type KeyRow, listKeys, revokeKey } from '../orchestrator/access/key-store.ts';
 import type { Session } from '../storage/database.ts';

@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile';
 import { Settings as Checking } from 'typebox/system';
-import { ConfigError, type Environment, merged, nested, readTree, substitutedIn } from '../config.ts';
-import { schemaProblems, type Tree, valueAt } from '../config-problems.ts';
+import { ConfigError, type Environment, merged, nested, readTree, substitutedIn } from '../config/config.ts';
+import { schemaProblems, type Tree, valueAt } from '../config/problems.ts';
 import {
   accessProblems,
   type AccessSettings,

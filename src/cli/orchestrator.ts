@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../config/config.ts';
 import { createKeysCommand } from './orchestrator-keys.ts';
 import type { OrchestratorFlags } from './run-orchestrator.ts';
 

@@ -1,7 +1,7 @@
-import { loadConfig } from '../config.ts';
-import type { Config } from '../config-schema.ts';
+import { loadConfig } from '../config/config.ts';
+import type { Config } from '../config/schema.ts';
 import { serviceName } from '../domain/ids.ts';
-import { adminOf } from '../proxy/flags.ts';
+import { adminOf } from '../compose/flags.ts';
 import { blueprintsOf } from '../rollout/flag-blueprint.ts';
 import { pushFlags, type PushedFlag } from '../rollout/push-flags.ts';
 import { UnleashAdmin, type AdminSettings } from '../rollout/unleash-admin.ts';

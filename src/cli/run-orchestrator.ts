@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../config/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { createOrchestrator } from '../orchestrator/orchestrator.ts';
 import type { Settings } from '../orchestrator/settings.ts';
-import type { Listener } from '../proxy/listeners.ts';
-import { refuseTakenPorts } from '../proxy/ports.ts';
+import type { Listener } from '../compose/listeners.ts';
+import { refuseTakenPorts } from '../compose/ports.ts';
 import { createLog } from '../telemetry/log.ts';
-import { version } from '../version.ts';
+import { version } from './version.ts';
 import { inAskedFolder } from './asked-file.ts';
 import { loadOrchestratorSettings } from './orchestrator-settings.ts';
 

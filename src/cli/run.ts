@@ -1,4 +1,4 @@
-import type { Running } from '../parts.ts';
+import type { Running } from '../shared/parts.ts';
 
 const WAIT_WORDS_EVERY_MS = 1_000;
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Listener } from '../proxy/listeners.ts';
-import { refuseTakenPorts } from '../proxy/ports.ts';
+import type { Listener } from '../compose/listeners.ts';
+import { refuseTakenPorts } from '../compose/ports.ts';
 import { STAND_IN_SERVICES, createStandIns } from '../sandbox/stand-ins.ts';
 import { inAskedFolder } from './asked-file.ts';
 import type { StandInService, StandInsSettings } from '../sandbox/stand-ins.ts';

@@ -1,10 +1,10 @@
-import { loadConfig, type Environment } from '../config.ts';
-import { loadDefinitions } from '../definitions.ts';
+import { loadConfig, type Environment } from '../config/config.ts';
+import { loadDefinitions } from '../compose/definitions.ts';
 import { createEventPipe } from '../telemetry/event-pipe.ts';
 import type { EventName, Listener } from '../engine/ports/events.ts';
-import { createProxy } from '../proxy.ts';
-import { checkFlags } from '../proxy/flags.ts';
-import { version } from '../version.ts';
+import { createProxy } from '../compose/proxy.ts';
+import { checkFlags } from '../compose/flags.ts';
+import { version } from './version.ts';
 import { runUntilStopped } from './run.ts';
 
 /** Runs only the proxy, in front of real services. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { existsSync } from 'node:fs';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../config/config.ts';
 
 const EMBEDDED_CONFIG = './config/crossfade.yaml';
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { nearestName } from '../nearest-name.ts';
+import { nearestName } from '../shared/nearest-name.ts';
 
 /** Reports an unknown subcommand before parsing, because commander prints the group's help for `group nonsense --help`. */
 export function refuseUnknownCommand(command: Command, words: readonly string[]): void {

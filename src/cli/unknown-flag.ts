@@ -1,5 +1,5 @@
 import { FLAG_PREFIX, KILL_SWITCH, SERVICE_FLAGS } from '../domain/flags.ts';
-import { nearestName } from '../nearest-name.ts';
+import { nearestName } from '../shared/nearest-name.ts';
 
 interface FlagNames {
   /** Of the flag files. */

@@ -1,6 +1,6 @@
-import type { Config } from '../config-schema.ts';
-import type { DefinedService } from '../definitions.ts';
-import { portsOf } from '../proxy/listeners.ts';
+import type { Config } from '../config/schema.ts';
+import type { DefinedService } from '../compose/definitions.ts';
+import { portsOf } from '../compose/listeners.ts';
 import { table } from './tables.ts';
 
 /** The addresses of all parts, and commands to try first. */

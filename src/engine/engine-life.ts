@@ -6,7 +6,7 @@ import type { Runs } from './create-runs.ts';
 import type { RepeatedReads } from './shadow/repeated-reads.ts';
 import type { ShadowReads } from './shadow/shadow-reads.ts';
 import type { Emit } from './ports/events.ts';
-import type { Clock } from './ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import { type Coverage, UNKNOWN_COVERAGE } from './ports/service-runtime.ts';
 import type { Spill } from './spill/spill.ts';
 

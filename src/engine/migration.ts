@@ -9,7 +9,7 @@ import { createEngine, type Engine } from './engine.ts';
 import { type Living, startEngine, Starting, stopEngine } from './engine-life.ts';
 import { Handler } from './requests/handle.ts';
 import { LaneDesk } from './runs/lane-desk.ts';
-import type { Clock } from './ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { StreamHandler } from './ports/operation.ts';
 import type { ReplicaCounts } from './replicas/membership.ts';
 import { PassPath, passThrough } from './requests/pass.ts';

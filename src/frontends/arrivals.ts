@@ -1,4 +1,4 @@
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 
 /** A connection on which a message arrives. */
 export interface ArrivalSource {

@@ -1,5 +1,5 @@
-import { FairQueue, type Caller } from '../domain/fair-queue.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import { FairQueue, type Caller } from '../shared/fair-queue.ts';
+import type { Clock } from '../shared/clock.ts';
 import { Arrivals } from './arrivals.ts';
 
 export interface ByteBudgetSettings {

@@ -1,4 +1,4 @@
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 
 export interface Place {

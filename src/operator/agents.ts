@@ -2,7 +2,7 @@ import type { AgentDialect, AskingAgent } from '../domain/agent-name.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../engine/ports/events.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 
 /** Agents that are kept. The ones whose last request is oldest are dropped first. */
 export const MOST_AGENTS = 10_000;

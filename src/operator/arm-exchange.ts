@@ -1,7 +1,7 @@
 import { messageOf } from '../domain/errors.ts';
 import type { ReplicaId } from '../domain/ids.ts';
 import type { ArmStore } from '../engine/evidence/arm-intervals.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { Arms } from './arms.ts';
 
 const EVERY_MS = 10_000;

@@ -6,7 +6,7 @@ import {
   type StoredArmSlice,
 } from '../engine/evidence/arm-intervals.ts';
 import type { Listener, MigrationEvents, ReplyStatus } from '../engine/ports/events.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import { ActionArms } from './action-arms.ts';
 
 /** Data is dropped after an hour, in slices of ten minutes. So both arms cover the same hour, in every replica. */

@@ -16,7 +16,8 @@ import type { CutoverLimit, Decision, ReadLimits } from '../engine/ports/decisio
 import { decide } from '../engine/requests/decide.ts';
 import { fenceOf } from '../engine/lane/fence.ts';
 import type { InterlockReason } from '../engine/guard/reason.ts';
-import type { Clock, FlagContext, Flags, Orchestrator } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { FlagContext, Flags, Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { type GuardSource, guardStatus } from './guard-status.ts';
 import { type Standing, standingOf, timelineOf } from './operation-timeline.ts';

@@ -1,6 +1,6 @@
 import { messageOf } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Clock } from '../engine/ports/ports.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { Run, RunRequest } from '../engine/ports/run.ts';
 import { RunRefused } from '../engine/runs/run-desk.ts';
 import type { RunSchedule } from './run-schedule.ts';

@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { LargeComparisons } from '../../src/proxy/large-comparisons.ts';
+import { LargeComparisons } from '../../src/compose/large-comparisons.ts';
 import type { Judgement } from '../../src/engine/compare/compare-replies.ts';
 import { createProgressBar } from '../support/progress.ts';
 import { cases, type Case, type Contender } from './compare-cases.ts';

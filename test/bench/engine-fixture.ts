@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import { replicaId, serviceName } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
 import type { ServiceFlag } from '../../src/domain/flags.ts';

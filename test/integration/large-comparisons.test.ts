@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { compareReplies } from '../../src/engine/compare/compare-replies.ts';
-import { LargeComparisons } from '../../src/proxy/large-comparisons.ts';
+import { LargeComparisons } from '../../src/compose/large-comparisons.ts';
 
 const large = new LargeComparisons();
 afterEach(() => large.stop());

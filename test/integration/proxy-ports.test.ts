@@ -4,10 +4,10 @@ import { createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
-import { loadDefinitions } from '../../src/definitions.ts';
-import { inOrder } from '../../src/parts.ts';
-import { createPortCheck } from '../../src/proxy/ports.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { loadDefinitions } from '../../src/compose/definitions.ts';
+import { inOrder } from '../../src/shared/parts.ts';
+import { createPortCheck } from '../../src/compose/ports.ts';
 import { freePorts } from '../support/ports.ts';
 
 const closing: (() => unknown)[] = [];

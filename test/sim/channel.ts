@@ -8,7 +8,8 @@ import {
   type Transport,
 } from '../../src/backends/call-slots.ts';
 import type { Channel, ChannelLoad } from '../../src/backends/channels.ts';
-import type { Clock, LegacyCall, Reply } from '../../src/engine/ports/ports.ts';
+import type { Clock } from '../../src/shared/clock.ts';
+import type { LegacyCall, Reply } from '../../src/engine/ports/ports.ts';
 import type { Fate, Faults } from './faults.ts';
 import type { Connection, Server } from './server.ts';
 import type { Owner, Scheduler } from './scheduler.ts';

@@ -13,7 +13,8 @@ import {
 import type { SlotSettings } from '../../src/backends/call-slots.ts';
 import type { LegacyAccess } from '../../src/domain/service-definition.ts';
 import { readReply } from '../../src/domain/request.ts';
-import type { Clock, Orchestrator } from '../../src/engine/ports/ports.ts';
+import type { Clock } from '../../src/shared/clock.ts';
+import type { Orchestrator } from '../../src/engine/ports/ports.ts';
 import type { ServiceRuntime } from '../../src/engine/ports/service-runtime.ts';
 import { createExactSweep, SimChannel } from './channel.ts';
 import type { Owner } from './scheduler.ts';

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ConfigSchema } from '../../src/config-schema.ts';
-import { ConfigError, loadConfig } from '../../src/config.ts';
+import { ConfigSchema } from '../../src/config/schema.ts';
+import { ConfigError, loadConfig } from '../../src/config/config.ts';
 import { longestGapMs } from '../../src/operator/run-schedule.ts';
 
 const root = new URL('../../config/', import.meta.url).pathname;

@@ -5,7 +5,8 @@ import type { OrchestratorAnswer, OrchestratorRead } from '../../domain/orchestr
 import type { MappedRead } from '../../domain/service-definition.ts';
 import type { Emit } from '../ports/events.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
-import type { Clock, Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
 
 /** A definition that still asks for more pages after this many rounds would never end. */
 const ROUNDS = 1_000;

@@ -2,7 +2,8 @@ import type { Purpose } from '../../domain/backend.ts';
 import { CrossfadeError } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Operation } from '../ports/operation.ts';
-import type { Clock, LegacyCall, Reply } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { LegacyCall, Reply } from '../ports/ports.ts';
 
 /** The duration of a call to the legacy service, with its reply. */
 export interface TimedReply {

@@ -3,7 +3,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { ClockOffset, type ClockOffsetReport, naiveSecondsOf } from './clock-offset.ts';
 import { compareReplies, type JudgedWith, type Judgement, type ReplyPair } from './compare-replies.ts';
 import { type ActionCoverage, ComparedCoverage } from './compared-coverage.ts';

@@ -2,7 +2,8 @@ import { ConnectionError, StorageError } from '../../domain/errors.ts';
 import type { SessionId } from '../../domain/ids.ts';
 import { encodeJson, isJsonObject, mostBytesOf } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { Clock, Orchestrator, OrchestratorOptions, WriteAnswer } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Orchestrator, OrchestratorOptions, WriteAnswer } from '../ports/ports.ts';
 import { type ContentsQuery, type LaneContents, readContents } from '../items/lane-contents.ts';
 
 /** Most operations per call. The orchestrator accepts 500. */

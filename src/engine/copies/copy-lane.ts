@@ -8,7 +8,8 @@ import { type LaneContents, listedLost, lostAs } from '../items/lane-contents.ts
 import type { HeldLane } from '../lane/hold-lane.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { CopyException, WriteHistory } from '../ports/journal-facts.ts';
-import type { Clock, Journal, Orchestrator } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal, Orchestrator } from '../ports/ports.ts';
 import type { FoundLost, LostAs } from '../ports/lost-items.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import { applyCopy, copyOperations, raiseFence, TooManyExceptions } from './copy-apply.ts';

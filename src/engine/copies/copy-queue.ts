@@ -2,7 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 10_000;

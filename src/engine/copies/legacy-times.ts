@@ -1,7 +1,8 @@
 import { type SessionId, sessionIdOf, type Owner } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { LaneDefinition, LegacyItem } from '../../domain/service-definition.ts';
-import type { Clock, Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { callsOf } from './copy-calls.ts';
 import { pairItems, type ItemPair, type ListedMemory } from '../items/copy-plan.ts';

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 
 const LOOK_EVERY_MS = 20;

@@ -1,7 +1,8 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Clock, Journal, Orchestrator } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal, Orchestrator } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 
 export interface DeliveryParts {

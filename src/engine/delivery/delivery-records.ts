@@ -1,7 +1,8 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Clock, Journal, WriteRef } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal, WriteRef } from '../ports/ports.ts';
 
 const RETRY_MS = 1_000;
 

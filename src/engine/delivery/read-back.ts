@@ -4,7 +4,8 @@ import { digestedText } from '../../domain/content-digest.ts';
 import { encodeJson, rawElements, rawMembers } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { Delivered, Parcel } from './pack.ts';
-import type { Clock, Orchestrator } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Orchestrator } from '../ports/ports.ts';
 
 const TIMEOUT_MS = 2_000;
 /** Share of the deliveries. */

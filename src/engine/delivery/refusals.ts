@@ -1,7 +1,8 @@
 import { type CrossfadeError, messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Clock, Journal } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal } from '../ports/ports.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
 import type { Parcel } from './pack.ts';
 

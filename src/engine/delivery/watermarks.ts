@@ -1,5 +1,5 @@
 import type { Lane } from '../lane/lane.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 
 /** Longest time that the deliveries of a lane wait at one watermark. */
 const STANDS_MS = 1_000;

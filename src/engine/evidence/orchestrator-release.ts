@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { isJsonObject } from '../../domain/json.ts';
-import type { Clock, Orchestrator } from '../ports/ports.ts';
-import { within } from '../ports/within.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Orchestrator } from '../ports/ports.ts';
+import { within } from '../../shared/within.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 
 const LOOK_EVERY_MS = 5_000;

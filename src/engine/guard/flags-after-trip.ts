@@ -1,7 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { FlagSwitch, LatchStore } from './guard-ports.ts';
 import type { Hold, LatchBoard } from './latch-board.ts';
 

@@ -3,7 +3,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import { type Evidence, NO_EVIDENCE } from '../evidence/confidence.ts';
 import type { EventName, Listener, MigrationEvents } from '../ports/events.ts';
 import type { FenceReason } from '../lane/fence.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { type GuardCounts, noCounts, recordAboveLegacy, recordAdded } from './guard-counts.ts';
 
 /** Reasons why a cut-over read stayed on legacy although the orchestrator did not fail: the fence of its lane. */

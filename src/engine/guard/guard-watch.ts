@@ -2,8 +2,8 @@ import { CrossfadeError, messageOf } from '../../domain/errors.ts';
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import { addEvidence, type Evidence, NO_EVIDENCE } from '../evidence/confidence.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock } from '../ports/ports.ts';
-import { within } from '../ports/within.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { within } from '../../shared/within.ts';
 import {
   type Finding,
   type GuardStep,

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Finding, GuardStep, Latch } from '../ports/finding.ts';
 
 /** A replica that has not read the latches for this long acts as if all were set. */

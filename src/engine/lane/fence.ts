@@ -1,5 +1,6 @@
 import type { LaneState } from '../../domain/lane.ts';
-import type { Clock, Journal, LaneView } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal, LaneView } from '../ports/ports.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import type { Lane } from './lane.ts';
 

@@ -1,7 +1,8 @@
 import { ConnectionError } from '../../domain/errors.ts';
 import type { LaneKey } from '../../domain/ids.ts';
 import type { Lane } from './lane.ts';
-import type { Clock, Journal } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal } from '../ports/ports.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 
 /** A hold expires after this time, in case this replica dies. */

@@ -1,6 +1,6 @@
 import { laneKeyOf, type LaneKey, type OperationId, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../../domain/lane.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { Turn } from './turn.ts';
 import { fenceOf, type FenceReason, type FenceUse } from './fence.ts';
 

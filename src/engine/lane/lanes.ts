@@ -1,6 +1,7 @@
 import { type LaneKey, laneKeyOf, type Owner, parseLaneKey, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
-import type { Clock, Journal } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal } from '../ports/ports.ts';
 import { Lane } from './lane.ts';
 
 /** Lanes kept in memory. Those unused for longest are dropped first, and loaded again from the journal. */

@@ -1,5 +1,5 @@
 import { ConnectionError } from '../../domain/errors.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 
 /** Returns the turn. A second call is ignored. */
 export type Release = () => void;

@@ -10,7 +10,7 @@ import {
 import { type BadInput, type HttpTarget, type Message, parseRequest } from '../../domain/request.ts';
 import type { ActionDefinition, PassthroughAction, WriteAction } from '../../domain/service-definition.ts';
 import type { AskingAgent } from '../../domain/agent-name.ts';
-import type { Caller } from '../../domain/fair-queue.ts';
+import type { Caller } from '../../shared/fair-queue.ts';
 import type { ReplyStatus } from './events.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 import type { Reply } from './ports.ts';

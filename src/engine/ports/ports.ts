@@ -1,5 +1,5 @@
 import type { Purpose } from '../../domain/backend.ts';
-import type { Caller } from '../../domain/fair-queue.ts';
+import type { Caller } from '../../shared/fair-queue.ts';
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { LaneKey, OperationId, Owner, ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
@@ -18,15 +18,6 @@ export interface Reply {
   readonly body: Buffer;
   /** Absent for ZMQ. */
   readonly http?: { readonly status: number; readonly headers: Readonly<Record<string, string | string[]>> };
-}
-
-/** Monotonic milliseconds (`performance.now`). Deadlines are times of this clock, and durations are differences. */
-export interface Clock {
-  now(): number;
-  /** Wall clock, milliseconds since 1970, for people. Never used for order. */
-  wallMs(): number;
-  /** Resolves after `ms`, or at once when `signal` aborts. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 export interface LegacyCall {

@@ -4,7 +4,8 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
-import type { Clock, Journal } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal } from '../ports/ports.ts';
 import type { LooseEnds } from './loose-ends.ts';
 
 /** How long a write of another replica may wait before the lane's home sees it. */

@@ -3,7 +3,8 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Deliverer } from '../delivery/deliver.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
-import type { Clock, Journal } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal } from '../ports/ports.ts';
 
 /** Lanes per query to the journal. */
 const ASKED_AT_ONCE = 1_000;

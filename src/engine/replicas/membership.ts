@@ -1,5 +1,5 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { ReplicaIdentity, ReplicaReport, ReplicaStore } from '../ports/replica-ports.ts';
 
 /** A replica may act for this long after it sent a heartbeat. Then others may take over its lanes. */

@@ -1,7 +1,7 @@
 import type { Backend } from '../../domain/backend.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../ports/events.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 
 /** A cut-over read may take this much longer than the same reads on legacy, at the 99th percentile. */
 const ABOVE_LEGACY_MS = 25;

@@ -16,7 +16,8 @@ import {
   type OwnedOperation,
   type RequestHandler,
 } from '../ports/operation.ts';
-import type { Clock, Flags, Reply } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Flags, Reply } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import { decide } from './decide.ts';
 

@@ -12,7 +12,8 @@ import {
   OTHER,
   type Passage,
 } from '../ports/operation.ts';
-import type { Clock, Flags } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Flags } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Unjournaled } from '../coverage/unjournaled.ts';
 import { CrossfadeError } from '../../domain/errors.ts';

@@ -8,8 +8,8 @@ import type { FenceReason, Fences } from '../lane/fence.ts';
 import type { Answer, OwnedOperation } from '../ports/operation.ts';
 import type { Lane } from '../lane/lane.ts';
 import { type Lanes, Snapshot } from '../lane/lanes.ts';
-import type { Clock } from '../ports/ports.ts';
-import { within } from '../ports/within.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { within } from '../../shared/within.ts';
 import type { ShadowReads } from '../shadow/shadow-reads.ts';
 import type { DeliveryWait } from './delivery-wait.ts';
 

@@ -5,7 +5,8 @@ import type { CallLegacy, TimedReply } from '../calls/call-legacy.ts';
 import type { Decision } from '../ports/decision.ts';
 import type { Answer, OwnedOperation } from '../ports/operation.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Clock, PendingWrite, Reply } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { PendingWrite, Reply } from '../ports/ports.ts';
 import {
   latestSend,
   type Sequenced,

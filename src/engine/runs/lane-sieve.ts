@@ -1,6 +1,7 @@
 import { type LaneKey, laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
-import type { Clock, Journal, LaneView, Orchestrator } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal, LaneView, Orchestrator } from '../ports/ports.ts';
 import { LegacyTimes } from '../copies/legacy-times.ts';
 import type { BaselineStore, BaselineSummary, EqualStates } from '../ports/journal-facts.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';

@@ -1,4 +1,5 @@
-import type { Clock, Orchestrator } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Orchestrator } from '../ports/ports.ts';
 import type { Listener, MigrationEvents } from '../ports/events.ts';
 import { isJsonObject } from '../../domain/json.ts';
 

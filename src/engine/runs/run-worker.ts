@@ -1,6 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunKind, type Tally } from '../ports/run.ts';
 import { type Brake, Pace, type Slower } from './pace.ts';

@@ -11,7 +11,7 @@ import { isReadable } from '../../domain/service-definition.ts';
 import type { MappedOperation } from '../calls/ask-orchestrator.ts';
 import type { Verdicts } from '../compare/verdicts.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { inParallel } from '../runs/run-work.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { DifferenceStore } from '../compare/comparison-stores.ts';

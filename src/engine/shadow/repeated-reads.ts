@@ -8,7 +8,8 @@ import type { CallLegacy } from '../calls/call-legacy.ts';
 import type { Emit } from '../ports/events.ts';
 import { type Lanes, Snapshot } from '../lane/lanes.ts';
 import { classify, type Operation, type OwnedOperation } from '../ports/operation.ts';
-import type { Clock, Flags } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Flags } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { ShadowReads } from './shadow-reads.ts';
 

@@ -7,7 +7,7 @@ import type { HoldLane } from '../lane/hold-lane.ts';
 import type { Lane } from '../lane/lane.ts';
 import { Snapshot } from '../lane/lanes.ts';
 import type { Watermark, Watermarks } from '../delivery/watermarks.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Pair, ShadowTask } from './shadow-task.ts';
 
 /** Longest hold of a lane for a comparison, while its agents' writes wait. */

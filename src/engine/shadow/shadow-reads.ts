@@ -20,7 +20,7 @@ import {
   surviving,
 } from '../compare/look-again.ts';
 import type { Watermark, Watermarks } from '../delivery/watermarks.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { DifferenceStore } from '../compare/comparison-stores.ts';
 import type { LaneSamples } from './lane-samples.ts';
 import {

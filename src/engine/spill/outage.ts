@@ -1,7 +1,7 @@
 import { StorageError } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { latestSend } from '../writes/sequence-write.ts';
 
 /** If a heartbeat is not answered within this time, the journal counts as away. */

@@ -1,7 +1,7 @@
 import { messageOf, StorageError } from '../../domain/errors.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Outage } from './outage.ts';
 import type { SpillPath } from './spill-path.ts';
 import type {

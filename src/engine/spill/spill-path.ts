@@ -8,7 +8,7 @@ import type { Emit } from '../ports/events.ts';
 import type { Answer } from '../ports/operation.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import { latestSend, type Sequenced } from '../writes/sequence-write.ts';

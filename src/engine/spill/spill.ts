@@ -1,6 +1,7 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock, CoverageStore } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { CoverageStore } from '../ports/ports.ts';
 import type { Outage } from './outage.ts';
 import { Replay, type ReplayParts } from './replay.ts';
 import type { SpillFacts, SpillJournal, SpillStore } from '../ports/spill-ports.ts';

@@ -1,6 +1,6 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Clock } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 
 /** How long a count over all lanes is reused. */

@@ -3,8 +3,9 @@ import type { Outcome } from '../../domain/outcome.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane, ReplyUnderWay } from '../lane/lane.ts';
 import type { AgentReply, OwnedOperation } from '../ports/operation.ts';
-import type { Clock, Reply, WriteRef } from '../ports/ports.ts';
-import { within } from '../ports/within.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Reply, WriteRef } from '../ports/ports.ts';
+import { within } from '../../shared/within.ts';
 import { latestSend, type Sequenced } from './sequence-write.ts';
 
 /** Share of its deadline that a repeat waits for the equal write to be settled. */

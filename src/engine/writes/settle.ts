@@ -4,7 +4,8 @@ import { isReadable, isSerial } from '../../domain/service-definition.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { Clock, Journal } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Settlements } from './settlements.ts';
 

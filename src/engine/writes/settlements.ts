@@ -1,7 +1,8 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Clock, Journal, Settlement } from '../ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal, Settlement } from '../ports/ports.ts';
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Caller } from '../../domain/fair-queue.ts';
+import type { Caller } from '../../shared/fair-queue.ts';
 import type { Arrival } from '../arrivals.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 

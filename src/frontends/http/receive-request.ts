@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { AGENT_HEADER, agentName, type AskingAgent } from '../../domain/agent-name.ts';
-import type { Caller } from '../../domain/fair-queue.ts';
+import type { Caller } from '../../shared/fair-queue.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
 import type { Dialect, FailureKind } from '../../domain/service-definition.ts';
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { AgentRequest, RequestHandler } from '../../engine/ports/operation.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import { dismissBody, receiveBody, type NoBody } from './body.ts';

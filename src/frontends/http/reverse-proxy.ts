@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Caller } from '../../domain/fair-queue.ts';
+import type { Caller } from '../../shared/fair-queue.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget } from '../../domain/request.ts';
 import type { Dialect } from '../../domain/service-definition.ts';

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { agentName, type AskingAgent } from '../../domain/agent-name.ts';
-import type { Caller } from '../../domain/fair-queue.ts';
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Caller } from '../../shared/fair-queue.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { ConnectionPlace } from '../connection-limit.ts';
 import type { Arrival, Arrivals } from '../arrivals.ts';
 import { FrameReader, type FrameLimits } from './frame-reader.ts';

@@ -1,5 +1,5 @@
-import { FairQueue } from '../../domain/fair-queue.ts';
-import type { Clock } from '../../engine/ports/ports.ts';
+import { FairQueue } from '../../shared/fair-queue.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { AgentConnection, AgentMessage } from './agent-connection.ts';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 
 /** How a frontend disconnects its agents at a stop. Milliseconds. */
 export interface FarewellSettings {

@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { serviceName } from '../../domain/ids.ts';
 import { parseTolerantly } from '../../domain/json.ts';
 import type { ZmqEndpoint } from '../../domain/service-endpoint.ts';
-import type { Clock, Reply } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Reply } from '../../engine/ports/ports.ts';
 import { createZmqFrontend, type ZmqFrontend, type ZmqFrontendSettings } from './router.ts';
 
 export interface HealthResponderSettings {

@@ -1,6 +1,6 @@
 import { Context, Publisher, Subscriber } from 'zeromq';
 import { messageOf } from '../../domain/errors.ts';
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { takePort } from '../take-port.ts';
 
 export interface PubRelaySettings {

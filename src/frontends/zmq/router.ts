@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Clock, Reply } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Reply } from '../../engine/ports/ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from '../../engine/ports/operation.ts';
 import type { ConnectionLimit } from '../connection-limit.ts';
 import { takePort } from '../take-port.ts';

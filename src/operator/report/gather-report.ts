@@ -2,7 +2,7 @@ import { serviceName, type ServiceName } from '../../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../../engine/compare/comparison-stores.ts';
 import type { RuleReport } from '../../engine/compare/rule-book.ts';
 import type { BackendProbes, Judged } from '../../engine/guard/interlock-keeper.ts';
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { MadeReport, ReportFactStore, ReportStore } from '../../engine/report/report-ports.ts';
 import type { ServiceRuntime } from '../../engine/ports/service-runtime.ts';
 import { Refusal } from '../refusal.ts';

@@ -1,6 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type {
   MadeReport,
   ReportDelivery,

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import {
   REPORT_FORMATS,
   type MadeReport,

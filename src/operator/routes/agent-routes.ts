@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type, type Static } from 'typebox';
 import { printableName } from '../../domain/agent-name.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Clock } from '../../engine/ports/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { MOST_AGENTS, type AgentBook } from '../agents.ts';
 import { knownService } from '../known-service.ts';
 import { answered } from '../refusal.ts';

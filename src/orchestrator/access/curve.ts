@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Context, Reply, type Router } from 'zeromq';
 import { messageOf } from '../../domain/errors.ts';
-import { fileProblem } from '../../domain/file-problem.ts';
+import { fileProblem } from '../../shared/file-problem.ts';
 import type { AccessSettings } from '../settings.ts';
 
 interface CurveSettings {

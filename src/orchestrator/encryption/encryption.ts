@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
-import { fileProblem } from '../../domain/file-problem.ts';
+import { fileProblem } from '../../shared/file-problem.ts';
 import type { Database } from '../../storage/database.ts';
 import type { Part } from '../part.ts';
 import { encodeJson } from '../../domain/json.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createHttpLegacyBackend, type HttpLegacySettings } from '../../../src/backends/http-legacy.ts';
 import type { LegacyClient } from '../../../src/backends/channels.ts';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { LegacyCall, Reply } from '../../../src/engine/ports/ports.ts';

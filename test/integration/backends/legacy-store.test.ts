@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLegacyAccess, type LegacyAccessSettings } from '../../../src/backends/legacy-store.ts';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import type { LegacyCall } from '../../../src/engine/ports/ports.ts';
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createServer } from 'node:http';
 import { Router } from 'zeromq';
 import { createOrchestratorClient, type OrchestratorSettings } from '../../../src/backends/orchestrator.ts';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { ConnectionError, CrossfadeError, type ErrorCode } from '../../../src/domain/errors.ts';
 import type { SessionId } from '../../../src/domain/ids.ts';
 import { Json } from '../../../src/domain/json.ts';

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Publisher, Reply, Subscriber } from 'zeromq';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { createZmqLegacyBackend } from '../../../src/backends/zmq-legacy.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import { createLegacyHealth } from '../../../src/proxy/legacy-health.ts';
+import { createLegacyHealth } from '../../../src/compose/legacy-health.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
 import { createHealthResponder } from '../../../src/frontends/zmq/health.ts';
 import { createPubRelay } from '../../../src/frontends/zmq/pub-relay.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import type { StreamHandler } from '../../../src/engine/ports/operation.ts';
 import { eventually } from '../../support/eventually.ts';

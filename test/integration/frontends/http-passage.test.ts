@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import type { StreamHandler } from '../../../src/engine/ports/operation.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';

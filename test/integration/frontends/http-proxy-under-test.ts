@@ -7,7 +7,7 @@ import {
   type RequestOptions,
 } from 'node:http';
 import { createHttpRelay } from '../../../src/backends/http-relay.ts';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { Dialect } from '../../../src/domain/service-definition.ts';
 import type { HttpEndpoint } from '../../../src/domain/service-endpoint.ts';

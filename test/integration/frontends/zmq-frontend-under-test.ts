@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Context, Dealer, Request } from 'zeromq';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { createZmqFrontend, type ZmqFrontendSettings } from '../../../src/frontends/zmq/router.ts';
 import type { AgentReply, AgentRequest } from '../../../src/engine/ports/operation.ts';

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { Context, Publisher, Request } from 'zeromq';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import {

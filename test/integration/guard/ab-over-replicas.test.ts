@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { abStatuses } from '../../../src/operator/ab-status.ts';
 import { ArmExchange } from '../../../src/operator/arm-exchange.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import type { ServiceFlag } from '../../../src/domain/flags.ts';
 import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
 import { NO_EVIDENCE } from '../../../src/engine/evidence/confidence.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { Comparison } from '../../../src/domain/comparison.ts';
 import { createEvents, type Events } from '../../../src/engine/ports/events.ts';

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { Alert } from '../../../src/engine/guard/guard-ports.ts';
 import { WebhookAlerts } from '../../../src/operator/alerts.ts';

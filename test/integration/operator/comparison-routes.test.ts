@@ -1,6 +1,6 @@
 import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { Verdicts } from '../../../src/engine/compare/verdicts.ts';
 import { registerComparisonRoutes } from '../../../src/operator/routes/comparison-routes.ts';

@@ -1,4 +1,4 @@
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { Arms } from '../../../src/operator/arms.ts';
 import { fastify } from 'fastify';
 import { StorageError } from '../../../src/domain/errors.ts';

@@ -4,7 +4,7 @@ import { serviceName } from '../../../src/domain/ids.ts';
 import type { LaneCounts } from '../../../src/engine/ports/journal-facts.ts';
 import type { BackendLoad } from '../../../src/engine/ports/ports.ts';
 import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
-import { readinessOf, type ReadinessParts } from '../../../src/proxy/readiness.ts';
+import { readinessOf, type ReadinessParts } from '../../../src/compose/readiness.ts';
 
 const IDLE = { inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' } as const;
 const NAMES = [serviceName('session-memory'), serviceName('jarvis-memory')];

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { createDeliveries } from '../../../src/operator/report/deliver-report.ts';
 import { Webhook } from '../../../src/operator/webhook.ts';
 import { freePort } from '../../support/ports.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { curveKeyPair, Dealer } from 'zeromq';
 import { createOrchestratorClient } from '../../../src/backends/orchestrator.ts';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import type { SessionId } from '../../../src/domain/ids.ts';
 import { encodeZ85, isCurveKey } from '../../../src/orchestrator/access/curve.ts';
 import { type GuardedOrchestrator, startGuarded } from '../../support/access.ts';

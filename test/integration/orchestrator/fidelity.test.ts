@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createOrchestratorClient } from '../../../src/backends/orchestrator.ts';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import type { SessionId } from '../../../src/domain/ids.ts';
 import { Json, parseTolerantly, rawElements, rawMembers } from '../../../src/domain/json.ts';
 import { type Answer, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';

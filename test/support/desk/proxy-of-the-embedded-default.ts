@@ -1,6 +1,6 @@
-import { loadConfig } from '../../../src/config.ts';
-import { loadDefinitions } from '../../../src/definitions.ts';
-import { createProxy } from '../../../src/proxy.ts';
+import { loadConfig } from '../../../src/config/config.ts';
+import { loadDefinitions } from '../../../src/compose/definitions.ts';
+import { createProxy } from '../../../src/compose/proxy.ts';
 import { runUntilStopped } from '../../../src/cli/run.ts';
 
 // What `crossfade start` runs without --config, beside stand-ins and an orchestrator that are the test's own. Arguments: start --config FILE.

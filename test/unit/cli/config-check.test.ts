@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkConfig, checkFlagNames } from '../../../src/cli/config-check.ts';
-import { loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config/config.ts';
 import { blocksOf } from '../../support/guide-examples.ts';
 
 const FLAGS = fileURLToPath(new URL('../../../flags', import.meta.url));

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { stoppedVisibly } from '../../../src/cli/run.ts';
-import { inOrder } from '../../../src/parts.ts';
+import { inOrder } from '../../../src/shared/parts.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }));
 afterEach(() => void vi.useRealTimers());

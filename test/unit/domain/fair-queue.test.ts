@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FairQueue, type Caller } from '../../../src/domain/fair-queue.ts';
+import { FairQueue, type Caller } from '../../../src/shared/fair-queue.ts';
 
 const MANY = 10_000;
 

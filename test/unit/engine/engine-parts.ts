@@ -10,7 +10,8 @@ import {
 } from '../../../src/domain/ids.ts';
 import type { Emit, EventName } from '../../../src/engine/ports/events.ts';
 import { Lane } from '../../../src/engine/lane/lane.ts';
-import type { Clock, FlagContext, Flags, Journal, PendingWrite } from '../../../src/engine/ports/ports.ts';
+import type { Clock } from '../../../src/shared/clock.ts';
+import type { FlagContext, Flags, Journal, PendingWrite } from '../../../src/engine/ports/ports.ts';
 
 export const SERVICE: ServiceName = serviceName('jarvis-memory');
 

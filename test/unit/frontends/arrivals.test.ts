@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Arrivals } from '../../../src/frontends/arrivals.ts';
-import type { Clock } from '../../../src/engine/ports/ports.ts';
+import type { Clock } from '../../../src/shared/clock.ts';
 
 const MIB = 1_048_576;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 
 test('one caller with many requests waiting does not delay another', async () => {

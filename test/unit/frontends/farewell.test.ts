@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { farewell, type FarewellSettings, type Leavable } from '../../../src/frontends/zmq/farewell.ts';
-import type { Clock } from '../../../src/engine/ports/ports.ts';
+import type { Clock } from '../../../src/shared/clock.ts';
 
 /** An agent as a script: it leaves when it is told to. */
 class ScriptedAgent implements Leavable {

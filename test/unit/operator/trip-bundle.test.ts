@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ConfigSchema } from '../../../src/config-schema.ts';
+import { ConfigSchema } from '../../../src/config/schema.ts';
 import { replicaId, serviceName } from '../../../src/domain/ids.ts';
 import type { Latch } from '../../../src/engine/ports/finding.ts';
 import { shownSettings } from '../../../src/operator/shown-settings.ts';

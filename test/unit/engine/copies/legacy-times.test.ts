@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../../src/clock.ts';
+import { systemClock } from '../../../../src/shared/clock.ts';
 import { StorageError } from '../../../../src/domain/errors.ts';
 import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { SessionId } from '../../../../src/domain/ids.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
-import type { Clock, Orchestrator } from '../../../../src/engine/ports/ports.ts';
+import type { Clock } from '../../../../src/shared/clock.ts';
+import type { Orchestrator } from '../../../../src/engine/ports/ports.ts';
 import { isStoredAsSent } from '../../../../src/engine/delivery/read-back.ts';
 
 const SENT: OrchestratorWrite = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../../src/clock.ts';
+import { systemClock } from '../../../../src/shared/clock.ts';
 import type { LaneKey } from '../../../../src/domain/ids.ts';
 import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';

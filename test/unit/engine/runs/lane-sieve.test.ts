@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { LaneKey } from '../../../../src/domain/ids.ts';
-import type { Clock, Journal, LegacyBackend, Orchestrator } from '../../../../src/engine/ports/ports.ts';
+import type { Clock } from '../../../../src/shared/clock.ts';
+import type { Journal, LegacyBackend, Orchestrator } from '../../../../src/engine/ports/ports.ts';
 import { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';

@@ -3,7 +3,7 @@ import { operationId, type Owner } from '../../../../src/domain/ids.ts';
 import type { MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
 import type { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
 import { createEvents } from '../../../../src/engine/ports/events.ts';
-import type { Clock } from '../../../../src/engine/ports/ports.ts';
+import type { Clock } from '../../../../src/shared/clock.ts';
 import type { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
 import { LaneSamples } from '../../../../src/engine/shadow/lane-samples.ts';
 import type { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';

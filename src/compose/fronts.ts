@@ -1,0 +1,172 @@
+import { hostname } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import { createHttpRelay, type HttpRelayClient } from '../backends/http-relay.ts';
+import type { Config } from '../config/schema.ts';
+import type { DefinedService } from './definitions.ts';
+import { ownNames } from '../domain/http-caller.ts';
+import { serviceName, type ServiceName } from '../domain/ids.ts';
+import type { HttpEndpoint, ZmqEndpoint } from '../domain/service-endpoint.ts';
+import { ByteBudget } from '../frontends/byte-budget.ts';
+import { ConnectionLimit, connectionsWithin } from '../frontends/connection-limit.ts';
+import { createReverseProxy, type ProxiedService } from '../frontends/http/reverse-proxy.ts';
+import { createHttpServer } from '../frontends/http/server.ts';
+import { createHealthResponder } from '../frontends/zmq/health.ts';
+import { createPubRelay } from '../frontends/zmq/pub-relay.ts';
+import { createZmqFrontend } from '../frontends/zmq/router.ts';
+import { portsOf } from './listeners.ts';
+import { createLegacyHealth } from './legacy-health.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { StreamHandler } from '../engine/ports/operation.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
+import { stoppingTogether, type Part } from '../shared/parts.ts';
+import { deskParts } from './desk.ts';
+import type { Live } from './live.ts';
+
+interface FrontFacts {
+  readonly config: Config;
+  readonly services: readonly DefinedService[];
+  readonly handler: StreamHandler;
+  readonly clock: Clock;
+  /** Routes for people and programs that watch. */
+  readonly registerRoutes: (app: FastifyInstance) => void;
+  readonly live: Live | undefined;
+  readonly runtimes: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly onProblem: (service: string, problem: string, detail: string) => void;
+}
+
+/** Everything agents connect to, in start order: the services last, when all behind them is ready. */
+export function createFronts(facts: FrontFacts): readonly Part[] {
+  const { config, handler, clock } = facts;
+  const relays = facts.services.flatMap((service) => proxied(service, clock));
+  const isAnswering = createLegacyHealth(facts.runtimes, clock);
+  const receiving = {
+    handler,
+    clock,
+    limits: config.limits,
+    budget: createBudget(facts),
+    deadlineMs: config.proxy.deadlineMs,
+  };
+  const http = createHttpServer({
+    ...config.http,
+    ...receiving,
+    names: ownNames(hostname(), config.http.allowedHosts),
+    takeOverMs: config.proxy.takeOverMs,
+    connectionLimit: createConnectionLimit(facts, 'http'),
+    services: facts.services.map(({ name, definition: { dialect } }) => ({
+      service: serviceName(name),
+      dialect,
+    })),
+    reverseProxy: createReverseProxy({ ...receiving, services: relays.map(({ service }) => service) }),
+    register: [facts.registerRoutes],
+  });
+  const connectionLimit = createConnectionLimit(facts, 'zmq');
+  const zmq = { ...facts, isAnswering, budget: createBudget(facts), connectionLimit };
+  return [
+    ...relays.map(({ relay }, index) => named(`relay ${index + 1}`, relay)),
+    stoppingTogether('listening for agents', [
+      named('http', http),
+      ...facts.services.flatMap((service) => zmqParts(service, zmq)),
+      ...deskParts(facts),
+    ]),
+  ];
+}
+
+/** HTTP and ZeroMQ. */
+const PROTOCOLS = 2;
+const BUSY = 'the proxy has no room for the request at this moment';
+
+/** One for all services of a protocol, which has half of the room: neither protocol can take the other's. A request waits half a deadline for room, and has the other half for its answer. */
+function createBudget({ config: { proxy, limits, services }, clock }: FrontFacts): ByteBudget {
+  const deadlinesMs = Object.values(services).map(({ deadlineMs = proxy.deadlineMs }) => deadlineMs);
+  return new ByteBudget({
+    limitBytes: limits.inFlightBytes / PROTOCOLS,
+    patienceMs: Math.min(proxy.deadlineMs, ...deadlinesMs) / 2,
+    clock,
+  });
+}
+
+/** One for each protocol, so that neither can take the other's. */
+function createConnectionLimit(
+  { config, clock, onProblem }: FrontFacts,
+  protocol: 'http' | 'zmq',
+): ConnectionLimit {
+  const limit = connectionsWithin(config.limits.connections);
+  return new ConnectionLimit({
+    limit,
+    nowMs: () => clock.now(),
+    onFull: (what) =>
+      onProblem(
+        protocol,
+        `connection_${what}`,
+        `agents have all of the ${limit} connections (limits.connections)`,
+      ),
+  });
+}
+
+function proxied(
+  { name, config, definition }: DefinedService,
+  clock: Clock,
+): { service: ProxiedService; relay: HttpRelayClient }[] {
+  if (definition.endpoint.kind !== 'http') return [];
+  const relay = createHttpRelay({ endpoint: config.legacy.endpoint, clock });
+  const endpoint: HttpEndpoint = definition.endpoint;
+  return [{ relay, service: { service: serviceName(name), endpoint, dialect: definition.dialect, relay } }];
+}
+
+interface ZmqFacts extends FrontFacts {
+  readonly isAnswering: (service: ServiceName) => Promise<boolean>;
+  readonly budget: ByteBudget;
+  readonly connectionLimit: ConnectionLimit;
+}
+
+function zmqParts(service: DefinedService, facts: ZmqFacts): Part[] {
+  const { name, definition, config } = service;
+  if (definition.endpoint.kind !== 'zmq') return [];
+  const endpoint: ZmqEndpoint = definition.endpoint;
+  const { drainMs, takeOverMs } = facts.config.proxy;
+  const host = config.host ?? facts.config.proxy.host;
+  const { clock, connectionLimit } = facts;
+  const at = { service: serviceName(name), host, clock, takeOverMs, connectionLimit, farewell: { drainMs } };
+  const onProblem = (problem: string, detail: string): void => facts.onProblem(name, problem, detail);
+  const parts: Part[] = [];
+  const { healthPort, pubPort } = portsOf(service) ?? {};
+  const healthReply = endpoint.healthReply?.bind(endpoint);
+  if (healthPort !== undefined && healthReply !== undefined) {
+    const isAnswering = (): Promise<boolean> => facts.isAnswering(at.service);
+    const responder = createHealthResponder({
+      ...at,
+      port: healthPort,
+      healthReply,
+      isAnswering,
+      timeZone: config.timeZone,
+      onProblem,
+    });
+    parts.push(named(`${name} health`, responder));
+  }
+  if (pubPort !== undefined && config.legacy.pubEndpoint !== undefined) {
+    const relay = createPubRelay({
+      source: config.legacy.pubEndpoint,
+      host,
+      port: pubPort,
+      clock: facts.clock,
+      takeOverMs,
+      onProblem,
+    });
+    parts.push(named(`${name} broadcasts`, relay));
+  }
+  const { inFlightRequests, messageBytes } = facts.config.limits;
+  const busyReply = Buffer.from(definition.dialect.error('unavailable', BUSY));
+  const frontend = createZmqFrontend({
+    ...at,
+    port: endpoint.port,
+    handler: facts.handler,
+    inFlightLimit: inFlightRequests,
+    admission: { budget: facts.budget, messageBytes, busyReply },
+    onProblem,
+  });
+  return [...parts, named(name, frontend)];
+}
+
+function named(name: string, part: { start(): Promise<void>; stop(): Promise<void> }): Part {
+  return { name, start: () => part.start(), stop: () => part.stop() };
+}

@@ -1,0 +1,94 @@
+import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { Config } from '../config/schema.ts';
+import type { DefinedService } from './definitions.ts';
+import { listenersOf, type Listener } from './listeners.ts';
+import type { Part } from '../shared/parts.ts';
+
+/** Why an address cannot be listened on, by the system's code. Other failures are left to whoever listens. */
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'address already in use',
+  EACCES: 'not permitted',
+  EADDRNOTAVAIL: 'not an address of this machine',
+};
+
+/**
+ * The first part of the proxy: a second start by accident, or a port of somebody else's, is told before the journal is touched
+ * and before any other replica hears of us. Between this look and the listening a port can still be taken; then that fails.
+ */
+export function createPortCheck(config: Config, services: readonly DefinedService[]): Part {
+  return {
+    name: 'listening',
+    start: async () => {
+      const listeners = listenersOf(config, services);
+      refuse('a service would be asked for at the proxy itself', callsOfOurselves(services, listeners));
+      // The proxy that this one replaces still listens.
+      if (config.proxy.takeOverMs > 0) return;
+      await refuseTakenPorts(listeners);
+    },
+    stop: async () => undefined,
+  };
+}
+
+/** @throws Error naming every port that cannot be listened on */
+export async function refuseTakenPorts(listeners: readonly Listener[]): Promise<void> {
+  const problems = await Promise.all(listeners.map(problemOf));
+  refuse(
+    'every port must be free',
+    problems.filter((problem) => problem !== undefined),
+  );
+}
+
+function refuse(what: string, problems: readonly string[]): void {
+  if (problems.length > 0)
+    throw new Error(`${what}\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+}
+
+/** Binds and closes it again. */
+function problemOf({ key, host, port }: Listener): Promise<string | undefined> {
+  if (port > LAST_PORT)
+    return Promise.resolve(`${key} ${host}:${port}: not a port, because the last one is ${LAST_PORT}`);
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const reason = REASONS[error.code ?? ''];
+      resolve(reason === undefined ? undefined : `${key} ${host}:${port}: ${reason}`);
+    });
+    server.listen({ port, host: host === '*' ? ANY : host, exclusive: true }, () => {
+      server.close(() => resolve(undefined));
+    });
+  });
+}
+
+const ANY = '0.0.0.0';
+const LAST_PORT = 65_535;
+const ALL_ADDRESSES: ReadonlySet<string> = new Set(['*', ANY, '::']);
+const TARGET = /^[a-z]+:\/\/(\[[^\]]+\]|[^:/]+):(\d+)/;
+const LOOPBACK = /^(?:localhost|127\.[0-9.]+|\[?::1\]?)$/;
+
+/** A definition brings ports of its own: only with it is known what the configuration left open. */
+function callsOfOurselves(services: readonly DefinedService[], listeners: readonly Listener[]): string[] {
+  return services.flatMap(({ name, config: { legacy } }) =>
+    Object.entries({ endpoint: legacy.endpoint, pubEndpoint: legacy.pubEndpoint }).flatMap(
+      ([key, address]) => {
+        const self = listeners.find((listener) => isAddressOf(address, listener));
+        return self === undefined
+          ? []
+          : [`services.${name}.legacy.${key} is ${String(address)}: ${self.key} is ${self.port}`];
+      },
+    ),
+  );
+}
+
+function isAddressOf(address: string | undefined, { host, port }: Listener): boolean {
+  const [, target = '', targetPort] = TARGET.exec(address ?? '') ?? [];
+  if (targetPort !== String(port)) return false;
+  if (target === host || (LOOPBACK.test(target) && LOOPBACK.test(host))) return true;
+  return ALL_ADDRESSES.has(host) && (LOOPBACK.test(target) || ownAddresses().includes(target));
+}
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses = []) =>
+    addresses.map(({ address, family }) => (family === 'IPv6' ? `[${address}]` : address)),
+  );
+}
