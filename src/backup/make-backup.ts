@@ -8,9 +8,9 @@ import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { decodeLane, digestOf, encodeLane } from './lane-lines.ts';
 import { type LanesFile, type Manifest, type StoreFile, writeManifest } from './manifest.ts';
 import { pack } from './packed-file.ts';
-import { doorToService } from './service-door.ts';
 import {
   copyStore,
+  doorToService,
   opened,
   type OpenStore,
   type StoreCopy,

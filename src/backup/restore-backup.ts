@@ -6,8 +6,7 @@ import { readLegacyLanes } from '../engine/runs/legacy-lanes.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { digestOf, type LaneLine } from './lane-lines.ts';
 import type { LanesFile, Manifest } from './manifest.ts';
-import { asked, doorToService } from './service-door.ts';
-import { opened, type OpenStore } from './store-copy.ts';
+import { asked, doorToService, opened, type OpenStore } from './store-copy.ts';
 import { extractStore, readLanes, verifyBackup } from './verify-backup.ts';
 
 export interface Restored {
@@ -18,7 +17,7 @@ export interface Restored {
   readonly different: readonly Owner[];
 }
 
-export interface RestoreTarget {
+interface RestoreTarget {
   readonly service: ServiceRuntime;
   readonly open: OpenStore;
 }

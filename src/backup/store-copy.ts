@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../domain/errors.ts';
 import type { LegacyAccess } from '../domain/service-definition.ts';
+import type { Message } from '../domain/request.ts';
 
 /** The configured files of the service. */
 export interface StorePaths {
@@ -89,3 +90,15 @@ export function problemOfSqlite(path: string): string | undefined {
 }
 
 export const streamOf = (path: string) => createReadStream(path);
+
+/** Reads through the service itself; only for services that reading does not change. */
+export function doorToService(access: LegacyAccess): LegacyAccess {
+  return access.call === undefined ? {} : { call: async (text) => asked(access, text) };
+}
+
+/** @throws Error if the service cannot be read, or does not answer */
+export async function asked(access: LegacyAccess, text: string): Promise<Message> {
+  const reply = await access.call?.(text);
+  if (reply === undefined) throw new Error('the service cannot be read');
+  return reply;
+}

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { nearestName } from '../shared/nearest-name.ts';
 import type { Environment } from './operator-client.ts';
 
 /** Each command with its imports, loaded on use, so that the orchestrator does not load the proxy. */
@@ -27,4 +28,18 @@ export function commandsOf(env: Environment): Readonly<Record<string, () => Prom
     rules: async () => (await import('./rules.ts')).createRulesCommand(env),
     guard: async () => (await import('./guard.ts')).createGuardCommand(env),
   };
+}
+
+/** Reports an unknown subcommand before parsing, because commander prints the group's help for `group nonsense --help`. */
+export function refuseUnknownCommand(command: Command, words: readonly string[]): void {
+  const [word, ...rest] = words;
+  if (word === undefined || word.startsWith('-') || word === 'help') return;
+  const known = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+  if (known !== undefined) return refuseUnknownCommand(known, rest);
+  const takesWords = command.commands.length === 0 || command.registeredArguments.length > 0;
+  if (takesWords) return;
+  const names = command.commands.map((one) => one.name());
+  const near = nearestName(word, names);
+  const proposal = near === undefined ? '' : ` (did you mean "${near}"?)`;
+  command.error(`error: unknown command "${word}"${proposal}. Commands: ${names.join(', ')}`);
 }

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { hintWords } from '../operator/hint-words.ts';
+import { hintWords } from '../operator/words.ts';
 import type { ShownSignature } from '../operator/shown-signature.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';

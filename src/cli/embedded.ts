@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { loadConfig, type Environment } from '../config/config.ts';
+import { type Environment, loadConfig } from '../config/config.ts';
 import type { Config } from '../config/schema.ts';
-import { loadDefinitions } from '../compose/definitions.ts';
+import { type DefinedService, loadDefinitions } from '../compose/definitions.ts';
 import { messageOf } from '../domain/errors.ts';
-import { listenersOf, type Listener } from '../compose/listeners.ts';
+import { type Listener, listenersOf, portsOf } from '../compose/listeners.ts';
 import { inOrder, type Part, type Running } from '../shared/parts.ts';
 import { checkFlags } from '../compose/flags.ts';
 import { refuseTakenPorts } from '../compose/ports.ts';
@@ -15,7 +15,7 @@ import { createProxy } from '../compose/proxy.ts';
 import { lockFolder } from '../storage/folder-lock.ts';
 import { version } from './version.ts';
 import { runUntilStopped } from './run.ts';
-import { createWelcome } from './welcome.ts';
+import { table } from './tables.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const DATA = './data';
@@ -173,4 +173,54 @@ function child(name: 'stand-ins' | 'orchestrator', args: readonly string[]): Par
       clearTimeout(timer);
     },
   };
+}
+
+/** The addresses of all parts, and commands to try first. */
+export function createWelcome(
+  { http, desk, orchestrator }: Config,
+  services: readonly DefinedService[],
+): string {
+  const base = `http://${http.host}:${http.port}`;
+  const rows = [
+    ...services.flatMap(rowsOf),
+    ['any service over HTTP', `POST ${base}/v1/services/<service>`, ''],
+    ['', '', ''],
+    ...(desk === undefined ? [] : [["operator's desk", `http://${desk.host}:${desk.port}`, '']]),
+    ['orchestrator', orchestrator.endpoint, 'http://127.0.0.1:5571/openapi.json'],
+    ['status, metrics', `${base}/v1/status`, `${base}/metrics`],
+    ['health', `${base}/health/ready`, `${base}/health/live`],
+  ];
+  const ask = (service: string, body: string): string =>
+    `  curl -s ${base}/v1/services/${service} -d '${body}'`;
+  return [
+    '',
+    table(['service', 'agents connect to', 'legacy service'], rows),
+    '',
+    'Try:',
+    ask('session-memory', '{"action": "create_session", "session_id": "s-1", "user_id": "ana"}'),
+    ask(
+      'session-memory',
+      '{"action": "add_interaction", "session_id": "s-1", "role": "user", "content": "hello"}',
+    ),
+    ask('session-memory', '{"action": "get_context", "session_id": "s-1"}'),
+    ask('jarvis-memory', '{"action": "add_memory", "user_id": "ana", "memory": "likes tea"}'),
+    ask('jarvis-memory', '{"action": "get_memories", "user_id": "ana"}'),
+    '  npm run crossfade -- status',
+    "Then move the reads of session-memory to 100 % on the operator's desk (or in flags/crossfade.json), and read again:",
+    'the orchestrator answers. Ctrl-C stops everything. The data is in ./data.',
+    '',
+  ].join('\n');
+}
+
+function rowsOf({ name, config, definition }: DefinedService): string[][] {
+  const { endpoint } = definition;
+  const { legacy } = config;
+  if (endpoint.kind !== 'zmq') return [[name, endpoint.prefix, legacy.endpoint]];
+  const { healthPort, pubPort } = portsOf({ definition, config }) ?? {};
+  const at = (port: number): string => `tcp://${config.host ?? '127.0.0.1'}:${port}`;
+  return [
+    [name, at(endpoint.port), legacy.endpoint],
+    ...(healthPort === undefined ? [] : [['  health', at(healthPort), 'answered by the proxy']]),
+    ...(pubPort === undefined ? [] : [['  PUB', at(pubPort), legacy.pubEndpoint ?? '']]),
+  ];
 }

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { toldExplanation, isUnknownOwner, type Explanation } from './explained.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { table } from './tables.ts';
 
 const HELP = `
 Prints a summary: where reads and writes go and why, the last writes, the last differences. --full prints every fact as YAML.
@@ -54,3 +54,134 @@ function rounded(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, rounded(member)]));
 }
+
+interface Decided {
+  readonly primary: string;
+  readonly dual_write: boolean;
+  readonly shadow_read: boolean;
+  readonly reason: string;
+  /** Set for reads only. */
+  readonly shadow_reason?: string;
+  readonly limit?: {
+    readonly at_most: number;
+    readonly lowered_by: string | null;
+    readonly because: readonly string[];
+  };
+}
+
+interface Operation {
+  readonly id: string;
+  readonly action: string;
+  readonly sequence: number;
+  readonly legacy: string;
+  readonly timeline: readonly { readonly at: string; readonly where: string; readonly what: string }[];
+  readonly orchestrator: { readonly standing: string; readonly item: unknown };
+}
+
+/** `GET /v1/explain/:service/:subject`: the members that the summary uses. */
+export interface Explanation {
+  readonly service: string;
+  readonly owner: string;
+  readonly asked_about: string;
+  readonly operation?: Operation;
+  readonly decisions: Readonly<Record<string, Decided>>;
+  readonly inputs: {
+    readonly lane:
+      string | { readonly condition: string; readonly reason: string; readonly sequence: number };
+    readonly fence: string;
+    readonly guard: { readonly held_by: string | null };
+  };
+  readonly writes: readonly {
+    readonly operation_id: string;
+    readonly action: string;
+    readonly accepted_at: string;
+    readonly outcome: string | null;
+    readonly standing: string;
+  }[];
+  readonly differences: readonly {
+    readonly at: string;
+    readonly operation_id: string;
+    readonly action: string;
+  }[];
+}
+
+const WRITES_SHOWN = 5;
+
+/** An owner without a lane row, a write or a difference. */
+export function isUnknownOwner({ inputs, writes, differences, operation }: Explanation): boolean {
+  const isEmpty = writes.length === 0 && differences.length === 0 && operation === undefined;
+  return typeof inputs.lane === 'string' && isEmpty;
+}
+
+/** A summary of one screen: how requests are routed and why, and what is stored. */
+export function toldExplanation(explanation: Explanation): string {
+  const { service, owner, operation, decisions, writes, differences } = explanation;
+  return [
+    `${service}, owner: ${owner}`,
+    ...laneLines(explanation),
+    ...(operation === undefined ? [] : ['', ...operationLines(operation)]),
+    '',
+    ...decisionLines(decisions),
+    ...(writes.length === 0 ? [] : ['', ...writeLines(writes)]),
+    ...(differences.length === 0 ? [] : ['', ...differenceLines(service, differences)]),
+    '',
+    'All facts: --full (YAML) or --json',
+  ].join('\n');
+}
+
+function laneLines({ inputs: { lane, fence, guard } }: Explanation): string[] {
+  const state =
+    typeof lane === 'string'
+      ? lane
+      : `${lane.condition}${lane.reason === '' ? '' : ` (${lane.reason})`}, ${lane.sequence} writes`;
+  const held = guard.held_by === null ? [] : [`  guard: READS HELD ON LEGACY by ${guard.held_by}`];
+  return [`  lane: ${state}; fence: ${fence}`, ...held];
+}
+
+function operationLines({ id, action, sequence, legacy, timeline, orchestrator }: Operation): string[] {
+  const { standing, item } = orchestrator;
+  return [
+    `operation ${id}: ${action}, write ${sequence} of the lane`,
+    `  legacy: ${legacy}; orchestrator: ${standing}${typeof item === 'string' ? ` (${item})` : ''}`,
+    ...timeline.map(({ at, where, what }) => `  ${at}  ${where}: ${what}`),
+  ];
+}
+
+function decisionLines(decisions: Explanation['decisions']): string[] {
+  const rows = Object.entries(decisions).map(([action, decided]) => {
+    const { primary, reason, dual_write: dual, shadow_read: shadow, shadow_reason: why, limit } = decided;
+    const extra = why === undefined ? `dual write: ${yes(dual)}` : `shadow read: ${yes(shadow)} (${why})`;
+    return [`  ${action}`, primary, `reason: ${reason}`, extra, limitWords(limit)];
+  });
+  return table(['  action', 'answered by', 'why', 'second backend', 'blocked by'], rows).split('\n');
+}
+
+function limitWords(limit: Decided['limit']): string {
+  if (limit === undefined || limit.lowered_by === null || limit.at_most === 100) return '';
+  const because = limit.because.length === 0 ? '' : `: ${limit.because.join(', ')}`;
+  return `${limit.lowered_by}, at most ${limit.at_most} %${because}`;
+}
+
+function writeLines(writes: Explanation['writes']): string[] {
+  const rows = writes
+    .slice(0, WRITES_SHOWN)
+    .map(({ accepted_at: at, action, outcome, standing, operation_id: id }) => [
+      `  ${at}`,
+      action,
+      outcome ?? 'not known yet',
+      standing,
+      id,
+    ]);
+  const heads = ['  last writes', 'action', 'legacy', 'orchestrator', 'operation'];
+  return table(heads, rows).split('\n');
+}
+
+function differenceLines(service: string, differences: Explanation['differences']): string[] {
+  const rows = differences.map(({ at, action, operation_id: id }) => [`  ${at}`, action, id]);
+  return [
+    ...table(['  last differences', 'action', 'operation'], rows).split('\n'),
+    `  grouped by cause: crossfade differences ${service}`,
+  ];
+}
+
+const yes = (is: boolean): string => (is ? 'yes' : 'no');

@@ -1,7 +1,9 @@
-import { Command } from 'commander';
-import { createFlagListCommand, createFlagSetCommand } from './flags-in-files.ts';
-import type { Environment } from './operator-client.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import type { ShownFlags } from '../operator/routes/flag-routes.ts';
+import { askProxy, type Environment } from './operator-client.ts';
 import type { PushSettings } from './push-flags.ts';
+import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { table } from './tables.ts';
 
 const HELP = `
 The server and its token come from rollout.unleash in the configuration (url, adminToken, project, environment), or from the
@@ -30,4 +32,99 @@ export function createFlagsCommand(env: Environment): Command {
     // Loaded on use, because help and completion do not need the settings.
     .action(async (settings: PushSettings) => (await import('./push-flags.ts')).push(settings, env));
   return flags;
+}
+
+/** `crossfade flags list`: what every flag requests, as the proxy has read it. */
+export function createFlagListCommand(env: Environment): Command {
+  return proxyOptions(
+    new Command('list').description('List what each flag requests, and where the flags are stored'),
+    env,
+  ).action(list);
+}
+
+/** `crossfade flags set`: changes a flag that is stored in files, as the desk does. */
+export function createFlagSetCommand(env: Environment): Command {
+  const command = new Command('set')
+    .argument('<flag>', 'flag name, as in crossfade flags list')
+    .argument('<percent>', 'a whole number from 0 to 100; on or off for a switch', parseWish)
+    .description('Change a flag that is stored in files; change flags of Unleash in Unleash');
+  return personOptions(command, env).action(set);
+}
+
+async function list({ json, ...at }: ProxyOptions): Promise<void> {
+  const text = await askProxy(at, '/v1/flags');
+  if (json === true) return console.log(text);
+  const { source, fresh, editable, server, flags } = JSON.parse(text) as ShownFlags;
+  const where = editable ? 'changed with crossfade flags set' : `changed in ${server ?? 'the flag server'}`;
+  console.log(`${source}${fresh ? '' : ' (STALE: the last known flags are in effect)'}, ${where}`);
+  console.log(
+    table(
+      ['flag', 'requested'],
+      flags.map(({ name, kind, asked }) => [name, asksFor(kind, asked)]),
+    ),
+  );
+}
+
+async function set(
+  flag: string,
+  wished: Wish,
+  { person, reason, json, ...at }: PersonOptions,
+): Promise<void> {
+  const { flags } = JSON.parse(await askProxy(at, '/v1/flags')) as ShownFlags;
+  const known = flags.find(({ name }) => name === flag);
+  if (known === undefined) throw new Error(unknownFlag(flag, flags));
+  const share = shareOf(wished, known);
+  const wish = { share, was: known.asked, person, reason };
+  const text = await askProxy(at, `/v1/flags/${encodeURIComponent(flag)}`, wish);
+  if (json === true) return console.log(text);
+  const { file, seen } = JSON.parse(text) as { readonly file: string; readonly seen: boolean };
+  const read = seen ? 'the proxy has read it' : 'the proxy has not read it yet';
+  console.log(`${flag} requests ${share} % (before: ${known.asked} %), stored in ${file}; ${read}`);
+}
+
+/** A name without its beginning gets the names to type. */
+function unknownFlag(flag: string, flags: ShownFlags['flags']): string {
+  const meant = flags.filter(({ name }) => name.endsWith(`.${flag}`)).map(({ name }) => name);
+  const use = meant.length === 0 ? 'crossfade flags list shows all flags' : `use ${meant.join(' or ')}`;
+  return `unknown flag "${flag}": ${use}`;
+}
+
+/** @throws Error if the flag is of the other kind */
+function shareOf({ text, share, isWord }: Wish, { name, kind }: ShownFlags['flags'][number]): number {
+  if (kind === 'share' && isWord)
+    throw new Error(`${name} is a share: type a whole number from 0 to 100 instead of "${text}"`);
+  if (kind === 'switch' && share !== 0 && share !== 100)
+    throw new Error(`${name} is a switch: type on or off instead of "${text}"`);
+  return share;
+}
+
+function asksFor(kind: 'share' | 'switch', asked: number): string {
+  if (kind === 'share') return `${asked} %`;
+  return asked > 0 ? 'on' : 'off';
+}
+
+/** What a person typed as the share of a flag. */
+interface Wish {
+  readonly text: string;
+  readonly share: number;
+  /** `on` or `off`, which only a switch can be. */
+  readonly isWord: boolean;
+}
+
+const WORDS: ReadonlyMap<string, number> = new Map([
+  ['on', 100],
+  ['true', 100],
+  ['off', 0],
+  ['false', 0],
+]);
+
+function parseWish(text: string): Wish {
+  const word = WORDS.get(text.toLowerCase());
+  if (word !== undefined) return { text, share: word, isWord: true };
+  const share = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(share) || share < 0 || share > 100)
+    throw new InvalidArgumentError(
+      `must be a whole number from 0 to 100, or on or off for a switch, got "${text}"`,
+    );
+  return { text, share, isWord: false };
 }

@@ -1,8 +1,13 @@
 import type { Finding } from '../engine/ports/finding.ts';
 import type { TriggerLevel } from '../engine/guard/triggers.ts';
-import { groupedFindings, type FindingGroup } from '../operator/grouped-findings.ts';
+import {
+  countedWords,
+  type FindingGroup,
+  groupedFindings,
+  standingFindings,
+  standingWords,
+} from '../operator/words.ts';
 import type { GuardStatus } from '../operator/guard-status.ts';
-import { countedWords, standingFindings, standingWords } from '../operator/trigger-words.ts';
 import { table } from './tables.ts';
 
 /** A service's part of `GET /v1/guard`. */

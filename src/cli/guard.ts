@@ -1,17 +1,16 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { stringify } from 'yaml';
 import { backtest, type BacktestTrip } from '../engine/guard/backtest.ts';
 import { ADDED_BOUNDS_MS } from '../engine/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../engine/guard/triggers.ts';
 import type { MinuteRow } from '../engine/guard/guard-ports.ts';
 import type { StainedAction } from '../operator/guard-status.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
-import { readAskedFile } from './asked-file.ts';
-import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
-import { createMinutesCommand } from './guard-minutes.ts';
+import { readAskedFile, writeAskedFile } from './asked-file.ts';
 import { toldGuard, type WatchedService } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
-import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { counted } from './tables.ts';
+import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { counted, table } from './tables.ts';
 
 interface BacktestOptions extends Pick<
   GuardLimits,
@@ -195,4 +194,79 @@ function told(rows: readonly MinuteRow[], trips: readonly BacktestTrip[]): strin
     ].join('  '),
   );
   return [...lines, `${counted(trips.length, 'trip')} in ${counted(minutes, 'minute')}`].join('\n');
+}
+
+interface Head {
+  readonly bundle: number;
+  readonly service: string;
+  readonly at: string;
+  readonly trigger: string;
+  readonly bytes: number;
+}
+
+/** `crossfade guard bundles`: lists the trips that stored a bundle. */
+export function createBundlesCommand(env: Environment): Command {
+  const command = new Command('bundles').description(
+    'List trips with their bundles: the data stored at the moment of each trip',
+  );
+  return proxyOptions(command, env).action(list);
+}
+
+async function list({ json, ...at }: ProxyOptions): Promise<void> {
+  const text = await askProxy(at, '/v1/guard/bundles');
+  if (json === true) return console.log(text);
+  const { bundles } = JSON.parse(text) as { bundles: readonly Head[] };
+  const rows = bundles.map(({ bundle, at, service, trigger, bytes }) => [
+    String(bundle),
+    at,
+    service,
+    trigger,
+    `${Math.ceil(bytes / 1_024)} KiB`,
+  ]);
+  console.log(
+    rows.length === 0
+      ? 'no bundles: no trip has stored one'
+      : table(['bundle', 'tripped', 'service', 'trigger', 'size'], rows),
+  );
+}
+
+/** `crossfade guard bundle`: prints or saves one bundle. */
+export function createBundleCommand(env: Environment): Command {
+  const command = new Command('bundle')
+    .argument('<number>', 'number of the bundle, as in crossfade guard bundles')
+    .description('Show the bundle of a trip: signatures, minutes, flags, settings without secrets, versions')
+    .option('--out <file>', 'write the bundle to this file, as JSON');
+  return proxyOptions(command, env).action(
+    async (bundle: string, { json, out, ...at }: ProxyOptions & { readonly out?: string }) => {
+      const text = await askProxy(at, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
+      if (out !== undefined) {
+        writeAskedFile({ option: '--out', path: out }, text);
+        return console.log(`bundle ${bundle} written to ${out}`);
+      }
+      console.log(json === true ? text : stringify(JSON.parse(text)));
+    },
+  );
+}
+
+interface MinutesOptions extends ProxyOptions {
+  readonly hours: number;
+}
+
+/** `crossfade guard minutes`: the guard's counts, in the form that `guard backtest` reads. */
+export function createMinutesCommand(env: Environment): Command {
+  const command = new Command('minutes')
+    .description('Print the counts of each minute, one JSON object per line, as input for guard backtest')
+    .option('--hours <n>', 'how many hours back', parseHours, 24);
+  return proxyOptions(command, env, 'no effect: the output is always one JSON object per line').action(
+    async ({ hours, json: _json, ...at }: MinutesOptions) => {
+      process.stdout.write(await askProxy(at, `/v1/guard/minutes?hours=${hours}`));
+    },
+  );
+}
+
+function parseHours(text: string): number {
+  const hours = Number(text);
+  if (text.trim() === '' || !(hours > 0))
+    throw new InvalidArgumentError(`must be a number above 0, got "${text}"`);
+  return hours;
 }

@@ -1,4 +1,4 @@
-import { concernsOf, type ShownSurvey } from '../operator/survey-words.ts';
+import { concernsOf, type ShownSurvey } from '../operator/words.ts';
 import { counted, table } from './tables.ts';
 
 /** What was imported of a service, in the proxy's document. */

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { ruleNameOf } from '../domain/comparison.ts';
 import { messageOf } from '../domain/errors.ts';
-import { hintWords } from '../operator/hint-words.ts';
+import { hintWords } from '../operator/words.ts';
 import type { ListedRule, TriedAction } from '../operator/routes/rule-routes.ts';
 import { readAskedFile } from './asked-file.ts';
 import { askPatiently, askProxy, type Environment } from './operator-client.ts';

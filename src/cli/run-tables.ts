@@ -1,4 +1,4 @@
-import { changeWords, findingWords, itemWords, type PrintedFinding } from '../operator/finding-words.ts';
+import { changeWords, findingWords, itemWords, type PrintedFinding } from '../operator/words.ts';
 import { foundWords, standingNotes } from '../operator/run-result-words.ts';
 import { showImport, showSurvey } from './import-document.ts';
 import type { RunView } from './run-watch.ts';

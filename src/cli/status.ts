@@ -1,13 +1,11 @@
 import { Command } from 'commander';
-import type { Status } from '../operator/status.ts';
+import { openBesideLag, type Status } from '../operator/status.ts';
 import { ownInterlocks, type ToldInterlock } from '../operator/told-interlocks.ts';
+import { stageReason } from '../operator/flag-reasons.ts';
+import { flagsInUse, noProofWords } from '../operator/words.ts';
 import { allAbLines } from './ab-lines.ts';
 import { findingLines } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
-import { stageReason } from '../operator/flag-reasons.ts';
-import { flagsInUse } from '../operator/flag-words.ts';
-import { openBesideLag } from '../operator/lag-shown.ts';
-import { noProofWords } from '../operator/proof-words.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted } from './tables.ts';
 

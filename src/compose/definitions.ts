@@ -1,10 +1,10 @@
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import { importDefinition } from './definition-file.ts';
 import type { ServiceDefinition } from '../domain/service-definition.ts';
-import { contextualMemory } from '../services/contextual-memory.ts';
+import { contextualMemory } from '../services/contextual-memory/contextual-memory.ts';
 import { nearestName } from '../shared/nearest-name.ts';
 import { jarvisMemory } from '../services/jarvis-memory.ts';
-import { sessionMemory } from '../services/session-memory.ts';
+import { sessionMemory } from '../services/session-memory/session-memory.ts';
 
 const BUILT_IN: ReadonlyMap<string, ServiceDefinition> = new Map(
   [sessionMemory, contextualMemory, jarvisMemory].map((definition) => [definition.name, definition]),

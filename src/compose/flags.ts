@@ -5,11 +5,10 @@ import type { Clock } from '../shared/clock.ts';
 import type { FlagRouteParts } from '../operator/routes/flag-routes.ts';
 import type { FlagSource, FlagSourceListener } from '../rollout/flag-source.ts';
 import { createFlagFile, type FlagFile } from '../rollout/flag-file.ts';
-import { createFlagSwitch } from '../rollout/flag-switch.ts';
+import { type AdminSettings, createFlagSwitch } from '../rollout/unleash-admin.ts';
 import { createLastKnownFlags } from '../rollout/last-known-flags.ts';
 import { checkFlagFiles, createOfflineFlags } from '../rollout/offline.ts';
-import { RequestCounts } from '../rollout/request-counts.ts';
-import type { AdminSettings } from '../rollout/unleash-admin.ts';
+import { RequestCounts } from '../rollout/unleash-poll.ts';
 import { createUnleashFlags } from '../rollout/unleash.ts';
 import type { Database } from '../storage/database.ts';
 import { createKeptFlags } from '../storage/kept-flags.ts';
@@ -17,7 +16,7 @@ import type { Seal } from '../storage/seal.ts';
 
 type UnleashConfig = NonNullable<Config['rollout']['unleash']>;
 
-export interface ProxyFlags {
+interface ProxyFlags {
   readonly flags: FlagSource;
   /** Absent where flags cannot be changed from here. */
   readonly flagSwitch: FlagSwitch | undefined;

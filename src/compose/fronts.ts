@@ -2,24 +2,25 @@ import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { createHttpRelay, type HttpRelayClient } from '../backends/http-relay.ts';
 import type { Config } from '../config/schema.ts';
-import type { DefinedService } from './definitions.ts';
 import { ownNames } from '../domain/http-caller.ts';
 import { serviceName, type ServiceName } from '../domain/ids.ts';
-import type { HttpEndpoint, ZmqEndpoint } from '../domain/service-endpoint.ts';
+import type { HttpEndpoint, ZmqEndpoint } from '../domain/service-definition.ts';
 import { ByteBudget } from '../frontends/byte-budget.ts';
-import { ConnectionLimit, connectionsWithin } from '../frontends/connection-limit.ts';
+import { ConnectionLimit, connectionsWithin, limitConnections } from '../frontends/connection-limit.ts';
 import { createReverseProxy, type ProxiedService } from '../frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../frontends/http/server.ts';
 import { createHealthResponder } from '../frontends/zmq/health.ts';
 import { createPubRelay } from '../frontends/zmq/pub-relay.ts';
 import { createZmqFrontend } from '../frontends/zmq/router.ts';
-import { portsOf } from './listeners.ts';
-import { createLegacyHealth } from './legacy-health.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { StreamHandler } from '../engine/ports/operation.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
-import { stoppingTogether, type Part } from '../shared/parts.ts';
-import { deskParts } from './desk.ts';
+import { type Part, stoppingTogether } from '../shared/parts.ts';
+import { takePort } from '../frontends/take-port.ts';
+import { createDesk } from '../operator/desk/desk.ts';
+import type { LegacyBackend } from '../engine/ports/ports.ts';
+import type { DefinedService } from './definitions.ts';
+import { portsOf } from './listeners.ts';
 import type { Live } from './live.ts';
 
 interface FrontFacts {
@@ -169,4 +170,91 @@ function zmqParts(service: DefinedService, facts: ZmqFacts): Part[] {
 
 function named(name: string, part: { start(): Promise<void>; stop(): Promise<void> }): Part {
   return { name, start: () => part.start(), stop: () => part.stop() };
+}
+
+interface DeskFacts {
+  readonly config: Config;
+  readonly clock: Clock;
+  /** Routes of the operator's API. */
+  readonly registerRoutes: (app: FastifyInstance) => void;
+  readonly live: Live | undefined;
+  readonly onProblem: (service: string, problem: string, detail: string) => void;
+}
+
+/** A browser opens six at a time. */
+const CONNECTIONS = 500;
+
+/** The operator's desk, where it is configured. */
+function deskParts({ config, clock, registerRoutes, live, onProblem }: DeskFacts): readonly Part[] {
+  const { desk, http, operator, proxy, reports } = config;
+  if (desk === undefined || live === undefined) return [];
+  let app: FastifyInstance | undefined;
+  return [
+    live.part,
+    {
+      name: 'desk',
+      start: async () => {
+        const tokens = Object.entries(operator.tokens).map(([name, token]) => ({ name, ...token }));
+        const made = await createDesk({
+          tokens,
+          registerApi: registerRoutes,
+          live: live.book,
+          nowMs: () => clock.now(),
+          zone: reports.timeZone,
+          trustedProxies: http.trustedProxies ?? [],
+          pages: desk.pages,
+        });
+        app = made;
+        const limit = connectionsWithin(CONNECTIONS);
+        const onFull = (what: string): void =>
+          onProblem(
+            'desk',
+            `connection_${what}`,
+            `browsers have all of the ${limit} connections of the desk`,
+          );
+        limitConnections(made.server, new ConnectionLimit({ limit, nowMs: () => clock.now(), onFull }));
+        await takePort(() => made.listen({ host: desk.host, port: desk.port }), {
+          ...desk,
+          clock,
+          takeOverMs: proxy.takeOverMs,
+        });
+      },
+      stop: async () => app?.close(),
+    },
+  ];
+}
+
+/** The original health scripts give up after 3 s. */
+const PROBE_TIMEOUT_MS = 2_000;
+/** Several supervisors that ask at once cost the service one probe a second. */
+const BELIEVED_MS = 1_000;
+
+type Probed = Pick<ServiceRuntime, 'definition'> & { readonly legacy: LegacyBackend };
+
+/** Says of a service whether it answers its harmless probe. Never rejects. */
+export function createLegacyHealth(
+  services: ReadonlyMap<ServiceName, Probed>,
+  clock: Clock,
+): (service: ServiceName) => Promise<boolean> {
+  const known = new Map<ServiceName, { readonly untilMs: number; readonly answer: Promise<boolean> }>();
+  return (service) => {
+    const runtime = services.get(service);
+    if (runtime === undefined || !runtime.legacy.load('live').isConnected) return Promise.resolve(false);
+    const last = known.get(service);
+    if (last !== undefined && clock.now() < last.untilMs) return last.answer;
+    const deadlineAtMs = clock.now() + PROBE_TIMEOUT_MS;
+    const answer = runtime.legacy
+      .send({ body: Buffer.from(runtime.definition.probe), purpose: 'probe', deadlineAtMs })
+      .then(
+        () => true,
+        () => false,
+      )
+      .then((isAnswering) => {
+        known.set(service, { untilMs: clock.now() + BELIEVED_MS, answer });
+        return isAnswering;
+      });
+    // One probe at a time: who asks while it is under way gets its answer.
+    known.set(service, { untilMs: Infinity, answer });
+    return answer;
+  };
 }

@@ -9,7 +9,7 @@ import type { AgentBook } from '../operator/agents.ts';
 import type { Arms } from '../operator/arms.ts';
 import type { ReportCounts } from '../operator/report/report-office.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
-import type { RequestCounts } from '../rollout/request-counts.ts';
+import type { RequestCounts } from '../rollout/unleash-poll.ts';
 import type { AbGauges, MemoryGauges } from '../telemetry/gauge-definitions.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Guarding } from './guard.ts';

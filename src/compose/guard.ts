@@ -29,7 +29,7 @@ import { createEvidenceStore, createMinuteStore, createReleaseStore } from '../s
 import { createInterlockStore } from '../storage/interlocks.ts';
 import { createLatchStore } from '../storage/latches.ts';
 import { createTripBundleStore } from '../storage/trip-bundles.ts';
-import { deskUrlOf } from './desk-url.ts';
+import { deskUrlOf } from './listeners.ts';
 
 const DAY_MS = 86_400_000;
 

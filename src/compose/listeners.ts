@@ -16,7 +16,7 @@ interface Service {
 }
 
 /** The ports a service listens on of its own, each where there is something to listen for. */
-export interface ServicePorts {
+interface ServicePorts {
   readonly port: number;
   readonly healthPort?: number;
   readonly pubPort?: number;
@@ -55,4 +55,15 @@ export function addressesOf(config: Config, services: readonly Service[]): Recor
   return Object.fromEntries(
     listenersOf(config, services).map(({ key, host, port }) => [key, `${host}:${port}`]),
   );
+}
+
+/** Where people reach the reports, and the desk where all its pages are served. Undefined without a desk. */
+export function reportsUrlOf({ desk }: Pick<Config, 'desk'>): string | undefined {
+  if (desk === undefined) return undefined;
+  return (desk.url ?? `http://${desk.host}:${desk.port}`).replace(/\/+$/, '');
+}
+
+/** Where people reach the pages of the desk: for links in messages and reports. */
+export function deskUrlOf(config: Pick<Config, 'desk'>): string | undefined {
+  return config.desk?.pages === 'all' ? reportsUrlOf(config) : undefined;
 }

@@ -1,14 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../shared/clock.ts';
-import { systemClock } from '../shared/clock.ts';
+import { type Clock, systemClock } from '../shared/clock.ts';
 import type { Config } from '../config/schema.ts';
-import type { DefinedService } from './definitions.ts';
 import { type OperationId, replicaId, serviceName, type ServiceName } from '../domain/ids.ts';
 import { createOrchestratorClient, type OrchestratorClient } from '../backends/orchestrator.ts';
 import { createEvents, type Events, type Listener } from '../engine/ports/events.ts';
-import { LargeComparisons } from './large-comparisons.ts';
-import { tellingFailures } from './legacy-failures.ts';
-import { createLegacyParts } from './legacy-parts.ts';
 import type { MigrationParts } from '../engine/parts.ts';
 import { createMigration, type Migration } from '../engine/migration.ts';
 import { ReplicaIdentity } from '../engine/ports/replica-ports.ts';
@@ -25,18 +20,22 @@ import { createRuleStore } from '../storage/rules.ts';
 import { createKeptReadStore } from '../storage/kept-reads.ts';
 import { createKeyedWrites, PostgresKeptReplies } from '../storage/journal/kept-replies.ts';
 import { createSignatureStore } from '../storage/signatures.ts';
-import { PostgresJournal } from '../storage/journal/journal.ts';
+import { PostgresJournal, PRUNED_AT_ONCE } from '../storage/journal/journal.ts';
 import { createSeal, PLAIN } from '../storage/seal.ts';
 import { createUnknownLedger } from '../storage/unknown-ledger.ts';
+import type { OnProblem } from '../telemetry/log.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { LegacyBackend, Reply } from '../engine/ports/ports.ts';
+import type { DefinedService } from './definitions.ts';
+import { LargeComparisons } from './large-comparisons.ts';
+import { createLegacyParts } from './legacy-parts.ts';
 import { createFlags } from './flags.ts';
 import { createFronts } from './fronts.ts';
 import { createGuarding, type Guarding } from './guard.ts';
 import { createPortCheck } from './ports.ts';
-import { pruning } from './retention.ts';
 import { createScheduledReconciliations } from './reconciliations.ts';
 import { createSpill, startingLate } from './spill.ts';
 import { createWatchers, type Watchers } from './watchers.ts';
-import type { OnProblem } from '../telemetry/log.ts';
 
 interface ProxyFacts {
   readonly config: Config;
@@ -243,4 +242,51 @@ function createRuntime(
   };
   const part: Part = { name: `legacy ${name}`, start: () => legacy.start(), stop: () => parts.stop() };
   return { runtime, part };
+}
+
+/** Tells why calls for agents failed: they themselves are only told that the service cannot be reached. */
+function tellingFailures(backend: LegacyBackend, onFailure: (detail: string) => void): LegacyBackend {
+  const tell = (error: unknown): Promise<Reply> => {
+    onFailure(messageOf(error));
+    throw error;
+  };
+  return {
+    send: (call) => (call.purpose === 'live' ? backend.send(call).catch(tell) : backend.send(call)),
+    load: (purpose) => backend.load(purpose),
+  };
+}
+
+const PRUNE_EVERY_MS = 60_000;
+/** Agents' commits come between two batches. */
+const PRUNE_PAUSE_MS = 50;
+
+/** Deletes what is through and old, again and again, a batch at a time. */
+function pruning(
+  {
+    journal,
+    keptReplies,
+  }: { readonly journal: PostgresJournal; readonly keptReplies: { prune(): Promise<unknown> } },
+  hours: number,
+): Part {
+  let timer: NodeJS.Timeout | undefined;
+  let pruned: Promise<void> = Promise.resolve();
+  let isStopped = false;
+  const prune = async (): Promise<void> => {
+    while (!isStopped && (await journal.prune(hours)) >= PRUNED_AT_ONCE)
+      await new Promise((resolve) => setTimeout(resolve, PRUNE_PAUSE_MS));
+    await keptReplies.prune();
+  };
+  return {
+    name: 'retention',
+    start: async () => {
+      timer = setInterval(() => {
+        pruned = pruned.then(prune).catch(() => undefined);
+      }, PRUNE_EVERY_MS);
+    },
+    stop: async () => {
+      isStopped = true;
+      clearInterval(timer);
+      await pruned;
+    },
+  };
 }

@@ -5,7 +5,7 @@ import type { BackendLoad, Journal, Orchestrator } from '../engine/ports/ports.t
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import type { PartReadiness, Readiness } from '../operator/readiness.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
-import { misspelling, missingFlags } from '../rollout/missing-flags.ts';
+import { misspelling, missingFlags } from '../rollout/definition-store.ts';
 import type { Database } from '../storage/database.ts';
 
 export interface ReadinessParts {

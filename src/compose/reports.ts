@@ -13,7 +13,7 @@ import type { ReportRouteParts } from '../operator/report/report-routes.ts';
 import { createSchedule } from '../operator/report/schedule.ts';
 import { NO_SCHEDULE } from '../operator/run-schedule.ts';
 import { Webhook } from '../operator/webhook.ts';
-import { deskUrlOf, reportsUrlOf } from './desk-url.ts';
+import { deskUrlOf, reportsUrlOf } from './listeners.ts';
 import type { Status } from '../operator/status.ts';
 import type { Part } from '../shared/parts.ts';
 import type { Guarding } from './guard.ts';

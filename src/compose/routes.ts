@@ -6,15 +6,17 @@ import { createBackendProbes } from '../engine/guard/interlock-keeper.ts';
 import type { AgentBook } from '../operator/agents.ts';
 import { registerAgentRoutes } from '../operator/routes/agent-routes.ts';
 import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';
-import { registerBundleRoutes } from '../operator/routes/bundle-routes.ts';
+import {
+  type GuardRouteParts,
+  registerBundleRoutes,
+  registerGuardRoutes,
+} from '../operator/routes/guard-routes.ts';
 import { type ComparisonRouteParts, registerComparisonRoutes } from '../operator/routes/comparison-routes.ts';
 import { registerConsistencyRoutes } from '../operator/routes/consistency-routes.ts';
-import { registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
+import { type DecisionRouteParts, registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
 import { registerFlagRoutes } from '../operator/routes/flag-routes.ts';
-import { registerGuardRoutes } from '../operator/routes/guard-routes.ts';
-import { registerHistoryRoutes } from '../operator/routes/history-routes.ts';
-import { registerLaneRoutes } from '../operator/routes/lane-routes.ts';
-import { registerLiveRoutes } from '../operator/routes/live-routes.ts';
+import { registerHistoryRoutes, registerLiveRoutes } from '../operator/routes/history-routes.ts';
+import { type LaneRouteParts, registerLaneRoutes } from '../operator/routes/lane-routes.ts';
 import { type RaiseRouteParts, registerRaiseRoutes } from '../operator/routes/raise-routes.ts';
 import { registerRepairRoutes } from '../operator/routes/repair-routes.ts';
 import { registerReportRoutes } from '../operator/report/report-routes.ts';
@@ -27,10 +29,19 @@ import type { StatusReader } from '../operator/status.ts';
 import type { DifferenceArchive } from '../storage/differences.ts';
 import { createComparedSince, createSummedMinutes } from '../storage/summed-minutes.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { accessOf, type DecisionFacts, decisionRoutesOf, laneRoutesOf } from './decision-routes.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { DeadLetterStore, UnknownLedger } from '../engine/ports/decision-ports.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
+import { OperatorAccess } from '../operator/operator-access.ts';
+import type { Database } from '../storage/database.ts';
+import { createLaneList } from '../storage/lane-list.ts';
+import type { Flags, Orchestrator } from '../engine/ports/ports.ts';
+import { explain } from '../operator/explain.ts';
+import type { GuardSource } from '../operator/guard-status.ts';
+import { createExplainStore } from '../storage/explain.ts';
 import { type FlagRouteFacts, flagRoutesOf } from './flags.ts';
 import type { Guarding } from './guard.ts';
-import { type GuardRouteFacts, guardRoutesOf } from './guard-routes.ts';
 import type { Live } from './live.ts';
 import { readinessOf } from './readiness.ts';
 import type { Reports } from './reports.ts';
@@ -125,4 +136,114 @@ function comparisonRoutesOf({ services, migration, signatures }: RouteFacts): Co
     report: (service) => migration.comparisonsOf(service),
     signatures: (service) => signatures.list(service, SIGNATURES_SHOWN),
   };
+}
+
+interface DecisionFacts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly letters: DeadLetterStore;
+  readonly unknowns: UnknownLedger;
+  readonly migration: Pick<Migration, 'laneDesk'>;
+  readonly guarding: Pick<Guarding, 'audit'>;
+  readonly clock: Clock;
+}
+
+/** Who may ask, and change what. */
+function accessOf({ operator }: Config): OperatorAccess {
+  return new OperatorAccess(Object.entries(operator.tokens).map(([name, token]) => ({ name, ...token })));
+}
+
+/** What people can do about dead letters and unknown outcomes. */
+function decisionRoutesOf(facts: DecisionFacts): DecisionRouteParts {
+  const { services, letters, unknowns, migration, guarding, clock } = facts;
+  return {
+    services: [...services.keys()],
+    letters,
+    unknowns,
+    desk: migration.laneDesk,
+    audit: guarding.audit,
+    nowMs: () => clock.wallMs(),
+  };
+}
+
+/** What people can look for and do about lanes. */
+function laneRoutesOf(
+  facts: Pick<DecisionFacts, 'services' | 'migration' | 'guarding'> & { readonly database: Database },
+): LaneRouteParts {
+  const { services, migration, guarding, database } = facts;
+  return {
+    services: [...services.keys()],
+    list: createLaneList(database),
+    desk: migration.laneDesk,
+    audit: guarding.audit,
+  };
+}
+
+interface GuardRouteFacts {
+  readonly config: Config;
+  readonly guarding: Guarding;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly database: Database;
+  readonly flags: Flags;
+  readonly orchestrator: Orchestrator;
+  readonly migration: Pick<Migration, 'coverageOf'>;
+  readonly clock: Clock;
+}
+
+/** What status and explanations say of latches, findings and interlocks. */
+export function guardSourceOf({ board, watch, interlocks, flagsAfterTrip }: Guarding): GuardSource {
+  return {
+    judged: (service) => interlocks.judged(service),
+    holdOf: (service) => board.holdOf(service),
+    findingsOf: (service) => watch.findingsOf(service),
+    shadowDroppedFor(service) {
+      if (!board.has(service, 'drop_shadow_load')) return [];
+      const found = watch.findingsOf(service).filter(({ steps }) => steps.includes('drop_shadow_load'));
+      return [...new Set(found.map(({ trigger }) => trigger))];
+    },
+    flagsOffOf: (service) => flagsAfterTrip.stateOf(service),
+  };
+}
+
+/** What people can ask and do about the guard. */
+function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
+  const { config, guarding, services, clock, migration } = facts;
+  const { watch, interlocks, interlockStore, audit, minutes } = guarding;
+  const { signalToken } = config.guard;
+  const source = guardSourceOf(guarding);
+  const explained = {
+    ...facts,
+    store: createExplainStore(facts.database),
+    limits: interlocks,
+    guarding: source,
+    coverageOf: (service: ServiceName) => migration.coverageOf(service),
+  };
+  return {
+    services: [...services.keys()],
+    guarding: source,
+    movableActions: (service) => movableActions(services.get(service)),
+    levelsOf: (service) => watch.levelsOf(service),
+    release: ({ service, ...by }) => watch.release(service, by),
+    async accept(acceptance) {
+      await interlockStore.accept(acceptance);
+      await interlocks.refresh(acceptance.service);
+    },
+    async signal({ service, person, reason }) {
+      await audit.add({ person, command: 'guard signal', service, reason, details: {} });
+      await watch.signal(service, reason);
+    },
+    ...(signalToken !== undefined && { signalToken }),
+    minutes: (fromMs) => minutes.since(fromMs),
+    async explain(name, subject) {
+      const service = services.get(name);
+      if (service === undefined) throw new Error(`unknown service "${name}"`);
+      return explain(explained, service, subject);
+    },
+    nowMs: () => clock.wallMs(),
+  };
+}
+
+function movableActions(service: ServiceRuntime | undefined): readonly string[] {
+  return Object.entries(service?.definition.actions ?? {}).flatMap(([name, action]) =>
+    action.kind === 'read' && action.legacyOnly === undefined ? [name] : [],
+  );
 }

@@ -1,5 +1,5 @@
 /** Classes of differences that count against a service. */
-export const COUNTED_CLASSES = [
+const COUNTED_CLASSES = [
   'value',
   'type',
   'missing_in_orchestrator',
@@ -64,7 +64,7 @@ export interface Difference {
 }
 
 /** A difference whose cause is not an error of the orchestrator. */
-export interface ExplainedDifference {
+interface ExplainedDifference {
   readonly difference: Difference;
   readonly by: ExplainedClass;
 }
@@ -108,7 +108,7 @@ interface RuleBase {
 }
 
 /** Minimum values for a search answer, each 0–1. */
-export interface RankingFloors {
+interface RankingFloors {
   /** @defaultValue 10 */
   readonly k?: number;
   /** @defaultValue 0.7 */
@@ -150,4 +150,18 @@ export type RuleKind = ComparisonRule['kind'];
 /** The rule's name, for people and for counting: `tolerance_seconds context[].timestamp`. */
 export function ruleNameOf({ kind, path }: ComparisonRule): string {
   return `${kind} ${path}`;
+}
+
+/** Which elements of an answer are items, for replies without ids: those of this member. These members of an item identify it. */
+export interface ShownItems {
+  readonly list: string;
+  readonly members: readonly string[];
+}
+
+/**
+ * Identifies an item by what it shows, in this order. Numbers use their JavaScript value, because requests and replies may be
+ * parsed differently. It holds the item's content, so it must not be stored or logged.
+ */
+export function itemKeyOf(shown: readonly unknown[]): string {
+  return JSON.stringify(shown, (_key, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson } from './canonical-json.ts';
-import { encodeJson, isJsonObject, Json, rawMembers, type JsonObject } from './json.ts';
+import { canonicalJson, encodeJson, isJsonObject, Json, type JsonObject, rawMembers } from './json.ts';
 
 /** The members of an item's content that identify it. */
 export interface DigestedMembers {

@@ -1,10 +1,8 @@
 import type { MemoryId, Owner, SessionId } from './ids.ts';
-import type { ShownItems } from './item-key.ts';
+import type { ComparisonRule, ShownItems } from './comparison.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from './orchestrator-call.ts';
 import type { ReplyOutcome } from './outcome.ts';
-import type { Message } from './request.ts';
-import type { HttpEndpoint, ZmqEndpoint } from './service-endpoint.ts';
-import type { ComparisonRule } from './comparison.ts';
+import type { HttpTarget, Message } from './request.ts';
 
 /** What a definition may know of the installation. */
 export interface ServiceContext {
@@ -126,7 +124,7 @@ export interface ReadFacts {
 }
 
 /** A read that the orchestrator cannot answer. It stays on legacy, is listed, and counts as not moved. */
-export interface LegacyOnlyRead extends ReadBase {
+interface LegacyOnlyRead extends ReadBase {
   /** The reason, for the operator. */
   readonly legacyOnly: string;
 }
@@ -343,4 +341,36 @@ export function isReadable({
 /** Defines a legacy service. Only the definition knows its protocol. */
 export function defineService(definition: ServiceDefinition): ServiceDefinition {
   return definition;
+}
+
+export interface ZmqEndpoint {
+  readonly kind: 'zmq';
+  /** The port that agents connect to. */
+  readonly port: number;
+  readonly healthPort?: number;
+  readonly pubPort?: number;
+  /** The reply of the health socket, which the proxy makes itself. It is the same for any request. */
+  healthReply?(facts: HealthFacts): string;
+}
+
+/** What the proxy knows when its health socket gets a request. */
+export interface HealthFacts {
+  /** Uptime of the proxy. */
+  readonly uptimeSeconds: number;
+  readonly nowLocalIso: string;
+  /** Whether the legacy service answers its probe. */
+  readonly isAnswering: boolean;
+}
+
+export interface HttpEndpoint {
+  readonly kind: 'http';
+  /** Path under which the proxy serves the service. The rest of the path goes to the service. */
+  readonly prefix: string;
+  /** The action of a request. Undefined streams it through. */
+  actionOf(target: HttpTarget): string | undefined;
+  /**
+   * The JSON object that represents a request whose body is not enough, such as a GET. `owner`, `outcome` and the mappings get it
+   * as the message. The service still gets the request unchanged. @defaultValue the body
+   */
+  messageOf?(target: HttpTarget, body: Buffer): string | undefined;
 }

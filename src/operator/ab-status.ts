@@ -1,14 +1,13 @@
 import type { ServiceName } from '../domain/ids.ts';
 import {
+  type Interval,
   meanRatio,
   pairedDifference,
   rateDifference,
   rateInterval,
   ratioOfMeans,
-  type Interval,
 } from '../engine/evidence/arm-intervals.ts';
-import type { ActionArms, Arm, Pairs } from './action-arms.ts';
-import { WINDOW_MINUTES, type Arms } from './arms.ts';
+import { type ActionArms, type Arm, type Arms, type Pairs, WINDOW_MINUTES } from './arms.ts';
 
 /** A value with both ends of its 95 % interval. Null if too few lanes were seen. */
 export type ShownInterval = readonly [value: number, lower: number, upper: number] | null;

@@ -1,9 +1,9 @@
 import type { Alert, Alerts } from '../engine/guard/guard-ports.ts';
 import { chatBody, type ChatMessage, type WebhookFormat } from './chat-message.ts';
-import { countedWords } from './trigger-words.ts';
+import { countedWords } from './words.ts';
 import { Webhook, type WebhookSettings } from './webhook.ts';
 
-export interface AlertSettings extends WebhookSettings {
+interface AlertSettings extends WebhookSettings {
   /** @defaultValue signed */
   readonly format?: WebhookFormat;
   /** Address of the desk. Absent: messages have no link. */
@@ -109,7 +109,7 @@ function messageOf({ kind, service, finding, atMs, latch }: Alert): ChatMessage 
 }
 
 /** An alert as it is posted and as the routes show it. */
-export function printed({ kind, service, finding, atMs, latch }: Alert): object {
+function printed({ kind, service, finding, atMs, latch }: Alert): object {
   return {
     kind,
     service,

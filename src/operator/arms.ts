@@ -1,13 +1,19 @@
-import type { ServiceName } from '../domain/ids.ts';
+import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import {
   type ActionArmCounts,
+  type ArmCounts,
   type ArmSlice,
+  type ArmStore,
+  GroupedTally,
   groupOf,
+  type PairCounts,
   type StoredArmSlice,
 } from '../engine/evidence/arm-intervals.ts';
 import type { Listener, MigrationEvents, ReplyStatus } from '../engine/ports/events.ts';
 import type { Clock } from '../shared/clock.ts';
-import { ActionArms } from './action-arms.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Backend } from '../domain/backend.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
 
 /** Data is dropped after an hour, in slices of ten minutes. So both arms cover the same hour, in every replica. */
 const SLICE_MS = 600_000;
@@ -127,5 +133,162 @@ export class Arms {
 
   #sliceNow(): number {
     return Math.floor(this.#clock.wallMs() / SLICE_MS) * SLICE_MS;
+  }
+}
+
+const EVERY_MS = 10_000;
+/** A missed report is made up to a week later, and needs these sums. */
+const KEPT_MS = 8 * 86_400_000;
+const PRUNE_EVERY = 360;
+/** Each look reads this far back, so that a slow commit of another replica is not missed. */
+const LOOKED_BACK_MS = 60_000;
+const WINDOW_MS = 3_600_000;
+
+interface ArmExchangeParts {
+  readonly arms: Arms;
+  readonly store: ArmStore;
+  readonly replica: ReplicaId;
+  readonly clock: Clock;
+  /** Called with a message when an exchange failed. It is tried again. */
+  readonly onProblem: (problem: string) => void;
+  /** @defaultValue 10000 */
+  readonly everyMs?: number;
+}
+
+/** Stores what this replica saw of both backends, and reads what the other replicas stored. The sums cover all replicas. */
+export class ArmExchange {
+  readonly #parts: ArmExchangeParts;
+  readonly #stopped = new AbortController();
+  #readAtMs: number | undefined;
+  #rounds = 0;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: ArmExchangeParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    this.#loop = this.#run();
+  }
+
+  /** Stores what is left. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#loop;
+    await this.#write().catch(() => undefined);
+  }
+
+  async #run(): Promise<void> {
+    const { clock, onProblem, everyMs = EVERY_MS } = this.#parts;
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      try {
+        await this.#exchange();
+      } catch (error) {
+        onProblem(messageOf(error));
+      }
+      await clock.sleep(everyMs, signal);
+    }
+  }
+
+  async #exchange(): Promise<void> {
+    const { arms, store, replica, clock } = this.#parts;
+    await this.#write();
+    const nowMs = clock.now();
+    const writtenWithinMs =
+      this.#readAtMs === undefined ? WINDOW_MS : nowMs - this.#readAtMs + LOOKED_BACK_MS;
+    arms.adopt(await store.ofOthers(replica, { fromMs: arms.fromMs, writtenWithinMs }));
+    this.#readAtMs = nowMs;
+    if (this.#rounds % PRUNE_EVERY === 0) await store.prune(clock.wallMs() - KEPT_MS);
+    this.#rounds += 1;
+  }
+
+  async #write(): Promise<void> {
+    const { arms, store, replica } = this.#parts;
+    const changed = arms.takeChanged();
+    if (changed.length === 0) return;
+    try {
+      await store.write(replica, changed);
+    } catch (error) {
+      arms.putBack(changed);
+      throw error;
+    }
+  }
+}
+
+/** What agents saw of their reads in lanes for which one backend is chosen. */
+export class Arm {
+  /** Of the logarithm of the agent's waiting time. */
+  readonly latency = new GroupedTally();
+  readonly failures = new GroupedTally();
+  readonly histogram = new LatencyHistogram();
+  /** Reads that legacy answered in place of the orchestrator, for any reason. */
+  fallbacks = 0;
+
+  counts(): ArmCounts {
+    const { latency, failures, histogram, fallbacks } = this;
+    return {
+      latency: latency.counts(),
+      failures: failures.counts(),
+      durations: histogram.counts(),
+      fallbacks,
+    };
+  }
+
+  add({ latency, failures, durations, fallbacks }: ArmCounts): void {
+    this.latency.addCounts(latency);
+    this.failures.addCounts(failures);
+    this.histogram.addCounts(durations);
+    this.fallbacks += fallbacks;
+  }
+}
+
+/** Reads that were sent to both backends. */
+export class Pairs {
+  /** Of the logarithm of orchestrator / legacy, where both answered. */
+  readonly latency = new GroupedTally();
+  readonly onlyOrchestratorFailed = new GroupedTally();
+  readonly onlyLegacyFailed = new GroupedTally();
+  /** The time that each backend took, where both answered. */
+  readonly durations: Readonly<Record<Backend, LatencyHistogram>> = {
+    legacy: new LatencyHistogram(),
+    orchestrator: new LatencyHistogram(),
+  };
+
+  counts(): PairCounts {
+    return {
+      latency: this.latency.counts(),
+      onlyOrchestratorFailed: this.onlyOrchestratorFailed.counts(),
+      onlyLegacyFailed: this.onlyLegacyFailed.counts(),
+      durations: {
+        legacy: this.durations.legacy.counts(),
+        orchestrator: this.durations.orchestrator.counts(),
+      },
+    };
+  }
+
+  add({ latency, onlyOrchestratorFailed, onlyLegacyFailed, durations }: PairCounts): void {
+    this.latency.addCounts(latency);
+    this.onlyOrchestratorFailed.addCounts(onlyOrchestratorFailed);
+    this.onlyLegacyFailed.addCounts(onlyLegacyFailed);
+    this.durations.legacy.addCounts(durations?.legacy ?? []);
+    this.durations.orchestrator.addCounts(durations?.orchestrator ?? []);
+  }
+}
+
+/** Both arms of one action, and its pairs. */
+export class ActionArms {
+  readonly arms: Readonly<Record<Backend, Arm>> = { legacy: new Arm(), orchestrator: new Arm() };
+  readonly pairs = new Pairs();
+
+  counts(): ActionArmCounts {
+    const { legacy, orchestrator } = this.arms;
+    return { legacy: legacy.counts(), orchestrator: orchestrator.counts(), pairs: this.pairs.counts() };
+  }
+
+  add({ legacy, orchestrator, pairs }: ActionArmCounts): void {
+    this.arms.legacy.add(legacy);
+    this.arms.orchestrator.add(orchestrator);
+    this.pairs.add(pairs);
   }
 }

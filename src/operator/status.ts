@@ -3,30 +3,29 @@ import type { Verdict } from '../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import { isReadable, type ServiceDefinition } from '../domain/service-definition.ts';
-import { stageOf, type Stage } from '../domain/stage.ts';
+import { type ActionDefinition, isReadable, type ServiceDefinition } from '../domain/service-definition.ts';
+import { type Stage, stageOf } from '../domain/stage.ts';
 import type { ReplicaCounts } from '../engine/replicas/membership.ts';
 import type { Migration } from '../engine/migration.ts';
-import { spillShown, type SpillShown } from './spill-shown.ts';
 import type { LaneCounts, ReplicationLag } from '../engine/ports/journal-facts.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Flags, Journal } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
-import { actionReasons, type ActionReason } from './action-reasons.ts';
-import { abStatuses, type AbStatus } from './ab-status.ts';
+import type { SpillStatus } from '../engine/spill/spill.ts';
+import { type AbStatus, abStatuses } from './ab-status.ts';
 import type { Arms } from './arms.ts';
 import {
-  actionStatuses,
-  guardStatus,
   type ActionStatus,
+  actionStatuses,
   type GuardSource,
+  guardStatus,
   type GuardStatus,
 } from './guard-status.ts';
-import { flagsInEffect, sharesOf, type FlagStatus } from './flags-in-effect.ts';
-import { lagShown, type LagShown } from './lag-shown.ts';
+import { flagsInEffect, type FlagStatus, sharesOf } from './flags-in-effect.ts';
 import type { Readiness } from './readiness.ts';
 import type { Quantiles } from './latency-histogram.ts';
 import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
+import { counted } from './report/figures.ts';
 
 /** `enforce` lowers what a flag permits while it would be unsafe. `warn` only reports it. */
 type InterlockMode = 'warn' | 'enforce' | 'off';
@@ -161,7 +160,7 @@ interface FlagSource {
   readonly ageMs?: number;
 }
 
-export interface StatusParts {
+interface StatusParts {
   readonly statistics: Statistics;
   readonly arms: Pick<Arms, 'of'>;
   readonly flags: Flags & { describe(): FlagSource };
@@ -334,4 +333,99 @@ function happened(statistics: ServiceStatistics) {
 function mismatchRate({ match, mismatch }: Readonly<Record<Verdict, number>>): number | null {
   const judged = match + mismatch;
   return judged === 0 ? null : mismatch / judged;
+}
+
+/** How far the orchestrator is behind, over all replicas. */
+interface LagShown {
+  readonly writes: number;
+  readonly lanes: number;
+  /** Age of the oldest write that it lacks. Null if it lacks none. */
+  readonly oldest_seconds: number | null;
+}
+
+function lagShown({ writes, lanes, oldestSeconds }: ReplicationLag): LagShown {
+  const oldest = oldestSeconds === null ? null : Math.round(oldestSeconds * 10) / 10;
+  return { writes, lanes, oldest_seconds: oldest };
+}
+
+/** Writes and items that the lag does not count, because it is unknown or undecided what becomes of them. */
+interface OpenBesideLag {
+  readonly unknown_outcomes: { readonly open: number | null };
+  readonly lost_items: number | null;
+  /** Since the start of this proxy. */
+  readonly unmapped_writes: Readonly<Record<string, number>>;
+}
+
+/** In words, such as `1 unknown outcome and 2 lost items`. Undefined if nothing is open. */
+export function openBesideLag({
+  unknown_outcomes: { open: unknown },
+  lost_items: lost,
+  unmapped_writes: unmapped,
+}: OpenBesideLag): string | undefined {
+  const relayed = Object.values(unmapped).reduce((sum, writes) => sum + writes, 0);
+  const open = [
+    ...((unknown ?? 0) > 0 ? [counted(unknown ?? 0, 'unknown outcome')] : []),
+    ...((lost ?? 0) > 0 ? [counted(lost ?? 0, 'lost item')] : []),
+    ...(relayed > 0 ? [`${counted(relayed, 'write')} that no lane can hold`] : []),
+  ];
+  return open.length === 0 ? undefined : open.join(' and ');
+}
+
+/** Writes that are not in the journal yet. */
+interface SpillShown {
+  /** Whether the journal is away, or some of them are not in it yet. */
+  readonly spilling: boolean;
+  readonly seconds: number;
+  readonly writes: number;
+  readonly bytes: number;
+  readonly limit_bytes: number;
+  /** ISO-8601 UTC, when the oldest of them was accepted. Null if none waits. */
+  readonly oldest_at: string | null;
+}
+
+function spillShown(status: SpillStatus | undefined): SpillShown | null {
+  if (status === undefined) return null;
+  const { isSpilling, ageMs, writes, bytes, limitBytes, oldestAtMs } = status;
+  return {
+    spilling: isSpilling,
+    seconds: Math.round(ageMs / 1_000),
+    writes,
+    bytes,
+    limit_bytes: limitBytes,
+    oldest_at: oldestAtMs === undefined ? null : new Date(oldestAtMs).toISOString(),
+  };
+}
+
+interface ActionReason {
+  readonly action: string;
+  readonly reason: string;
+}
+
+/** Reads that only legacy can answer, and requests that are passed through, each with the reason. */
+function actionReasons(definition: ServiceDefinition): {
+  readonly legacy_only: readonly ActionReason[];
+  readonly passthrough: readonly ActionReason[];
+} {
+  return {
+    legacy_only: reasonsOf(definition, legacyOnlyReason),
+    passthrough: reasonsOf(definition, passthroughReason),
+  };
+}
+
+function legacyOnlyReason(action: ActionDefinition): string | undefined {
+  return action.kind === 'read' ? action.legacyOnly : undefined;
+}
+
+function passthroughReason(action: ActionDefinition): string | undefined {
+  return action.kind === 'passthrough' ? action.reason : undefined;
+}
+
+function reasonsOf(
+  definition: ServiceDefinition,
+  reasonOf: (action: ActionDefinition) => string | undefined,
+): ActionReason[] {
+  return Object.entries(definition.actions).flatMap(([action, is]) => {
+    const reason = reasonOf(is);
+    return reason === undefined ? [] : [{ action, reason }];
+  });
 }

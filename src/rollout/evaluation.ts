@@ -1,10 +1,9 @@
-import { Unleash, type Context, type UnleashConfig } from 'unleash-client';
+import { type Context, Unleash, type UnleashConfig } from 'unleash-client';
 import { flagName, KILL_SWITCH, SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { FlagAnswer, FlagContext, Flags } from '../engine/ports/ports.ts';
-import { cappedFeature } from './capped-feature.ts';
 import type { DefinitionStore } from './definition-store.ts';
-import { rolloutPercentage } from './rollout-percentage.ts';
+import type { Feature } from './definitions.ts';
 
 /** The scope of each flag: a service as a whole, one lane, or one request. The evaluation gets no narrower facts. */
 const FLAG_SCOPE = {
@@ -28,7 +27,7 @@ interface Subject {
 }
 
 /** The flags over a store of definitions, evaluated by unleash-client. */
-export interface Evaluation {
+interface Evaluation {
   readonly flags: Flags;
   /** For its usage metrics. The owner starts and stops it. */
   readonly unleash: Unleash;
@@ -114,4 +113,94 @@ function describeAll(subject: Subject): void {
   subject.properties.lane = undefined;
   subject.properties.action = undefined;
   subject.properties.agent = undefined;
+}
+
+type Strategy = NonNullable<Feature['strategies']>[number];
+
+const known = new WeakMap<Feature, Map<number, Feature>>();
+
+/**
+ * The feature limited to at most `atMost` percent. It keeps a part of the same lanes, because a gradual rollout takes lanes in a fixed
+ * order. Lists of users or hosts stay, because a person has named each of them. @param atMost 0–100
+ */
+function cappedFeature(feature: Feature, atMost: number): Feature {
+  let byCap = known.get(feature);
+  if (byCap === undefined) known.set(feature, (byCap = new Map()));
+  let capped = byCap.get(atMost);
+  if (capped === undefined) byCap.set(atMost, (capped = cap(feature, atMost)));
+  return capped;
+}
+
+function cap(feature: Feature, atMost: number): Feature {
+  if (atMost <= 0) return { ...feature, enabled: false };
+  const strategies = feature.strategies ?? [];
+  if (strategies.length === 0) return { ...feature, strategies: [everyone(feature.name, atMost)] };
+  return {
+    ...feature,
+    strategies: strategies.map((strategy) => capStrategy(strategy, feature.name, atMost)),
+  };
+}
+
+function capStrategy(strategy: Strategy, name: string, atMost: number): Strategy {
+  const share = SHARE_OF_STRATEGY[strategy.name];
+  if (share === 'everything') return { ...strategy, ...everyone(name, atMost, strategy) };
+  if (share === undefined || share === 'some') return strategy;
+  const asked = Number(strategy.parameters[share.parameter]);
+  const parameters = { ...strategy.parameters, [share.parameter]: String(Math.min(asked, atMost)) };
+  return { ...strategy, parameters };
+}
+
+function everyone(name: string, atMost: number, of?: Strategy): Strategy {
+  return {
+    ...(of ?? { constraints: [] }),
+    name: 'flexibleRollout',
+    parameters: { rollout: String(atMost), stickiness: 'sessionId', groupId: name },
+  } as Strategy;
+}
+
+/** The strategy parameter that holds the share, by strategy; `everything` and `some` have none. */
+export const SHARE_OF_STRATEGY: Readonly<
+  Record<string, { readonly parameter: string } | 'everything' | 'some'>
+> = {
+  default: 'everything',
+  flexibleRollout: { parameter: 'rollout' },
+  gradualRolloutRandom: { parameter: 'percentage' },
+  gradualRolloutSessionId: { parameter: 'percentage' },
+  gradualRolloutUserId: { parameter: 'percentage' },
+  userWithId: 'some',
+  remoteAddress: 'some',
+  applicationHostname: 'some',
+};
+
+/** A list of users or hosts has no share. 1 means "more than nothing", because any share reaches a stage. */
+const SOME = 1;
+
+/** The parts of a flag that determine its requested share. */
+interface Shares {
+  readonly enabled: boolean;
+  readonly strategies?: readonly {
+    readonly name: string;
+    readonly parameters: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+/**
+ * The largest share that a strategy requests, in whole percents from 0 to 100. Constraints and segments are ignored. The SDK divides
+ * owners into hundredths, so 33.3 selects 33 % and 0.5 selects no owner.
+ */
+export function rolloutPercentage(feature: Shares | undefined): number {
+  if (feature?.enabled !== true) return 0;
+  const strategies = feature.strategies ?? [];
+  // The SDK evaluates an enabled flag without strategies as on for everyone.
+  if (strategies.length === 0) return 100;
+  return Math.max(...strategies.map(({ name, parameters }) => shareOf(name, parameters)));
+}
+
+function shareOf(name: string, parameters: Readonly<Record<string, unknown>>): number {
+  const share = SHARE_OF_STRATEGY[name];
+  if (share === undefined) return 0;
+  if (share === 'everything') return 100;
+  if (share === 'some') return SOME;
+  const value = Number(parameters[share.parameter]);
+  return Number.isFinite(value) ? Math.floor(Math.min(Math.max(value, 0), 100)) : 0;
 }

@@ -1,6 +1,6 @@
 import { FLAG_PREFIX } from '../domain/flags.ts';
 import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
-import { SHARE_OF_STRATEGY } from './rollout-percentage.ts';
+import { SHARE_OF_STRATEGY } from './evaluation.ts';
 
 interface FlagFileText {
   readonly definitions: Definitions;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
 import { flagProblems } from './flag-file-text.ts';
-import { rolloutPercentage, SHARE_OF_STRATEGY } from './rollout-percentage.ts';
+import { rolloutPercentage, SHARE_OF_STRATEGY } from './evaluation.ts';
 
 /** The share that a person wants a flag in the files to request. */
-export interface FlagWish {
+interface FlagWish {
   readonly name: string;
   /** Percent. */
   readonly share: number;

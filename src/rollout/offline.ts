@@ -1,13 +1,12 @@
-import { watch, type FSWatcher } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { messageOf } from '../domain/errors.ts';
-import { createDefinitionStore } from './definition-store.ts';
+import { createDefinitionStore, shownFlags } from './definition-store.ts';
 import { createEvaluation } from './evaluation.ts';
 import type { Definitions } from './definitions.ts';
 import { createFlagFolder, type FlagFolder } from './flag-folder.ts';
-import { shownFlags } from './shown-flags.ts';
 import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 
-export interface OfflineFlagSettings extends FlagSourceListener {
+interface OfflineFlagSettings extends FlagSourceListener {
   /** All its `*.json` files are read, in Unleash's client format: `{version: 2, features: [...], segments?: [...]}`. */
   readonly folder: string;
 }

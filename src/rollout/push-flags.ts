@@ -1,7 +1,7 @@
 import { messageOf } from '../domain/errors.ts';
 import type { FlagBlueprint } from './flag-blueprint.ts';
 import type { StandingFlag, UnleashAdmin } from './unleash-admin.ts';
-import { UnleashError, type UnleashResult } from './unleash-answer.ts';
+import { UnleashError, type UnleashResult } from './unleash-poll.ts';
 
 /** The result for one flag. `completed`: it was off and without a strategy, and has one now. */
 export interface PushedFlag {
@@ -16,7 +16,7 @@ export interface PushedFlag {
 /** After one of these results every further flag would fail too. */
 const HOPELESS: ReadonlySet<UnleashResult> = new Set(['unauthorized', 'forbidden', 'unreachable', 'timeout']);
 
-export interface PushOptions {
+interface PushOptions {
   /** Reads only. */
   readonly isDryRun: boolean;
   /** Called for each finished flag. */

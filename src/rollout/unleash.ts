@@ -1,13 +1,12 @@
 import { UnleashEvents } from 'unleash-client';
 import { messageOf } from '../domain/errors.ts';
-import { createDefinitionStore, type DefinitionStore } from './definition-store.ts';
+import { createDefinitionStore, type DefinitionStore, shownFlags } from './definition-store.ts';
 import { createEvaluation } from './evaluation.ts';
-import { shownFlags } from './shown-flags.ts';
 import type { LastKnownFlags } from './last-known-flags.ts';
 import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 import { createUnleashPoll, type PollSettings } from './unleash-poll.ts';
 
-export interface UnleashFlagSettings extends PollSettings, FlagSourceListener {
+interface UnleashFlagSettings extends PollSettings, FlagSourceListener {
   /** For a start while the server is unreachable. @defaultValue every flag is unknown until the server answers */
   readonly lastKnown?: LastKnownFlags;
 }

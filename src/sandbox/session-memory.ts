@@ -1,17 +1,12 @@
 import { join } from 'node:path';
+import { Publisher } from 'zeromq';
 import { dumpPythonJson, loadPythonJson } from './python-json.ts';
-import { createNaiveLocalTime, systemClock } from './python-time.ts';
-import type { Clock } from './python-time.ts';
-import { PythonError, PythonFloat, asDict } from './python-values.ts';
-import type { PythonMap, PythonValue } from './python-values.ts';
-import { createBaseAgentHealth } from './base-agent-health.ts';
-import { createSerialServer } from './serial-server.ts';
-import type { SerialServer } from './serial-server.ts';
+import { type Clock, createNaiveLocalTime, systemClock } from './python-time.ts';
+import { asDict, PythonError, PythonFloat, type PythonMap, type PythonValue } from './python-values.ts';
+import { createSerialServer, type SerialServer } from './serial-server.ts';
 import { answerRequest } from './session-actions.ts';
 import { SessionDatabase } from './session-database.ts';
-import { createStatePublisher } from './state-publisher.ts';
-import { SessionStore } from './session-store.ts';
-import type { MemoryClient } from './session-store.ts';
+import { type MemoryClient, SessionStore } from './session-store.ts';
 import type { StandIn, StandInSettings } from './stand-in.ts';
 
 export interface SessionMemorySettings extends StandInSettings {
@@ -36,7 +31,7 @@ export interface SessionMemorySettings extends StandInSettings {
   readonly clock?: Clock;
 }
 
-export interface SessionMemory extends StandIn {
+interface SessionMemory extends StandIn {
   /** Runs a clean-up now, in addition to the periodic ones. */
   cleanUp: () => Promise<void>;
 }
@@ -192,4 +187,91 @@ function stateMessage(timestamp: string, activeSessions: number, path: string): 
       ['metrics', metrics],
     ]),
   );
+}
+
+// Main loop, health, clean-up, publisher and the main thread.
+const ACTIVE_THREADS = 5;
+
+/** The health dialect of BaseAgent: any JSON counts as a request. This agent never sets the event behind `initialized`. */
+function createBaseAgentHealth(
+  agentName: string,
+  clock: Clock,
+  naiveLocalTime: (epochMs: number) => string,
+): (frame: Buffer) => string {
+  const startedMs = clock();
+  return (frame) => {
+    const error = requestError(frame);
+    if (error !== undefined)
+      return dumpPythonJson(
+        new Map([
+          ['status', 'error'],
+          ['error', error],
+        ]),
+      );
+    const nowMs = clock();
+    return dumpPythonJson(
+      new Map<string, PythonValue>([
+        ['status', 'ok'],
+        ['ready', true],
+        ['initialized', false],
+        ['message', `${agentName} is healthy`],
+        ['timestamp', naiveLocalTime(nowMs)],
+        ['uptime', new PythonFloat((nowMs - startedMs) / 1000)],
+        ['active_threads', ACTIVE_THREADS],
+      ]),
+    );
+  };
+}
+
+function requestError(frame: Buffer): string | undefined {
+  try {
+    loadPythonJson(frame);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof PythonError)) throw error;
+    return error.message.startsWith("'utf-8' codec") ? 'Invalid UTF-8 request' : 'Invalid JSON request';
+  }
+}
+
+interface StatePublisherSettings {
+  readonly endpoint: string;
+  readonly everyMs: number;
+  readonly message: () => string;
+}
+
+interface StatePublisher {
+  start: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Publishes the state as one frame without a topic, at once and then periodically. */
+function createStatePublisher(settings: StatePublisherSettings): StatePublisher {
+  const { endpoint, everyMs, message } = settings;
+  let socket: Publisher | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let sending: Promise<void> = Promise.resolve();
+  const publish = (): void => {
+    sending = sending.then(() => socket?.send(message())).catch(() => undefined);
+  };
+  return {
+    start: async () => {
+      const publisher = new Publisher({ linger: 0 });
+      try {
+        await publisher.bind(endpoint);
+      } catch (error) {
+        publisher.close();
+        throw error;
+      }
+      socket = publisher;
+      publish();
+      timer = setInterval(publish, everyMs);
+    },
+    stop: async () => {
+      clearInterval(timer);
+      await sending;
+      await socket?.unbind(endpoint);
+      socket?.close();
+      socket = undefined;
+    },
+  };
 }

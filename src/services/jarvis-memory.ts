@@ -1,8 +1,7 @@
-import { parseOwner, type Owner } from '../domain/ids.ts';
-import { itemKeyOf } from '../domain/item-key.ts';
+import { type Owner, parseOwner, type SessionId } from '../domain/ids.ts';
+import { itemKeyOf } from '../domain/comparison.ts';
 import { isJsonObject, Json, parseTolerantly, rawElements, rawMembers } from '../domain/json.ts';
 import type { OrchestratorAnswer, OrchestratorRead } from '../domain/orchestrator-call.ts';
-import type { SessionId } from '../domain/ids.ts';
 import type { ReplyOutcome } from '../domain/outcome.ts';
 import type { Message } from '../domain/request.ts';
 import {
@@ -16,12 +15,18 @@ import {
   type StoredMemory,
   type WriteAction,
 } from '../domain/service-definition.ts';
-import { epochTimeOf, epochTimestampOf } from './epoch-time.ts';
-import { retime } from './legacy-metadata.ts';
-import { tagsOf } from './memory-tags.ts';
-import { writerIn } from './writer-name.ts';
+import { epochTimeOf, epochTimestampOf } from './local-time.ts';
+import {
+  contentOf,
+  countItems,
+  hasMore,
+  itemsOf,
+  retime,
+  type StoredItem,
+  tagsOf,
+  writerIn,
+} from './stored-items.ts';
 import { respell, spellText } from './python-spelling.ts';
-import { contentOf, countItems, hasMore, itemsOf, type StoredItem } from './stored-items.ts';
 
 const DEFAULT_USER = 'default';
 const SOURCE = 'jarvis_memory';

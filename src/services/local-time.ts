@@ -1,3 +1,6 @@
+import type { LegacyItem } from '../domain/service-definition.ts';
+import { spellFloat } from './python-spelling.ts';
+
 /** Naive local times, as `datetime.now().isoformat()` writes them, and their zone. */
 interface Zone {
   readonly format: Intl.DateTimeFormat;
@@ -63,4 +66,31 @@ export function instantOf(local: string, timeZone: string, notBeforeMs = 0): str
   // No clock shows an hour that was skipped, so any offset will do: the one before is used.
   const fallback = meanings.at(-1) ?? wallMs - (offsets[0] ?? 0);
   return new Date(meanings.find((ms) => ms >= notBeforeMs) ?? fallback).toISOString();
+}
+
+const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** A time as `time.time()` would give it: seconds since 1970 with a fraction. */
+function epochSecondsOf(instant: string): string {
+  return spellFloat(Date.parse(instant) / 1_000);
+}
+
+/** When an item was written, from the raw text of its epoch time. If that is not a time: 1970, marked as unknown. */
+export function epochTimeOf(
+  seconds: string | undefined,
+): Pick<LegacyItem, 'timestamp' | 'at' | 'isTimeUnknown'> {
+  const date = new Date(Math.round(Number(seconds) * 1_000));
+  if (!Number.isNaN(date.getTime())) return { timestamp: seconds ?? '0', at: date.toISOString() };
+  return { timestamp: seconds ?? '0', at: new Date(0).toISOString(), isTimeUnknown: true };
+}
+
+/** An item's time in the service's own spelling if a copy kept it, else the time of its write. */
+export function epochTimestampOf(item: {
+  readonly legacyTimestamp: string | undefined;
+  readonly createdAt: string;
+}): string {
+  const { legacyTimestamp } = item;
+  return legacyTimestamp !== undefined && NUMBER.test(legacyTimestamp)
+    ? legacyTimestamp
+    : epochSecondsOf(item.createdAt);
 }

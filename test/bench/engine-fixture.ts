@@ -7,7 +7,7 @@ import { createMigration, type Migration } from '../../src/engine/migration.ts';
 import type { CoverageStore, Flags, Journal, Orchestrator } from '../../src/engine/ports/ports.ts';
 import { ReplicaIdentity, type ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
 import type { ServiceRuntime } from '../../src/engine/ports/service-runtime.ts';
-import { sessionMemory } from '../../src/services/session-memory.ts';
+import { sessionMemory } from '../../src/services/session-memory/session-memory.ts';
 
 export const SERVICE = serviceName(sessionMemory.name);
 

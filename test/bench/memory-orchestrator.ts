@@ -3,8 +3,8 @@ import { encodeJson, rawMembers } from '../../src/domain/json.ts';
 import type { OrchestratorAnswer } from '../../src/domain/orchestrator-call.ts';
 import { Message } from '../../src/domain/request.ts';
 import { createAgent } from '../../src/sandbox/agent.ts';
-import { answerContext, firstContextReads } from '../../src/services/contextual-context.ts';
-import { entryPayload } from '../../src/services/contextual-store.ts';
+import { answerContext, firstContextReads } from '../../src/services/contextual-memory/context.ts';
+import { entryPayload } from '../../src/services/contextual-memory/store.ts';
 import { HISTORY_TURNS, SEARCH_RESULTS } from './memory-dialogue.ts';
 import { withoutTime, type MemorySide } from './memory-legacy.ts';
 

@@ -1,6 +1,6 @@
 import type { Owner } from '../../src/domain/ids.ts';
 import { defineService, type LegacyItem, type LegacyLane } from '../../src/domain/service-definition.ts';
-import { sessionMemory } from '../../src/services/session-memory.ts';
+import { sessionMemory } from '../../src/services/session-memory/session-memory.ts';
 
 /** How many lanes the store holds: the proxy that loads this definition is told by its environment. */
 export const LANES_VARIABLE = 'BENCH_RECONCILE_LANES';

@@ -1,5 +1,5 @@
 import { defineService } from '../../src/domain/service-definition.ts';
-import { sessionMemory } from '../../src/services/session-memory.ts';
+import { sessionMemory } from '../../src/services/session-memory/session-memory.ts';
 
 const { lanes, actions } = sessionMemory;
 const { get_context: getContext } = actions;

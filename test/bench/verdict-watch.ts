@@ -1,9 +1,9 @@
 import type { Comparison } from '../../src/domain/comparison.ts';
 import { parseLaneKey, sessionIdOf, type LaneKey } from '../../src/domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../../src/engine/ports/events.ts';
-import { contextualMemory } from '../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../src/services/contextual-memory/contextual-memory.ts';
 import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../src/services/session-memory.ts';
+import { sessionMemory } from '../../src/services/session-memory/session-memory.ts';
 import expiring from './verdict-expiring.ts';
 import measured from './verdict-measured.ts';
 import ranked from './verdict-ranked.ts';

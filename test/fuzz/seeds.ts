@@ -1,6 +1,6 @@
-import { contextualMemory } from '../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../src/services/contextual-memory/contextual-memory.ts';
 import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../src/services/session-memory.ts';
+import { sessionMemory } from '../../src/services/session-memory/session-memory.ts';
 import { POSTED_MEMBERS } from '../../src/operator/posted-bodies.ts';
 import { GOOD, SESSION } from '../integration/orchestrator/good-payloads.ts';
 

@@ -1,5 +1,5 @@
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
-import type { NamedItem } from '../../src/domain/named-item.ts';
+import type { NamedItem } from '../../src/domain/lane.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { FinishedCopy, LaneCounts, LastApplied } from '../../src/engine/ports/journal-facts.ts';
 import type { DeadLetter, Intent, LateReply, PendingWrite, WriteRef } from '../../src/engine/ports/ports.ts';

@@ -5,7 +5,7 @@ import { laneKeyOf, type Owner } from '../../src/domain/ids.ts';
 import type { FlagContext } from '../../src/engine/ports/ports.ts';
 import type { FlagSource } from '../../src/rollout/flag-source.ts';
 import { createUnleashFlags } from '../../src/rollout/unleash.ts';
-import { RequestCounts } from '../../src/rollout/request-counts.ts';
+import { RequestCounts } from '../../src/rollout/unleash-poll.ts';
 import { eventually } from '../support/eventually.ts';
 import { quantile } from '../support/latency.ts';
 import { contextOf, SERVICE, until } from '../integration/rollout/flag-builder.ts';

@@ -2,9 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { flagName } from '../../src/domain/flags.ts';
 import { serviceName } from '../../src/domain/ids.ts';
 import { blueprintsOf } from '../../src/rollout/flag-blueprint.ts';
-import { createFlagSwitch } from '../../src/rollout/flag-switch.ts';
+import { createFlagSwitch, UnleashAdmin } from '../../src/rollout/unleash-admin.ts';
 import { pushFlags } from '../../src/rollout/push-flags.ts';
-import { UnleashAdmin } from '../../src/rollout/unleash-admin.ts';
 import { ADMIN_TOKEN, ENVIRONMENT, gradual, PROJECT, TestUnleash } from './unleash.ts';
 
 const SERVICE = serviceName('session-memory');

@@ -1,6 +1,12 @@
-import type { Comparison, ComparisonRule, Difference, ExplainedClass } from '../../domain/comparison.ts';
+import {
+  type Comparison,
+  type ComparisonRule,
+  type Difference,
+  type ExplainedClass,
+  itemKeyOf,
+  type ShownItems,
+} from '../../domain/comparison.ts';
 import { isJsonObject } from '../../domain/json.ts';
-import { itemKeyOf, type ShownItems } from '../../domain/item-key.ts';
 import { compileRules, type RuleNode } from './compiled-rules.ts';
 import { DifferenceWalk, type FoundDifference } from './difference-walk.ts';
 import { Equality } from './equality.ts';

@@ -1,5 +1,4 @@
-import type { ComparisonRule, RankingMeasure } from '../../domain/comparison.ts';
-import type { ShownItems } from '../../domain/item-key.ts';
+import type { ComparisonRule, RankingMeasure, ShownItems } from '../../domain/comparison.ts';
 import type { ExpiryFacts } from './expiry.ts';
 
 /** Time gaps per comparison that are kept to measure the clocks. */

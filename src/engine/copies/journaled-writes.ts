@@ -1,11 +1,10 @@
 import type { Owner } from '../../domain/ids.ts';
 import { encodeJson } from '../../domain/json.ts';
-import { positionOf } from '../../domain/lane.ts';
-import type { NamedItem } from '../../domain/named-item.ts';
+import { type NamedItem, positionOf } from '../../domain/lane.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { StoredMemory, WriteAction } from '../../domain/service-definition.ts';
 import { digestOfFields } from '../items/copy-plan.ts';
-import { laneDeletionOf, takes, type LaneDeletion } from '../items/lane-deletion.ts';
+import { type LaneDeletion, laneDeletionOf, takes } from '../items/lane-deletion.ts';
 import { parseStoredMemory } from '../items/lane-contents.ts';
 import type { PendingWrite } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';

@@ -1,11 +1,10 @@
-import { canonicalJson } from '../../domain/canonical-json.ts';
+import { canonicalJson, encodeJson, rawElements, rawMembers } from '../../domain/json.ts';
 import type { SessionId } from '../../domain/ids.ts';
 import { digestedText } from '../../domain/content-digest.ts';
-import { encodeJson, rawElements, rawMembers } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { Delivered, Parcel } from './pack.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Orchestrator } from '../ports/ports.ts';
+import type { Delivered, Parcel } from './pack.ts';
 
 const TIMEOUT_MS = 2_000;
 /** Share of the deliveries. */

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
-import { canonicalJson } from '../../domain/canonical-json.ts';
-import type { NamedItem } from '../../domain/named-item.ts';
-import { positionOf, POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
+import { canonicalJson } from '../../domain/json.ts';
+import { type NamedItem, positionOf, POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
 import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import type { BaselineItem } from '../ports/journal-facts.ts';
 import type { MemoryId } from '../../domain/ids.ts';

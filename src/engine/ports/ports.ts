@@ -2,8 +2,7 @@ import type { Purpose } from '../../domain/backend.ts';
 import type { Caller } from '../../shared/fair-queue.ts';
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { LaneKey, OperationId, Owner, ServiceName } from '../../domain/ids.ts';
-import type { LaneState } from '../../domain/lane.ts';
-import type { NamedItem } from '../../domain/named-item.ts';
+import type { LaneState, NamedItem } from '../../domain/lane.ts';
 import type {
   OrchestratorAnswer,
   OrchestratorRead,

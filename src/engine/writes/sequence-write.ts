@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConnectionError, messageOf, StorageError } from '../../domain/errors.ts';
 import { type LaneKey, operationId, type ServiceName } from '../../domain/ids.ts';
-import type { LaneState } from '../../domain/lane.ts';
+import type { LaneState, NamedItem } from '../../domain/lane.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
@@ -9,7 +9,6 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Intent, Journal, PendingWrite, WriteRef } from '../ports/ports.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import { within } from '../../shared/within.ts';
-import type { NamedItem } from '../../domain/named-item.ts';
 import type { NamedItems } from '../../domain/service-definition.ts';
 import { nameItems } from '../items/copy-plan.ts';
 import type { Settlements } from './settlements.ts';

@@ -2,18 +2,17 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Caller } from '../../shared/fair-queue.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget } from '../../domain/request.ts';
-import type { Dialect } from '../../domain/service-definition.ts';
-import type { HttpEndpoint } from '../../domain/service-endpoint.ts';
+import type { Dialect, HttpEndpoint } from '../../domain/service-definition.ts';
 import type { Passage, StreamHandler } from '../../engine/ports/operation.ts';
-import { dismissBody } from './body.ts';
 import {
   agentOf,
   callerOf,
-  receiveRequest,
+  dismissBody,
   type ReceivedRequest,
+  receiveRequest,
   type ReceiveSettings,
+  sendReply,
 } from './receive-request.ts';
-import { sendReply } from './send-reply.ts';
 
 /** A request to stream to its service, and the target of the response. */
 interface RelayExchange {

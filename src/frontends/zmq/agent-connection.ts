@@ -4,8 +4,8 @@ import type { Caller } from '../../shared/fair-queue.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ConnectionPlace } from '../connection-limit.ts';
 import type { Arrival, Arrivals } from '../arrivals.ts';
-import { FrameReader, type FrameLimits } from './frame-reader.ts';
 import * as zmtp from './zmtp.ts';
+import { type FrameLimits, FrameReader } from './zmtp.ts';
 
 /** One received message: the envelope's frames and the frames after them. */
 export interface AgentMessage {

@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { serviceName } from '../../domain/ids.ts';
 import { parseTolerantly } from '../../domain/json.ts';
-import type { ZmqEndpoint } from '../../domain/service-endpoint.ts';
+import type { ZmqEndpoint } from '../../domain/service-definition.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Reply } from '../../engine/ports/ports.ts';
 import { createZmqFrontend, type ZmqFrontend, type ZmqFrontendSettings } from './router.ts';
 
-export interface HealthResponderSettings {
+interface HealthResponderSettings {
   readonly service: string;
   readonly host: string;
   /** The definition's health port. */

@@ -1,13 +1,12 @@
-import { flagsInUse } from '../flag-words.ts';
+import { flagsInUse, standingFindings, standingWords } from '../words.ts';
 import type { Status } from '../status.ts';
-import { standingFindings, standingWords } from '../trigger-words.ts';
 import { count, counted, percent, spoken, when } from './figures.ts';
 import { html, type Html, type Shown } from './html.ts';
 
 type ServiceStatus = Status['services'][number];
 
 /** Something that an operator must know on every page. */
-export interface Incident {
+interface Incident {
   readonly tone: 'bad' | 'warn';
   /** What happened. */
   readonly what: string;

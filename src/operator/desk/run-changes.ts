@@ -1,4 +1,4 @@
-import { begun, type ChangeRoute, type Form } from './change-route.ts';
+import type { Notice } from './visit.ts';
 
 const part = encodeURIComponent;
 
@@ -80,4 +80,28 @@ function undoneWords(lanes: number): string {
   if (lanes === 0) return 'No lane was changed.';
   const [are, their] = lanes === 1 ? ['1 lane is', 'its'] : [`${lanes} lanes are`, 'their'];
   return `${are} as before the repair, and stopped. Legacy answers ${their} reads until a new reconciliation and its repair.`;
+}
+
+/** The fields of a submitted form. */
+export type Form = Readonly<Record<string, string | undefined>>;
+
+export type Params = Readonly<Record<string, string>>;
+
+/** The answer of the API. */
+export type Answer = Readonly<Record<string, unknown>>;
+
+/** Links to the run that was started. */
+export function begun(run: unknown, text: string): Omit<Notice, 'tone'> {
+  return { text, link: { to: `/runs/${String(run)}`, label: `Open run ${String(run)}` } };
+}
+
+/** A form of the desk, and the API request that it makes. */
+export interface ChangeRoute {
+  readonly path: string;
+  /** Of the API. */
+  readonly to: (params: Params) => string;
+  /** Members besides the person and the reason. @defaultValue none */
+  readonly body?: (form: Form, params: Params) => object;
+  /** The notice after success, with a link to what was started. */
+  readonly done: (form: Form, params: Params, answer: Answer) => string | Omit<Notice, 'tone'>;
 }

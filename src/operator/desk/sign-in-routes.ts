@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { TokenBook } from '../operator-access.ts';
-import { signInPage } from './pages/sign-in.ts';
 import type { Reception } from './reception.ts';
 import { SIGN_INS_A_MINUTE } from './security.ts';
 import { fromOurForm } from './sessions.ts';
-import { goTo, placeOf } from './visit.ts';
+import { goTo, type Notice, placeOf } from './visit.ts';
+import { html } from './html.ts';
+import { documentOf, noticeBar, wordmark } from './pages/layout.ts';
 
 interface SignInForm {
   Body: { readonly token?: string; readonly to?: string };
@@ -40,4 +41,36 @@ export function registerSignIn(
     await request.session.destroy();
     return goTo(reply, '/sign-in');
   });
+}
+
+/** Asks for a token. @param to the page to open afterwards */
+function signInPage(form: { readonly csrf: string; readonly to: string; readonly notice?: Notice }): string {
+  return documentOf(
+    { title: 'Sign in', body: html`` },
+    html`<main class="door" id="main">
+      <p>${wordmark}</p>
+      <h1>Operator’s desk</h1>
+      ${form.notice !== undefined && noticeBar(form.notice)}
+      <form method="post" action="/sign-in" class="stack">
+        <input type="hidden" name="_csrf" value="${form.csrf}" />
+        <input type="hidden" name="to" value="${form.to}" />
+        <label for="token">Token</label>
+        <input
+          id="token"
+          name="token"
+          type="password"
+          required
+          autocomplete="current-password"
+          spellcheck="false"
+          autofocus
+          aria-describedby="token-help"
+        />
+        <p class="help" id="token-help">
+          One of <code>operator.tokens</code> in the proxy’s configuration. Its role decides what you may
+          change. Every change is audited under its name.
+        </p>
+        <button class="primary">Sign in</button>
+      </form>
+    </main>`,
+  );
 }

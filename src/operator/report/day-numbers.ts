@@ -3,14 +3,30 @@ import { exactInterval, type Tally } from '../../engine/evidence/rate-bounds.ts'
 import {
   addCounts,
   addedQuantile,
+  type GuardCounts,
   noCounts,
   slowerThan,
-  type GuardCounts,
 } from '../../engine/guard/guard-counts.ts';
-import type { DaySpan, HourCounts } from '../../engine/report/report-ports.ts';
+import type {
+  DayEvent,
+  DaySpan,
+  EndedRun,
+  HourCounts,
+  ServiceDay,
+} from '../../engine/report/report-ports.ts';
+import { abNumbers } from '../ab-status.ts';
+import { ActionArms } from '../arms.ts';
 import { timeOf } from './calendar-day.ts';
-import type { Changes } from './changes.ts';
-import type { ActionTraffic, HourNumbers, RateNumbers, ServiceReport } from './report.ts';
+import type {
+  ActionAb,
+  ActionTraffic,
+  EventNumbers,
+  HourNumbers,
+  RateNumbers,
+  RunNumbers,
+  ServiceReport,
+} from './report.ts';
+import { counted } from './figures.ts';
 
 const HOUR_MS = 3_600_000;
 const SLOW_MS = 100;
@@ -151,4 +167,170 @@ export function rateNumbers({ hits, tries }: Tally): RateNumbers {
   if (tries === 0) return { hits, of: tries, rate: null, interval: null };
   const { lower, upper } = exactInterval({ hits, tries });
   return { hits, of: tries, rate: hits / tries, interval: [lower, upper] };
+}
+
+/** What happened to a service on a day: one sentence for managers, each event for engineers. */
+export function storyOf(day: ServiceDay, { span, zone, moved }: StoryFacts): ServiceReport['today'] {
+  const moves = day.events
+    .flatMap((event) => moveOf(event))
+    .concat(day.trips.flatMap((trip) => tripMoves(trip, span)))
+    .toSorted((one, other) => one.atMs - other.atMs)
+    .slice(0, MOVES_TOLD)
+    .map(({ atMs, what }) => `${what} at ${timeOf(atMs, zone)}`);
+  return {
+    sentence: `${moves.length === 0 ? unauditedWords(moved) : movesWords(moves)} ${lossWords(day)}`,
+    events: day.events.map(eventNumbers),
+  };
+}
+
+interface StoryFacts {
+  readonly span: DaySpan;
+  readonly zone: string;
+  /** Percent of read-cutover in effect: in the report of the day before, and now. */
+  readonly moved: { readonly before: number | undefined; readonly now: number };
+}
+
+/** If a server keeps the flags, the audit does not hold their changes. Only the shares in effect show them. */
+function unauditedWords({ before = 0, now }: StoryFacts['moved']): string {
+  if (before === now) return 'No reads were moved.';
+  return `Reads moved from ${before} % to ${now} % since the last report.`;
+}
+
+/** Further moves are only in the table of events. */
+const MOVES_TOLD = 6;
+
+interface Move {
+  readonly atMs: number;
+  readonly what: string;
+}
+
+function movesWords(moves: readonly string[]): string {
+  const [first = '', ...others] = moves;
+  const last = others.pop();
+  const between = others.map((move) => `, ${move}`).join('');
+  return `Reads were ${first}${between}${last === undefined ? '' : `, and ${last}`}.`;
+}
+
+/** A change of read-cutover, or the release of a latch. */
+function moveOf({ atMs, person, command, details }: DayEvent): Move[] {
+  const { flag, from, to } = details;
+  if (command === 'flags set' && String(flag).endsWith('.read-cutover'))
+    return [
+      { atMs, what: `${Number(to) > Number(from) ? 'raised' : 'lowered'} to ${Number(to)} % by ${person}` },
+    ];
+  return command === 'guard release' ? [{ atMs, what: `released by ${person}` }] : [];
+}
+
+function tripMoves({ trigger, trippedAtMs }: ServiceDay['trips'][number], span: DaySpan): Move[] {
+  const isToday = trippedAtMs >= span.fromMs && trippedAtMs < span.toMs;
+  return isToday
+    ? [{ atMs: trippedAtMs, what: `moved back by the guard (${trigger.replaceAll('_', ' ')})` }]
+    : [];
+}
+
+/** Whether agents lost data. Open items wait for a person. */
+function lossWords({ lost, unknown }: ServiceDay): string {
+  const open = [
+    ...(lost.open > 0
+      ? [
+          counted(
+            lost.open,
+            'item that legacy lost waits for a decision',
+            'items that legacy lost wait for a decision',
+          ),
+        ]
+      : []),
+    ...(unknown.open > 0
+      ? [counted(unknown.open, 'write has an unknown result', 'writes have an unknown result')]
+      : []),
+  ];
+  return open.length === 0 ? 'No agent lost data.' : `${open.join('; ')}.`;
+}
+
+function eventNumbers({ atMs, person, command, reason, details }: DayEvent): EventNumbers {
+  const { flag, from, to } = details;
+  const change = typeof flag === 'string' ? ` ${flag}: ${String(from)} % → ${String(to)} %` : '';
+  return { at: new Date(atMs).toISOString(), person, what: `${command}${change}`, reason };
+}
+
+/** Numbers of reconciliations, backfills and repairs. */
+export function reconciliationOf(day: ServiceDay, nowMs: number): ServiceReport['reconciliation'] {
+  const { lastFull, runs, divergences, lost, repairs, differing } = day;
+  return {
+    last_full:
+      lastFull === null
+        ? null
+        : {
+            ...runNumbers(lastFull),
+            age_seconds: Math.max(0, Math.round((nowMs - lastFull.finishedAtMs) / 1_000)),
+          },
+    runs: runs.map(runNumbers),
+    unequal_lanes: {
+      open: divergences.open,
+      found: divergences.found,
+      repaired: divergences.repaired,
+      equal_again: divergences.gone,
+    },
+    lost_items: { open: lost.open, found: lost.found, decided: lost.decided },
+    repairs: { lanes: repairs.lanes, undone: repairs.undone },
+    differing: differing.map(({ owner, run, state }) => ({ owner, run: String(run), state })),
+  };
+}
+
+function runNumbers({ id, kind, scope, finishedAtMs, counts }: EndedRun): RunNumbers {
+  const count = (name: string): number => counts[name] ?? 0;
+  return {
+    run: String(id),
+    kind,
+    scope,
+    finished_at: new Date(finishedAtMs).toISOString(),
+    lanes: count('lanes'),
+    items: count('items') + count('items_changed'),
+    // For a backfill or a repair: lanes that were left out.
+    different: count('lanes_different') + count('lanes_left'),
+    not_comparable: count('lanes_not_comparable'),
+  };
+}
+
+/** Compares the totals of a report with those of the report before. */
+export class Changes {
+  readonly #service: string;
+  readonly #before: Readonly<Record<string, number>> | undefined;
+  readonly #totals: Record<string, number>;
+
+  /**
+   * @param before totals of the report before; undefined if there is none
+   * @param totals receives the totals of this report, for the next one
+   */
+  constructor(
+    service: string,
+    before: Readonly<Record<string, number>> | undefined,
+    totals: Record<string, number>,
+  ) {
+    this.#service = service;
+    const isKnown = before !== undefined && `${service} known` in before;
+    this.#before = isKnown ? before : undefined;
+    this.#totals = totals;
+    totals[`${service} known`] = 1;
+  }
+
+  /** The increase since the report before. The full value if it was not counted before. Null without a report before. */
+  of(name: string, value: number): number | null {
+    const key = `${this.#service} ${name}`;
+    this.#totals[key] = value;
+    return this.#before === undefined ? null : value - (this.#before[key] ?? 0);
+  }
+}
+
+/** The sums of a day's slices, over all replicas. */
+export function actionAbs(slices: ServiceDay['arms']): ActionAb[] {
+  const sums = new Map<string, ActionArms>();
+  for (const { action, counts } of slices) {
+    const sum = sums.get(action) ?? new ActionArms();
+    sum.add(counts);
+    sums.set(action, sum);
+  }
+  return [...sums]
+    .map(([action, arms]) => ({ action, ...abNumbers(arms) }))
+    .toSorted((a, b) => a.action.localeCompare(b.action));
 }

@@ -1,28 +1,30 @@
-import type { Stage } from '../../domain/stage.ts';
-import { STAGES } from '../../domain/stage.ts';
+import { type Stage, STAGES } from '../../domain/stage.ts';
 import { stageReason } from '../flag-reasons.ts';
-import { abSection } from './ab-section.ts';
+import { type AbNumbers, FAILURE_WORDS, type ShownInterval } from '../ab-status.ts';
 import { longDate, momentOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
 import {
+  type Block,
+  type Cell,
   code,
   count,
   failureMark,
+  type Figure,
   mark,
+  type Mark,
   ms,
   rate,
-  seconds,
-  words,
-  type Block,
-  type Cell,
-  type Mark,
   type ReportDocument,
+  seconds,
+  type Section,
   type ServicePart,
+  type Table,
+  verdictMark,
+  words,
 } from './document.ts';
 import { counted } from './figures.ts';
-import { planSection } from './plan-section.ts';
-import { progressSection, todaySection, type Shown } from './progress-sections.ts';
-import type { Report, ServiceReport } from './report.ts';
+import { progressSection, type Shown, todaySection } from './progress-sections.ts';
+import type { ActionAb, Criterion, PhasePlan, Report, ServiceReport } from './report.ts';
 import {
   flagsSection,
   guardSection,
@@ -31,6 +33,7 @@ import {
   stateSection,
 } from './state-sections.ts';
 import { consistencySection, rulesSection, signaturesSection, trafficSection } from './traffic-sections.ts';
+import { CRITERION_WORDS, type CriterionUnit } from './criterion-words.ts';
 
 /** Builds the document that every format shows. */
 export function documentOf(report: Report): ReportDocument {
@@ -148,4 +151,133 @@ const TONES = { mend: 'bad', prepare: 'warn', wait: 'plain', raise: 'good', stay
 
 function nextOf({ next_step: { kind, text, command } }: ServiceReport): Extract<Block, { kind: 'note' }> {
   return { kind: 'note', tone: TONES[kind], cell: [text, ...(command === null ? [] : [' ', code(command)])] };
+}
+
+const FOR = { stay: 'to stay', go_on: 'to go on' } as const;
+
+/** The criteria of every stage, the present stage first. */
+function planSection({ plan, phase }: ServiceReport): Section {
+  const present = plan.find((one) => one.present);
+  return {
+    title: `Criteria of the stage ${words(phase)}`,
+    blocks: [
+      ...(present === undefined ? [] : [criteriaTable(present)]),
+      {
+        kind: 'more',
+        title: 'The other stages',
+        blocks: plan
+          .filter((one) => !one.present)
+          .flatMap((one) => [
+            { kind: 'note', tone: 'plain', cell: [`Stage ${words(one.phase)}`] } as const,
+            criteriaTable(one),
+          ]),
+      },
+    ],
+  };
+}
+
+function criteriaTable({ criteria }: PhasePlan): Table {
+  return {
+    kind: 'table',
+    columns: [
+      { head: 'criterion' },
+      { head: 'for' },
+      { head: 'is', isNumber: true },
+      { head: 'limit', isNumber: true },
+      { head: 'verdict' },
+    ],
+    // Failed criteria come first.
+    rows: criteria.toSorted((a, b) => Number(b.verdict === 'fail') - Number(a.verdict === 'fail')).map(rowOf),
+    empty: 'This stage has no criteria.',
+  };
+}
+
+function rowOf(criterion: Criterion): Cell[] {
+  const { name, action, have, limit, note, for: purpose } = criterion;
+  const { title, unit, sign } = CRITERION_WORDS[name];
+  const of = action === null ? '' : ` of ${action}`;
+  const said = note === null ? '' : ` (${words(note)})`;
+  return [
+    [`${title}${of}${said}`],
+    [FOR[purpose]],
+    [figure(have, unit)],
+    unit === 'yes_no' ? [figure(limit, unit)] : [`${sign} `, figure(limit, unit)],
+    [verdictMark(criterion)],
+  ];
+}
+
+function figure(value: number | null, unit: CriterionUnit): Figure {
+  return { value, unit };
+}
+
+function abSection({ ab }: ServiceReport): Section {
+  return {
+    title: 'Orchestrator and legacy compared',
+    blocks: [
+      armTable(ab),
+      differenceTable(ab),
+      {
+        kind: 'remark',
+        cell: [FAILURE_WORDS, ' Intervals treat the reads of one lane as correlated.'],
+      },
+    ],
+  };
+}
+
+function armTable(ab: readonly ActionAb[]): Table {
+  return {
+    kind: 'table',
+    columns: [
+      { head: 'reads of lanes on' },
+      { head: 'reads', isNumber: true },
+      { head: 'answered by legacy', isNumber: true },
+      { head: 'failed, 95 % interval', isNumber: true },
+      { head: 'p50', isNumber: true },
+      { head: 'p95', isNumber: true },
+    ],
+    rows: ab.flatMap(({ action, orchestrator, legacy }) => [
+      [[code(action), ' orchestrator'], ...armCells(orchestrator, [count(orchestrator.fallbacks)])],
+      [[code(action), ' legacy'], ...armCells(legacy, [])],
+    ]),
+    empty: 'No read on this day that either backend could answer.',
+  };
+}
+
+function armCells(arm: AbNumbers['legacy'], fallbacks: Cell): Cell[] {
+  const { reads, failure_rate: failed, p50_ms: p50, p95_ms: p95 } = arm;
+  return [[count(reads)], fallbacks, spread(failed, rate), [ms(p50)], [ms(p95)]];
+}
+
+function differenceTable(ab: readonly ActionAb[]): Table {
+  return {
+    kind: 'table',
+    columns: [
+      { head: 'orchestrator compared to legacy' },
+      { head: 'pairs', isNumber: true },
+      { head: 'latency, 95 % interval', isNumber: true },
+      { head: 'failures, 95 % interval', isNumber: true },
+    ],
+    rows: ab.flatMap(({ action, paired, ...between }) => [
+      [[code(action), ' between lanes'], [], ...differenceCells(between)],
+      [[code(action), ' the same read on both'], [count(paired.pairs)], ...differenceCells(paired)],
+    ]),
+    empty: 'No reads.',
+  };
+}
+
+function differenceCells({
+  latency_ratio: latency,
+  failure_difference: failures,
+}: Pick<AbNumbers, 'latency_ratio' | 'failure_difference'>): Cell[] {
+  return [spread(latency, ratio), spread(failures, rateChange)];
+}
+
+const ratio = (value: number | null): Figure => ({ value, unit: 'ratio' });
+const rateChange = (value: number | null): Figure => ({ value, unit: 'change_rate' });
+
+/** A value with both ends of its interval. Reports too few lanes if there is no interval. */
+function spread(interval: ShownInterval, figure: (value: number | null) => Figure): Cell {
+  if (interval === null) return ['too few lanes'];
+  const [value, lower, upper] = interval;
+  return [figure(value), ' (', figure(lower), ' – ', figure(upper), ')'];
 }

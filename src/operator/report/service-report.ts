@@ -10,14 +10,10 @@ import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { DaySpan, ServiceDay } from '../../engine/report/report-ports.ts';
 import { sharesOf } from '../flags-in-effect.ts';
 import type { Status } from '../status.ts';
-import { actionAbs } from './ab-of-day.ts';
-import { Changes } from './changes.ts';
-import { planOf, type PlanFacts } from './criteria.ts';
-import { DayNumbers, rateNumbers } from './day-numbers.ts';
+import { actionAbs, Changes, DayNumbers, rateNumbers, reconciliationOf, storyOf } from './day-numbers.ts';
+import { type PlanFacts, planOf } from './criteria.ts';
 import { nextStepOf } from './next-step.ts';
-import { reconciliationOf } from './reconciliation-numbers.ts';
 import type { ActionEvidence, FlagNumbers, Report, ServiceReport } from './report.ts';
-import { storyOf } from './day-story.ts';
 import { evidenceExpected, trendOf } from './trend.ts';
 
 export type ServiceStatus = Pick<

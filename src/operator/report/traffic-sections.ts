@@ -17,7 +17,7 @@ import {
   type Table,
 } from './document.ts';
 import { SIGNATURES_KEPT } from '../../engine/compare/comparison-stores.ts';
-import { hintWords } from '../hint-words.ts';
+import { hintWords } from '../words.ts';
 import type { Shown } from './progress-sections.ts';
 import type { ActionEvidence, HourNumbers, RateNumbers, ServiceReport } from './report.ts';
 

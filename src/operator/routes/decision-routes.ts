@@ -1,21 +1,22 @@
 import type { FastifyInstance } from 'fastify';
-import { Type, type Static } from 'typebox';
-import { operationId, type LaneKey, type OperationId, type ServiceName } from '../../domain/ids.ts';
+import { type Static, Type } from 'typebox';
+import { type LaneKey, operationId, type OperationId, type ServiceName } from '../../domain/ids.ts';
 import type {
   ByPerson,
   DeadLetterStore,
   Decided,
   LedgerQuery,
   StoredDeadLetter,
+  StoredUnknown,
   UnknownLedger,
 } from '../../engine/ports/decision-ports.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
-import { ByPersonSchema, checkBySchemas, LedgerQuerystring, OfOperation } from './checked-routes.ts';
 import { knownService } from '../known-service.ts';
-import { printedLetter, printedUnknown } from '../printed-decisions.ts';
-import { redacted } from '../redacted.ts';
 import { answered, Refusal } from '../refusal.ts';
+import { parseTolerantly } from '../../domain/json.ts';
+import { nameOf, shapeOf } from '../../engine/compare/reply-values.ts';
+import { ByPersonSchema, checkBySchemas, LedgerQuerystring, OfOperation } from './checked-routes.ts';
 
 export interface DecisionRouteParts {
   readonly services: readonly ServiceName[];
@@ -191,4 +192,93 @@ function decided(answer: Decided, operation: OperationId): LaneKey {
         `a late reply may still settle ${operation}: decide after ${new Date(answer.untilMs).toISOString()}`,
       );
   }
+}
+
+/** A late reply is awaited for this long. */
+const LISTENED_MS = 60_000;
+
+function at(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}
+
+/** A dead letter as people see it, without the content of the write. */
+function printedLetter(letter: StoredDeadLetter): object {
+  return {
+    operation_id: letter.operationId,
+    service: letter.service,
+    lane: letter.lane,
+    sequence: letter.sequence,
+    action: letter.action,
+    code: letter.code,
+    reason: letter.reason,
+    refused_at: at(letter.refusedAtMs),
+    attempts: letter.attempts,
+    state: letter.standing,
+    resolved_at: at(letter.resolvedAtMs),
+    resolved_by: letter.resolvedBy?.person ?? null,
+    resolved_reason: letter.resolvedBy?.reason ?? null,
+    /** Whether the lane's deliveries have passed it. */
+    through: letter.isThrough,
+    waiting_behind: letter.waiting,
+  };
+}
+
+interface Circumstances {
+  readonly isReadable: boolean;
+  readonly nowMs: number;
+}
+
+/** A write of unknown outcome, and what may still settle it. */
+function printedUnknown(unknown: StoredUnknown, circumstances: Circumstances): object {
+  return {
+    ...printedEnd(unknown),
+    ...waitingOf(unknown, circumstances),
+  };
+}
+
+/** What it waits for, and what a person may choose. */
+function waitingOf({ ending, foundAtMs }: StoredUnknown, { isReadable, nowMs }: Circumstances): object {
+  if (ending !== undefined) return { waits_for: null, choices: [] };
+  const isYoung = nowMs - foundAtMs < LISTENED_MS;
+  const otherwise = isYoung ? 'late_reply' : 'person';
+  return {
+    waits_for: isReadable ? 'copy' : otherwise,
+    choices: isYoung ? [] : ['assume-applied', 'assume-lost'],
+  };
+}
+
+function printedEnd(unknown: StoredUnknown): object {
+  return {
+    operation_id: unknown.operationId,
+    service: unknown.service,
+    lane: unknown.lane,
+    sequence: unknown.sequence,
+    action: unknown.action,
+    accepted_at: at(unknown.acceptedAtMs),
+    found_at: at(unknown.foundAtMs),
+    end: unknown.ending ?? null,
+    ended_at: at(unknown.endedAtMs),
+    closed_at: at(unknown.closedAtMs),
+    decided_by: unknown.decidedBy?.person ?? null,
+    decided_reason: unknown.decidedBy?.reason ?? null,
+  };
+}
+
+/** Nested values below this depth are shown as a shape only. */
+const DEEPEST = 4;
+
+/** A request as people may see it: the names of its members, and of each value its kind, its size and, for text, a digest. */
+function redacted(text: string): unknown {
+  try {
+    return shapesOf(parseTolerantly(text), 0);
+  } catch {
+    return shapeOf(text);
+  }
+}
+
+function shapesOf(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null || depth >= DEEPEST) return shapeOf(value);
+  if (Array.isArray(value)) return value.map((member) => shapesOf(member, depth + 1));
+  const members = Object.entries(value).map(([key, member]) => [nameOf(key), shapesOf(member, depth + 1)]);
+  return Object.fromEntries(members) as object;
 }

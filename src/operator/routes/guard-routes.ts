@@ -1,14 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Release, StoredMinute } from '../../engine/guard/guard-ports.ts';
+import type { Release, StoredMinute, TripBundleStore } from '../../engine/guard/guard-ports.ts';
 import type { TriggerLevel } from '../../engine/guard/triggers.ts';
-import { guardStatus, stainedActions, type GuardSource } from '../guard-status.ts';
+import { type GuardSource, guardStatus, stainedActions } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
 import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { memberOf } from '../run-wishes.ts';
-import { standingFindings, standingWords } from '../trigger-words.ts';
+import { standingFindings, standingWords } from '../words.ts';
 import { MISSING } from './checked-routes.ts';
 
 /** A person's request about a service, with the reason. */
@@ -189,4 +189,33 @@ function textOf(body: unknown, name: string): string {
   if (text === '' || text.length > LONGEST_WORDS)
     throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
   return text;
+}
+
+/** Lists and returns the bundles of trips. */
+export function registerBundleRoutes(app: FastifyInstance, bundles: TripBundleStore): void {
+  app.get('/v1/guard/bundles', (_request, reply) =>
+    answered(reply, async () => ({
+      bundles: (await bundles.list()).map(({ latch, service, atMs, trigger, bytes }) => ({
+        bundle: latch,
+        service,
+        at: new Date(atMs).toISOString(),
+        trigger,
+        bytes,
+      })),
+    })),
+  );
+  app.get<{ Params: { bundle: string } }>('/v1/guard/bundles/:bundle', (request, reply) =>
+    answered(reply, async () => {
+      const { bundle } = request.params;
+      const text = /^\d{1,15}$/.test(bundle) ? await bundles.read(Number(bundle)) : undefined;
+      if (text === undefined)
+        throw new Refusal(
+          404,
+          'bundle_not_found',
+          `unknown bundle "${bundle}": GET /v1/guard/bundles lists them`,
+        );
+      reply.type('application/json');
+      return text;
+    }),
+  );
 }

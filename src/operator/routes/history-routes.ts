@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
-import { addCounts, addedQuantile, noCounts, type GuardCounts } from '../../engine/guard/guard-counts.ts';
+import { addCounts, addedQuantile, type GuardCounts, noCounts } from '../../engine/guard/guard-counts.ts';
 import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
+import type { LiveBook } from '../live-book.ts';
 
 interface Summed {
   readonly action: string;
@@ -22,7 +23,7 @@ export interface HistoryRouteParts {
 }
 
 /** What happened within one step, over all replicas. */
-export interface HistorySample {
+interface HistorySample {
   /** ISO-8601 UTC, when the step began. */
   readonly at: string;
   readonly reads: { readonly legacy: number; readonly orchestrator: number };
@@ -101,4 +102,19 @@ export function operationsOf(
   return summed
     .filter(({ action }) => actions[action]?.kind === kind)
     .reduce((sum, { counts }) => sum + counts.operations, 0);
+}
+
+interface LiveRouteParts {
+  readonly services: readonly ServiceName[];
+  readonly book: Pick<LiveBook, 'samplesOf'>;
+}
+
+/** Samples of a service in the last 15 minutes, one per two seconds. */
+export function registerLiveRoutes(app: FastifyInstance, { services, book }: LiveRouteParts): void {
+  app.get<{ Params: { service: string } }>('/v1/services/:service/live', ({ params }, reply) =>
+    answered(reply, async () => {
+      const service = knownService(params.service, services);
+      return { service, samples: book.samplesOf(service) ?? [] };
+    }),
+  );
 }

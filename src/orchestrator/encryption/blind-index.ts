@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { canonicalJson } from '../../domain/canonical-json.ts';
-import { rawMembers } from '../../domain/json.ts';
+import { canonicalJson, rawMembers } from '../../domain/json.ts';
 import type { EncryptionKey } from './keys.ts';
 import type { Place } from './sealed-content.ts';
 

@@ -1,7 +1,6 @@
 import type { Backend } from '../../domain/backend.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
-import type { LaneCondition, LaneState } from '../../domain/lane.ts';
-import type { NamedItem } from '../../domain/named-item.ts';
+import type { LaneCondition, LaneState, NamedItem } from '../../domain/lane.ts';
 import type { LaneView, LetterState, PendingWrite } from '../../engine/ports/ports.ts';
 import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type { Seal } from '../seal.ts';

@@ -1,7 +1,6 @@
 import * as decisions from '../decisions-sql.ts';
 import type { LaneKey, OperationId, Owner, ServiceName } from '../../domain/ids.ts';
-import type { NamedItem } from '../../domain/named-item.ts';
-import type { LaneState } from '../../domain/lane.ts';
+import type { LaneState, NamedItem } from '../../domain/lane.ts';
 import {
   type FinishedCopy,
   type LaneCounts,

@@ -1,16 +1,15 @@
 import { once } from 'node:events';
 import {
   createServer,
-  request as httpRequest,
   type IncomingMessage,
+  request as httpRequest,
   type RequestListener,
   type RequestOptions,
 } from 'node:http';
 import { createHttpRelay } from '../../../src/backends/http-relay.ts';
 import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { Dialect } from '../../../src/domain/service-definition.ts';
-import type { HttpEndpoint } from '../../../src/domain/service-endpoint.ts';
+import type { Dialect, HttpEndpoint } from '../../../src/domain/service-definition.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../../../src/frontends/http/server.ts';

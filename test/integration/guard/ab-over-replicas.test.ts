@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/shared/clock.ts';
-import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { type LaneKey, operationId, replicaId, serviceName } from '../../../src/domain/ids.ts';
 import { abStatuses } from '../../../src/operator/ab-status.ts';
-import { ArmExchange } from '../../../src/operator/arm-exchange.ts';
-import { Arms } from '../../../src/operator/arms.ts';
-import { actionAbs } from '../../../src/operator/report/ab-of-day.ts';
+import { ArmExchange, Arms } from '../../../src/operator/arms.ts';
+import { actionAbs } from '../../../src/operator/report/day-numbers.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { createArmStore } from '../../../src/storage/arms.ts';
 import { createPostgresDatabase, type Database } from '../../../src/storage/database.ts';

@@ -2,7 +2,7 @@ import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
-import { raisePanels } from '../../../src/operator/desk/pages/raise.ts';
+import { raisePanels } from '../../../src/operator/desk/pages/flags.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import { registerHistoryRoutes, type History } from '../../../src/operator/routes/history-routes.ts';
 import {

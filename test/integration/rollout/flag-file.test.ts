@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFlagFile, type FlagEdit } from '../../../src/rollout/flag-file.ts';
 import { parseDefinitions } from '../../../src/rollout/definitions.ts';
-import { rolloutPercentage } from '../../../src/rollout/rollout-percentage.ts';
+import { rolloutPercentage } from '../../../src/rollout/evaluation.ts';
 
 const READS = 'crossfade.session-memory.read-cutover';
 const DUAL = 'crossfade.session-memory.dual-write';

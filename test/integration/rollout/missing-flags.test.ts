@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { SERVICE_FLAGS, flagName, KILL_SWITCH } from '../../../src/domain/flags.ts';
-import { misspelling, missingFlags } from '../../../src/rollout/missing-flags.ts';
+import { misspelling, missingFlags } from '../../../src/rollout/definition-store.ts';
 import { SERVICE } from './flag-builder.ts';
 
 const ALL = [...SERVICE_FLAGS.map((flag) => flagName(SERVICE, flag)), KILL_SWITCH];

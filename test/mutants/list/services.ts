@@ -1,9 +1,9 @@
 import { vitest, type Mutant } from '../mutant.ts';
 
-const SESSION = 'src/services/session-memory.ts';
-const SESSION_STORE = 'src/services/session-store.ts';
-const CONTEXTUAL = 'src/services/contextual-memory.ts';
-const CONTEXTUAL_STORE = 'src/services/contextual-store.ts';
+const SESSION = 'src/services/session-memory/session-memory.ts';
+const SESSION_STORE = 'src/services/session-memory/store.ts';
+const CONTEXTUAL = 'src/services/contextual-memory/contextual-memory.ts';
+const CONTEXTUAL_STORE = 'src/services/contextual-memory/store.ts';
 const JARVIS = 'src/services/jarvis-memory.ts';
 
 const SESSION_TESTS = vitest(

@@ -2,7 +2,7 @@ import { ContextualStore } from '../../../src/sandbox/contextual-store.ts';
 import type { JsonStoreFile } from '../../../src/sandbox/json-store-file.ts';
 import { dumpPythonJson, dumpPythonJsonFile } from '../../../src/sandbox/python-json.ts';
 import type { PythonMap, PythonValue } from '../../../src/sandbox/python-values.ts';
-import { contextualMemory } from '../../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory/contextual-memory.ts';
 import {
   Effects,
   fieldsOf,

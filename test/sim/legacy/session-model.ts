@@ -1,4 +1,4 @@
-import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 import {
   Effects,
   fieldsOf,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isUnknownOwner, toldExplanation, type Explanation } from '../../../src/cli/explained.ts';
+import { isUnknownOwner, toldExplanation, type Explanation } from '../../../src/cli/explain.ts';
 
 const LANE = { condition: 'clean', reason: '', sequence: 12 };
 const READ = {

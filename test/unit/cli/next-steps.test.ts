@@ -1,6 +1,6 @@
 import { acceptedWords } from '../../../src/cli/repair.ts';
 import { expect, test } from 'vitest';
-import { afterReconciliation } from '../../../src/cli/next-steps.ts';
+import { afterReconciliation } from '../../../src/cli/reconcile.ts';
 import { showPlan } from '../../../src/cli/run-tables.ts';
 import type { RunView } from '../../../src/cli/run-watch.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createRunProgress, type SeenRun } from '../../../src/cli/run-progress.ts';
+import { createRunProgress, type SeenRun } from '../../../src/cli/run-watch.ts';
 
 /** A screen of which every text is kept. */
 function screenThat(isTTY: boolean) {

@@ -1,7 +1,6 @@
 import { Command, type CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { commandsOf } from '../../../src/cli/commands.ts';
-import { refuseUnknownCommand } from '../../../src/cli/unknown-command.ts';
+import { commandsOf, refuseUnknownCommand } from '../../../src/cli/commands.ts';
 
 async function programWith(...names: readonly string[]): Promise<Command> {
   const program = new Command('crossfade').enablePositionalOptions();

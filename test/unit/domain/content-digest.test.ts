@@ -1,8 +1,7 @@
-import fc from '../../support/properties.ts';
 import { expect, test } from 'vitest';
-import { canonicalJson } from '../../../src/domain/canonical-json.ts';
+import fc from '../../support/properties.ts';
+import { canonicalJson, encodeJson, Json } from '../../../src/domain/json.ts';
 import { digestedContent, digestedText } from '../../../src/domain/content-digest.ts';
-import { encodeJson, Json } from '../../../src/domain/json.ts';
 
 const chosen = { fields: ['text', 'metadata', '__proto__'], without: ['metadata.at', 'metadata', 'text.x'] };
 

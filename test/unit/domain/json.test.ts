@@ -1,10 +1,10 @@
-import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
-import { canonicalJson } from '../../../src/domain/canonical-json.ts';
+import fc from '../../support/properties.ts';
 import {
-  hasMoreValuesThan,
+  canonicalJson,
   encodeJson,
   hasLoneSurrogate,
+  hasMoreValuesThan,
   isDeeperThan,
   Json,
   mostBytesOf,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { farewell, type FarewellSettings, type Leavable } from '../../../src/frontends/zmq/farewell.ts';
+import { farewell, type FarewellSettings, type Leavable } from '../../../src/frontends/zmq/router.ts';
 import type { Clock } from '../../../src/shared/clock.ts';
 
 /** An agent as a script: it leaves when it is told to. */

@@ -1,7 +1,6 @@
-import fc from '../../support/properties.ts';
 import { expect, test } from 'vitest';
-import { FrameReader } from '../../../src/frontends/zmq/frame-reader.ts';
-import { encodeFrame, type Frame } from '../../../src/frontends/zmq/zmtp.ts';
+import fc from '../../support/properties.ts';
+import { encodeFrame, type Frame, FrameReader } from '../../../src/frontends/zmq/zmtp.ts';
 
 const LIMIT_BYTES = 1_000;
 

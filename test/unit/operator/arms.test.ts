@@ -1,9 +1,8 @@
 import { beforeEach, expect, test } from 'vitest';
-import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { type LaneKey, operationId, replicaId, serviceName } from '../../../src/domain/ids.ts';
 import type { MigrationEvents } from '../../../src/engine/ports/events.ts';
 import { abNumbers, abStatuses } from '../../../src/operator/ab-status.ts';
-import { ActionArms } from '../../../src/operator/action-arms.ts';
-import { Arms } from '../../../src/operator/arms.ts';
+import { ActionArms, Arms } from '../../../src/operator/arms.ts';
 
 const SERVICE = serviceName('session-memory');
 const OF = { operationId: operationId('o-1'), service: SERVICE, action: 'get_context' };

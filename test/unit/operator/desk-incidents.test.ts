@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import { inZone } from '../../../src/operator/desk/clock.ts';
+import { inZone, shell } from '../../../src/operator/desk/pages/layout.ts';
 import { incidentsOf, troubleOf } from '../../../src/operator/desk/incidents.ts';
 import { latchOf } from '../../../src/operator/desk/pages/latch.ts';
-import { shell } from '../../../src/operator/desk/pages/layout.ts';
 import { overviewPage } from '../../../src/operator/desk/pages/overview.ts';
 import { html } from '../../../src/operator/desk/html.ts';
 import { when } from '../../../src/operator/desk/figures.ts';

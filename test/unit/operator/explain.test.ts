@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
 import { NotFoundError } from '../../../src/domain/errors.ts';
-import { serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { type LaneKey, serviceName } from '../../../src/domain/ids.ts';
 import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts';
 import type { Trigger } from '../../../src/engine/ports/finding.ts';
 import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import type { ExplainedLane, ExplainedOperation } from '../../../src/engine/ports/explain-ports.ts';
-import { explain, type ExplainParts } from '../../../src/operator/explain.ts';
-import { timelineOf } from '../../../src/operator/operation-timeline.ts';
+import { explain, type ExplainParts, timelineOf } from '../../../src/operator/explain.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 
 const SERVICE = serviceName('jarvis-memory');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { noProofWords } from '../../../src/operator/proof-words.ts';
+import { noProofWords } from '../../../src/operator/words.ts';
 
 test('comparisons without proof are listed by reason, most frequent first', () => {
   expect(noProofWords({ repeat: 26, racy: 180, too_large: 1 })).toEqual([

@@ -6,8 +6,8 @@ import type { JsonStoreFile } from '../../../src/sandbox/json-store-file.ts';
 import { dumpPythonJson, dumpPythonJsonFile } from '../../../src/sandbox/python-json.ts';
 import { parsePythonJson } from '../../../src/sandbox/python-json-parser.ts';
 import type { PythonMap, PythonValue } from '../../../src/sandbox/python-values.ts';
-import { CONTEXT_RULES } from '../../../src/services/contextual-context.ts';
-import { contextualMemory } from '../../../src/services/contextual-memory.ts';
+import { CONTEXT_RULES } from '../../../src/services/contextual-memory/context.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory/contextual-memory.ts';
 import { Delivered } from './memory-list.ts';
 
 const NO_SUMMARY = `{"status": "error", "message": "'NoneType' object has no attribute 'get'"}`;

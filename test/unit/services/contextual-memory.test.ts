@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { MappedRead, WriteAction } from '../../../src/domain/service-definition.ts';
-import { contextualMemory } from '../../../src/services/contextual-memory.ts';
-import { cutText, summarize, tokenCutOf } from '../../../src/services/contextual-summary.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory/contextual-memory.ts';
+import { cutText, summarize, tokenCutOf } from '../../../src/services/contextual-memory/summary.ts';
 import { Delivered, message } from './memory-list.ts';
 import { exchangesOf } from './recordings.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { contextualMemory } from '../../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory/contextual-memory.ts';
 import { Both, decide, entry, OWNER } from './contextual-both.ts';
 import { listedFields } from './memory-list.ts';
 

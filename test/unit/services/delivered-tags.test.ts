@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { parseOwner } from '../../../src/domain/ids.ts';
 import type { ServiceDefinition, StoredMemory } from '../../../src/domain/service-definition.ts';
 import { withDueTags } from '../../../src/engine/items/lane-contents.ts';
-import { contextualMemory } from '../../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory/contextual-memory.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 import { Delivered } from './memory-list.ts';
 
 const OWNER = 'ada';

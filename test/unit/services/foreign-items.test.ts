@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { ServiceDefinition } from '../../../src/domain/service-definition.ts';
-import { contextualMemory } from '../../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory/contextual-memory.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 
 /** As somebody stores it who knows what reads ask for, and not our mark. */
 function foreign(content: object, tags: readonly string[], memoryType = 'context') {

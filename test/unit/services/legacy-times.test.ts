@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { LegacyItem, StoredMemory } from '../../../src/domain/service-definition.ts';
 import { encodeJson } from '../../../src/domain/json.ts';
-import { contextualMemory } from '../../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory/contextual-memory.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 import { ownerNamed } from '../engine/engine-parts.ts';
 
 const AT = '2026-01-01T12:00:00.123Z';

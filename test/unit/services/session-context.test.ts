@@ -1,6 +1,6 @@
 import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
-import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 import { Delivered } from './memory-list.ts';
 import { ask, say, shownOf } from './session-requests.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Dialect, WriteAction } from '../../../src/domain/service-definition.ts';
 import { compareReplies } from '../../../src/engine/compare/compare-replies.ts';
-import { CONTEXT_RULES } from '../../../src/services/session-context.ts';
-import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { CONTEXT_RULES } from '../../../src/services/session-memory/context.ts';
+import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 import { Delivered, message } from './memory-list.ts';
 import { exchangesOf } from './recordings.ts';
 import { ask, say, shownOf } from './session-requests.ts';

@@ -1,14 +1,12 @@
 import { DatabaseSync } from 'node:sqlite';
-import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
+import fc from '../../support/properties.ts';
 import { createNaiveLocalTime } from '../../../src/sandbox/python-time.ts';
 import { codePointLength, codePointPrefix } from '../../../src/sandbox/python-values.ts';
-import { countCodePoints, sliceCodePoints } from '../../../src/services/code-points.ts';
-import { epochTimeOf, epochTimestampOf } from '../../../src/services/epoch-time.ts';
-import { unwrapMetadata, wrapMetadata } from '../../../src/services/legacy-metadata.ts';
-import { instantOf, localTimeOf } from '../../../src/services/local-time.ts';
-import { tagsOf } from '../../../src/services/memory-tags.ts';
-import { boundText } from '../../../src/services/sqlite-text.ts';
+import { countCodePoints, sliceCodePoints } from '../../../src/services/python-spelling.ts';
+import { epochTimeOf, epochTimestampOf, instantOf, localTimeOf } from '../../../src/services/local-time.ts';
+import { tagsOf, unwrapMetadata, wrapMetadata } from '../../../src/services/stored-items.ts';
+import { boundText } from '../../../src/services/session-memory/interaction.ts';
 import { encodeJson } from '../../../src/domain/json.ts';
 
 const ZONES = ['UTC', 'America/New_York', 'Asia/Manila', 'Asia/Kathmandu', 'Australia/Lord_Howe'];

@@ -1,5 +1,5 @@
 import type { ShownSignature } from '../../shown-signature.ts';
-import { hintWords } from '../../hint-words.ts';
+import { hintWords } from '../../words.ts';
 import type { FlagStatus } from '../../flags-in-effect.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';

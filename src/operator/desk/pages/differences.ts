@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
-import { hintWords } from '../../hint-words.ts';
+import { hintWords } from '../../words.ts';
 import type { ShownSignature } from '../../shown-signature.ts';
 import type { TriedAction } from '../../routes/rule-routes.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
@@ -10,11 +10,10 @@ import type { Consistency } from '../../routes/consistency-routes.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { addressOf, differencesPanel, filterOf, searchOf, type Found } from './found-differences.ts';
-import { emptyState, type Page } from './layout.ts';
+import { addressOf, differencesPanel, filterOf, type Found, searchOf } from './found-differences.ts';
+import { emptyState, noticeBar, type Page } from './layout.ts';
 import { serviceOf, type ServiceStatus } from './service.ts';
 import { nowrap, table, text, unseen, words } from './table-panel.ts';
-import { tryPanel, type Trial } from './try-rules.ts';
 
 interface Rule {
   readonly id: number | null;
@@ -189,4 +188,98 @@ function ruleRow(visit: Visit, rule: Rule): readonly Shown[] {
     html`${reason}<span class="note">${owner}</span>`,
     expired ? html`<span class="state warn">◆ expired ${expires}</span>` : (expires ?? 'no expiry'),
   ];
+}
+
+/** Rules that were tried, and the result. */
+interface Trial {
+  readonly rules: string;
+  readonly actions?: readonly TriedAction[];
+  readonly problem?: string;
+}
+
+interface TryForm {
+  readonly service: string;
+  readonly text: string;
+  readonly trial: Trial | undefined;
+}
+
+/** The form to try rules, with the last result. */
+function tryPanel(visit: Visit, { service, text, trial }: TryForm): Html {
+  return html`<section class="panel" aria-labelledby="try">
+    <h2 id="try">Try rules</h2>
+    <p class="help">
+      Judges the last 500 stored differences again under these rules. This changes nothing. You can then put
+      the rules in force.
+    </p>
+    ${trial?.problem !== undefined && noticeBar({ tone: 'bad', text: trial.problem })}
+    <div class="columns">
+      <form class="stack" method="post" action="/services/${service}/differences#try">
+        <input type="hidden" name="_csrf" value="${visit.csrf}" />
+        <div class="field">
+          <label for="rules">Rules</label
+          ><textarea id="rules" name="rules" rows="8" required maxlength="20000" spellcheck="false">
+${text}</textarea>
+        </div>
+        <div><button class="primary">Try</button></div>
+      </form>
+      <div>
+        ${(trial?.actions ?? []).map(triedResult)}
+        ${
+          trial?.actions !== undefined &&
+          foldedChange(visit, {
+            action: `/services/${service}/rules`,
+            label: 'Put the rules in force',
+            role: 'approver',
+            fields: { rules: trial.rules },
+          })
+        }
+      </div>
+    </div>
+  </section>`;
+}
+
+function triedResult({ action, ...tried }: TriedAction): Html {
+  return html`<h3><code>${action}</code></h3>
+    <dl class="figures">
+      <div>
+        <dt>would match</dt>
+        <dd>${count(tried.would_match)}</dd>
+      </div>
+      <div>
+        <dt>would still differ</dt>
+        <dd>${count(tried.still_mismatch)}</dd>
+      </div>
+      ${
+        tried.not_comparable > 0 &&
+        html`<div>
+          <dt>would not be comparable</dt>
+          <dd>${count(tried.not_comparable)}</dd>
+        </div>`
+      }
+      <div>
+        <dt>undecided</dt>
+        <dd>${count(tried.undecided)}</dd>
+      </div>
+    </dl>
+    <p class="help">
+      Of ${counted(tried.comparisons, 'stored difference')}, ${count(tried.from_samples)} were judged from
+      their texts.
+      ${
+        tried.not_judged > 0 &&
+        html`${count(tried.not_judged)} more cannot be judged again: they are of whole lanes, to which no rule
+        applies, or were stored by an earlier version.`
+      }
+    </p>
+    <ul class="plain">
+      ${tried.signatures.map(
+        (each) =>
+          html`<li>
+            <code>${each.path}</code>
+            <span class="note-inline"
+              >${spoken(each.class)}: ${count(each.accepted)} accepted, ${count(each.counts)} count,
+              ${count(each.unknown)} unknown</span
+            >
+          </li>`,
+      )}
+    </ul>`;
 }

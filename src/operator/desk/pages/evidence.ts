@@ -1,6 +1,6 @@
 import type { Status } from '../../status.ts';
 import { count, percent, spoken } from '../figures.ts';
-import { noProofWords } from '../../proof-words.ts';
+import { noProofWords } from '../../words.ts';
 import { html, type Html } from '../html.ts';
 import { ownInterlocks } from '../../told-interlocks.ts';
 import { tablePanel } from './table-panel.ts';

@@ -1,4 +1,4 @@
-import { hintWords } from '../../hint-words.ts';
+import { hintWords } from '../../words.ts';
 import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 

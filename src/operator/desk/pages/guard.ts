@@ -1,5 +1,5 @@
 import type { TriggerLevel } from '../../../engine/guard/triggers.ts';
-import { groupedFindings, type FindingGroup } from '../../grouped-findings.ts';
+import { groupedFindings, type FindingGroup } from '../../words.ts';
 import type { GuardStatus } from '../../guard-status.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';

@@ -1,18 +1,16 @@
 import { flagName, type ServiceFlag } from '../../../domain/flags.ts';
 import type { ShownFlags } from '../../routes/flag-routes.ts';
-import type { Status } from '../../status.ts';
+import { openBesideLag, type Status } from '../../status.ts';
 import { consistencyOf, consistencyReading, type Windows } from '../consistency.ts';
-import { age, count, counted, milliseconds, percent, spoken } from '../figures.ts';
-import { openBesideLag } from '../../lag-shown.ts';
+import { age, count, counted, ladder, milliseconds, percent, spoken } from '../figures.ts';
 import { term } from '../glossary.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
+import { troubleOf } from '../incidents.ts';
 import { fader } from './fader.ts';
 import { killSwitch } from './flags.ts';
-import { troubleOf } from '../incidents.ts';
 import { lamp } from './latch.ts';
 import { emptyState, type Page } from './layout.ts';
-import { ladder } from './stage.ts';
 
 type ServiceStatus = Status['services'][number];
 

@@ -1,5 +1,5 @@
 import { foundWords, standingNotes, type RunResult } from '../../run-result-words.ts';
-import type { ShownSurvey } from '../../survey-words.ts';
+import type { ShownSurvey } from '../../words.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
@@ -8,7 +8,7 @@ import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text, words } from './table-panel.ts';
 
 /** A run as `GET /v1/runs` shows it. */
-export interface RunListed {
+interface RunListed {
   readonly run: number;
   readonly kind: string;
   readonly state: string;

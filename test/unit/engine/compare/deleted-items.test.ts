@@ -5,7 +5,7 @@ import type { ServiceDefinition, WriteAction } from '../../../../src/domain/serv
 import { RemovedItems } from '../../../../src/engine/compare/removed-items.ts';
 import { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { fakeClock } from '../engine-parts.ts';
 
 const LANE = 'lane' as LaneKey;

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import fc from '../../../support/properties.ts';
 import { operationId, type Owner } from '../../../../src/domain/ids.ts';
-import { positionOf } from '../../../../src/domain/lane.ts';
-import type { NamedItem } from '../../../../src/domain/named-item.ts';
+import { type NamedItem, positionOf } from '../../../../src/domain/lane.ts';
 import type { LegacyItem, LegacyLane, StoredMemory } from '../../../../src/domain/service-definition.ts';
 import {
   digestOfFields,
@@ -14,7 +13,7 @@ import {
 import { readJournaled } from '../../../../src/engine/copies/journaled-writes.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { reminders } from '../../../support/reminder-service.ts';
 import { laneNamed, SERVICE, writeOf } from '../engine-parts.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ActionDefinition } from '../../../../src/domain/service-definition.ts';
 import { decide } from '../../../../src/engine/requests/decide.ts';
 import type { CutoverLimit, ReadLimits } from '../../../../src/engine/ports/decision.ts';
-import { contextualMemory } from '../../../../src/services/contextual-memory.ts';
+import { contextualMemory } from '../../../../src/services/contextual-memory/contextual-memory.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { flagsThatAreOn, ownerNamed, SERVICE } from '../engine-parts.ts';
 

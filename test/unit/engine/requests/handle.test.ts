@@ -7,7 +7,7 @@ import { Handler, type Paths } from '../../../../src/engine/requests/handle.ts';
 import type { LegacyBackend, Reply } from '../../../../src/engine/ports/ports.ts';
 import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { fakeClock, flagsThatAreOn, recorder, SERVICE } from '../engine-parts.ts';
 
 const SESSION = serviceName('session-memory');

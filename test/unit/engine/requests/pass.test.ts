@@ -4,7 +4,7 @@ import type { ServiceDefinition } from '../../../../src/domain/service-definitio
 import { PassPath } from '../../../../src/engine/requests/pass.ts';
 import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { Unjournaled } from '../../../../src/engine/coverage/unjournaled.ts';
 import { fakeClock, flagsThatAreOn, recorder } from '../engine-parts.ts';
 

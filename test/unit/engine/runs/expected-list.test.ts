@@ -5,7 +5,7 @@ import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { expectedList } from '../../../../src/engine/runs/expected-list.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { notes } from '../../../sim/legacy/notes-service.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 
 const OWNER = parseOwner('s1') ?? expect.fail();
 const SERVICE = {

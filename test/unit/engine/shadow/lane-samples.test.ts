@@ -8,7 +8,7 @@ import type { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts'
 import { LaneSamples } from '../../../../src/engine/shadow/lane-samples.ts';
 import type { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { ownerNamed, SERVICE } from '../engine-parts.ts';
 

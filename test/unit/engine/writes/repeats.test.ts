@@ -4,7 +4,7 @@ import { readReply } from '../../../../src/domain/request.ts';
 import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import { type KeptReplies, Repeats, type UnansweredWrite } from '../../../../src/engine/writes/repeats.ts';
 import type { Sequenced } from '../../../../src/engine/writes/sequence-write.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { fakeClock, laneNamed, ownerNamed, recorder, SERVICE, writeOf } from '../engine-parts.ts';
 
 beforeEach(() => {

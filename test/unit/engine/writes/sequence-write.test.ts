@@ -10,7 +10,7 @@ import { Settlements } from '../../../../src/engine/writes/settlements.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { Sequencer } from '../../../../src/engine/writes/sequence-write.ts';
 import { seedOf } from '../../../../src/engine/writes/late-reply.ts';
-import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { fakeClock, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
 
 beforeEach(() => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { ActionArms } from '../../../../src/operator/action-arms.ts';
+import { ActionArms } from '../../../../src/operator/arms.ts';
 import { printedFigure } from '../../../../src/operator/report/figures.ts';
 import { documentOf } from '../../../../src/operator/report/report-document.ts';
 import { renderHtml } from '../../../../src/operator/report/render-html.ts';

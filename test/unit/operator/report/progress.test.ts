@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { DayEvent } from '../../../../src/engine/report/report-ports.ts';
-import { storyOf } from '../../../../src/operator/report/day-story.ts';
+import { storyOf } from '../../../../src/operator/report/day-numbers.ts';
 import { renderHtml } from '../../../../src/operator/report/render-html.ts';
 import { renderMarkdown } from '../../../../src/operator/report/render-markdown.ts';
 import { documentOf } from '../../../../src/operator/report/report-document.ts';

@@ -1,21 +1,20 @@
-import type { ComparisonRule } from '../domain/comparison.ts';
-import type { SessionId } from '../domain/ids.ts';
-import { parseTolerantly, rawMembers } from '../domain/json.ts';
-import type { OrchestratorAnswer, OrchestratorRead } from '../domain/orchestrator-call.ts';
-import type { ReadAnswer, ReadFacts } from '../domain/service-definition.ts';
+import type { ComparisonRule } from '../../domain/comparison.ts';
+import type { SessionId } from '../../domain/ids.ts';
+import { parseTolerantly, rawMembers } from '../../domain/json.ts';
+import type { OrchestratorAnswer, OrchestratorRead } from '../../domain/orchestrator-call.ts';
+import type { ReadAnswer, ReadFacts } from '../../domain/service-definition.ts';
 import {
   cutText,
-  SUMMARIZED_ENTRIES,
   summarize,
-  tokenCutOf,
-  type Summary,
+  SUMMARIZED_ENTRIES,
   type SummarizedEntry,
+  type Summary,
   type TokenCut,
-} from './contextual-summary.ts';
-import { epochTimestampOf } from './epoch-time.ts';
-import { respell, spellText } from './python-spelling.ts';
-import { countItems, hasMore, itemsOf, type StoredItem } from './stored-items.ts';
-import { rawValueOf } from './text-content.ts';
+  tokenCutOf,
+} from './summary.ts';
+import { epochTimestampOf } from '../local-time.ts';
+import { respell, spellText } from '../python-spelling.ts';
+import { countItems, hasMore, itemsOf, rawValueOf, type StoredItem } from '../stored-items.ts';
 
 /*
  * The service makes a summary whenever an entry beyond the fiftieth arrives, of those fifty and the new one, and answers only with

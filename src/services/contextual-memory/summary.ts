@@ -1,6 +1,5 @@
-import { sliceCodePoints } from './code-points.ts';
-import { pythonRepr } from './python-spelling.ts';
-import { rawElements } from '../domain/json.ts';
+import { rawElements } from '../../domain/json.ts';
+import { pythonRepr, sliceCodePoints } from '../python-spelling.ts';
 
 /** The number of entries in a summary: those that are kept, and the one whose arrival removes the oldest. */
 export const SUMMARIZED_ENTRIES = 51;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { parseOwner, sessionIdOf, type Owner } from '../domain/ids.ts';
-import { encodeJson, Json, parseTolerantly, rawMembers } from '../domain/json.ts';
+import { type Owner, parseOwner, sessionIdOf } from '../../domain/ids.ts';
+import { encodeJson, Json, parseTolerantly, rawMembers } from '../../domain/json.ts';
 import type {
   LaneDefinition,
   LegacyAccess,
@@ -9,13 +9,11 @@ import type {
   OwnersAround,
   ServiceContext,
   StoredSession,
-} from '../domain/service-definition.ts';
-import { retime, textOfMembers, unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
-import { instantOf, isLocalTime, localTimeOf } from './local-time.ts';
-import { isFalsy, respell } from './python-spelling.ts';
-import { interactionFields, interactionPayload } from './session-interaction.ts';
-import { boundText } from './sqlite-text.ts';
-import { writerIn } from './writer-name.ts';
+} from '../../domain/service-definition.ts';
+import { retime, textOfMembers, unwrapMetadata, wrapMetadata, writerIn } from '../stored-items.ts';
+import { instantOf, isLocalTime, localTimeOf } from '../local-time.ts';
+import { isFalsy, respell } from '../python-spelling.ts';
+import { boundText, interactionFields, interactionPayload } from './interaction.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 type Query = NonNullable<LegacyAccess['sqlite']>;

@@ -1,15 +1,18 @@
-import { parseOwner, type Owner } from '../domain/ids.ts';
-import { itemKeyOf, type ShownItems } from '../domain/item-key.ts';
-import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import type { ReplyOutcome } from '../domain/outcome.ts';
-import type { Message } from '../domain/request.ts';
-import type { HealthFacts } from '../domain/service-endpoint.ts';
-import { defineService, type WriteAction, type WriteFacts } from '../domain/service-definition.ts';
-import { isFalsy, respell, spellText } from './python-spelling.ts';
-import { answerContext, CONTEXT_RULES, firstContextPage } from './session-context.ts';
-import { interactionPayload } from './session-interaction.ts';
-import { sessionFields, sessionLanes } from './session-store.ts';
-import { boundText } from './sqlite-text.ts';
+import { type Owner, parseOwner } from '../../domain/ids.ts';
+import { itemKeyOf, type ShownItems } from '../../domain/comparison.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { ReplyOutcome } from '../../domain/outcome.ts';
+import type { Message } from '../../domain/request.ts';
+import {
+  defineService,
+  type HealthFacts,
+  type WriteAction,
+  type WriteFacts,
+} from '../../domain/service-definition.ts';
+import { isFalsy, respell, spellText } from '../python-spelling.ts';
+import { answerContext, CONTEXT_RULES, firstContextPage } from './context.ts';
+import { boundText, interactionPayload } from './interaction.ts';
+import { sessionFields, sessionLanes } from './store.ts';
 
 /** Only strings, because in its memory the service treats a number as a session of its own. */
 function sessionOf(request: Message): Owner | undefined {
@@ -160,7 +163,7 @@ function healthReply({ uptimeSeconds, nowLocalIso, isAnswering }: HealthFacts): 
   );
 }
 
-/** SessionMemoryAgent of the main PC (./README.md, "SessionMemoryAgent"): sessions and their interactions, in SQLite. */
+/** SessionMemoryAgent of the main PC (../README.md, "SessionMemoryAgent"): sessions and their interactions, in SQLite. */
 export const sessionMemory = defineService({
   name: 'session-memory',
   endpoint: {

@@ -1,12 +1,11 @@
-import type { ComparisonRule } from '../domain/comparison.ts';
-import type { SessionId } from '../domain/ids.ts';
-import type { OrchestratorAnswer, OrchestratorRead } from '../domain/orchestrator-call.ts';
-import type { Message } from '../domain/request.ts';
-import type { ReadFacts } from '../domain/service-definition.ts';
-import { countCodePoints } from './code-points.ts';
-import { localTimeOf } from './local-time.ts';
-import { respell, spellText } from './python-spelling.ts';
-import { countItems, hasMore, itemsOf, type StoredItem } from './stored-items.ts';
+import type { ComparisonRule } from '../../domain/comparison.ts';
+import type { SessionId } from '../../domain/ids.ts';
+import type { OrchestratorAnswer, OrchestratorRead } from '../../domain/orchestrator-call.ts';
+import type { Message } from '../../domain/request.ts';
+import type { ReadFacts } from '../../domain/service-definition.ts';
+import { countCodePoints, respell, spellText } from '../python-spelling.ts';
+import { localTimeOf } from '../local-time.ts';
+import { countItems, hasMore, itemsOf, type StoredItem } from '../stored-items.ts';
 
 /** The service counts four characters as a token, and stops at the first interaction that does not fit. */
 const CHARACTERS_PER_TOKEN = 4;

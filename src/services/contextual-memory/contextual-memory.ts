@@ -1,17 +1,17 @@
-import { parseOwner, type Owner } from '../domain/ids.ts';
-import type { ReplyOutcome } from '../domain/outcome.ts';
-import type { Message } from '../domain/request.ts';
+import { parseOwner, type Owner } from '../../domain/ids.ts';
+import type { ReplyOutcome } from '../../domain/outcome.ts';
+import type { Message } from '../../domain/request.ts';
 import {
   defineService,
   type LegacyReadEffect,
   type PassthroughAction,
   type WriteAction,
   type WriteFacts,
-} from '../domain/service-definition.ts';
-import { answerContext, CONTEXT_RULES, firstContextReads } from './contextual-context.ts';
-import { contextualLanes, decisionPayload, entryPayload } from './contextual-store.ts';
-import { tokenCutOf } from './contextual-summary.ts';
-import { spellText } from './python-spelling.ts';
+} from '../../domain/service-definition.ts';
+import { answerContext, CONTEXT_RULES, firstContextReads } from './context.ts';
+import { contextualLanes, decisionPayload, entryPayload } from './store.ts';
+import { tokenCutOf } from './summary.ts';
+import { spellText } from '../python-spelling.ts';
 
 /** The key in the service's file for requests without a session. */
 const NO_SESSION = 'null';
@@ -74,7 +74,7 @@ const NEVER_KNOWN: PassthroughAction = {
   reason: 'clients send it, but the service does not support it',
 };
 
-/** ContextualMemoryAgent of PC2 (./README.md, "ContextualMemoryAgent"): entries, decisions and summaries of sessions, in a JSON file. */
+/** ContextualMemoryAgent of PC2 (../README.md, "ContextualMemoryAgent"): entries, decisions and summaries of sessions, in a JSON file. */
 export const contextualMemory = defineService({
   name: 'contextual-memory',
   endpoint: { kind: 'zmq', port: 5596 },

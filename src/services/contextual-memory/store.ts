@@ -1,20 +1,25 @@
-import { parseOwner, type Owner } from '../domain/ids.ts';
-import { encodeJson, Json, rawElements, rawMembers } from '../domain/json.ts';
-import type { Message } from '../domain/request.ts';
+import { type Owner, parseOwner } from '../../domain/ids.ts';
+import { encodeJson, Json, rawElements, rawMembers } from '../../domain/json.ts';
+import type { Message } from '../../domain/request.ts';
 import type {
   LaneDefinition,
   LegacyAccess,
   LegacyItem,
   LegacyLane,
   StoredMemory,
-} from '../domain/service-definition.ts';
-import { epochTimeOf } from './epoch-time.ts';
-import { retime, unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
-import { tagsOf } from './memory-tags.ts';
-import { writerIn } from './writer-name.ts';
-import { isFalsy, respell } from './python-spelling.ts';
-import { contentOf } from './stored-items.ts';
-import { rawValueOf, textContentOf } from './text-content.ts';
+} from '../../domain/service-definition.ts';
+import { epochTimeOf } from '../local-time.ts';
+import {
+  contentOf,
+  rawValueOf,
+  retime,
+  tagsOf,
+  textContentOf,
+  unwrapMetadata,
+  wrapMetadata,
+  writerIn,
+} from '../stored-items.ts';
+import { isFalsy, respell } from '../python-spelling.ts';
 
 /** Entries that the service keeps per session. */
 const KEPT_ENTRIES = 50;
