@@ -46,6 +46,7 @@ export const TABLE: Readonly<Record<string, Allowed>> = {
   orchestrator: {
     inside: [
       'domain',
+      'shared',
       'frontends/connection-limit.ts',
       'storage/database.ts',
       'storage/apply-schema.ts',
