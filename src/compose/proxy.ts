@@ -47,7 +47,7 @@ interface ProxyFacts {
   readonly listeners: readonly Listener[];
 }
 
-const SCHEMA = new URL('storage/schema/', import.meta.url);
+const SCHEMA = new URL('../storage/schema/', import.meta.url);
 
 /** The composition root of the proxy. It creates every part once, and the parts start in this order. */
 export function createProxy(facts: ProxyFacts): Running {
