@@ -16,6 +16,11 @@ interface Entry<Name extends EventName> {
 
 type Entries = { readonly [Name in EventName]?: Entry<Name> };
 
+const TAKEN_OVER = {
+  expelled: 'the other replicas had given this one up',
+  gone: 'another replica is gone',
+} as const;
+
 const ENTRIES: Entries = {
   'lane:dirty': {
     level: 'warn',
@@ -99,6 +104,22 @@ const ENTRIES: Entries = {
       code,
       reason: printableReason(reason),
     }),
+  },
+  'delivery:altered': {
+    level: 'warn',
+    message:
+      'the orchestrator stores a delivered write differently from what was sent; its lane will be copied',
+    facts: ({ service, lane, sequence }) => ({ service, lane, sequence }),
+  },
+  'replica:took_over': {
+    level: 'info',
+    message: 'this replica takes over what a replica left',
+    facts: ({ what }) => ({ because: TAKEN_OVER[what] }),
+  },
+  'write:came_late': {
+    level: 'debug',
+    message: 'the late reply to a write of unknown outcome has come; its lane is certain again',
+    facts: ({ service, action, lane, operationId }) => ({ service, action, lane, operationId }),
   },
   'write:repeated': {
     level: 'debug',

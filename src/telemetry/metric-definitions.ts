@@ -85,6 +85,13 @@ export const COUNTERS = {
     unit: '{write}',
     labels: ['service', 'code'],
   },
+  deliveriesAltered: {
+    name: 'crossfade_altered_deliveries',
+    description:
+      'Deliveries that were read back, and that the orchestrator stores differently from what was sent',
+    unit: '{write}',
+    labels: ['service'],
+  },
   journalFailures: {
     name: 'crossfade_journal_failures',
     description: 'Failures of the journal',

@@ -53,6 +53,9 @@ export class MetricRecorder {
     'delivery:failed': () => {
       this.counters.deliveryFailures.total += 1;
     },
+    'delivery:altered': ({ service }) => {
+      this.counters.deliveriesAltered.at(service).total += 1;
+    },
     'delivery:dead_letter': ({ service, code }) => {
       this.counters.deadLetters.at(service).at(code).total += 1;
     },

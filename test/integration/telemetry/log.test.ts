@@ -48,7 +48,10 @@ test('events that need a person are warnings, others are not', () => {
   emit('lane:copy_failed', { ...OF_LANE, reason: 'no answer', attempt: 2, retryInMs: 100 });
   emit('delivery:failed', failed);
   emit('delivery:dead_letter', { ...OF_WRITE, code: 'validation_error', reason: 'duplicate' });
+  emit('delivery:altered', { ...OF_LANE, sequence: 4 });
   emit('journal:failed', { reason: 'gone' });
+  emit('replica:took_over', { what: 'gone' });
+  emit('write:came_late', { ...OF_WRITE, outcome: 'applied' });
   emit('backfill:failed', { service: SERVICE, reason: 'no file' });
   emit('coverage:began', { service: SERVICE, number: 1 });
   emit('coverage:ended', { service: SERVICE, number: 1 });
@@ -68,7 +71,10 @@ test('events that need a person are warnings, others are not', () => {
     ['lane:copy_failed', WARN],
     ['delivery:failed', WARN],
     ['delivery:dead_letter', WARN],
+    ['delivery:altered', WARN],
     ['journal:failed', WARN],
+    ['replica:took_over', INFO],
+    ['write:came_late', DEBUG],
     ['backfill:failed', WARN],
     ['coverage:began', INFO],
     ['coverage:ended', INFO],
