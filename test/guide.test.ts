@@ -78,7 +78,7 @@ describe.each(PAGES)('%s', (file) => {
   });
 });
 
-describe('what the README and the guide name exists', () => {
+describe('everything that the README and the guide name exists', () => {
   const commands = commandsOf({});
 
   /** `crossfade …` in a block or between backticks, to the end of the command. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { GLOSSARY } from '../src/operator/desk/glossary.ts';
 import { riddlesIn } from './support/plain-words.ts';
 import { proseOfMarkdown, proseOfYaml, sentencesOf, wordsOf, type Paragraph } from './support/prose.ts';
+import { titlesOf } from './support/source-prose.ts';
 import { ROOT } from './tiers.ts';
 
 /** What people read, and how its prose is found. Further files are added as a glob. */
@@ -47,6 +48,30 @@ describe.each(files)('$file', ({ file, proseOf }) => {
         .filter((sentence) => wordsOf(sentence).length > LONGEST_SENTENCE)
         .map((sentence) => `${file}:${line}: ${wordsOf(sentence).length} words: ${sentence}`),
     );
+    expect(found).toEqual([]);
+  });
+});
+
+/** What fits on one line of a report. */
+const LONGEST_TITLE = 80;
+
+describe('the titles of tests', () => {
+  const titles = globSync('test/**/*.ts', { cwd: ROOT }).flatMap((file) =>
+    titlesOf(readFileSync(join(ROOT, file), 'utf8')).map(({ line, text }) => ({
+      place: `${file}:${line}`,
+      text,
+    })),
+  );
+
+  test('are found', () => expect(titles.length).toBeGreaterThan(2_000));
+
+  test(`have at most ${LONGEST_TITLE} characters`, () => {
+    const tooLong = titles.filter(({ text }) => text.length > LONGEST_TITLE);
+    expect(tooLong.map(({ place, text }) => `${place}: ${text.length} characters: ${text}`)).toEqual([]);
+  });
+
+  test('use the usual word, and name the actor', () => {
+    const found = titles.flatMap(({ place, text }) => riddlesIn(text).map((riddle) => `${place}: ${riddle}`));
     expect(found).toEqual([]);
   });
 });
@@ -123,6 +148,19 @@ describe('this test', () => {
     const text = 'key: nobody\n# What is through\n# is kept.\n# nobody: anew\n  # url: nobody\n';
     expect(proseOfYaml(text)).toEqual([{ line: 2, text: 'What is through is kept.' }]);
     expect(riddlesIn('What is through is kept.')).toEqual(['"is through" (write: delivered, finished)']);
+  });
+
+  test('finds titles of every form, and no other text', () => {
+    const source = [
+      "test('a', () => expect(of('b')).toBe(1));",
+      "describe.each(ROWS)('c $d', () => test.skipIf(isLate)(`e ${f}` + 'g', run));",
+      'test(name, run);',
+    ].join('\n');
+    expect(titlesOf(source)).toEqual([
+      { line: 1, text: 'a' },
+      { line: 2, text: 'c $d' },
+      { line: 2, text: 'e §g' },
+    ]);
   });
 
   test('leaves words alone that are no riddles', () => {

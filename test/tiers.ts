@@ -36,7 +36,7 @@ export const QUICK_FILES: readonly string[] = [
   'test/e2e/an-acknowledged-write-survives-a-crash.test.ts',
   'test/e2e/every-stage-keeps-its-promise.test.ts',
   'test/e2e/replies-are-relayed-byte-for-byte.test.ts',
-  'test/e2e/the-desk-lets-in-who-may.test.ts',
+  'test/e2e/the-desk-requires-a-token.test.ts',
   'test/sim/final-check.test.ts',
   'test/sim/journal-contract.test.ts',
   'test/sim/simulation.test.ts',

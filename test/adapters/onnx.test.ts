@@ -28,7 +28,7 @@ test('a model in a folder embeds sentences, and near meanings are near', async (
   await provider.stop();
 });
 
-test('a dimension that the settings have wrong is told', async () => {
+test('a wrong dimension in the settings is an error', async () => {
   const provider = createOnnxProvider({ folder, model: 'tiny', dimension: 384 }, load);
   await expect(provider.embed(['dog'])).rejects.toThrow(
     'tiny returned 4 dimensions, but the settings say 384',
@@ -36,7 +36,7 @@ test('a dimension that the settings have wrong is told', async () => {
   await provider.stop();
 });
 
-test('a folder without a model is told, and nothing is downloaded', async () => {
+test('a folder without a model is an error, and nothing is downloaded', async () => {
   const provider = createOnnxProvider({ folder: join(folder, 'nothing'), model: 'none', dimension: 4 }, load);
   await expect(provider.embed(['dog'])).rejects.toThrow('The ONNX model failed');
 });

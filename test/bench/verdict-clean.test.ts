@@ -59,7 +59,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('while the guard drops shadow load agents rest, and after each rest there are half as many, but one', async () => {
+test('while the guard drops shadow load, agents rest, then return at half the number', async () => {
   const rounds = new CleanRounds(plan);
   const dialoguesIn = async (now: readonly string[]): Promise<number> => {
     steps = now;

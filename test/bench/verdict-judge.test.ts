@@ -38,7 +38,7 @@ test('one in a thousand may be missed, two may not', () => {
   expect(withMissed(2)).toMatchObject({ result: { missed: 2 }, missed: ['altered-text: detected share'] });
 });
 
-test('what could not be compared is neither found nor missed, and of ten reads nine must be compared', () => {
+test('an answer without a comparison is not missed; nine of ten reads must be compared', () => {
   const withUncompared = (count: number) =>
     judged({
       truth: 'fault',
@@ -52,7 +52,7 @@ test('what could not be compared is neither found nor missed, and of ten reads n
   expect(withUncompared(11).missed).toEqual(['altered-text: comparable share']);
 });
 
-test('a class of which nothing was injected, or nothing compared, has shown nothing', () => {
+test('a class without an injected or a compared answer shows nothing', () => {
   const none = { truth: 'fault', tripped: true } as const;
   expect(judged({ ...none, cases: cases(100, false, false) }).missed).toEqual([
     'altered-text: comparable share',
@@ -65,7 +65,7 @@ test('a class of which nothing was injected, or nothing compared, has shown noth
   ]);
 });
 
-test('an alarm about an answer that nobody touched misses a goal, and so does a guard that sleeps', () => {
+test('an alarm about an untouched answer misses a goal, and so does a silent guard', () => {
   const found = [...cases(10, true, true), ...cases(9, false, false)];
   expect(
     judged({ truth: 'fault', tripped: true, cases: [...found, ...cases(1, false, true)] }),
@@ -76,7 +76,7 @@ test('an alarm about an answer that nobody touched misses a goal, and so does a 
   expect(judged({ truth: 'fault', tripped: false, cases: found }).missed).toEqual(['altered-text: trips']);
 });
 
-test('what is harmless is an alarm where it counts, and never missed', () => {
+test('a harmless difference may raise an alarm, and is never missed', () => {
   const harmless = { truth: 'harmless', tripped: false } as const;
   expect(judged({ ...harmless, cases: cases(10, true, false) })).toMatchObject({
     result: { injected: 10, missed: 0, seconds_to_detect: null },
@@ -90,7 +90,7 @@ test('what is harmless is an alarm where it counts, and never missed', () => {
   ]);
 });
 
-test('nothing injected, nothing found: one false mismatch in all of them misses the goal', () => {
+test('one false mismatch in answers without an injected fault misses the goal', () => {
   const clean = { truth: 'none', tripped: false } as const;
   expect(judged({ ...clean, cases: cases(1_000, false, false) }).missed).toEqual([]);
   expect(judged({ ...clean, cases: [...cases(999, false, false), ...cases(1, false, true)] }).missed).toEqual(

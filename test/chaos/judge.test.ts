@@ -77,7 +77,7 @@ test.each<[name: string, writes: readonly (readonly [string, Certainty])[], foun
   expect(countsOf(laneOf(writes), found)).toEqual(counts);
 });
 
-test('what a service lost with its file is counted apart, and may stay on the orchestrator only', () => {
+test('an item that a service lost with its file is counted apart, and may stay', () => {
   const lane = laneOf([A, B]);
   lane.losses.push({ fromMs: 0.9, untilMs: 5 });
   expect(countsOf(lane, { legacy: ['a'], orchestrator: ['a', 'b'] })).toEqual({ lost_by_legacy: 1 });
@@ -90,7 +90,7 @@ test('what a service lost with its file is counted apart, and may stay on the or
   expect(countsOf(lane, { legacy: ['b'], orchestrator: ['b'] })).toEqual({ lost: 1 });
 });
 
-test('what is deleted behind the loss that stopped a lane stays on the orchestrator until a person has decided', () => {
+test('a deleted item of a stopped lane stays on the orchestrator until a decision', () => {
   const lane = laneOf([A, B, CLEAR]);
   lane.losses.push({ fromMs: 0.9, untilMs: 1.9 });
   const found = { legacy: [], orchestrator: ['a', 'b'] };

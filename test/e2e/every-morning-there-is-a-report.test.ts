@@ -86,7 +86,7 @@ async function sessionReport(): Promise<Report['services'][number]> {
   return found;
 }
 
-test('what agents did is in the report of the day, in every format', async () => {
+test('the report of the day shows the agents’ requests, in every format', async () => {
   const agent = createSessionAgent(deployment.endpoints['session-memory']);
   for (const session of [freshSession(), freshSession()]) {
     await agent.ask(createSession(session));

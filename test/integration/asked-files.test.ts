@@ -78,7 +78,7 @@ test.each<Case>([
   expect([code, stdout, stderr]).toEqual([1, '', expect.stringContaining(says)]);
 });
 
-test('a pair of keys is never overwritten, and the error says so', async () => {
+test('a pair of keys is never overwritten; that is an error', async () => {
   const create = () => runCommand(['orchestrator', 'keys', 'curve', 'ann', '--folder', folder]);
   expect((await create()).code).toBe(0);
   expect(await create()).toMatchObject({

@@ -21,7 +21,7 @@ test.each([
   { args: ['--dialogues', '/nowhere/at/all'], says: /^accept: the dialogues cannot be read: ENOENT.*$/ },
   { args: ['--dialogues', fileURLToPath(import.meta.url)], says: /^accept: .*:1 is not JSON$/ },
 ])(
-  'accept $args.0 that cannot be used is told in one line, before anything is started',
+  'an unusable $args.0 of accept is an error of one line, before anything starts',
   async ({ args, says }) => {
     const file = fileURLToPath(new URL('../accept/main.ts', import.meta.url));
     const failed = (await promisify(execFile)(process.execPath, [file, '--json', ...args]).catch(

@@ -127,7 +127,8 @@ function importedFiles(path: string, { staticImports, staticExports }: Module): 
   return [...new Set(files)];
 }
 
-function lineFinder(text: string): (offset: number) => number {
+/** Finds the line of an offset; the first is 0. */
+export function lineFinder(text: string): (offset: number) => number {
   const starts = [0];
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
   return (offset) => {

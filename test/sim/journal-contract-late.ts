@@ -54,7 +54,7 @@ export function describeLateReplies(begin: Begin): void {
       expect(await at.lane.pending()).toEqual([1]);
     });
 
-    test('proves nothing once a copy has read behind the write, though it began before it was sent', async () => {
+    test('proves nothing once a copy has read after the write, even if it began earlier', async () => {
       const at = begin();
       const number = await at.coverage.begin(at.lane.service);
       await at.journal.settle({ ref: await at.lane.write(), outcome: 'applied', seedsUnder: number });
@@ -66,7 +66,7 @@ export function describeLateReplies(begin: Begin): void {
       expect(await at.journal.resolveLate(late(ref, generation))).toBeUndefined();
     });
 
-    test('proves nothing where another write came behind it, or another is unknown too', async () => {
+    test('proves nothing if another write followed, or another is unknown too', async () => {
       const [behind, before] = [begin(), begin()];
       const overtaken = await uncertain(behind);
       await behind.lane.write('applied');

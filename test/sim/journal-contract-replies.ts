@@ -28,7 +28,7 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       }
     });
 
-    test('is given again to the same repeat, which may not have heard of the first time, and to no other', async () => {
+    test('is given again to the same repeat, and to no other', async () => {
       const { kept, lane } = begin();
       const ref = await lane.write('applied');
       await kept.keep(ref, REPLY);
@@ -38,7 +38,7 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       expect(await kept.take(await lane.write(), [1])).toBeUndefined();
     });
 
-    test('is looked for only where there may be one', async () => {
+    test('is looked for only if there may be one', async () => {
       const { journal, kept, lane } = begin();
       const ref = await lane.write('applied');
       expect(await lane.state()).toMatchObject({ mayRepeat: false });
@@ -54,7 +54,7 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       expect(await dirty.state()).toMatchObject({ mayRepeat: false });
     });
 
-    test('is not kept any more once a repeat has taken the place of its write', async () => {
+    test('is dropped once a repeat has replaced its write', async () => {
       const { kept, lane } = begin();
       const ref = await lane.write('unknown');
       expect(await kept.take(ref, [ref.sequence])).toBeUndefined();
@@ -62,7 +62,7 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       expect(await twinsOf(kept, await lane.write())).toEqual([]);
     });
 
-    test('is of another action or came later: no twin of a write', async () => {
+    test('of another action, or of a later write, is not given out', async () => {
       const { kept, lane } = begin();
       const first = await lane.write('applied');
       const second = await lane.write('applied');

@@ -28,7 +28,7 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
 }
 
 function testWrites(begin: Begin): void {
-  test('an intent gets its lane’s next sequence, whoever comes at the same time', async () => {
+  test('concurrent intents of a lane get consecutive sequences', async () => {
     const { journal, lane } = begin();
     const states = await Promise.all(Array.from({ length: 20 }, () => journal.append(lane.intent())));
     expect(states.map((state) => state?.sequence)).toEqual(
@@ -54,7 +54,7 @@ function testWrites(begin: Begin): void {
     expect(await lane.state()).toMatchObject({ deliveredSequence: 3 });
   });
 
-  test('a write whose outcome is not durable yet is waited for, although a later one’s is', async () => {
+  test('delivery waits for a write without a durable outcome, even if a later one has it', async () => {
     const { journal, lane } = begin();
     const late = await lane.write();
     await lane.write('applied');
@@ -63,7 +63,7 @@ function testWrites(begin: Begin): void {
     expect(await lane.pending()).toEqual([1, 2]);
   });
 
-  test('a write of unknown outcome deletes for two minutes more, whatever has been delivered since', async () => {
+  test('a write of unknown outcome may delete for two minutes, whatever was delivered', async () => {
     const { journal, lane } = begin();
     const isOld = await lane.write('unknown');
     const isYoung = await lane.write('unknown', Date.now() - 60_000);
@@ -74,7 +74,7 @@ function testWrites(begin: Begin): void {
     expect(await lane.undelivered()).toEqual([isYoung.sequence]);
   });
 
-  test('what waits says of which writes nobody knows whether, or when, they take effect', async () => {
+  test('a waiting write lists the writes whose effect is unknown', async () => {
     const { journal, lane } = begin();
     for (const outcome of ['applied', 'unknown', undefined, 'applied'] as const) await lane.write(outcome);
     const waiting = await journal.undelivered(lane.key, 4);
@@ -83,7 +83,7 @@ function testWrites(begin: Begin): void {
     expect(delivered.some(({ isUncertain = false }) => isUncertain)).toBe(false);
   });
 
-  test('what waits says which writes every replica journaled beside, under the present coverage', async () => {
+  test('a waiting write says whether it is covered by the present coverage', async () => {
     const { journal, coverage, lane } = begin();
     const number = await coverage.begin(lane.service);
     for (const under of [number, 0, number + 1_000]) {
@@ -100,7 +100,7 @@ function testWrites(begin: Begin): void {
     expect(await covered()).toEqual([false, false, false]);
   });
 
-  test('the first and last applied writes of a lane are as old as the clock of the journal says', async () => {
+  test('the clock of the journal gives the age of a lane’s first and last applied writes', async () => {
     const { journal, lane } = begin();
     const hour = 3_600_000;
     await lane.write('refused');
@@ -121,7 +121,7 @@ function testWrites(begin: Begin): void {
     expect(await lane.pending()).toEqual([]);
   });
 
-  test('an intent that nobody knows to be durable is abandoned, once or for nothing', async () => {
+  test('an intent that may not be durable can be abandoned, also if it is absent', async () => {
     const { journal, lane } = begin();
     const intent = lane.intent();
     await journal.abandon(lane.key, intent.operationId);
@@ -140,7 +140,7 @@ function testWrites(begin: Begin): void {
     expect(await lane.state()).toMatchObject({ seededCoverage: 7, deliveredSequence: 0 });
   });
 
-  test('what an open write names is stored with it', async () => {
+  test('the items that an open write names are stored with it', async () => {
     const { journal, lane } = begin();
     await lane.write('applied');
     const items = [{ digest: 'd', newer: 2 }];
@@ -153,7 +153,7 @@ function testWrites(begin: Begin): void {
     expect((await journal.undelivered(lane.key, 2)).map((write) => write.items)).toEqual([undefined, items]);
   });
 
-  test('nobody knows what a write names while one before it may still take effect', async () => {
+  test('what a write names is unknown while an earlier one may still take effect', async () => {
     const { journal, lane } = begin();
     await lane.write('unknown', Date.now());
     const ref = await lane.write(undefined, Date.now());
@@ -227,7 +227,7 @@ function testCopies(begin: Begin): void {
     });
   });
 
-  test('what became dirty while it was copied stays dirty', async () => {
+  test('a lane that became dirty during its copy stays dirty', async () => {
     const { journal, lane } = begin();
     await lane.write('applied');
     await journal.beginCopy(lane.key);
@@ -248,7 +248,7 @@ function testCopies(begin: Begin): void {
     expect(await lane.state()).toMatchObject({ condition: 'stopped', reason: 'lost' });
   });
 
-  test('what a copy had to leave out is counted', async () => {
+  test('items that a copy had to leave out are counted', async () => {
     const { journal, lane } = begin();
     await journal.beginCopy(lane.key);
     const exception = { item: 'i', action: 'create', code: 'validation_error', reason: '' };
@@ -261,7 +261,7 @@ function testCopies(begin: Begin): void {
 }
 
 function testRecovery(begin: Begin, again: () => Journal): void {
-  test('a start finds unsettled and unknown writes, broken copies and what waits', async () => {
+  test('a start finds unsettled, unknown and waiting writes and broken copies', async () => {
     const lanes = { unsettled: begin(), unknown: begin(), copying: begin(), waiting: begin(), well: begin() };
     await lanes.unsettled.lane.write();
     await lanes.unknown.lane.write('unknown');
@@ -298,7 +298,7 @@ function testRecovery(begin: Begin, again: () => Journal): void {
     expect(await unclosed()).toEqual(['young', 'open']);
   });
 
-  test('what a copy has looked at is settled, whatever its outcome says', async () => {
+  test('a write that a copy has covered is settled, whatever its outcome', async () => {
     const { journal, lane } = begin();
     await lane.write('unknown');
     await journal.beginCopy(lane.key);
@@ -308,7 +308,7 @@ function testRecovery(begin: Begin, again: () => Journal): void {
 }
 
 function testCoverage(begin: Begin): void {
-  test('coverage begins once, ends, and begins anew under a higher number', async () => {
+  test('coverage begins once, ends, and begins again under a higher number', async () => {
     const { coverage, lane } = begin();
     const none = { number: 0, isQuiet: false };
     expect(await coverage.current(lane.service)).toEqual(none);

@@ -10,7 +10,7 @@ import type { MakePair } from './replica-pair.ts';
 
 /** Whole spills, page by page, and several at a time. */
 export function testReplays(makePair: MakePair): void {
-  test('two replicas that replay do not wait for what the other has left open on an earlier page', async () => {
+  test('replicas that replay do not wait for open writes of the other’s earlier pages', async () => {
     const { here, there } = await makePair();
     const [one, other] = [here.lane, new Lane(here.journal)];
     // What became of the first write stands behind the one that must wait; of the other's nobody has noted it.
@@ -29,7 +29,7 @@ export function testReplays(makePair: MakePair): void {
     }
   });
 
-  test('of a page that was replayed, which was not answered, the write under way is settled by its reply', async () => {
+  test('a reply settles its write in a page whose replay was not answered', async () => {
     const { here } = await makePair();
     const spill = new PagedSpill([here.lane], here, undefined);
     const told: OperationId[] = [];

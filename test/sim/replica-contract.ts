@@ -30,7 +30,7 @@ export function describeReplicas(subject: () => JournalUnderTest, begin: Begin):
 }
 
 function testOpenWrites(makePair: MakePair): void {
-  test('a lane with an open write takes none of another replica, until its outcome is there', async () => {
+  test('a lane with an open write takes no write of another replica before its outcome', async () => {
     const { here, there } = await makePair();
     const ref = await here.lane.write();
     expect(await there.journal.append(there.lane.intent())).toBeUndefined();
@@ -40,7 +40,7 @@ function testOpenWrites(makePair: MakePair): void {
     expect(await here.journal.append(here.lane.intent())).toBeUndefined();
   });
 
-  test('what a copy has settled is open no longer', async () => {
+  test('a write that a copy has settled is no longer open', async () => {
     const { here, there } = await makePair();
     await here.lane.write();
     await here.journal.beginCopy(here.lane.key);
@@ -56,7 +56,7 @@ function testOpenWrites(makePair: MakePair): void {
 }
 
 function testHolds(makePair: MakePair): void {
-  test('a held lane takes writes of its holder only, until it lets go', async () => {
+  test('a held lane takes only the writes of its holder, until the release', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
     expect(await there.journal.hold(there.lane.key, 30)).toMatchObject({ sequence: 1, isHome: false });
@@ -84,14 +84,14 @@ function testHolds(makePair: MakePair): void {
     expect(await here.journal.append(here.lane.intent())).toMatchObject({ sequence: 2 });
   });
 
-  test('a lane that was never written is held by nobody', async () => {
+  test('a lane that was never written cannot be held', async () => {
     const { here } = await makePair();
     expect(await here.journal.hold(here.lane.key, 30)).toBeUndefined();
   });
 }
 
 function testHomes(makePair: MakePair): void {
-  test('who writes first is the lane’s home, and copies it alone as long as it lives', async () => {
+  test('the replica that writes first is the lane’s home, and copies it while it lives', async () => {
     const { here, there, dies } = await makePair();
     await here.lane.write('applied');
     expect(await here.lane.state()).toMatchObject({ isHome: true });
@@ -101,7 +101,7 @@ function testHomes(makePair: MakePair): void {
     expect(await there.journal.beginCopy(there.lane.key)).toMatchObject({ generation: 1, isHome: true });
   });
 
-  test('a lane of which nothing waits has no home', async () => {
+  test('a lane without a waiting write has no home', async () => {
     const { here, there } = await makePair();
     await here.journal.delivered(await here.lane.write('applied'));
     expect(await here.lane.state()).toMatchObject({ isHome: false });
@@ -126,7 +126,7 @@ function testHomes(makePair: MakePair): void {
 }
 
 function testForeign(makePair: MakePair, subject: () => JournalUnderTest): void {
-  test('a home is told once what others wrote or found uncertain', async () => {
+  test('a home is notified once of a write or an uncertainty of another replica', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
     await there.lane.write('applied');
@@ -139,7 +139,7 @@ function testForeign(makePair: MakePair, subject: () => JournalUnderTest): void 
     expect(await takenBy(here, here.lane.key)).toMatchObject({ condition: 'dirty' });
   });
 
-  test('a home is told again until the next question says that the answer arrived', async () => {
+  test('a home is notified again until its next query confirms the answer', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
     await there.lane.write('applied');
@@ -153,7 +153,7 @@ function testForeign(makePair: MakePair, subject: () => JournalUnderTest): void 
     expect(await takenBy(subject().open(here.identity), here.lane.key)).toBeUndefined();
   });
 
-  test('where the home has died, who tells it becomes it', async () => {
+  test('a replica that notifies a dead home becomes the home', async () => {
     const { here, there, dies } = await makePair();
     await here.lane.write('applied');
     await there.lane.write('applied');
@@ -162,12 +162,12 @@ function testForeign(makePair: MakePair, subject: () => JournalUnderTest): void 
     expect(await takenBy(there, there.lane.key)).toBeUndefined();
   });
 
-  test('nobody is told of a lane that does not exist', async () => {
+  test('a lane that does not exist notifies no home', async () => {
     const { here } = await makePair();
     expect(await here.journal.tellHome(here.lane.key)).toBeUndefined();
   });
 
-  test('a copy that nobody is at any more falls to who asks', async () => {
+  test('a copy without a running replica goes to the replica that requests it', async () => {
     const { here, there } = await makePair();
     await here.journal.beginCopy(here.lane.key);
     expect(await takenBy(there, here.lane.key)).toBeUndefined();
@@ -181,7 +181,7 @@ function testForeign(makePair: MakePair, subject: () => JournalUnderTest): void 
 }
 
 function testInterrupted(makePair: MakePair): void {
-  test('a copy whose home has died is begun anew by who writes next', async () => {
+  test('a copy whose home has died is begun again by the next writer', async () => {
     const { here, there, dies } = await makePair();
     await here.lane.write('applied');
     await here.journal.beginCopy(here.lane.key);
@@ -194,7 +194,7 @@ function testInterrupted(makePair: MakePair): void {
     });
   });
 
-  test('a copy whose home has died is begun anew by who tells it', async () => {
+  test('a copy whose home has died is begun again by the replica that notifies it', async () => {
     const { here, there, dies } = await makePair();
     await here.journal.beginCopy(here.lane.key);
     expect(await there.journal.tellHome(there.lane.key)).toMatchObject({ condition: 'copying' });
@@ -202,7 +202,7 @@ function testInterrupted(makePair: MakePair): void {
     expect(await there.journal.tellHome(there.lane.key)).toMatchObject({ condition: 'dirty', isHome: true });
   });
 
-  test('an own copy goes on, whatever its replica writes and tells', async () => {
+  test('a replica’s writes and notices do not interrupt its own copy', async () => {
     const { here } = await makePair();
     await here.journal.beginCopy(here.lane.key);
     expect(await here.journal.append(here.lane.intent())).toMatchObject({ condition: 'copying' });
@@ -211,7 +211,7 @@ function testInterrupted(makePair: MakePair): void {
 }
 
 function testFences(makePair: MakePair, subject: () => JournalUnderTest): void {
-  test('a lane’s fence shows what is acknowledged and not delivered, wherever', async () => {
+  test('a lane’s fence shows acknowledged, undelivered writes of every replica', async () => {
     const { here, there } = await makePair();
     const { key, service } = here.lane;
     expect(await there.journal.fence(key)).toBeUndefined();
@@ -226,7 +226,7 @@ function testFences(makePair: MakePair, subject: () => JournalUnderTest): void {
     expect(await there.journal.fence(key)).toMatchObject({ isBehind: false });
   });
 
-  test('a fence shows that a replica which may spill has been silent for two seconds, until it is heard of', async () => {
+  test('a fence shows a replica that may spill and has been silent for two seconds', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
     const isSilent = async () => (await here.journal.fence(here.lane.key))?.isReplicaSilent;
@@ -260,7 +260,7 @@ function testRegister(makePair: MakePair, subject: () => JournalUnderTest): void
     expect(known.get(there.identity.id)?.silentMs).toBeGreaterThan(900);
   });
 
-  test('a replica that was given up does not find itself', async () => {
+  test('a replica that others removed does not find itself', async () => {
     const { here, there, dies } = await makePair();
     await dies();
     await there.journal.recover();
@@ -272,7 +272,7 @@ function testRegister(makePair: MakePair, subject: () => JournalUnderTest): void
     expect(await ids()).toContain(here.identity.id);
   });
 
-  test('who registers learns how many others are on the list', async () => {
+  test('a replica that registers gets the number of the others', async () => {
     const { here } = await makePair();
     const again = await here.replicas.register(here.identity.id);
     const newcomer = subject().open();

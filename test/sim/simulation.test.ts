@@ -97,7 +97,7 @@ const threads = createThreads(2);
 afterAll(() => threads.end());
 
 test.for(casesOfTier(LIVES, ({ runs }) => runs > 1))(
-  'the engine keeps the invariants in $runs random lives of $replicas, from seed $seed on',
+  'the invariants hold in $runs random lives of $replicas, from seed $seed',
   { timeout: 120_000 },
   async (course) => {
     const broken = (await livesOf(course)).flatMap(({ seed, violations }) =>
@@ -142,7 +142,7 @@ test.for(casesOfTier(BREAKS, () => false))('a planted %s is caught', { timeout: 
   expect.unreachable(`${broken} was not caught in ${CAUGHT_WITHIN} lives`);
 });
 
-test('asked for help, it says how it is used and runs nothing', async () => {
+test('--help prints the usage and runs nothing', async () => {
   const { exitCode, lines } = await simulate('--help', '--runs', '1000000');
   expect(lines[0]).toContain('npm run sim');
   for (const broken of BREAKS) expect(lines.join('\n')).toContain(broken);

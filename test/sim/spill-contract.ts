@@ -37,7 +37,7 @@ export function testReplay(begin: Begin, makePair: MakePair): void {
     expect(await placed(process)).toEqual(['1', '2']);
   });
 
-  test('what another replica wrote meanwhile leaves the places of spilled writes uncertain', async () => {
+  test('writes of another replica make the sequences of spilled writes uncertain', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
     await there.lane.write('applied');
@@ -46,7 +46,7 @@ export function testReplay(begin: Begin, makePair: MakePair): void {
   });
 
   test.for(['unknown', 'not_applied', undefined] as const)(
-    'it does so behind an own intent that became durable too late (%s)',
+    'so does an own earlier intent that became durable too late (%s)',
     async (outcome) => {
       const { here, there } = await makePair();
       await there.lane.write('applied');
@@ -56,7 +56,7 @@ export function testReplay(begin: Begin, makePair: MakePair): void {
     },
   );
 
-  test('an own write of certain outcome shows that what was spilled stands behind it', async () => {
+  test('an own write with a known outcome proves that spilled writes follow it', async () => {
     const { here, there } = await makePair();
     await there.lane.write('applied');
     await here.lane.write('refused');

@@ -4,7 +4,7 @@ import { takenBy, type MakePair } from './replica-pair.ts';
 
 /** What a replica finds that takes over what a dead one has left. */
 export function testTakeOver(makePair: MakePair): void {
-  test('what a living replica has under way is nobody else’s', async () => {
+  test('a write under way in a living replica is left to that replica', async () => {
     const { here, there } = await makePair();
     await here.lane.write();
     const { dirty, pending } = await there.journal.recover();
@@ -12,7 +12,7 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await here.lane.state()).toMatchObject({ condition: 'clean', isHome: true });
   });
 
-  test('an open write of a dead replica is unknown from then on, and its lane another’s', async () => {
+  test('a dead replica’s open write becomes unknown, and its lane gets another home', async () => {
     const { here, there, dies } = await makePair();
     const ref = await here.lane.write();
     await dies();
@@ -27,7 +27,7 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2 });
   });
 
-  test('an outcome that a dead replica has not written down is unknown, although others have written since', async () => {
+  test('a dead replica’s missing outcome is unknown, even after writes of others', async () => {
     const { here, there, dies } = await makePair();
     await here.lane.write();
     await here.lane.write('applied');
@@ -39,7 +39,7 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await there.lane.state()).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
   });
 
-  test('an outcome that a dead replica called unknown makes its lane dirty, although others have written since', async () => {
+  test('a dead replica’s unknown outcome makes its lane dirty, even after other writes', async () => {
     const { here, there, dies } = await makePair();
     await here.lane.write('unknown');
     await there.lane.write('applied');
@@ -49,7 +49,7 @@ export function testTakeOver(makePair: MakePair): void {
     expect(dirty.includes(there.lane.key) || told?.condition === 'dirty').toBe(true);
   });
 
-  test('what waits of a dead replica is found, once by each who is its home', async () => {
+  test('a dead replica’s waiting writes are found, once by each home', async () => {
     const { here, there, dies } = await makePair();
     for (const outcome of ['applied', 'applied', 'refused'] as const) await here.lane.write(outcome);
     await dies();
@@ -59,7 +59,7 @@ export function testTakeOver(makePair: MakePair): void {
     expect((await here.journal.recover()).pending).not.toContainEqual(found);
   });
 
-  test('who finds a lane without a home uncertain is its home; of unwell lanes each knows its own', async () => {
+  test('a replica that finds a lane without a home uncertain becomes its home', async () => {
     const { here, there } = await makePair();
     await here.journal.delivered(await here.lane.write('applied'));
     await there.journal.markDirty(there.lane.key, 'unknown_outcome');
@@ -72,7 +72,7 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await there.journal.unwell()).not.toContain(there.lane.key);
   });
 
-  test('a lane that another replica found uncertain is copied once its home was told, whatever others write', async () => {
+  test('a lane that another replica found uncertain is copied once its home knows', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
     await there.journal.markDirty(there.lane.key, 'unknown_outcome');
@@ -90,7 +90,7 @@ export function testTakeOver(makePair: MakePair): void {
     });
   });
 
-  test('a lane that an unjournaled write of another replica has changed late is seeded anew', async () => {
+  test('a lane that another replica’s unjournaled write changed late is seeded again', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
     await here.journal.beginCopy(here.lane.key);
@@ -104,7 +104,7 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await takenBy(here, here.lane.key)).toMatchObject(unseeded);
   });
 
-  test('a broken copy of a dead replica is begun anew', async () => {
+  test('a broken copy of a dead replica is begun again', async () => {
     const { here, there, dies } = await makePair();
     await here.journal.beginCopy(here.lane.key);
     expect((await there.journal.recover()).dirty).not.toContain(there.lane.key);
@@ -117,7 +117,7 @@ export function testTakeOver(makePair: MakePair): void {
 /** Writes that a dead replica has left open keep nobody waiting, and whoever must look at their lane is told. */
 export function testOpenWritesLeft(makePair: MakePair, subject: () => JournalUnderTest): void {
   test.for(['clean', 'copying', 'stopped'] as const)(
-    'a dead replica’s open write in a lane that is %s keeps nobody out, and its home is told',
+    'a dead replica’s open write in a lane that is %s blocks no writer',
     async (condition) => {
       const { here, there, dies } = await makePair();
       await there.lane.write('applied');
@@ -136,7 +136,7 @@ export function testOpenWritesLeft(makePair: MakePair, subject: () => JournalUnd
     },
   );
 
-  test('who takes over tells a home that lives what it has found uncertain', async () => {
+  test('the replica that takes over notifies a living home of uncertain lanes', async () => {
     const { here, there, dies } = await makePair();
     const third = subject().open();
     await third.replicas.register(third.identity.id);
@@ -147,7 +147,7 @@ export function testOpenWritesLeft(makePair: MakePair, subject: () => JournalUnd
     expect(await takenBy(there, there.lane.key)).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
   });
 
-  test('an intent that a dead replica’s last statement made durable too late is found where its lane is busy', async () => {
+  test('a dead replica’s late durable intent is found although its lane is busy', async () => {
     const { here, there, dies } = await makePair();
     const other = new Lane(here.journal);
     await dies();
@@ -159,7 +159,7 @@ export function testOpenWritesLeft(makePair: MakePair, subject: () => JournalUnd
     expect(await there.journal.append(other.intent())).toBeUndefined();
   });
 
-  test('a lane that a dead replica holds is let go with it', async () => {
+  test('a dead replica’s hold of a lane is released', async () => {
     const { here, there, dies } = await makePair();
     await here.lane.write('applied');
     await here.journal.hold(here.lane.key, 30);

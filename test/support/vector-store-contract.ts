@@ -107,7 +107,7 @@ export function vectorStoreContract({ name, databaseUrl, create, settled }: Stor
       await storage.stop();
     });
 
-    test('gives the nearest first, with their cosine similarity, however long the vectors are', async () => {
+    test('gives the nearest first by cosine similarity, for vectors of any length', async () => {
       await put([
         { id: 'east', vector: [5, 0, 0] },
         { id: 'north', vector: [0, 0.1, 0] },
@@ -171,7 +171,7 @@ export function vectorStoreContract({ name, databaseUrl, create, settled }: Stor
       expect((await nearest([1, 0, 0], { space: OTHER_SPACE })).ids).toEqual(['b']);
     });
 
-    test('follows a vector that is made anew, and forgets one that is removed', async () => {
+    test('follows a vector that is replaced, and forgets one that is removed', async () => {
       await put([
         { id: 'a', vector: [1, 0, 0] },
         { id: 'b', vector: [0, 1, 0] },

@@ -33,7 +33,7 @@ test('at least 80 mutants are spread over the engine, the stores and the service
   for (const [file, mutants] of perFile) expect(mutants.length, file).toBeLessThanOrEqual(6);
 });
 
-test('a text that stands twice is refused, because nobody could say which place is meant', () => {
+test('a text that occurs twice is refused, because either place could be meant', () => {
   const mutant = { id: 'M00', file: 'x.ts', search: 'a', replace: 'b' };
   expect(() => mutated('a a', mutant)).toThrow('M00: the text to replace stands 2 times in x.ts, not once');
   expect(mutated('x a $', { ...mutant, replace: '$&' })).toBe('x $& $');

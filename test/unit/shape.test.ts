@@ -24,7 +24,7 @@ test('the largest bag is the widest object that a constructor or a factory takes
   expect(structureOf(sourcesOf({ 'a.ts': text })).largestBag).toEqual({ name: 'a.ts Parts', members: 3 });
 });
 
-test('two folders that import each other are one pair, and the rarer direction is upwards', () => {
+test('folders that import each other are one pair; the rarer direction is upwards', () => {
   const structure = structureOf(
     sourcesOf({
       'up/a.ts': "import '../down/a.ts';\nimport '../down/b.ts';",
@@ -36,7 +36,7 @@ test('two folders that import each other are one pair, and the rarer direction i
   expect(structure.upwardImports).toEqual(['down/b.ts -> up/a.ts']);
 });
 
-test('what joins folders and what they share may stand side by side above them', () => {
+test('files that join folders and files that they share may be side by side above them', () => {
   const structure = structureOf(
     sourcesOf({
       'engine/engine.ts': "import './lane/lane.ts';",

@@ -37,7 +37,7 @@ test('a line that was cut off is no run', () => {
   expect(recordedRuns(file, { commit: 'abc', isBusy: false, only: [] })).toEqual([RUN]);
 });
 
-test('failed tests are named with their file, and a file that failed as a whole is named too', () => {
+test('failed tests are named with their file, and so are files that failed as a whole', () => {
   const passed = { status: 'passed', fullName: 'works' };
   const failed = { status: 'failed', fullName: 'does not work' };
   const result = (name: string, status: string, ...assertionResults: (typeof passed)[]) => ({

@@ -105,7 +105,7 @@ test('a server that comes up later is found, and until then every flag is unknow
   expect(requests.list().map(({ api, result }) => `${api} ${result}`)).toContain('client unreachable');
 });
 
-test(`a change is in effect within the refresh interval and 1.5 s: ${CHANGES} times`, async () => {
+test(`a change is active within the refresh interval and 1.5 s: ${CHANGES} times`, async () => {
   const tookMs: number[] = [];
   for (let change = 0; change < CHANGES; change += 1) {
     const isNowOn = change % 2 === 0;
@@ -122,7 +122,7 @@ test(`a change is in effect within the refresh interval and 1.5 s: ${CHANGES} ti
   expect(quantile(tookMs, 0.7)).toBeLessThanOrEqual(IN_EFFECT_WITHIN_MS);
 });
 
-test('a gradual rollout moves its share of the lanes, each once, and the writes of lanes whose reads moved', async () => {
+test('a gradual rollout moves its share of lanes, and their writes after their reads', async () => {
   const shares = [10, 25, 50] as const;
   let before: ReadonlySet<string> = new Set();
   for (const share of shares) {
@@ -142,7 +142,7 @@ test('a gradual rollout moves its share of the lanes, each once, and the writes 
   expect(moved('read-cutover')).toEqual(before);
 });
 
-test('constraints see service, action, lane, agent and owner, and hold under gradual rollout too', async () => {
+test('constraints use service, action, lane, agent, owner, also in a gradual rollout', async () => {
   const only = (contextName: string, ...values: string[]): TestStrategy =>
     gradual(100, { constraints: [{ contextName, operator: 'IN', values }] });
   await ask(READ, [only('userId', 'ann'), only('action', 'search'), only('agent', 'canary')]);
@@ -182,7 +182,7 @@ test('segments narrow a flag, and follow their own changes', async () => {
   expect(isOn('read-cutover', 'ann')).toBe(false);
 });
 
-test('a flag that is switched off is off for everybody, whatever its strategies', async () => {
+test('a flag that is switched off is off for all agents, whatever its strategies', async () => {
   await ask(READ, [gradual(100)]);
   expect(moved('read-cutover').size).toBe(LANES);
   await unleash.switch(READ, 'off');
@@ -209,7 +209,7 @@ const FAULTS: readonly (readonly [string, () => void, string, string])[] = [
 ];
 
 test.each(FAULTS)(
-  '%s: what was known stays in effect, is told, and is followed again',
+  '%s: the known values stay active, this is reported, and updates resume',
   async (_, begin, result, words) => {
     expect(isOn('read-cutover', 'ann')).toBe(true);
     const count = () =>

@@ -28,7 +28,7 @@ const adminOf = (project: string) => ({
   environment: ENVIRONMENT,
 });
 
-test('a project without the flag, or that does not exist, is an error that names flag, project and setting', async () => {
+test('a project without the flag is an error that names flag, project and setting', async () => {
   await unleash.setStrategies(READ, [gradual(100)]);
   await unleash.switch(READ, 'on');
   const off = createFlagSwitch(adminOf('another-project')).off(SERVICE, isDue);
@@ -41,7 +41,7 @@ test('a project without the flag, or that does not exist, is an error that names
   );
 });
 
-test('what asks for nothing stays as it is, and what asks for something is switched off', async () => {
+test('a flag that requests nothing is kept, and one that requests anything is off', async () => {
   expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE, isDue)).toEqual([READ]);
   expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE, isDue)).toEqual([]);
 });

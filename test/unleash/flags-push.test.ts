@@ -74,7 +74,7 @@ test('a dry run says what would be made, and makes nothing', async () => {
   await expect(unleash.flag(NAMES[0] ?? '')).rejects.toThrow('404');
 });
 
-test('every flag is made: described, in its group, asking for nothing', async () => {
+test('every flag is made: described, in its group, requesting nothing', async () => {
   const { code, stdout } = await push();
   expect(code).toBe(0);
   expect(stdout).toContain(`16 created, 0 completed, 0 kept, 0 failed in project "${PROJECT}"`);
@@ -117,7 +117,7 @@ test('a second push changes nothing', async () => {
   expect(await standing()).toEqual(before);
 });
 
-test('what people raised, constrained, grouped or switched off stays as it is', async () => {
+test('a flag that a person raised, constrained, grouped or switched off is kept', async () => {
   const [dualWrite, shadowRead, readCutover, writeCutover] = NAMES as [string, string, string, string];
   await unleash.setStrategies(dualWrite, [{ name: 'default' }]);
   await unleash.switch(dualWrite, 'on');
@@ -148,7 +148,7 @@ test('a switch that an older push made at 0 % is kept and named', async () => {
   expect(await unleash.flag(dualWrite)).toEqual(before);
 });
 
-test('a switch that is switched on asks for everything', async () => {
+test('a switch that is on requests 100 %', async () => {
   const dualWrite = NAMES[0] ?? '';
   await unleash.remove(dualWrite);
   await push();
@@ -185,7 +185,7 @@ test('two pushes at once make every flag once', async () => {
   }
 });
 
-test('a name that an archived flag holds is told, the others are made, and the exit code is 1', async () => {
+test('the name of an archived flag is an error with exit code 1; the others are made', async () => {
   const archived = NAMES[7] ?? '';
   await unleash.admin('DELETE', `projects/${PROJECT}/features/${archived}`);
   await unleash.remove(NAMES[8] ?? '');
@@ -217,14 +217,14 @@ test.each([
     'no Unleash server is configured: set rollout.unleash.url or UNLEASH_URL',
   ],
   ['a server that is not there', { UNLEASH_URL: 'http://127.0.0.1:1/api' }, 'cannot be reached'],
-])('%s is told, without the token', async (_, env, words) => {
+])('%s is reported without the token', async (_, env, words) => {
   const { code, stderr, stdout } = await push([], env);
   expect(code).toBe(1);
   expect(stderr).toContain(words);
   expect(stderr + stdout).not.toMatch(/nonsense-secret|of-the-tests/);
 });
 
-test('an environment or a project that is not there is told for every flag', async () => {
+test('a missing environment or project is reported for every flag', async () => {
   const noEnvironment = await push([], { UNLEASH_ENVIRONMENT: 'nowhere' });
   expect(noEnvironment.code).toBe(1);
   expect(noEnvironment.stdout).toContain(`the project "${PROJECT}" has no environment "nowhere"`);
@@ -233,7 +233,7 @@ test('an environment or a project that is not there is told for every flag', asy
   expect(noProject.stdout).toContain('16 failed');
 });
 
-test('a server that fails, hangs or talks nonsense is told', { timeout: 90_000 }, async () => {
+test('a server that fails, hangs or answers nonsense is reported', { timeout: 90_000 }, async () => {
   gate.refuse({ status: 500, body: '{"message": "the database is away"}' });
   expect((await push()).stdout).toMatch(/answered 500: the database is away/);
   gate.refuse({ status: 200, body: '<html>log in</html>' });

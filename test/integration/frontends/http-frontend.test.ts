@@ -126,7 +126,7 @@ describe('a request that is not a known action is streamed', () => {
     request.destroy();
   });
 
-  test('Expect: 100-continue is answered and the body goes on', async () => {
+  test('Expect: 100-continue is answered and the body is relayed', async () => {
     const target = await upstream((request, response) => void request.pipe(response));
     const { request, response } = open(await proxy(target), {
       method: 'PUT',

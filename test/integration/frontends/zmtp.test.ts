@@ -133,7 +133,7 @@ test.for([
       peer.say([2], Buffer.alloc(8, 0x7f));
     },
   ],
-] as const)('%s ends the connection, and harms nobody', async ([, speak]) => {
+] as const)('%s ends the connection, and harms no other', async ([, speak]) => {
   const { port } = await serve();
   const peer = new RawPeer(port);
   await speak(peer);

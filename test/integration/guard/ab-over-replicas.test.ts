@@ -121,7 +121,7 @@ test('every replica shows what all have seen, and the day has it once', async ()
   ]);
 });
 
-test('what a replica saw outlives it: its successor begins with it', async () => {
+test('a successor begins with the observations of the replica before it', async () => {
   const one = await startReplica();
   one.read('legacy', 10);
   await one.stop();
@@ -129,7 +129,7 @@ test('what a replica saw outlives it: its successor begins with it', async () =>
   await eventually('what the first saw', async () => successor.status()?.legacy.reads === LANES);
 });
 
-test('while the database is away nothing is lost, and afterwards nothing is told twice', async () => {
+test('an outage of the database loses nothing, and nothing is reported twice', async () => {
   const [one, away] = [await startReplica(), await startReplica({ isBehindNetwork: true })];
   away.read('legacy', 10);
   await eventually('the first', async () => one.status()?.legacy.reads === LANES);

@@ -121,7 +121,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     expect(keeper.cutover(service, ACTION).atMost).toBe(50);
   });
 
-  test('what has moved stays over a restart, although it could not be raised now', async () => {
+  test('moved reads stay moved over a restart, even if a new increase would be blocked', async () => {
     await prove(3_000);
     expect((await start()).cutover(service, ACTION).atMost).toBe(50);
     journal = { ...journal, oldestDeliverySeconds: 60 };
@@ -138,7 +138,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     expect(next.cutover(service, ACTION).atMost).toBe(80);
   });
 
-  test('a latch holds at once and in every mode, and what it took must be proven anew', async () => {
+  test('a latch holds at once in every mode, and the reads must be proven again', async () => {
     await prove(3_000);
     const [keeper, lenient] = [await start(), await start('warn')];
     expect(keeper.cutover(service, ACTION).atMost).toBe(50);
@@ -190,7 +190,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     expect(reasons()).not.toContain('not_covered_everywhere');
   });
 
-  test('under warn nothing is lowered, and every reason is said', async () => {
+  test('warn lowers nothing, and every reason is reported', async () => {
     coverage = 0;
     answers = false;
     journal = { reconciledAgoSeconds: null };
@@ -202,7 +202,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
   });
 
   test.each(['off', 'warn'] as const)(
-    'what stood under %s without evidence does not stay under enforce',
+    'a rollout under %s without evidence is lowered under enforce',
     async (mode) => {
       expect((await start(mode)).cutover(service, ACTION).atMost).toBe(100);
       const keeper = await start();
@@ -213,7 +213,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     },
   );
 
-  test('what one replica lowers is lowered in all, and raised again on evidence alone', async () => {
+  test('a value that one replica lowers is lowered in all, and raised again by evidence', async () => {
     await prove(3_000);
     const [one, other] = [await start(), await start()];
     expect(other.cutover(service, ACTION).atMost).toBe(50);
@@ -249,7 +249,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     expect(keeper.mayShadow(service)).toBe(true);
   });
 
-  test('a held ramp keeps what moved and raises nothing', async () => {
+  test('a held increase keeps the moved reads and raises nothing', async () => {
     await prove(3_000);
     const keeper = await start();
     board.take(service, new Set(['hold_ramp']));

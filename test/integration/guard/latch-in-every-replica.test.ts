@@ -119,7 +119,7 @@ async function startReplica({ isBehindNetwork = false, isBinding = true } = {}):
 const causeIn = ({ board }: Replica) => board.holdOf(SERVICE)?.cause;
 
 describe('a latch', () => {
-  test('is in effect within a second in the replica that trips, and within two in all', async () => {
+  test('acts within a second in the replica that trips, and within two in all', async () => {
     const [one, other] = [await startReplica(), await startReplica()];
     const [tripsMs, seenMs]: [number[], number[]] = [[], []];
     for (const [through, next] of [
@@ -206,7 +206,7 @@ describe('a replica that has lost the database', () => {
   test.each([
     ['refused', () => network.refuse()],
     ['silent', async () => network.silence()],
-  ])('acts after 5 s as if latched, and goes on when it is back: %s', async (_name, lose) => {
+  ])('acts after 5 s as if latched, and recovers afterwards: %s', async (_name, lose) => {
     const cut = await startReplica({ isBehindNetwork: true });
     const fine = await startReplica();
     await lose();

@@ -9,7 +9,7 @@ import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 const SERVICE = serviceName('jarvis-memory');
 const GIANT = 'jarvis-memory/default' as LaneKey;
 
-test('what was compared, what never was, and the share of the default user are shown', async () => {
+test('compared actions, others, and the share of the default user are shown', async () => {
   const services = new Map([[SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }]]);
   const verdicts = new Verdicts({ services, clock: systemClock, emit: () => undefined });
   const text = '{"status": "ok", "memories": [{"timestamp": 1.5, "memory": "tea"}]}';

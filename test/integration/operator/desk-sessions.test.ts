@@ -131,7 +131,7 @@ test('more than 600 requests per minute from one address are refused', async () 
   expect(other.statusCode).toBe(first[0]?.statusCode);
 });
 
-test('sign-ins are counted per client only behind a trusted server', async () => {
+test('sign-ins are counted per client only with a trusted server in front', async () => {
   const statuses = async (app: FastifyInstance) => {
     const seen: number[] = [];
     for (let client = 1; client <= 12; client += 1) {

@@ -117,7 +117,7 @@ describe('GET /v1/status', () => {
       'read_cutover',
       'legacy_read_only',
     ],
-  ])('%s: the stage is the one in effect, beside the requested one', async (...row) => {
+  ])('%s: the active stage is shown with the requested one', async (...row) => {
     const [, changes, stage, requested] = row;
     server.world = { ...QUIET_WORLD, ...changes };
     expect(await server.service()).toMatchObject({ stage, requested_stage: requested });

@@ -117,7 +117,7 @@ describe('no reader sees an answer older than an earlier acknowledged write', ()
     expect(hits).toBeGreaterThan(50);
   });
 
-  test('with a Redis that freezes, goes on, dies and comes back', { timeout: 120_000 }, async () => {
+  test('with a Redis that freezes, continues, dies and returns', { timeout: 120_000 }, async () => {
     const disturb = async (): Promise<void> => {
       await sleep(700);
       redis.freeze();

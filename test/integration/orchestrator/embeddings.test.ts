@@ -126,7 +126,7 @@ describe('an OpenAI-compatible endpoint', () => {
   });
 });
 
-describe('embedding goes on', () => {
+describe('embedding continues', () => {
   test('after a restart, without repeating existing vectors', async () => {
     let allowed = 3;
     stage.endpoint.mood = (asked, response) => allowed-- <= 0 && answering(503)(asked, response);

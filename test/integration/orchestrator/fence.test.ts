@@ -12,7 +12,7 @@ interface Operation {
   readonly payload: object;
 }
 
-describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
+describe.each(DATABASES)('writes after a fence on %s', (kind) => {
   let orchestrator: TestOrchestrator;
   let lanes = 0;
   beforeAll(async () => {

@@ -17,7 +17,7 @@ function contentText({ text }: Answer): string {
   return (rawMembers(memory ?? '')['content'] ?? '').replaceAll(/([:,]) /g, '$1');
 }
 
-describe.each(DATABASES)('what an agent writes on %s', (kind) => {
+describe.each(DATABASES)('writes of agents on %s', (kind) => {
   let orchestrator: TestOrchestrator;
   let sessions = 0;
   beforeAll(async () => {

@@ -51,7 +51,7 @@ describe.each(DATABASES)('contents that do not fit into one answer, on %s', (kin
   test.each([
     ['scan', {}, 'items'],
     ['get_related', { source_memory_id: idOf(0) }, 'related'],
-  ])('%s ends its page early, and its cursor goes on', async (action, payload, list) => {
+  ])('%s ends its page early, and its cursor continues there', async (action, payload, list) => {
     const seen: number[] = [];
     let cursor: string | undefined;
     do {

@@ -216,16 +216,19 @@ describe.each(DATABASES)('reads on %s', (kind) => {
     expect(best?.['similarity_score']).toBeLessThan(1);
   });
 
-  test.each(['semantic', 'hybrid'])('a %s search falls back to keywords and says so', async (search_type) => {
-    const { find } = await holding([{}]);
-    const answer = await find('text', { min_similarity: 0.99 }, { search_type });
-    expect(answer.indexes).toEqual([0]);
-    expect(answer['search_metadata']).toMatchObject({
-      search_type: 'keyword',
-      requested: search_type,
-      min_similarity_applied: false,
-    });
-  });
+  test.each(['semantic', 'hybrid'])(
+    'a %s search falls back to keywords and reports it',
+    async (search_type) => {
+      const { find } = await holding([{}]);
+      const answer = await find('text', { min_similarity: 0.99 }, { search_type });
+      expect(answer.indexes).toEqual([0]);
+      expect(answer['search_metadata']).toMatchObject({
+        search_type: 'keyword',
+        requested: search_type,
+        min_similarity_applied: false,
+      });
+    },
+  );
 });
 
 describe.each(DATABASES)('the purge on %s', (kind) => {

@@ -82,7 +82,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
       });
   });
 
-  test('are consistent without concurrent writes; only the last page says so', async () => {
+  test('are consistent without concurrent writes, as only the last page reports', async () => {
     const { page } = await holding(5);
     const first = await page();
     expect(first).toMatchObject({ numbers: [1, 2, 3], consistent: undefined });

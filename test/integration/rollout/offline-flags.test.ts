@@ -285,7 +285,7 @@ test('the kill switch is off until it is on', async () => {
   await until(() => flags.killSwitch());
 });
 
-test('a flag that the SDK cannot evaluate is off and says so', async () => {
+test('a flag that the SDK cannot evaluate is off, with the reason', async () => {
   const strategies = [{ name: 'default', parameters: {}, variants: [{ name: null, weight: {} }, null] }];
   write(definitions([feature('read-cutover', { strategies }), feature('shadow-read')]));
   const flags = await start();

@@ -161,7 +161,7 @@ test('a server that comes up later is found', async () => {
   expect(flags.describe().fresh).toBe(true);
 });
 
-test('a server that goes away keeps its values in effect', async () => {
+test('the values of a lost server stay active', async () => {
   server.publish(definitions([feature('dual-write')]));
   await server.listen(port);
   await flags.start();

@@ -25,7 +25,7 @@ async function summaryOf({ play, agent }: Played, maxTokens?: number): Promise<R
   return JSON.parse(await play.ask(agent, request)) as Record<string, unknown>;
 }
 
-test('a read with a small budget cuts the summary for every later reader, until the next write makes it anew', async () => {
+test('a read with a small budget cuts the summary until the next write', async () => {
   await using play = createPlayground();
   const [port = 0] = await freePorts(1);
   const standIn = createContextualMemory({ port, dataFolder: play.dataFolder, maxEntries: 2 });
@@ -88,7 +88,7 @@ test('content that is not text spoils the summary as it does in the original', a
   expect(await summaryOf(played)).toEqual(kept);
 });
 
-test('what is stored without a session id is found under "null" after a restart, one of the two lists gone', async () => {
+test('items without a session id are under "null" after a restart, one list lost', async () => {
   await using play = createPlayground();
   const [port = 0] = await freePorts(1);
   const { dataFolder } = play;

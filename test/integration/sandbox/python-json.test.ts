@@ -31,7 +31,7 @@ function outcome(hex: string): Case {
   return error === undefined ? read : { ...read, fileError: error.message };
 }
 
-test('reading, refusing and printing JSON agrees with Python, to the letter', () => {
+test('reading, refusing and printing JSON agrees with Python byte for byte', () => {
   expect(cases.length).toBeGreaterThan(300);
   expect(cases.map(({ hex }) => outcome(hex))).toEqual(cases);
 });

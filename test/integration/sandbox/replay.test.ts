@@ -146,7 +146,7 @@ test('jarvis-memory finds its users under other ids after a restart, as recorded
   expect(exchanges).toHaveLength(7);
 });
 
-test('session-memory west of Greenwich loses young sessions at the next clean-up, as recorded', async () => {
+test('session-memory west of Greenwich loses young sessions at the next clean-up', async () => {
   const exchanges = readRecording('extras_restart_staleness_ttl')
     .exchanges.filter((one) => one.port === 5574)
     .map((one) => ({ ...one, request: (one.request ?? '').replace('a*9000', 'a'.repeat(9000)) }));
@@ -159,7 +159,7 @@ test('session-memory west of Greenwich loses young sessions at the next clean-up
   expect(exchanges).toHaveLength(7);
 });
 
-test('session-memory loads sessions after a restart, and east of Greenwich keeps them hours longer, as recorded', async () => {
+test('session-memory east of Greenwich keeps sessions hours longer after a restart', async () => {
   const { exchanges } = readRecording('session_memory_agent_v1_restart_tz');
   const zones = [
     ['UTC', exchanges.slice(0, 4)],

@@ -21,7 +21,7 @@ function storedIds(database: DatabaseSync): unknown[] {
     .map((row) => row['session_id']);
 }
 
-test('reading evicts: of 150 sessions read once each, the next clean-up deletes the ones used longest ago', async () => {
+test('a clean-up after 150 reads of sessions deletes the least recently used', async () => {
   await using play = createPlayground();
   const [port = 0, healthPort = 0] = await freePorts(2);
   const standIn = await play.start(
@@ -68,7 +68,7 @@ test('the periodic clean-up deletes a session that was idle for an hour, and onl
   database.close();
 });
 
-test('a reader that keeps its transaction open fails a write after 5 s; the next write commits its row', async () => {
+test('a long read transaction fails a write after 5 s; the next write commits its row', async () => {
   await using play = createPlayground();
   const [port = 0, healthPort = 0] = await freePorts(2);
   const standIn = await play.start(
@@ -103,7 +103,7 @@ test('a reader that keeps its transaction open fails a write after 5 s; the next
   expect(await contents()).toEqual(['refused', 'taken']);
 });
 
-test('a null id takes the id used last, as the stub client of the original commit has it', async () => {
+test('a null id becomes the last id, as in the stub client of the original commit', async () => {
   await using play = createPlayground();
   const [port = 0, healthPort = 0] = await freePorts(2);
   const standIn = await play.start(createSessionMemory({ port, healthPort, dataFolder: play.dataFolder }));
@@ -114,7 +114,7 @@ test('a null id takes the id used last, as the stub client of the original commi
   );
 });
 
-test('content that is a number is stored, and makes the session read as empty until a restart', async () => {
+test('a number as content is stored, and the session reads as empty until a restart', async () => {
   await using play = createPlayground();
   const [port = 0, healthPort = 0] = await freePorts(2);
   const standIn = await play.start(

@@ -48,7 +48,7 @@ test('none comes up when one cannot', async () => {
   await play.start(createJarvisMemory({ port, dataFolder }));
 });
 
-test('an agent that missed a reply is dead, while the service and other agents go on', async () => {
+test('an agent that missed a reply is dead; the service and other agents continue', async () => {
   await using play = createPlayground();
   const [port = 0] = await freePorts(1);
   const standIn = await play.start(createJarvisMemory({ port, dataFolder: play.dataFolder }));
@@ -63,7 +63,7 @@ test('an agent that missed a reply is dead, while the service and other agents g
   });
 });
 
-test('a service that hangs before the effect executes the request once it goes on', async () => {
+test('a service that hangs before the effect executes the request later', async () => {
   await using play = createPlayground();
   const [port = 0] = await freePorts(1);
   const standIn = await play.start(createJarvisMemory({ port, dataFolder: play.dataFolder }));

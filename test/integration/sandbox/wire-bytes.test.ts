@@ -17,7 +17,7 @@ function timeless(text: unknown): string {
     .replaceAll(/(?<="timestamp": )\d{10}\.\d+/g, '<epoch>');
 }
 
-test('session-memory replies with the recorded bytes, and stores metadata as Python writes it', async () => {
+test('session-memory replies and stores metadata byte for byte as recorded', async () => {
   await using play = createPlayground();
   const [port = 0, healthPort = 0] = await freePorts(2);
   const standIn = await play.start(
@@ -49,7 +49,7 @@ test('session-memory replies with the recorded bytes, and stores metadata as Pyt
   database.close();
 });
 
-test('session-memory executes the first of two frames, loses its reply and answers the second', async () => {
+test('session-memory executes the first of two frames and answers only the second', async () => {
   await using play = createPlayground();
   const [port = 0, healthPort = 0] = await freePorts(2);
   const standIn = await play.start(createSessionMemory({ port, healthPort, dataFolder: play.dataFolder }));
@@ -60,7 +60,7 @@ test('session-memory executes the first of two frames, loses its reply and answe
   expect(await play.ask(agent, first)).toBe(wire['sma create duplicate (null)']);
 });
 
-test('a lone surrogate cuts the file of jarvis-memory, which no write mends and no restart survives', async () => {
+test('a lone surrogate cuts the file of jarvis-memory, and a restart fails', async () => {
   await using play = createPlayground();
   const { dataFolder } = play;
   const [port = 0] = await freePorts(1);

@@ -192,7 +192,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       ['its replica did not know whether others journal', false, false, false],
       ['dual writes have ended and begun again since', true, true, false],
     ] as const)(
-      'that began a lane and is taken to be applied seeds it only where nothing can have passed beside it: %s',
+      'that began a lane and is taken as applied seeds it only if all journal: %s',
       async ([, wasSure, hasEnded, isSeeded]) => {
         const { journal, service, write, state } = beginJournal(database, SEAL);
         const store = createCoverageStore(database);

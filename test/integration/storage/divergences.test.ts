@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => postgres?.stop());
 
-describe.each(DATABASES)('divergences on %s', (kind) => {
+describe.each(DATABASES)('findings on %s', (kind) => {
   let database: Database;
   beforeAll(async () => {
     database = await createJournalDatabase(kind, postgres);

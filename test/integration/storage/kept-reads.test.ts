@@ -73,7 +73,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await next('v2')).toBeDefined();
   });
 
-  test('a read waits while its lane is behind or dirty', async () => {
+  test('a read waits while its lane lags or is dirty', async () => {
     const { store, read, next, write, journal, laneOf } = await begin();
     await store.keep([read('a')]);
     const ref = await write('ann', 'applied');

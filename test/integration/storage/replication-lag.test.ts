@@ -15,7 +15,7 @@ onEachJournal((database) => {
     return { ...at, first, lag };
   }
 
-  test('a service without writes is not behind', async () => {
+  test('a service without writes does not lag', async () => {
     const { lag } = begin();
     expect(await lag()).toEqual({ writes: 0, lanes: 0, oldestSeconds: null });
   });
@@ -33,7 +33,7 @@ onEachJournal((database) => {
     expect(Math.abs((oldestSeconds ?? 0) - acceptedSecondsAgo)).toBeLessThan(3_600);
   });
 
-  test('writes behind a dead letter or an unknown outcome count as lag too', async () => {
+  test('writes after a dead letter or an unknown outcome count as lag too', async () => {
     const { lag, journal, write, first } = begin();
     await first('ann');
     const ref = await write('ann', 'applied');

@@ -28,7 +28,7 @@ const EXPLANATION: Explanation = {
   differences: [],
 };
 
-test('the summary fits on a screen and says who answers, why, and what blocks the rest', () => {
+test('the summary fits on a screen: who answers, the reason, and what blocks the rest', () => {
   const lines = toldExplanation(EXPLANATION).split('\n');
   expect(lines.length).toBeLessThan(20);
   expect(lines.slice(0, 2)).toEqual(['session-memory, owner: s-1', '  lane: clean, 12 writes; fence: open']);

@@ -83,7 +83,7 @@ describe('the guard of a service in words', () => {
     expect(told).toContain('2 of 10 failed (20 %; lower bound 2.1 %, limit 1 %); needs at least 5 to trip');
   });
 
-  test('a trigger that blocks increases says so', () => {
+  test('a trigger that blocks increases is marked', () => {
     const triggers = [{ trigger: 'not_compared', numbers: { found: 0, limit: 1 }, reached: 0 }] as const;
     expect(toldGuard(SERVICE, { held_by: null, findings: [], triggers })).toContain(
       '0 of 1, moved reads no longer compared: blocks further increases',

@@ -48,7 +48,7 @@ test('a reconciliation of changed lanes says if no lane has changed', () => {
   expect(afterReconciliation({ ...nothing, state: 'stopped' }, false)).toEqual([]);
 });
 
-test('an accepted difference of a stopped lane moves no reads, and the answer says so', () => {
+test('accepting a difference of a stopped lane moves no reads, as the answer reports', () => {
   const accepted = { run: 7, findings: 1 };
   expect(acceptedWords('s/o/1', accepted)).toBe(
     '1 difference of s/o/1, found by run 7, accepted; its reads may move again',

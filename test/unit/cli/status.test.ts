@@ -53,7 +53,7 @@ test('a backend without reads shows no latency', () => {
   expect(toldAll(both)).toContain('  reads: 0 by legacy, 2 by the orchestrator (p99 3 ms)\n');
 });
 
-test('a requested stage that is not in effect is shown with every reason', () => {
+test('a requested stage that is not active is shown with every reason', () => {
   const blocked = { asked: 5, in_effect: 0 };
   const interlocks = [
     { word: 'never_reconciled', says: 'Reconciliation: never', next: 'Reconcile.', command: null },
@@ -98,7 +98,7 @@ test('writes that no lane can hold are counted, and the lag names them', () => {
   expect(shown).toContain('  3 writes only on legacy since the start, because no lane can hold the owner');
 });
 
-test('lanes that differ, are excepted or stopped are counted with the command to list them', () => {
+test('differing, excepted and stopped lanes are counted, with the command to list them', () => {
   const lanes = { total: 9, seeded: 9, dirty: 0, copying: 0, stopped: 1, excepted: 1, differs: 2 };
   expect(toldAll(statusOf({ lanes }))).toContain(
     '  2 lanes differ, 1 lane with items that the orchestrator refused, 1 stopped lane: crossfade lanes list session-memory --unwell\n',

@@ -115,7 +115,7 @@ test.each([
 const LANES = { total: 9, seeded: 9, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 };
 const FOUND = '2026-11-22T18:00:00.000Z';
 
-test('stopped lanes are an incident: since when, who answers, and what to do', () => {
+test('stopped lanes are an incident with its start, the answering side, and commands', () => {
   const lost = { lanes: { ...LANES, stopped: 2 }, lost_items: 3, open_since: { lost: FOUND } };
   const page = pageOf(visitOf(statusOf({ facts: lost })));
   expect(page).toContain('2 lanes of session-memory are stopped, and legacy lost 3 items.');
@@ -131,7 +131,7 @@ test('stopped lanes are an incident: since when, who answers, and what to do', (
   expect(incident?.next.map(({ label }) => label)).toEqual(['See the lanes']);
 });
 
-test('lanes that differ are an incident: since when, who answers, and what to do', () => {
+test('differing lanes are an incident with its start, the answering side, and commands', () => {
   const facts = { lanes: { ...LANES, differs: 1 }, lost_items: 0, open_since: { differs: FOUND } };
   const [incident] = incidentsOf(statusOf({ facts }), undefined);
   expect(incident).toMatchObject({
@@ -174,7 +174,7 @@ test('the desk shows consistency of all replicas by window, not since the start'
   expect(page).not.toContain('100 %</strong>');
 });
 
-test('the desk shows a requested stage that is not in effect, with the reason', async () => {
+test('the desk shows a requested stage that is not active, with the reason', async () => {
   const status = statusOf();
   const [service] = status.services as unknown as Record<string, unknown>[];
   Object.assign(service ?? {}, {

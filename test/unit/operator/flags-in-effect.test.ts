@@ -42,7 +42,7 @@ test('on a new installation each reason shows its value, its need and the next s
   ]);
 });
 
-test('a permitted flag is not in effect while no action has its evidence', () => {
+test('a permitted flag is not active while no action has its evidence', () => {
   const actions = { get_context: actionWith(12), search: actionWith(0) };
   expect(readCutover({ asked: ASKED, actions })).toMatchObject({
     in_effect: 0,
@@ -148,7 +148,7 @@ test.each<[InterlockWord, string | null]>([
   expect(toldInterlocks([{ word, ...NUMBERS }], { service })[0]?.command).toBe(command);
 });
 
-test('dropped shadow reads are not in effect, with the reason', () => {
+test('dropped shadow reads are not active, with the reason', () => {
   const { asked } = fineFacts();
   const dropping = { ...QUIET, asked, shadowDroppedFor: ['latency', 'errors'] as const };
   expect(flagsInEffect(dropping)['shadow-read']).toEqual({

@@ -16,7 +16,7 @@ describe('the fence', () => {
     [4, 5, 'applied', { generation: 4, sequence: 5 }],
   ];
   test.each(cases)(
-    'generation %s, sequence %s behind (3, 10) is %s',
+    'generation %s, sequence %s against (3, 10) is %s',
     (generation, sequence, verdict, place) => {
       const lane = { key: 'k', generation, ...(sequence === undefined ? {} : { sequence }) };
       expect(judge(STORED, lane)).toEqual({ verdict, place });

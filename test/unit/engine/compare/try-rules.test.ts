@@ -70,7 +70,7 @@ describe.each([true, false])('stored comparisons, with samples: %s', (isSampled)
   });
 });
 
-test('what shapes and digests do not show is undecided, unless a sample shows it', () => {
+test('a rule that shapes and digests cannot decide is undecided without a sample', () => {
   const proposed = [rule('a', { kind: 'default', value: 5 })];
   const tried = (isSampled: boolean) =>
     tryRules([stored('{"a":5}', '{}', isSampled)], { inForce: [], proposed });

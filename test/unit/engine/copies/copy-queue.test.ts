@@ -179,7 +179,7 @@ test('stopping waits for copies in progress and starts no more', async () => {
   expect(begun).toEqual(['ann']);
 });
 
-test('a cancelled copy never starts, and those who wait for it get the reason', async () => {
+test('a cancelled copy never starts, and its waiting callers get the reason', async () => {
   const { queue, begun, end } = createQueue();
   const [busy, ann] = [laneNamed('busy'), laneNamed('ann')];
   queue.add(busy, 'dirty');

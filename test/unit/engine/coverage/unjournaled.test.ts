@@ -19,7 +19,7 @@ function createUnjournaled() {
   return { clock, service, unjournaled, wait, hasEnded: () => hasEnded };
 }
 
-test('a stop waits until an unjournaled write of unknown outcome can take effect no more', async () => {
+test('a stop waits until an unjournaled write of unknown outcome can have no effect', async () => {
   const { clock, service, unjournaled, wait, hasEnded } = createUnjournaled();
   unjournaled.begin(service)('unknown');
   wait(1_000);
@@ -29,7 +29,7 @@ test('a stop waits until an unjournaled write of unknown outcome can take effect
   expect(hasEnded()).toBe(true);
 });
 
-test('a stop does not wait for ever for a service that is away', async () => {
+test('a stop waits a limited time for a service that is unavailable', async () => {
   const { clock, service, unjournaled, wait, hasEnded } = createUnjournaled();
   unjournaled.begin(service);
   wait(40);

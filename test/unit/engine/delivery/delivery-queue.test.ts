@@ -151,7 +151,7 @@ describe('the writes of a lane in the journal', () => {
     expect(await deliverAll(queue, ann, 10)).toEqual([2]);
   });
 
-  test('are no longer asked for when another replica, its home before, has delivered them', async () => {
+  test('are no longer requested after their former home has delivered them', async () => {
     const ann = laneNamed('ann');
     const lanes = [{ owner: 'ann', state: { deliveredSequence: 10 } }];
     const queue = new DeliveryQueue(readableJournal({ lanes }));

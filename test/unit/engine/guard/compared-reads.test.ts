@@ -44,7 +44,7 @@ describe('reads that have moved', () => {
     expect(stale(guard)).toEqual([]);
   });
 
-  test('of which one in a hundred is compared may wait for the next comparison', () => {
+  test('with one comparison in a hundred may wait for the next one', () => {
     const guard = newGuard();
     for (let at = 0; at < 300; at += 1)
       minute(guard, NOW_MS - (300 - at) * MINUTE_MS, { comparable: at < 280 && at % 6 === 0 ? 1 : 0 });

@@ -90,7 +90,7 @@ function createWatch() {
 
 const questions = (asked: readonly string[]): number => asked.filter((what) => what === 'state').length;
 
-test('a trip stores its latch first, and then the minutes behind it at once', async () => {
+test('a trip stores its latch first, and then the minutes that caused it', async () => {
   const { asked, events, watch } = createWatch();
   await watch.start();
   for (let at = 0; at < 5; at += 1)

@@ -18,7 +18,7 @@ const RAISED: Granted = {
 const words = (facts: InterlockFacts, flag: ServiceFlag, granted = NOTHING_GRANTED): string[] =>
   judgeFlags(facts, granted).flags[flag].reasons.map(({ word }) => word);
 
-test('without a reason against it, everything requested is in effect', () => {
+test('without a reason against it, everything requested is active', () => {
   const { flags, actions } = judgeFlags(fineFacts(), NOTHING_GRANTED);
   for (const { asked: percent, inEffect, reasons } of Object.values(flags)) {
     expect(inEffect).toBe(percent);
@@ -163,7 +163,7 @@ describe('an action moves', () => {
 describe('the mode', () => {
   const unsafe = { oldestDeliverySeconds: 60, actions: { get_context: actionWith(0) } };
 
-  test('warn keeps what is requested in effect and lists every reason', () => {
+  test('warn keeps everything requested active and lists every reason', () => {
     const { flags, actions } = judgeFlags(fineFacts({ ...unsafe, mode: 'warn' }), NOTHING_GRANTED);
     expect(flags['read-cutover']).toMatchObject({ inEffect: 50, permitted: 0 });
     expect(flags['read-cutover'].reasons).toHaveLength(1);
@@ -177,7 +177,7 @@ describe('the mode', () => {
     expect(actions['get_context']).toEqual({ asked: 50, inEffect: 50, permitted: 0, reasons: [] });
   });
 
-  test.each(['warn', 'off'] as const)('from %s to enforce only what was earned stays in effect', (mode) => {
+  test.each(['warn', 'off'] as const)('from %s to enforce only earned values stay active', (mode) => {
     // 20 % were raised on evidence; 50 % were asked for while nobody looked.
     const earned: Granted = { flags: { ...RAISED.flags, 'read-cutover': 20 }, actions: { get_context: 20 } };
     const before = judgeFlags(fineFacts({ ...unsafe, mode }), earned);
@@ -231,7 +231,7 @@ describe('the flags of writes', () => {
     bypassedAgoSeconds: null,
   };
 
-  test('are in effect when everything is proven', () => {
+  test('are active when everything is proven', () => {
     const { flags } = judgeFlags(fineFacts({ asked: asked(all), writes: ready }), NOTHING_GRANTED);
     expect(flags['write-cutover']).toMatchObject({ asked: 10, inEffect: 10, reasons: [] });
     expect(flags['legacy-read-only']).toMatchObject({ asked: 100, inEffect: 100, reasons: [] });

@@ -55,6 +55,6 @@ test.for([
   ['narrows by what is not understood', deleteBy({ position_below: BELOW, older_than: 60 })],
   ['has no bound', deleteBy({ tags: ['note'] })],
   ['is another operation', { action: 'delete', sessionId, payload: { memory_id: 'a' } }],
-] as const)('what %s explains nothing', ([, operation]) => {
+] as const)('an item that %s explains nothing', ([, operation]) => {
   expect(laneDeletionOf(operation as OrchestratorWrite)).toBeUndefined();
 });

@@ -45,7 +45,7 @@ const named = (text: string, newer = 0): NamedItem => ({
   newer,
 });
 
-describe('what a write names by place is', () => {
+describe('an item that a write names by place is', () => {
   test('the same item on both sides, even if the secondary holds older equal ones', () => {
     const texts = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 8 });
     fc.assert(

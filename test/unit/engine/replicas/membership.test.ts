@@ -68,7 +68,7 @@ test('a replica that was given up acts two seconds after its new registration', 
   expect(membership.mayAct).toBe(true);
 });
 
-test('coverage is in effect only when every other replica reports its number', async () => {
+test('coverage is active only when every other replica reports its number', async () => {
   const { membership, facts } = await createMember([{ ...OTHER, coverage: { [SERVICE]: 2 } }]);
   expect(membership.allReport(SERVICE, 2)).toBe(true);
   expect(membership.allReport(SERVICE, 3)).toBe(false);

@@ -85,7 +85,7 @@ async function createPair() {
   };
 }
 
-test('what a departed replica found out about a lane is known', async () => {
+test('observations of a departed replica about a lane are known', async () => {
   const pair = await createPair();
   expect(await pair.fence()).toBeUndefined();
   pair.becomes({ condition: 'stopped', exceptions: 1 });

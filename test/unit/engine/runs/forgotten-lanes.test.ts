@@ -68,7 +68,7 @@ test('a comparison that finds forgotten items hides them from agents', async () 
   expect(hidden).toEqual([laneKeyOf(SERVICE, OWNER)]);
 });
 
-test('what is listed as lost stays lost when retention could explain it later', async () => {
+test('a listed lost item stays lost when retention could explain it later', async () => {
   const { compared, hidden } = await compareGone({ idleSeconds: 3_600 }, { isListedLost: true });
   expect(compared).toMatchObject({ verdict: 'different', forgotten: 0 });
   expect(hidden).toEqual([]);

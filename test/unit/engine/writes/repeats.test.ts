@@ -99,7 +99,7 @@ test('only a repeat with an id gets the kept reply; others are new writes', asyn
   expect(nameless.taken).toEqual([[1]]);
 });
 
-test('a request that is not equal to the letter is not a repeat', async () => {
+test('a request that differs in one byte is not a repeat', async () => {
   const { repeats, sequenced, results } = createRepeat('r-1', [
     twinOf('r-2', { hasReply: true, isUnsettled: true }),
   ]);

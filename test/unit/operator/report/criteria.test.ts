@@ -157,7 +157,7 @@ describe('the next step', () => {
     [{ 'dual-write': 100, 'shadow-read': 10 }, 'shadow-read to 100 %'],
     [{ 'dual-write': 100, 'shadow-read': 100 }, 'read-cutover to 1 %'],
     [{ 'dual-write': 100, 'shadow-read': 100, 'read-cutover': 5 }, 'read-cutover to 10 %'],
-  ])('goes on if all criteria pass: %o', (percent, text) => {
+  ])('recommends the next step if all criteria pass: %o', (percent, text) => {
     expect(next({ status: at(percent) })).toMatchObject({
       kind: 'raise',
       text: expect.stringContaining(text),

@@ -27,8 +27,8 @@ const released: DayEvent = {
 };
 const trip = { latch: 3, trigger: 'errors', action: null, trippedAtMs: atMs(31), releasedAtMs: atMs(47) };
 
-describe('what happened on a day', () => {
-  test('is a sentence: who moved the reads, when, and that no agent lost data', () => {
+describe('the story of a day', () => {
+  test('is a sentence: the person, the time, and that no agent lost data', () => {
     const { sentence, events } = storyOf({ ...QUIET_DAY, events: [raised, released], trips: [trip] }, SHOWN);
     expect(sentence).toBe(
       'Reads were raised to 25 % by ann at 19:30, moved back by the guard (errors) at 19:31, and released by ben at 19:47. No agent lost data.',
@@ -46,7 +46,7 @@ describe('what happened on a day', () => {
     expect(storyOf(lost, SHOWN).sentence).toContain('2 items that legacy lost wait for a decision.');
   });
 
-  test('shows an unaudited change by what is in effect', () => {
+  test('shows an unaudited change by the active values', () => {
     const moved = { before: 5, now: 25 };
     expect(storyOf(QUIET_DAY, { ...SHOWN, moved }).sentence).toMatch(/^Reads moved from 5 % to 25 % since/);
   });

@@ -25,7 +25,7 @@ test.each([
   [`${NEW}\nold:c2hvcnQ=`, 'Line 2'],
   [`a b:${randomBytes(32).toString('base64')}`, 'Line 1'],
   [`${NEW},${NEW}`, 'the same id'],
-])('what is no key is named by its line and not quoted: %#', (text, complaint) => {
+])('an invalid key is named by its line and not quoted: %#', (text, complaint) => {
   expect(() => parseEncryptionKeys(text)).toThrow(complaint);
   try {
     parseEncryptionKeys(text);

@@ -28,7 +28,7 @@ const backfill = (...args: readonly string[]) =>
 const stored = (): Promise<readonly { session_id: string }[]> =>
   deployment.store('select distinct session_id from memory_entries where is_active');
 
-test('what is left out is reported with its reason, before and afterwards', async () => {
+test('an item that is left out is reported with its reason, before and afterwards', async () => {
   const sqlite = new DatabaseSync(join(deployment.legacyFolder, 'session_memory.db'));
   sqlite.exec('pragma busy_timeout = 5000; pragma foreign_keys = off');
   const put = sqlite.prepare(

@@ -78,7 +78,7 @@ test('only a repair can be undone; other runs are refused with the reason', asyn
   }
 });
 
-test('while the orchestrator is away nothing is undone, and no lane waits for ever', async () => {
+test('without the orchestrator nothing is undone, and no lane waits without end', async () => {
   await deployment.orchestratorPath.refuse();
   const { undone, left } = await undo();
   await deployment.orchestratorPath.pass();

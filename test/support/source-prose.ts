@@ -1,0 +1,37 @@
+import { parseSync, Visitor, type Node } from 'oxc-parser';
+import { lineFinder } from '../shape/source.ts';
+import type { Paragraph } from './prose.ts';
+
+/** Replaces a value that only the running program knows. */
+const VALUE = '§';
+
+const TEST_FUNCTIONS: readonly string[] = ['test', 'describe', 'it'];
+
+/** The titles of the tests of a file, and of their groups. A value in a title counts as one character. */
+export function titlesOf(source: string): readonly Paragraph[] {
+  const { program } = parseSync('source.test.ts', source);
+  const lineOf = lineFinder(source);
+  const found: Paragraph[] = [];
+  new Visitor({
+    CallExpression({ callee, arguments: [title] }) {
+      const text = isTestFunction(callee) && title !== undefined ? textOf(title) : undefined;
+      if (text !== undefined) found.push({ line: lineOf(callee.start) + 1, text });
+    },
+  }).visit(program);
+  return found;
+}
+
+/** `test`, also as in `test.skipIf(…)` and `test.each(…)`. */
+function isTestFunction(node: Node): boolean {
+  if (node.type === 'Identifier') return TEST_FUNCTIONS.includes(node.name);
+  if (node.type === 'MemberExpression') return isTestFunction(node.object);
+  return node.type === 'CallExpression' && isTestFunction(node.callee);
+}
+
+function textOf(node: Node): string | undefined {
+  if (node.type === 'Literal') return typeof node.value === 'string' ? node.value : undefined;
+  if (node.type === 'TemplateLiteral')
+    return node.quasis.map(({ value }) => value.cooked ?? value.raw).join(VALUE);
+  if (node.type !== 'BinaryExpression' || node.operator !== '+') return undefined;
+  return (textOf(node.left) ?? VALUE) + (textOf(node.right) ?? VALUE);
+}
