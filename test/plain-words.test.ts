@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { GLOSSARY } from '../src/operator/desk/glossary.ts';
 import { riddlesIn } from './support/plain-words.ts';
 import { proseOfMarkdown, proseOfYaml, sentencesOf, wordsOf, type Paragraph } from './support/prose.ts';
-import { titlesOf } from './support/source-prose.ts';
+import { proseOfTypeScript, titlesOf } from './support/source-prose.ts';
 import { ROOT } from './tiers.ts';
 
 /** What people read, and how its prose is found. Further files are added as a glob. */
@@ -48,6 +48,22 @@ describe.each(files)('$file', ({ file, proseOf }) => {
         .filter((sentence) => wordsOf(sentence).length > LONGEST_SENTENCE)
         .map((sentence) => `${file}:${line}: ${wordsOf(sentence).length} words: ${sentence}`),
     );
+    expect(found).toEqual([]);
+  });
+});
+
+describe('comments and strings of the source', () => {
+  const texts = globSync('src/**/*.ts', { cwd: ROOT }).flatMap((file) =>
+    proseOfTypeScript(readFileSync(join(ROOT, file), 'utf8')).map(({ line, text }) => ({
+      place: `${file}:${line}`,
+      text,
+    })),
+  );
+
+  test('are found', () => expect(texts.length).toBeGreaterThan(5_000));
+
+  test('use the usual word, name the actor, and have one word for each thing', () => {
+    const found = texts.flatMap(({ place, text }) => riddlesIn(text).map((riddle) => `${place}: ${riddle}`));
     expect(found).toEqual([]);
   });
 });
@@ -148,6 +164,22 @@ describe('this test', () => {
     const text = 'key: nobody\n# What is through\n# is kept.\n# nobody: anew\n  # url: nobody\n';
     expect(proseOfYaml(text)).toEqual([{ line: 2, text: 'What is through is kept.' }]);
     expect(riddlesIn('What is through is kept.')).toEqual(['"is through" (write: delivered, finished)']);
+  });
+
+  test('finds a riddle in a comment and a string of the source, and none in SQL', () => {
+    const source = [
+      '/** Whoever comes',
+      ' * is told. */',
+      "const nobody = [`It ${goes} on`, 'anew', 'It goes on', 'with found as (select anew) select'];",
+      'call(); // behind',
+      '// `behind` it',
+    ].join('\n');
+    expect(proseOfTypeScript(source)).toEqual([
+      { line: 1, text: 'Whoever comes is told.' },
+      { line: 4, text: 'behind § it' },
+      { line: 3, text: 'It § on' },
+      { line: 3, text: 'It goes on' },
+    ]);
   });
 
   test('finds titles of every form, and no other text', () => {

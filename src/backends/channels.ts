@@ -198,7 +198,7 @@ function createProtected(purpose: Purpose, settings: PurposeSettings): Protected
   return new ProtectedChannel(`${settings.service} (${purpose})`, breaker, settings.createChannel);
 }
 
-/** One channel and one circuit breaker for each purpose, so that live traffic never waits behind the others. */
+/** One channel and one circuit breaker for each purpose, so that live traffic never waits for the others. */
 export function createPurposes(settings: PurposeSettings): Purposes {
   const channels: Record<Purpose, ProtectedChannel> = {
     live: createProtected('live', settings),

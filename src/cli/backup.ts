@@ -9,7 +9,7 @@ A backup is a folder that contains:
   - a snapshot of the service's own file
   - its lanes as JSON lines, as read from the file, and as the service returns them if reading does not change the service
   - manifest.json with counts and SHA-256 digests, written last
-The files are compressed with zstd. They hold memories in clear text, so only the owner of the folder may read it.
+The files are compressed with zstd. They hold unencrypted memories, so only the owner of the folder may read it.
 The backup reads the service and its file directly, not through a running proxy. Stop all writers before the last backup.
 Exit codes: 0 success; 1 error (reason on stderr), or the backup is damaged; 2 lanes differ, because the service was written to
 during the backup, or because a restored instance does not show what the backup holds.`;

@@ -25,7 +25,7 @@ const HEADS = [
   'reason',
   'refused at',
   'tries',
-  'behind it',
+  'waiting writes',
   'state',
 ];
 

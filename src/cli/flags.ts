@@ -56,7 +56,7 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   if (json === true) return console.log(text);
   const { source, fresh, editable, server, flags } = JSON.parse(text) as ShownFlags;
   const where = editable ? 'changed with crossfade flags set' : `changed in ${server ?? 'the flag server'}`;
-  console.log(`${source}${fresh ? '' : ' (STALE: the last known flags are in effect)'}, ${where}`);
+  console.log(`${source}${fresh ? '' : ' (STALE: the last known flags are active)'}, ${where}`);
   console.log(
     table(
       ['flag', 'requested'],

@@ -99,7 +99,7 @@ async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunV
   return watchRun(begun.run, { at, person: by.person, json: options.json === true });
 }
 
-/** True if there was nothing to repair; the output says so. */
+/** True if there was nothing to repair, as the output reports. */
 function isUnrepaired({ state }: RunView, repaired: RunView | undefined): boolean {
   return state === 'finished' && repaired === undefined;
 }

@@ -35,7 +35,7 @@ interface FrontFacts {
   readonly onProblem: (service: string, problem: string, detail: string) => void;
 }
 
-/** Everything agents connect to, in start order: the services last, when all behind them is ready. */
+/** Everything agents connect to, in start order: the services last, when all that they use is ready. */
 export function createFronts(facts: FrontFacts): readonly Part[] {
   const { config, handler, clock } = facts;
   const relays = facts.services.flatMap((service) => proxied(service, clock));

@@ -1,7 +1,7 @@
 import type { Config, ServiceConfig } from '../config/schema.ts';
 import type { ServiceDefinition } from '../domain/service-definition.ts';
 
-/** Where the proxy listens, and the setting that says so. */
+/** The addresses on which the proxy listens, each with its setting. */
 export interface Listener {
   readonly key: string;
   /** As it is configured: an address, a name, or `*`. */

@@ -15,7 +15,7 @@ export interface Live {
   readonly part: Part;
 }
 
-/** What happens now, in samples: for whoever watches the desk. */
+/** What happens now, in samples, for the people who watch the desk. */
 export function createLive({ services, events, clock }: LiveFacts): Live {
   const book = new LiveBook([...services.keys()]);
   events.subscribe(book.listener);

@@ -5,7 +5,7 @@ import type { DefinedService } from './definitions.ts';
 import { listenersOf, type Listener } from './listeners.ts';
 import type { Part } from '../shared/parts.ts';
 
-/** Why an address cannot be listened on, by the system's code. Other failures are left to whoever listens. */
+/** Why an address cannot be listened on, by the system's code. Other failures are left to the listening part. */
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'address already in use',
   EACCES: 'not permitted',
@@ -13,8 +13,8 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The first part of the proxy: a second start by accident, or a port of somebody else's, is told before the journal is touched
- * and before any other replica hears of us. Between this look and the listening a port can still be taken; then that fails.
+ * The first part of the proxy. It reports a second start, or a port that another process uses, before the proxy touches the
+ * journal and before other replicas know of it. If a port is taken after this check, the listening fails.
  */
 export function createPortCheck(config: Config, services: readonly DefinedService[]): Part {
   return {

@@ -260,7 +260,7 @@ const PRUNE_EVERY_MS = 60_000;
 /** Agents' commits come between two batches. */
 const PRUNE_PAUSE_MS = 50;
 
-/** Deletes what is through and old, again and again, a batch at a time. */
+/** Deletes old, finished records periodically, a batch at a time. */
 function pruning(
   {
     journal,

@@ -36,7 +36,7 @@ export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
   };
 }
 
-/** Stale flags never raise what is in effect, and flags that are missing are off: they are worth a word, not an outage. */
+/** Stale flags never raise what is active, and flags that are missing are off: they are worth a word, not an outage. */
 function flagsReadiness(flags: ReadinessParts['flags'], services: readonly ServiceName[]): PartReadiness {
   const { fresh, lastError } = flags.describe();
   const reason = fresh

@@ -66,7 +66,7 @@ interface Shown {
   readonly metrics: Metrics;
   readonly reports: Reports;
   readonly agents: AgentBook;
-  /** Absent where nobody has a desk. */
+  /** Absent without a desk. */
   readonly live: Live | undefined;
 }
 

@@ -68,7 +68,7 @@ function isInMemory(folder: string): boolean {
   return IN_MEMORY.has(statfsSync(there).type);
 }
 
-/** The part's start may be made up for: where the database is away, and agents are served all the same. */
+/** The start of this part may be repeated later: without the database, agents are served all the same. */
 export function startingLate(part: Part, mayBeLate: () => boolean): Part {
   const stopping = new AbortController();
   let trying: Promise<void> | undefined;

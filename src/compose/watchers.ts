@@ -77,7 +77,7 @@ export interface Watchers {
   readonly service: Part;
   readonly telemetry: Part;
   readonly registerRoutes: (app: FastifyInstance) => void;
-  /** Absent where nobody has a desk to watch it on. */
+  /** Absent without a desk. */
   readonly live: Live | undefined;
   readonly onProblem: OnProblem;
   /** The trace of an operation, for the calls made on its behalf. */
@@ -268,12 +268,12 @@ function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: Watche
   }
   if (config.journal.encryptionKey === undefined) {
     log.warn(
-      'No encryption key is configured: requests stand in the journal in clear until they are pruned.',
+      'No encryption key is configured: the journal stores requests unencrypted until they are pruned.',
     );
   }
   if (isReconciledTooRarely(config)) {
     log.warn(
-      'Interlocks are enforced, and full reconciliations are not scheduled within every 48 h (reconciliation.full): unless somebody else begins them, reads that have moved go back to legacy.',
+      'Interlocks are enforced, and full reconciliations are not scheduled within every 48 h (reconciliation.full): unless a person or another scheduler begins them, reads that have moved go back to legacy.',
     );
   }
   log.info(

@@ -116,7 +116,7 @@ const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[
 
 /**
  * Reads a YAML file, adds the environment and the defaults, and checks everything.
- * @param services the services behind the proxy; `embedded` allows settings that are only for trying out, also when nothing is started
+ * @param services the legacy services; `embedded` allows settings that are only for trying out, also when nothing is started
  * @throws ConfigError listing every problem
  */
 export function loadConfig(

@@ -242,7 +242,7 @@ export interface LaneDefinition {
   readonly sessionPrefix: string;
   readonly retention: Retention;
   /**
-   * Returns all at once, or page by page if the store may be large. Undefined if it cannot be listed, for example behind an API.
+   * Returns all at once, or page by page if the store may be large. Undefined if it cannot be listed, for example if only an API gives access.
    * The owners then come from the journal.
    */
   owners(access: LegacyAccess): Promise<readonly Owner[] | undefined> | AsyncIterable<readonly Owner[]>;

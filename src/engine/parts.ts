@@ -47,7 +47,7 @@ interface MigrationSettings {
   readonly backlog?: BacklogLimits;
   /** Lanes copied at the same time. */
   readonly copyConcurrency: number;
-  /** Whether all owners are copied automatically once dual writes are in effect. @defaultValue true */
+  /** Whether all owners are copied automatically once dual writes are active. @defaultValue true */
   readonly copiesAll?: boolean;
 }
 

@@ -19,7 +19,7 @@ interface Reasoned extends Pick<FlagStatus, 'asked' | 'in_effect' | 'reason' | '
   readonly interlocks?: readonly { readonly word: string }[];
 }
 
-/** Why a flag has its share in effect, in words for people. */
+/** Why a flag has its active share, in words for people. */
 export function flagReason({ reason, interlocks = [], held_actions: held = [] }: Reasoned): string {
   if (reason !== 'interlock')
     return held.length === 0 ? REASONS[reason] : `${REASONS[reason]}; ${held.length} actions have less`;
@@ -28,7 +28,7 @@ export function flagReason({ reason, interlocks = [], held_actions: held = [] }:
   return `${REASONS.interlock}: ${why}${more.length === 0 ? '' : ` and ${more.length} more`}`;
 }
 
-/** Why the stage in effect is not the requested one: each flag that is on in only one of them, with its reason. */
+/** Why the active stage is not the requested one: each flag that is on in only one of them, with its reason. */
 export function stageReason(flags: Readonly<Partial<Record<ServiceFlag, Reasoned>>>): string {
   return SERVICE_FLAGS.flatMap((flag) => {
     const status = flags[flag];

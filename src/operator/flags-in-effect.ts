@@ -21,20 +21,20 @@ type InEffectReason =
 export interface FlagStatus {
   /** Percent that the flag's definition requests. */
   readonly asked: number;
-  /** Percent that is in effect now. */
+  /** Percent that is active now. */
   readonly in_effect: number;
   readonly reason: InEffectReason;
   /** Every interlock of the flag, whether it lowers the flag or not. Absent if there is none. */
   readonly interlocks?: readonly ToldInterlock[];
   /**
-   * For read-cutover: actions with a lower share in effect than the others. Each shows its own reasons. Absent if there is none.
+   * For read-cutover: actions with a lower active share than the others. Each shows its own reasons. Absent if there is none.
    */
   readonly held_actions?: readonly string[];
   /** The findings for which shadow load is dropped. Absent while it is not dropped. */
   readonly dropped_for?: readonly Trigger[];
 }
 
-/** The facts that decide the share of a flag in effect. */
+/** The facts that decide the active share of a flag. */
 export interface FlagFacts {
   readonly service: ServiceName;
   readonly asked: Readonly<Record<ServiceFlag, number>>;
@@ -92,7 +92,7 @@ export function isAvailable(flag: ServiceFlag): boolean {
   return RULES[flag] !== notAvailable;
 }
 
-/** For each flag of a service: the requested share, the share in effect, and why. */
+/** For each flag of a service: the requested share, the active share, and why. */
 export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus> {
   const entries = SERVICE_FLAGS.map((flag) => {
     const asked = facts.asked[flag];
@@ -112,7 +112,7 @@ function lowered(flag: ServiceFlag, status: FlagStatus, { service, verdict }: Fl
   return { ...told, in_effect: judged.inEffect, reason: isLatched ? 'latched' : 'interlock' };
 }
 
-/** Reads move action by action. While no action has moved, nothing is in effect, whatever share the interlocks permit. */
+/** Reads move action by action. While no action has moved, nothing is active, whatever share the interlocks permit. */
 function ofActions(status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
   // A verdict from before a change of the flag does not apply to the new share. The next verdict comes within a second.
   const isCurrent = verdict?.flags['read-cutover'].asked === status.asked;

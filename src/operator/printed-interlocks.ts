@@ -5,7 +5,7 @@ import type { FlagVerdict } from '../engine/guard/judge-flags.ts';
 import { actionStatuses } from './guard-status.ts';
 import { toldInterlocks } from './told-interlocks.ts';
 
-/** The verdict of the interlocks on each flag, with every fact behind it. */
+/** The verdict of the interlocks on each flag, with every fact that led to it. */
 export function printedInterlocks(service: ServiceName, judged: Judged): object {
   const { facts, verdict } = judged;
   const flags = Object.entries(verdict.flags).map(

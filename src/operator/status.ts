@@ -33,7 +33,7 @@ type InterlockMode = 'warn' | 'enforce' | 'off';
 /** One service, as `GET /v1/status` shows it. Counts are those of this process since its start. Lanes come from the journal. */
 interface ServiceStatus {
   readonly service: ServiceName;
-  /** The stage that is in effect. */
+  /** The active stage. */
   readonly stage: Stage;
   /** The stage that the flags request. If it differs, `flags` gives the reason. */
   readonly requested_stage: Stage;
@@ -63,7 +63,7 @@ interface ServiceStatus {
   } | null;
   /** Writes of the service that wait for delivery. Null if the engine does not count them by service. */
   readonly pending: number;
-  /** How far the orchestrator is behind, over all replicas. Null while the journal is away. */
+  /** How far the orchestrator lags, over all replicas. Null while the journal is away. */
   readonly lag: LagShown | null;
   readonly dead_letters: number | null;
   readonly unknown_outcomes: UnknownOutcomes;
@@ -121,7 +121,7 @@ interface ProxyStatus {
   readonly flags: {
     readonly source: string;
     readonly kill_switch: boolean;
-    /** False while the flags in effect may be older than those of the source. */
+    /** False while the active flags may be older than those of the source. */
     readonly fresh: boolean;
     /** Where the flags come from while their source has not answered since the start. */
     readonly from?: 'journal' | 'files';
@@ -335,7 +335,7 @@ function mismatchRate({ match, mismatch }: Readonly<Record<Verdict, number>>): n
   return judged === 0 ? null : mismatch / judged;
 }
 
-/** How far the orchestrator is behind, over all replicas. */
+/** How far the orchestrator lags, over all replicas. */
 interface LagShown {
   readonly writes: number;
   readonly lanes: number;

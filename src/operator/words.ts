@@ -72,7 +72,7 @@ const SOURCES = {
   files: 'the flag files, because the journal has no flags of this server',
 } as const;
 
-/** Which flags are in effect while their source cannot be read, and their age. */
+/** Which flags are active while their source cannot be read, and their age. */
 export function flagsInUse(flags: {
   readonly from?: keyof typeof SOURCES;
   readonly age_seconds?: number;
@@ -80,18 +80,18 @@ export function flagsInUse(flags: {
   const { from, age_seconds: seconds } = flags;
   if (from === undefined && seconds === undefined) return 'No flags are known, so all are off.';
   const source = from === undefined ? 'the flags that were last read' : SOURCES[from];
-  return `In effect: ${source}${seconds === undefined ? '' : ` (${printedFigure({ value: seconds, unit: 'seconds' })} old)`}.`;
+  return `Active flags: ${source}${seconds === undefined ? '' : ` (${printedFigure({ value: seconds, unit: 'seconds' })} old)`}.`;
 }
 
 /**
  * Where a person should look first. Only seeded lanes are compared. If the orchestrator lacks an item, a copy left it out, it was
- * removed there, or it was written to legacy past the proxy. The values do not show which.
+ * removed there, or it was written to legacy without the proxy. The values do not show which.
  */
 const HINT_WORDS: Readonly<Record<Hint, string>> = {
   clock: 'different clock or time zone',
   default_value: 'a default value',
   rounding: 'rounding',
-  missing_backfill: 'never copied, removed on the orchestrator, or written past the proxy',
+  missing_backfill: 'never copied, removed on the orchestrator, or written without the proxy',
   order: 'different order',
   encoding: 'different encoding',
   cut_text: 'truncated text',

@@ -162,7 +162,7 @@ export function accessProblems(host: string, settings: AccessSettings): string[]
   return problems;
 }
 
-/** Keys to encrypt contents before they are stored. Without a key they are stored in clear. */
+/** Keys to encrypt contents before they are stored. Without a key they are stored unencrypted. */
 export const EncryptionSettings = Type.Object(
   {
     keys: text,

@@ -192,7 +192,7 @@ function stateMessage(timestamp: string, activeSessions: number, path: string): 
 // Main loop, health, clean-up, publisher and the main thread.
 const ACTIVE_THREADS = 5;
 
-/** The health dialect of BaseAgent: any JSON counts as a request. This agent never sets the event behind `initialized`. */
+/** The health dialect of BaseAgent: any JSON counts as a request. This agent never sets the event of `initialized`. */
 function createBaseAgentHealth(
   agentName: string,
   clock: Clock,

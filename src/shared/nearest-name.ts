@@ -13,7 +13,7 @@ export function nearestName(key: string, candidates: readonly string[]): string 
   return candidates.find((candidate) => candidate.toLowerCase().startsWith(beginning));
 }
 
-/** Letters to insert, remove or replace. Two swapped neighbours count as one. */
+/** Characters to insert, remove or replace. Two swapped neighbours count as one. */
 function distanceOf(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
   const cell = (row: number, column: number): number => rows[row]?.[column] ?? Infinity;

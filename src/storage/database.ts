@@ -54,7 +54,7 @@ export interface PostgresSettings {
   readonly statementTimeoutMs?: number;
   /** @defaultValue 3000 */
   readonly connectTimeoutMs?: number;
-  /** Set to false behind a pooler that assigns connections per transaction. @defaultValue true */
+  /** Set to false with a pooler that assigns connections per transaction. @defaultValue true */
   readonly prepares?: boolean | undefined;
   /** Every connection acts as this role; the user of the url must be a member of it. */
   readonly role?: string | undefined;

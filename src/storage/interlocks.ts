@@ -18,7 +18,7 @@ select count(*) as lanes, count(*) filter (where seeded_coverage <> $2) as unsee
   count(*) filter (where condition <> 'clean' or exceptions > 0) as unwell
 from lanes where service = $1`;
 
-/** Reads only lanes that are behind, and of each only the next write to deliver. Reading a whole hour's backlog took 5 s. */
+/** Reads only lanes that lag, and of each only the next write to deliver. Reading a whole hour's backlog took 5 s. */
 const OLDEST_DELIVERY = `
 select coalesce(extract(epoch from now() - min(next.accepted_at)), 0) as seconds from lanes l
 cross join lateral (

@@ -3,8 +3,8 @@ import type { ReplicationLag } from '../engine/ports/journal-facts.ts';
 import type { Database } from './database.ts';
 
 /**
- * Reads only lanes that are behind, and of each only the next write to deliver. Reading a whole hour's backlog took 5 s. A lane whose
- * last writes were refused has nothing to deliver, and is not behind.
+ * Reads only lanes that lag, and of each only the next write to deliver. Reading a whole hour's backlog took 5 s. A lane whose
+ * last writes were refused has nothing to deliver, and does not lag.
  */
 const LAG = `
 select coalesce(sum(l.sequence - l.delivered_sequence), 0)::float8 as writes, count(*) as lanes,
@@ -18,7 +18,7 @@ where l.service = $1 and l.sequence > l.delivered_sequence`;
 
 const NO_LAG: ReplicationLag = { writes: 0, lanes: 0, oldestSeconds: null };
 
-/** How far the orchestrator is behind legacy, of a service. @throws StorageError */
+/** How far the orchestrator lags behind legacy, of a service. @throws StorageError */
 export function createReplicationLag(database: Database): (service: ServiceName) => Promise<ReplicationLag> {
   return async (service) => (await database.query<ReplicationLag>(LAG, [service]))[0] ?? NO_LAG;
 }

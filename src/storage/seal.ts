@@ -13,7 +13,7 @@ const MARK = 'sealed:1:';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Stores text in clear. Sealed text is an error, because the key is missing. */
+/** Stores text unencrypted. Sealed text is an error, because the key is missing. */
 export const PLAIN: Seal = {
   isEncrypting: false,
   seal: (text) => text,

@@ -34,7 +34,7 @@ export function proseOfYaml(yaml: string): readonly Paragraph[] {
 const isSetting = (text: string): boolean => /^[a-zA-Z][\w-]*:(?: \S+| \{.*\})?$/.test(text);
 
 /** Joins the lines that belong together. */
-function paragraphsOf(lines: readonly string[]): Paragraph[] {
+export function paragraphsOf(lines: readonly string[]): Paragraph[] {
   const found: { line: number; text: string }[] = [];
   let isOpen = false;
   for (const [index, line] of lines.entries()) {
@@ -57,7 +57,7 @@ function cellsOf(text: string): string[] {
 }
 
 /** As it is read aloud. */
-function spoken(text: string): string {
+export function spoken(text: string): string {
   return text
     .replaceAll(/`[^`]*`/g, '§')
     .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')

@@ -1,11 +1,33 @@
-import { parseSync, Visitor, type Node } from 'oxc-parser';
+import { parseSync, Visitor, type Expression, type Node } from 'oxc-parser';
 import { lineFinder } from '../shape/source.ts';
-import type { Paragraph } from './prose.ts';
+import { paragraphsOf, spoken, type Paragraph } from './prose.ts';
 
 /** Replaces a value that only the running program knows. */
 const VALUE = '§';
 
 const TEST_FUNCTIONS: readonly string[] = ['test', 'describe', 'it'];
+
+/** SQL and style sheets have words of their own. */
+const IS_CODE =
+  /^\s*(?:select|with (?:recursive )?\w+ (?:\(\w+\) )?as|update [\w§]+ (?:\w+ )?set|delete from|insert into|alter table|create (?:table|role|index|extension))\b|\bas (?:materialized )?\(\s*(?:select|update|delete|insert)\b|\{[\w-]+:/;
+
+/** The comments of a TypeScript file, and its strings of more than one word that are for people. */
+export function proseOfTypeScript(source: string): readonly Paragraph[] {
+  const { program, comments } = parseSync('source.ts', source);
+  const lineOf = lineFinder(source);
+  const lines: string[] = Array.from({ length: source.split('\n').length }, () => '');
+  for (const { value, start } of comments)
+    for (const [index, line] of value.split('\n').entries())
+      lines[lineOf(start) + index] = line.replace(/^[\s*]+/, '');
+  const found = paragraphsOf(lines).map(({ line, text }) => ({ line, text: spoken(text) }));
+  const add = (node: Expression): void => {
+    const text = textOf(node) ?? '';
+    if (/\p{L} +[\p{L}§]/u.test(text) && !IS_CODE.test(text))
+      found.push({ line: lineOf(node.start) + 1, text: spoken(text) });
+  };
+  new Visitor({ Literal: add, TemplateLiteral: add }).visit(program);
+  return found;
+}
 
 /** The titles of the tests of a file, and of their groups. A value in a title counts as one character. */
 export function titlesOf(source: string): readonly Paragraph[] {

@@ -11,7 +11,7 @@ const SORT_EVERY = 16;
 export interface ClockOffsetReport {
   /** How far legacy's clock is ahead. It is subtracted from legacy's times; 0 until it is known. */
   readonly seconds: number;
-  /** Number of gaps behind the offset. */
+  /** Number of gaps from which the offset was computed. */
   readonly measuredFrom: number;
   /** Why the median gap is not subtracted. */
   readonly refused?: 'too_large' | 'scattered';

@@ -120,7 +120,7 @@ export interface StoredDifference {
   readonly atMs: number;
   /** Absent for a difference of whole lanes, and for differences that earlier versions stored. */
   readonly judgedWith?: JudgedWith;
-  /** The compared texts in clear. Stored only if the operator has switched samples on. */
+  /** The compared texts, unencrypted. Stored only if the operator has switched samples on. */
   readonly sample?: DifferenceSample;
 }
 

@@ -21,7 +21,7 @@ interface Values {
 }
 
 /**
- * Why a whole lane exists on one backend and is gone on the other, if the service's declared retention explains it. `forgotten`:
+ * Why a whole lane exists on one backend and is missing on the other, if the service's declared retention explains it. `forgotten`:
  * legacy had to delete it. `expired_skew`: close to that time. Undefined for anything else, in particular for a part of a lane.
  */
 export function explainedByExpiry(

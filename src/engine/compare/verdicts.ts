@@ -318,7 +318,7 @@ export class RepeatedLooks {
   readonly #countedAtMs = new Map<number, number>();
 
   /**
-   * @param what identifies the lane, its position, and the request. @returns false if it is new. It is remembered from then on
+   * @param what identifies the lane, its position, and the request. @returns false if it is new. It is remembered
    */
   isRepeat(what: string, nowMs: number): boolean {
     const key = hashText(what);

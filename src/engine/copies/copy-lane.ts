@@ -100,7 +100,7 @@ export class LaneCopier {
       await this.#copy(lane, { advice });
     } catch (error) {
       if (!(error instanceof CopyOvertaken) || error.generation === undefined) throw error;
-      // A new or restored journal may be many generations behind those that the orchestrator holds.
+      // A new or restored journal may have much lower generations than those that the orchestrator holds.
       await this.#copy(lane, { advice, above: error.generation });
     }
   }

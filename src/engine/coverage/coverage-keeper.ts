@@ -59,7 +59,7 @@ export class CoverageKeeper {
     return this.#mayCopy.has(service);
   }
 
-  /** Adopts the coverage that is in effect. @throws StorageError */
+  /** Adopts the coverage that is active. @throws StorageError */
   async start(hasPredecessor: boolean): Promise<void> {
     const { store, coverage } = this.#parts;
     for (const [service, state] of coverage) {

@@ -16,7 +16,7 @@ export type UnjournaledEnd = 'certain' | 'unknown';
 
 /**
  * Counts the writes that are not in the journal, from their sending until they can certainly take no more effect. The first
- * copies under a coverage wait for them, because a lane that is read before such a write takes effect would miss it for ever.
+ * copies under a coverage wait for them, because a lane that is read before such a write takes effect would never contain it.
  */
 export class Unjournaled {
   readonly #parts: UnjournaledParts;

@@ -16,7 +16,7 @@ interface RecordParts {
 
 /**
  * Records the delivery position of each lane. A record that the journal did not take is written later. Until then the lane counts
- * as behind, for other replicas and for the interlocks, even if no further delivery of it comes.
+ * as lagging, for other replicas and for the interlocks, even if no further delivery of it comes.
  */
 export class DeliveryRecords {
   readonly #parts: RecordParts;

@@ -22,7 +22,7 @@ export interface FlagsAfterTripParts {
   readonly emit: Emit;
 }
 
-/** Whether the flags show a trip. What is in effect does not depend on it. */
+/** Whether the flags show a trip. What is active does not depend on it. */
 export type FlagsOffState =
   | { readonly state: 'not_configured' }
   | { readonly state: 'waiting'; readonly tries: number; readonly lastError?: string }

@@ -41,7 +41,7 @@ export interface LatchStore {
   release(service: ServiceName, by: { readonly person: string; readonly reason: string }): Promise<Release>;
 }
 
-/** The flags as people see and change them. What is in effect never waits for this. */
+/** The flags as people see and change them. What is active never waits for this. */
 export interface FlagSwitch {
   /**
    * Switches off the flags that move lanes of the service, and returns them. Flags that are off, or request nothing, stay

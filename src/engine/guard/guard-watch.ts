@@ -111,7 +111,7 @@ export class GuardWatch {
     return this.#guards.get(service)?.addedQuantile(0.95) ?? null;
   }
 
-  /** A deleted item was shown. In effect at once. */
+  /** A deleted item was shown. Active at once. */
   seenAgain(service: ServiceName, count: number): void {
     this.#guards.get(service)?.seenAgain(count);
     this.#judge(service);
@@ -299,7 +299,7 @@ const RATES: ReadonlySet<Trigger> = new Set([
 ]);
 
 /**
- * The quietest reads that are judged are 40 in six hours, of which 12 could not be compared: one in half an hour. Two of these
+ * The quietest reads that are judged are 40 in six hours, and 12 of them could not be compared: one in half an hour. Two of these
  * are rarely this far apart (one pair in 400).
  */
 const ENDED_AFTER_MS = 3 * 3_600_000;

@@ -149,7 +149,7 @@ export class InterlockKeeper implements ReadLimits {
         try {
           await within(this.#follow(service), ASK_TIMEOUT_MS, { what: 'the database of the interlocks' });
         } catch (error) {
-          // What was in effect stays. Interlocks act on known facts, and the latch covers the case of a lost database.
+          // What was active stays. Interlocks act on known facts, and the latch covers the case of a lost database.
           this.#parts.emit('journal:failed', { reason: messageOf(error) });
         }
       }

@@ -3,12 +3,12 @@ import type { ActionFacts, InterlockFacts } from './interlock-facts.ts';
 import { ACTION_INTERLOCKS, INTERLOCKS, type Check } from './interlock-table.ts';
 import type { InterlockReason, InterlockWord } from './reason.ts';
 
-/** The requested share of a flag, the share in effect, and every reason for the difference. Percent. */
+/** The requested share of a flag, the active share, and every reason for the difference. Percent. */
 export interface FlagVerdict {
   readonly asked: number;
   readonly inEffect: number;
   /**
-   * The share that would be in effect under `enforce`, whatever the mode is. It is stored as granted. So if a person switches
+   * The share that would be active under `enforce`, whatever the mode is. It is stored as granted. So if a person switches
    * interlocks on, earned shares stay and unchecked ones do not.
    */
   readonly permitted: number;
@@ -21,11 +21,11 @@ export interface FlagVerdict {
 
 export interface InterlockVerdict {
   readonly flags: Readonly<Record<ServiceFlag, FlagVerdict>>;
-  /** read-cutover by action: the share in effect for its reads. */
+  /** read-cutover by action: the active share for its reads. */
   readonly actions: Readonly<Record<string, FlagVerdict>>;
 }
 
-/** The share that was in effect before, percent: of a flag as a whole, and of read-cutover by action. 0 if nothing was. */
+/** The share that was active before, percent: of a flag as a whole, and of read-cutover by action. 0 if nothing was. */
 export interface Granted {
   readonly flags: Readonly<Partial<Record<ServiceFlag, number>>>;
   readonly actions: Readonly<Record<string, number>>;
@@ -36,7 +36,7 @@ export const NOTHING_GRANTED: Granted = { flags: {}, actions: {} };
 /** The latch and the kill switch are not interlocks. They apply in every mode. */
 const ALWAYS_BINDING: ReadonlySet<InterlockWord> = new Set(['latched', 'kill_switch']);
 
-/** Decides from facts alone which share of each flag is in effect. */
+/** Decides from facts alone which share of each flag is active. */
 export function judgeFlags(facts: InterlockFacts, granted: Granted): InterlockVerdict {
   const flags = Object.fromEntries(
     SERVICE_FLAGS.map((flag) => [flag, judgeFlag(flag, facts, granted.flags[flag] ?? 0)]),

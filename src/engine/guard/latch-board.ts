@@ -54,7 +54,7 @@ export class LatchBoard {
     return true;
   }
 
-  /** A trip of this replica, in effect from now on. False if the service has a latch already. */
+  /** A trip of this replica, active from now on. False if the service has a latch already. */
   trip(finding: Finding): boolean {
     if (this.#ownTrips.has(finding.service) || this.#open.has(finding.service)) return false;
     this.#ownTrips.set(finding.service, finding);

@@ -1,4 +1,4 @@
-/** Why less of a flag is in effect than requested, as closed words. */
+/** Why less of a flag is active than requested, as closed words. */
 export type InterlockWord =
   // dual-write
   | 'legacy_does_not_answer'

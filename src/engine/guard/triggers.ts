@@ -108,7 +108,7 @@ export function judgeStores({ stores }: TroubledLanes, limits: GuardLimits): Jud
   return { steps: areStoresApart(stores, limits) ? ['reads_to_legacy'] : ['alert', 'hold_ramp'], numbers };
 }
 
-/** Whether so many items or lanes differ that the reads of the service move to legacy. */
+/** Whether too many items or lanes differ, so that the reads of the service move to legacy. */
 function areStoresApart({ items, fencedLanes, full }: StoreFindings, limits: GuardLimits): boolean {
   const { storesShare, storesItems, storesLanes } = limits;
   if (full === null) return false;

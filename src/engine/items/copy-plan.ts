@@ -77,7 +77,7 @@ export function digestOfFields(fields: Fields): string {
   return digest;
 }
 
-/** The text behind {@link digestOfFields}: equal for equal items, different for others. */
+/** The text that {@link digestOfFields} digests: equal for equal items, different for others. */
 export function canonicalFields(fields: Fields): string {
   let text = '';
   for (const key of Object.keys(fields).sort())

@@ -93,7 +93,7 @@ export class Lane {
   /**
    * Adopts the row after another replica, or a person, changed it. A row that says `clean` may be older than a copy that this
    * replica runs, or than an unknown outcome that it settles. A row that says `copying` may be older than the end of that copy.
-   * Without the check the lane would stay `copying` for ever.
+   * Without the check the lane would stay `copying` forever.
    */
   adoptForeign(state: LaneState): void {
     const condition = this.#condition;

@@ -169,7 +169,7 @@ export interface MigrationEvents {
   /** All owners were listed. The lanes that are not seeded wait for a copy. */
   'backfill:queued': OfService & { readonly owners: number; readonly lanes: number };
   'backfill:failed': OfService & { readonly reason: string };
-  /** A reconciliation found a difference between the stores in the lane. `bypassed`: a writer wrote to legacy past the proxy. */
+  /** A reconciliation found a difference between the stores in the lane. `bypassed`: a writer wrote to legacy without the proxy. */
   'lane:diverged': OfLane & {
     readonly findings: number;
     readonly lost: number;

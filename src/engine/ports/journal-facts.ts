@@ -43,10 +43,10 @@ export interface LastApplied {
   readonly atMs?: number;
 }
 
-/** How far the secondary is behind, over all replicas, including lanes that wait for a copy or a person. */
+/** How far the secondary lags, over all replicas, including lanes that wait for a copy or a person. */
 export interface ReplicationLag {
   /**
-   * Writes of the lanes that are behind, after the last that reached the secondary. Includes one that is in flight to the
+   * Writes of the lanes that lag, after the last that reached the secondary. Includes one that is in flight to the
    * primary.
    */
   readonly writes: number;

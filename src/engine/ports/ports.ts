@@ -29,7 +29,7 @@ export interface LegacyCall {
   readonly caller?: Caller | undefined;
   /** Called at the moment of sending, after the queue. False withdraws the call, effect `not_applied`. */
   readonly maySend?: (() => boolean) | undefined;
-  /** Called once, when the bytes are handed to the socket. From then on the effect is unknown until a reply. */
+  /** Called once, when the bytes are handed to the socket. After that, the effect is unknown until a reply. */
   readonly onSent?: (() => void) | undefined;
   /** Called at most once, with a reply that comes after the deadline (awaited for 60 s). */
   readonly onLate?: ((reply: Reply) => void) | undefined;

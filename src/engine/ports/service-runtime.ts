@@ -16,7 +16,7 @@ export interface ServiceRuntime {
 /** For a process that started while the journal was away: every write is assumed to be covered until it is known. */
 export const UNKNOWN_COVERAGE = -1;
 
-/** Whether dual writes of a service are in effect. Set by the coverage keeper, read by every operation. */
+/** Whether dual writes of a service are active. Set by the coverage keeper, read by every operation. */
 export class Coverage {
   /** Number of the open coverage row; 0 while writes are not journaled. */
   number = 0;

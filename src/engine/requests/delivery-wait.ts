@@ -5,7 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 
 /** A cut-over read may take this much longer than the same reads on legacy, at the 99th percentile. */
 const ABOVE_LEGACY_MS = 25;
-/** Number of durations behind a percentile. */
+/** Number of durations from which a percentile is computed. */
 const WINDOW = 256;
 /** Fewer are not enough. */
 const LEAST = 16;

@@ -7,7 +7,7 @@ import { nameOf, shapeOf } from '../compare/reply-values.ts';
 
 /**
  * One difference between the two sides, and which side moved. On the orchestrator: `altered`, `added`, `removed`, `reordered`,
- * `resurrected` (deleted by a write, and back). On legacy, past the proxy: `altered`, `added`, `reordered`; `lost` is an item
+ * `resurrected` (deleted by a write, and back). On legacy, without the proxy: `altered`, `added`, `reordered`; `lost` is an item
  * that it no longer shows and that no write deleted. `not_seeded`: the lane was never copied under the present coverage.
  */
 export interface ItemFinding {

@@ -14,7 +14,7 @@ const LIKELY_CHANCE = 0.01;
 const LOOK_EVERY_MS = 250;
 const PAUSE_FIRST_MS = 25;
 const PAUSE_LONGEST_MS = 1_000;
-/** A reference that is too low would slow a run for ever, so it rises by this factor per look. */
+/** A reference that is too low would slow a run forever, so it rises by this factor per look. */
 const GIVE_WAY = 1.0005;
 /**
  * If agents wait although almost nothing of the run is under way, the run is not the cause. They become the reference after this
@@ -118,8 +118,8 @@ export class Pace {
   }
 
   /**
-   * Fewer than 20 operations per second have no useful p95. Two are enough if both are slower than 95 of 100 were. Of more, so
-   * many must be slower that chance does not explain it: 2 of 3, 3 of 4 to 9, 4 of 10 to 15.
+   * Fewer than 20 operations per second have no useful p95. Two are enough if both are slower than 95 of 100 were. Of more, the
+   * slower ones must be too many for chance: 2 of 3, 3 of 4 to 9, 4 of 10 to 15.
    */
   #judgeFew(): Brake | undefined {
     this.#calmMs ??= this.#parts.latelyP95();

@@ -23,7 +23,7 @@ interface RunDeskParts {
   readonly store: RunStore;
   readonly works: Readonly<Record<RunKind, RunWork>>;
   readonly worker: RunWorker;
-  /** Services whose dual writes are in effect, so that they can be copied. */
+  /** Services whose dual writes are active, so that they can be copied. */
   readonly isCovered: (service: ServiceName) => boolean;
 }
 

@@ -238,7 +238,7 @@ function notComparable(reason: NotComparable): Comparison {
   return { verdict: 'not_comparable', reason, differences: [], suppressed: 0 };
 }
 
-/** The cause that the class alone shows. An item that was written to legacy past the proxy is not on the orchestrator either. */
+/** The cause that the class alone shows. An item that was written to legacy without the proxy is not on the orchestrator either. */
 const HINTS: Partial<Record<DifferenceClass, Hint>> = {
   missing_in_orchestrator: 'missing_backfill',
   order: 'order',

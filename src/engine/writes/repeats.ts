@@ -62,7 +62,7 @@ export class Repeats {
       const under = lane.replying.find((one) => !seen.has(one) && isEqual(one, operation));
       if (under === undefined) return;
       seen.add(under);
-      // It may have waited so long for the service that no time is left.
+      // It may have waited for the service until no time is left.
       const leftMs = Math.max(0, this.#leftMs(operation));
       await Promise.race([under.known, clock.sleep(Math.min(LONGEST_REPLYING_MS, leftMs))]);
       if (!under.lacksReply) continue;

@@ -165,7 +165,7 @@ export class Settler {
 
   /**
    * Records that a lane's history is uncertain. Its copy may be requested only after this resolves, because a record that comes
-   * after the copy would leave the lane dirty for ever. Never rejects.
+   * after the copy would leave the lane dirty forever. Never rejects.
    */
   #markDirty(lane: Lane, reason: string): Promise<void> {
     const { emit, journal, settlements } = this.#parts;

@@ -40,7 +40,7 @@ interface HttpRelay {
   relay(exchange: RelayExchange): void;
 }
 
-/** An HTTP service behind the proxy. */
+/** An HTTP service to which the proxy forwards. */
 export interface ProxiedService {
   readonly service: ServiceName;
   readonly endpoint: HttpEndpoint;

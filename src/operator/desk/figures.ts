@@ -62,7 +62,7 @@ export function shownValue(value: unknown): string {
 
 type Staged = Pick<Status['services'][number], 'stage' | 'requested_stage' | 'flags'>;
 
-/** How far a service has moved: one mark per stage, with the stage in effect named. If another is requested, that one and why. */
+/** How far a service has moved: one mark per stage, with the active stage named. If another is requested, that one and why. */
 export function ladder(service: Staged): Html {
   const { stage } = service;
   const at = STAGES.indexOf(stage);

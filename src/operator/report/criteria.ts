@@ -16,7 +16,7 @@ export interface PlanFacts {
   readonly judged: Judged;
   /** Probed now, end to end. */
   readonly answers: InterlockFacts['answers'];
-  /** Percent of read-cutover in effect. */
+  /** Active percent of read-cutover. */
   readonly readsMoved: number;
   readonly day: {
     readonly mismatches: Tally;

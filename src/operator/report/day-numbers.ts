@@ -186,11 +186,11 @@ export function storyOf(day: ServiceDay, { span, zone, moved }: StoryFacts): Ser
 interface StoryFacts {
   readonly span: DaySpan;
   readonly zone: string;
-  /** Percent of read-cutover in effect: in the report of the day before, and now. */
+  /** Active percent of read-cutover: in the report of the day before, and now. */
   readonly moved: { readonly before: number | undefined; readonly now: number };
 }
 
-/** If a server keeps the flags, the audit does not hold their changes. Only the shares in effect show them. */
+/** If a server keeps the flags, the audit does not hold their changes. Only the active shares show them. */
 function unauditedWords({ before = 0, now }: StoryFacts['moved']): string {
   if (before === now) return 'No reads were moved.';
   return `Reads moved from ${before} % to ${now} % since the last report.`;

@@ -35,7 +35,7 @@ function toFolder(folder: string): Deliver {
 /** Removes a file that could not be renamed, because the disk may be full of such files. */
 async function written(file: string, text: string): Promise<void> {
   const unfinished = `${file}.new`;
-  // Opening a link would follow it, and opening a pipe would block for ever.
+  // Opening a link would follow it, and opening a pipe would block forever.
   await rm(unfinished, { force: true });
   try {
     await writeFile(unfinished, text, { flag: 'wx' });

@@ -106,7 +106,7 @@ export interface Section {
 
 export interface ServicePart {
   readonly name: string;
-  /** The stage in effect, the requested stage, and what blocks it. */
+  /** The active stage, the requested stage, and what blocks it. */
   readonly standing: string;
   /** What happened on the day, in one sentence. */
   readonly story: string;
@@ -139,7 +139,7 @@ export function linked(desk: string | null, path: string, text: string): Piece {
   return desk === null ? text : { link: text, href: `${desk}${path}` };
 }
 
-/** A failed criterion to stay is bad. A failed criterion to go on is only missing. */
+/** A failed criterion to stay is bad. A failed criterion to continue is only missing. */
 export function verdictMark({ verdict, for: purpose }: Pick<Criterion, 'verdict' | 'for'>): Mark {
   if (verdict === 'pass') return mark('✓ pass', 'good');
   if (verdict === 'not_judged') return mark('– not judged', 'plain');
@@ -149,7 +149,7 @@ export function verdictMark({ verdict, for: purpose }: Pick<Criterion, 'verdict'
 /** The number that fail, else the number missing, else that all pass. */
 export function failureMark(toStay: number, toGoOn: number): Mark {
   if (toStay > 0) return mark(`✗ ${toStay} failing`, 'bad');
-  return toGoOn > 0 ? mark(`${toGoOn} missing to go on`, 'warn') : mark('✓ criteria pass', 'good');
+  return toGoOn > 0 ? mark(`${toGoOn} missing to continue`, 'warn') : mark('✓ criteria pass', 'good');
 }
 
 /** A protocol word as people read it: `read_cutover` becomes `read cutover`. */

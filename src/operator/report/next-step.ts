@@ -8,7 +8,7 @@ import type { Criterion, PhasePlan } from './report.ts';
 /** What a person should do next for a service. */
 export interface NextStep {
   /**
-   * `mend`: something is wrong. `prepare`: a person must do something first. `wait`: it takes time. `raise`: go on. `stay`:
+   * `mend`: something is wrong. `prepare`: a person must do something first. `wait`: it takes time. `raise`: continue. `stay`:
    * nothing to do.
    */
   readonly kind: 'mend' | 'prepare' | 'wait' | 'raise' | 'stay';
@@ -21,7 +21,7 @@ interface StepFacts {
   readonly service: string;
   readonly phase: Stage;
   readonly plan: readonly PhasePlan[];
-  /** Percent in effect. */
+  /** Active percent. */
   readonly shadowReads: number;
   readonly readsMoved: number;
   readonly isKilled: boolean;
@@ -103,7 +103,7 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     status,
   ),
   not_comparable_of_the_day: mend(
-    'Find why so many answers cannot be compared. The status shows the reasons.',
+    'Find why these answers cannot be compared. The status shows the reasons.',
     status,
   ),
   legacy_does_not_answer: mend('Legacy does not answer a probe. Check the service and its address.'),
@@ -119,7 +119,7 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     (service) => `crossfade guard status --service ${service}`,
   ),
   too_many_unwell_lanes: mend('Too many lanes are dirty, stopped or excepted. Find out why.', lanesOf),
-  deliveries_behind: mend('Deliveries are behind. Check whether the orchestrator keeps up, and its log.'),
+  deliveries_behind: mend('Deliveries lag. Check whether the orchestrator keeps up, and its log.'),
   too_slow: mend('The proxy adds too much latency. Check the load on its machine and its database.'),
   reads_slower_than_legacy: mend(
     'The orchestrator answers reads slower than legacy. Check its load and its database.',

@@ -60,7 +60,7 @@ export function documentOf(report: Report): ReportDocument {
 function verdictOf({ failed_criteria: failed, failed_to_stay: toStay }: Report): Mark {
   const criteria = (number: number): string => counted(number, 'criterion', 'criteria');
   if (failed === 0) return mark('✓ Every criterion of the present stages passes', 'good');
-  const missing = failed === toStay ? '' : `${criteria(failed - toStay)} missing to go on`;
+  const missing = failed === toStay ? '' : `${criteria(failed - toStay)} missing to continue`;
   if (toStay === 0) return mark(`Nothing is wrong, ${missing}`, 'warn');
   return mark(
     `✗ ${criteria(toStay)} of the present stages failing${missing === '' ? '' : `, ${missing}`}`,
@@ -121,7 +121,7 @@ function partOf(service: ServiceReport, shown: Shown): ServicePart {
   };
 }
 
-/** The stage in effect. If the flags request another stage, that one too, and what blocks it. */
+/** The active stage. If the flags request another stage, that one too, and what blocks it. */
 function standingOf({ phase, asked, guard, flags }: ServiceReport): string {
   if (phase === asked) return words(phase);
   const why =
@@ -153,7 +153,7 @@ function nextOf({ next_step: { kind, text, command } }: ServiceReport): Extract<
   return { kind: 'note', tone: TONES[kind], cell: [text, ...(command === null ? [] : [' ', code(command)])] };
 }
 
-const FOR = { stay: 'to stay', go_on: 'to go on' } as const;
+const FOR = { stay: 'to stay', go_on: 'to continue' } as const;
 
 /** The criteria of every stage, the present stage first. */
 function planSection({ plan, phase }: ServiceReport): Section {

@@ -41,7 +41,7 @@ export interface ServiceReport {
    * own is used.
    */
   readonly desk_url?: string | null;
-  /** The stage that is in effect. */
+  /** The active stage. */
   readonly phase: Stage;
   /** The stage that the flags request. */
   readonly asked: Stage;
@@ -90,7 +90,7 @@ export interface EventNumbers {
 export interface TrendDay {
   readonly date: string;
   readonly phase: Stage;
-  /** Percent of read-cutover in effect. */
+  /** Active percent of read-cutover. */
   readonly reads_moved: number;
   readonly operations: number;
   readonly mismatch_rate: number | null;

@@ -18,7 +18,7 @@ interface ServiceRoute {
   Params: { service: string };
 }
 
-/** Facts behind a service's comparisons (coverage, noise, clock and rules), and the signatures of its differences. */
+/** Facts that decide a service's comparisons (coverage, noise, clock and rules), and the signatures of its differences. */
 export function registerComparisonRoutes(app: FastifyInstance, parts: ComparisonRouteParts): void {
   app.get<ServiceRoute>('/v1/services/:service/comparisons', ({ params }, reply) =>
     answered(reply, async () => {

@@ -40,7 +40,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 /** Replicas store their minutes every five seconds. */
 const HOUR_KEPT_MS = 5_000;
-/** A day has so many rows that pages share one sum for this long. */
+/** A day has many rows, so pages share one sum for this long. */
 const DAY_KEPT_MS = 60_000;
 
 /** The consistency of answers over windows that no restart shortens. */

@@ -65,7 +65,7 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
     isResting: () => circuit.isOpen,
     async start() {
       await withOwner(settings, database, prepareAll);
-      // The embedded database has a single session. From here on it cannot change tables.
+      // The embedded database has a single session. It can no longer change tables.
       if (database.kind === 'pglite') {
         await upkeep.start();
         await database.script(

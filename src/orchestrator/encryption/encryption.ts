@@ -86,7 +86,7 @@ async function keysOf({ keys, keysFile }: EncryptionSettings): Promise<Encryptio
     throw new Error('set either encryption.keys or encryption.keysFile, not both');
   if (keysFile === undefined) return parseEncryptionKeys(keys ?? '');
   const found = parseEncryptionKeys(await keysIn(keysFile));
-  // An empty file is a mistake, not a request to store in clear.
+  // An empty file is a mistake, not a request to store unencrypted.
   if (found.length === 0) throw new Error(`encryption.keysFile ${keysFile} contains no key`);
   return found;
 }

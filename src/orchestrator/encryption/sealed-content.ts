@@ -9,11 +9,11 @@ export interface Place {
   readonly session_id: string;
 }
 
-/** The ciphertext of a row `m`; null if its content is in clear. */
+/** The ciphertext of a row `m`; null if its content is unencrypted. */
 const SEALED_CONTENT = `case when m.content_key is not null then m.content ->> '$sealed' end`;
 
 /**
- * The content of a row `m` as text: the JSON as sent if it is in clear, otherwise the ciphertext, which starts with {@link SEALED}. If the
+ * The content of a row `m` as text: the JSON as sent if it is unencrypted, otherwise the ciphertext, which starts with {@link SEALED}. If the
  * text differs from the column content, another program has changed that column.
  */
 export const CONTENT = `case when m.content_key is not null then m.content ->> '$sealed'
@@ -79,7 +79,7 @@ function unreadable(what: string, { memory_id: memory }: Place): StorageError {
 export interface TextRow {
   /** Null if the content has no text, or is sealed. */
   readonly text: string | null;
-  /** Null if the content is in clear, because then only the text is read. */
+  /** Null if the content is unencrypted, because then only the text is read. */
   readonly content: string | null;
 }
 

@@ -10,7 +10,7 @@ export interface StoredContent {
   readonly content: Json;
   /** The text of a clear content that jsonb would not return unchanged. */
   readonly content_text: string | null;
-  /** Null: stored in clear. */
+  /** Null: stored unencrypted. */
   readonly content_key: string | null;
   /** A stored row with any of these hashes has the same content. */
   readonly content_hashes: readonly string[];
@@ -19,7 +19,7 @@ export interface StoredContent {
 /** A text as stored in its row. */
 export interface StoredText {
   readonly text: string | null;
-  /** Null: stored in clear. */
+  /** Null: stored unencrypted. */
   readonly key: string | null;
 }
 
@@ -46,7 +46,7 @@ export interface Vault {
   fingerprint(text: string): Buffer;
 }
 
-/** Stores contents in clear. It cannot decrypt contents that were sealed under an earlier configuration. */
+/** Stores contents unencrypted. It cannot decrypt contents that were sealed under an earlier configuration. */
 export const CLEAR: Vault = {
   isSealing: false,
   seal: (_place, content) => ({
@@ -101,7 +101,7 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
   };
 }
 
-/** The searchable form of a content. The agent's name stays in clear, like tags and types. */
+/** The searchable form of a content. The agent's name stays unencrypted, like tags and types. */
 function searchableOf(content: string, index: BlindIndex): object {
   const parsed = parseTolerantly(content);
   if (!isJsonObject(parsed)) return {};

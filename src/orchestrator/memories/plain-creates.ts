@@ -10,7 +10,7 @@ import type { Request } from '../wire/request.ts';
 import { type Behind, NO_LANE, singleCreate, type Statement } from './single-create.ts';
 
 /*
- * The common case of writes: new memories in open sessions, behind lanes with a lower position. One statement does all of it, in one round
+ * The common case of writes: new memories in open sessions, in lanes with a lower position. One statement does all of it, in one round
  * trip and without an explicit transaction. It takes effect as a whole or, with `CFNEW`, not at all. An existing memory violates its key.
  * Checking each memory before the insert, as `on conflict` does, costs more than the few statements that fail.
  */

@@ -214,7 +214,7 @@ interface Run {
 
 /**
  * Groups operations of one action that can be written together, with different memories or sessions. Operations on one session, or on one
- * memory, keep their order. So many sessions, each with its row and its memories, take only two runs.
+ * memory, keep their order. Many sessions, each with its row and its memories, then take only two runs.
  */
 export function runsOf(requests: readonly Request[], indexes: readonly number[]): number[][] {
   const runs: Run[] = [];

@@ -154,7 +154,7 @@ const SUMMARY_CHARACTERS = 10_000;
 /** A temporary failure. */
 class AgainError extends Error {}
 
-/** A model behind any endpoint that speaks OpenAI's `POST /chat/completions`. */
+/** A model of any endpoint that speaks OpenAI's `POST /chat/completions`. */
 function createChatModel({ url, apiKey, model, timeoutMs, maxTries }: ChatSettings): ChatModel {
   const agent = new Agent({ connectTimeout: timeoutMs });
   const address = `${url.replace(/\/$/, '')}/chat/completions`;

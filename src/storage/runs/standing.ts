@@ -25,7 +25,7 @@ export async function readStoreFindings(
   return found;
 }
 
-/** States of a divergence that is not settled. An accepted one does not count as a difference while it stays the same. */
+/** States of findings that are not settled. Accepted findings do not count as differences while they stay the same. */
 export const STANDING = `('open', 'lost', 'accepted', 'undone')`;
 
 /** The states that neither a repair nor a person has handled. */

@@ -58,7 +58,7 @@ function personField({ person }: Visit, id: string): Html {
     <input id="${id}-person" name="person" required maxlength="200" value="${person}" autocomplete="name" />
   </div>`;
 }
-/** The same form, folded behind its label, for long lists. */
+/** The same form, folded under its label, for long lists. */
 export function foldedChange(visit: Visit, change: Change): Html {
   return html`<details class="fold" ${change.isOpen === true && html`open`}>
     <summary>${change.label}</summary>

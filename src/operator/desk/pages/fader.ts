@@ -22,7 +22,7 @@ const SEGMENTS = 20;
 
 const yOf = (share: number): number => HEIGHT - CAP / 2 - (TRAVEL * share) / 100;
 
-/** `held`: less is in effect than is requested. */
+/** `held`: less is active than is requested. */
 export function faderState({
   asked,
   in_effect: inEffect,

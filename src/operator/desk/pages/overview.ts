@@ -166,7 +166,7 @@ function lagReading(service: ServiceStatus): Html {
   const open = openBesideLag(service);
   if (lag.oldest_seconds === null)
     return html`none${open !== undefined && html`<span class="note">open: ${open}</span>`}`;
-  return html`${age(lag.oldest_seconds)}<span class="note">${counted(lag.writes, 'write')} behind</span>`;
+  return html`${age(lag.oldest_seconds)}<span class="note">${counted(lag.writes, 'write')} to deliver</span>`;
 }
 
 function laneNote(lanes: NonNullable<ServiceStatus['lanes']>): string {
