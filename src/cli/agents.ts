@@ -1,6 +1,7 @@
 import { Command } from 'commander';
-import type { ShownAgents } from '../operator/routes/agent-routes.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import type { ShownAgents } from '../operator/api/agents.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
@@ -23,10 +24,9 @@ export function createAgentsCommand(env: Environment): Command {
 }
 
 async function list({ service, json, ...at }: AgentOptions): Promise<void> {
-  const query = new URLSearchParams(service === undefined ? {} : { service });
-  const text = await askProxy(at, `/v1/agents?${query.toString()}`);
+  const text = await callProxy(at, ENDPOINTS.listAgents, { query: { service } });
   if (json === true) return console.log(text);
-  const { agents, writers_past_proxy: writers } = JSON.parse(text) as ShownAgents;
+  const { agents, writers_past_proxy: writers } = parsed(text);
   console.log(agents.length === 0 ? 'no agent has sent a request through the proxy' : tableOf(agents));
   const unseen = writers.filter((writer) => !writer.seen_through_proxy);
   if (unseen.length === 0) return;

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { parseLimit } from './ledger-options.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
@@ -8,20 +9,6 @@ interface AuditOptions extends ProxyOptions {
   readonly service?: string;
   readonly limit: string;
   readonly before?: string;
-}
-
-interface EntryView {
-  readonly at: string;
-  readonly person: string;
-  readonly command: string;
-  readonly service: string;
-  readonly reason: string;
-}
-
-interface Listed {
-  readonly entries: readonly EntryView[];
-  /** The `--before` of the next page; null on the last page. */
-  readonly next: number | null;
 }
 
 const HEADS = ['at', 'who', 'what', 'service', 'why'];
@@ -38,14 +25,9 @@ export function createAuditCommand(env: Environment): Command {
 }
 
 async function list({ service, limit, before, json, ...at }: AuditOptions): Promise<void> {
-  const query = new URLSearchParams({
-    limit,
-    ...(service !== undefined && { service }),
-    ...(before !== undefined && { before }),
-  });
-  const text = await askProxy(at, `/v1/audit?${query.toString()}`);
+  const text = await callProxy(at, ENDPOINTS.listAudit, { query: { limit, service, before } });
   if (json === true) return console.log(text);
-  const { entries, next } = JSON.parse(text) as Listed;
+  const { entries, next } = parsed(text);
   if (entries.length === 0)
     return console.log(`no audited changes${service === undefined ? '' : ` of "${service}"`}`);
   const rows = entries.map((entry) => [entry.at, entry.person, entry.command, entry.service, entry.reason]);

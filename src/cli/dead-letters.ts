@@ -1,21 +1,10 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
-
-interface LetterView {
-  readonly operation_id: string;
-  readonly service: string;
-  readonly action: string;
-  readonly code: string;
-  readonly reason: string;
-  readonly refused_at: string;
-  readonly attempts: number;
-  readonly state: string;
-  readonly waiting_behind: number;
-}
 
 const HEADS = [
   'operation',
@@ -29,14 +18,20 @@ const HEADS = [
   'state',
 ];
 
-/** Subcommand: its description, and what it prints after the operation id. */
+/** Subcommand: its endpoint, its description, and what it prints after the operation id. */
 const CHANGES = {
-  redrive: ['Send a dead letter again, and read it back to verify it', 'will be sent again'],
+  redrive: [
+    ENDPOINTS.redriveDeadLetter,
+    'Send a dead letter again, and read it back to verify it',
+    'will be sent again',
+  ],
   skip: [
+    ENDPOINTS.skipDeadLetter,
     'Skip a dead letter: the orchestrator never gets it, and later writes of its lane continue',
     'is skipped',
   ],
   copy: [
+    ENDPOINTS.copyLaneOfDeadLetter,
     'Copy the whole lane from legacy, which settles the dead letter',
     'will be settled by a copy of its lane',
   ],
@@ -57,26 +52,21 @@ export function createDeadLettersCommand(env: Environment): Command {
       .description('Show one dead letter; contents are redacted to shapes and digests'),
     env,
   ).action(async (operation: string, { json, ...at }: ProxyOptions) => {
-    const text = await askProxy(at, pathOf(operation));
+    const text = await callProxy(at, ENDPOINTS.showDeadLetter, { params: { operation } });
     console.log(json === true ? text : stringify(JSON.parse(text)));
   });
-  for (const [name, [description, said]] of Object.entries(CHANGES)) {
+  for (const [name, [endpoint, description, said]] of Object.entries(CHANGES)) {
     personOptions(letters.command(name).argument('<operation...>').description(description), env).action(
-      (operations: string[], options: PersonOptions) => change(name, operations, { said, options }),
+      (operations: string[], options: PersonOptions) => change(endpoint, operations, { said, options }),
     );
   }
   return letters;
 }
 
-function pathOf(operation: string): string {
-  return `/v1/dead-letters/${encodeURIComponent(operation)}`;
-}
-
 async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
-  const query = new URLSearchParams({ state, limit, ...(service !== undefined && { service }) });
-  const text = await askProxy(at, `/v1/dead-letters?${query.toString()}`);
+  const text = await callProxy(at, ENDPOINTS.listDeadLetters, { query: { state, limit, service } });
   if (json === true) return console.log(text);
-  const { dead_letters: found } = JSON.parse(text) as { dead_letters: readonly LetterView[] };
+  const { dead_letters: found } = parsed(text);
   if (found.length === 0) return console.log('no dead letters');
   const rows = found.map((letter) => [
     letter.operation_id,
@@ -84,7 +74,7 @@ async function list({ service, state, limit, json, ...at }: LedgerOptions): Prom
     letter.action,
     letter.code,
     letter.reason,
-    letter.refused_at,
+    letter.refused_at ?? '-',
     String(letter.attempts),
     String(letter.waiting_behind),
     letter.state,
@@ -93,13 +83,13 @@ async function list({ service, state, limit, json, ...at }: LedgerOptions): Prom
 }
 
 async function change(
-  name: string,
+  endpoint: (typeof CHANGES)[keyof typeof CHANGES][0],
   operations: readonly string[],
   { said, options }: { said: string; options: PersonOptions },
 ): Promise<void> {
   const { person, reason, json, ...at } = options;
   for (const operation of operations) {
-    const text = await askProxy(at, `${pathOf(operation)}/${name}`, { person, reason });
+    const text = await callProxy(at, endpoint, { params: { operation }, body: { person, reason } });
     console.log(json === true ? text : `${operation} ${said}`);
   }
 }

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
-import type { ShownFlags } from '../operator/routes/flag-routes.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import type { ShownFlags } from '../operator/api/flags.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import type { PushSettings } from './push-flags.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -52,9 +53,9 @@ export function createFlagSetCommand(env: Environment): Command {
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await askProxy(at, '/v1/flags');
+  const text = await callProxy(at, ENDPOINTS.listFlags, {});
   if (json === true) return console.log(text);
-  const { source, fresh, editable, server, flags } = JSON.parse(text) as ShownFlags;
+  const { source, fresh, editable, server, flags } = parsed(text);
   const where = editable ? 'changed with crossfade flags set' : `changed in ${server ?? 'the flag server'}`;
   console.log(`${source}${fresh ? '' : ' (STALE: the last known flags are active)'}, ${where}`);
   console.log(
@@ -70,14 +71,14 @@ async function set(
   wished: Wish,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
-  const { flags } = JSON.parse(await askProxy(at, '/v1/flags')) as ShownFlags;
+  const { flags } = parsed(await callProxy(at, ENDPOINTS.listFlags, {}));
   const known = flags.find(({ name }) => name === flag);
   if (known === undefined) throw new Error(unknownFlag(flag, flags));
   const share = shareOf(wished, known);
-  const wish = { share, was: known.asked, person, reason };
-  const text = await askProxy(at, `/v1/flags/${encodeURIComponent(flag)}`, wish);
+  const body = { share, was: known.asked, person, reason };
+  const text = await callProxy(at, ENDPOINTS.setFlag, { params: { flag }, body });
   if (json === true) return console.log(text);
-  const { file, seen } = JSON.parse(text) as { readonly file: string; readonly seen: boolean };
+  const { file, seen } = parsed(text);
   const read = seen ? 'the proxy has read it' : 'the proxy has not read it yet';
   console.log(`${flag} requests ${share} % (before: ${known.asked} %), stored in ${file}; ${read}`);
 }

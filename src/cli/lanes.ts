@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { parseLimit } from './ledger-options.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -8,16 +9,6 @@ interface ListOptions extends ProxyOptions {
   readonly owner?: string;
   readonly unwell?: true;
   readonly limit: string;
-}
-
-interface LaneView {
-  readonly owner: string;
-  readonly condition: string;
-  readonly reason: string;
-  readonly sequence: number;
-  readonly delivered_sequence: number;
-  readonly exceptions: number;
-  readonly differences: number;
 }
 
 const HEADS = ['owner', 'condition', 'why', 'writes', 'delivered', 'exceptions', 'differences'];
@@ -51,14 +42,10 @@ Exit codes: 0 success, 1 error (reason on stderr).`,
 }
 
 async function show(service: string, { owner, unwell, limit, json, ...at }: ListOptions): Promise<void> {
-  const query = new URLSearchParams({
-    limit,
-    ...(owner !== undefined && { owner }),
-    ...(unwell === true && { unwell: 'true' }),
-  });
-  const text = await askProxy(at, `/v1/services/${encodeURIComponent(service)}/lanes?${query.toString()}`);
+  const query = { limit, owner, ...(unwell === true && { unwell: 'true' as const }) };
+  const text = await callProxy(at, ENDPOINTS.listLanes, { params: { service }, query });
   if (json === true) return console.log(text);
-  const { lanes } = JSON.parse(text) as { lanes: readonly LaneView[] };
+  const { lanes } = parsed(text);
   if (lanes.length === 0) return console.log('no lanes found');
   const rows = lanes.map((lane) => [
     lane.owner,
@@ -79,8 +66,10 @@ async function copyLane(
   owner: string,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
-  const path = `/v1/services/${encodeURIComponent(service)}/lanes/copy`;
-  const text = await askProxy(at, path, { owner, person, reason });
+  const text = await callProxy(at, ENDPOINTS.copyLane, {
+    params: { service },
+    body: { owner, person, reason },
+  });
   console.log(
     json === true
       ? text

@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { LEDGER_STATES } from '../operator/api/ledgers.ts';
 import type { Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 export interface LedgerOptions extends ProxyOptions {
   readonly service?: string;
-  readonly state: string;
+  readonly state: (typeof LEDGER_STATES)[number];
   readonly limit: string;
 }
 
@@ -14,11 +15,7 @@ const MOST = 1_000;
 export function ledgerOptions(command: Command, env: Environment): Command {
   const listing = command
     .option('--service <name>', 'only this service (default: all)')
-    .addOption(
-      new Option('--state <state>', 'which entries to list')
-        .choices(['open', 'ended', 'all'])
-        .default('open'),
-    )
+    .addOption(new Option('--state <state>', 'which entries to list').choices(LEDGER_STATES).default('open'))
     .option('--limit <n>', `maximum number of entries, 1 to ${MOST}`, parseLimit, '50');
   return proxyOptions(listing, env);
 }

@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import { request } from 'undici';
+import { addressOf, type AnswerOf, type CallOf, type Endpoint } from '../operator/api/endpoint.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -31,6 +32,33 @@ export interface ProxyAddress {
 
 /** No proxy listens at the address. */
 export class NoProxy extends Error {}
+
+/** The JSON text of an answer, of a known type. */
+export type AnswerText<Answer> = string & { readonly [ANSWER]?: Answer };
+
+declare const ANSWER: unique symbol;
+
+export function parsed<Answer>(text: AnswerText<Answer>): Answer {
+  return JSON.parse(text) as Answer;
+}
+
+/** Calls a running proxy; times out after 10 s. @throws Error with the proxy's message */
+export async function callProxy<E extends Endpoint>(
+  at: ProxyAddress,
+  endpoint: E,
+  call: CallOf<E>,
+): Promise<AnswerText<AnswerOf<E>>> {
+  return ask({ at, path: addressOf(endpoint, call), body: call.body, timeoutMs: TIMEOUT_MS });
+}
+
+/** The same without a timeout, for calls that may take long. */
+export async function callPatiently<E extends Endpoint>(
+  at: ProxyAddress,
+  endpoint: E,
+  call: CallOf<E>,
+): Promise<AnswerText<AnswerOf<E>>> {
+  return ask({ at, path: addressOf(endpoint, call), body: call.body, timeoutMs: 0 });
+}
 
 /** Sends a request to a running proxy; times out after 10 s. @throws Error with the proxy's message */
 export function askProxy(at: ProxyAddress, path: string, body?: object): Promise<string> {

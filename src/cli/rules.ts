@@ -3,9 +3,10 @@ import { parse } from 'yaml';
 import { ruleNameOf } from '../domain/comparison.ts';
 import { messageOf } from '../domain/errors.ts';
 import { hintWords } from '../operator/words.ts';
-import type { ListedRule, TriedAction } from '../operator/routes/rule-routes.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { MOST_TRIED, type TriedAction } from '../operator/api/rules.ts';
 import { readAskedFile } from './asked-file.ts';
-import { askPatiently, askProxy, type Environment } from './operator-client.ts';
+import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
@@ -24,8 +25,6 @@ interface AddOptions extends PersonOptions {
 interface RemoveOptions extends PersonOptions {
   readonly service?: string;
 }
-
-const MOST_TRIED = 1_000;
 
 const FILE = `
 A rules file is a YAML or JSON list. Each rule has an action, a kind, a path (members joined by dots, [] for any element), an owner, a
@@ -83,9 +82,9 @@ export function createRulesCommand(env: Environment): Command {
 }
 
 async function list({ service, json, ...at }: LookOptions): Promise<void> {
-  const text = await askProxy(at, `/v1/rules?service=${encodeURIComponent(service)}`);
+  const text = await callProxy(at, ENDPOINTS.listRules, { query: { service } });
   if (json === true) return console.log(text);
-  const { rules } = JSON.parse(text) as { rules: readonly ListedRule[] };
+  const { rules } = parsed(text);
   if (rules.length === 0) return console.log(`no rules: every difference of ${service} counts`);
   const rows = rules.map(({ id, action, rule, expired, hits }) => [
     id === null ? 'definition' : String(id),
@@ -100,9 +99,11 @@ async function list({ service, json, ...at }: LookOptions): Promise<void> {
 }
 
 async function tryFile(file: string, { service, limit, json, ...at }: TryOptions): Promise<void> {
-  const text = await askPatiently(at, '/v1/rules/try', { service, limit, rules: rulesIn(file) });
+  const text = await callPatiently(at, ENDPOINTS.tryRules, {
+    body: { service, limit, rules: rulesIn(file) },
+  });
   if (json === true) return console.log(text);
-  const { actions } = JSON.parse(text) as { actions: readonly TriedAction[] };
+  const { actions } = parsed(text);
   for (const tried of actions) console.log(told(tried));
 }
 
@@ -131,8 +132,10 @@ function told({ action, signatures, ...tried }: TriedAction): string {
 
 async function add(file: string, options: AddOptions): Promise<void> {
   const { service, person, reason, json, ...at } = options;
-  const text = await askProxy(at, '/v1/rules', { service, person, reason, rules: rulesIn(file) });
-  const { added } = JSON.parse(text) as { added: readonly number[] };
+  const text = await callProxy(at, ENDPOINTS.addRules, {
+    body: { service, person, reason, rules: rulesIn(file) },
+  });
+  const { added } = parsed(text);
   console.log(
     json === true
       ? text
@@ -141,18 +144,21 @@ async function add(file: string, options: AddOptions): Promise<void> {
 }
 
 async function remove(id: string, { service, person, reason, json, ...at }: RemoveOptions): Promise<void> {
-  const text = await askProxy(at, `/v1/rules/${encodeURIComponent(id)}/remove`, { service, person, reason });
+  const text = await callProxy(at, ENDPOINTS.removeRule, {
+    params: { rule: id },
+    body: { service, person, reason },
+  });
   console.log(json === true ? text : `removed rule ${id}, inactive within 5 s`);
 }
 
 /** The proxy checks the rules themselves. @throws Error if the file cannot be read, or is not a list */
 function rulesIn(file: string): readonly unknown[] {
-  const rules = parsed(file);
+  const rules = yamlOf(file);
   if (!Array.isArray(rules)) throw new Error(`${file} is not a list of rules: see crossfade rules --help`);
   return rules;
 }
 
-function parsed(file: string): unknown {
+function yamlOf(file: string): unknown {
   const text = readAskedFile({ option: '<file>', path: file }, 'crossfade rules --help describes the file');
   try {
     return parse(text);

@@ -1,18 +1,9 @@
 import { Command } from 'commander';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
-
-interface UnknownView {
-  readonly operation_id: string;
-  readonly service: string;
-  readonly action: string;
-  readonly found_at: string;
-  readonly end: string | null;
-  readonly closed_at: string | null;
-  readonly waits_for: string | null;
-}
 
 const HEADS = ['operation', 'service', 'action', 'found at', 'end', 'closed at', 'waits for'];
 
@@ -43,16 +34,15 @@ export function createUnknownOutcomesCommand(env: Environment): Command {
 }
 
 async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
-  const query = new URLSearchParams({ state, limit, ...(service !== undefined && { service }) });
-  const text = await askProxy(at, `/v1/unknown-outcomes?${query.toString()}`);
+  const text = await callProxy(at, ENDPOINTS.listUnknownOutcomes, { query: { state, limit, service } });
   if (json === true) return console.log(text);
-  const { unknown_outcomes: found } = JSON.parse(text) as { unknown_outcomes: readonly UnknownView[] };
+  const { unknown_outcomes: found } = parsed(text);
   if (found.length === 0) return console.log('no unknown outcomes');
   const rows = found.map((each) => [
     each.operation_id,
     each.service,
     each.action,
-    each.found_at,
+    each.found_at ?? '-',
     each.end ?? '-',
     each.closed_at ?? '-',
     each.waits_for ?? '-',
@@ -62,12 +52,12 @@ async function list({ service, state, limit, json, ...at }: LedgerOptions): Prom
 
 async function assume(
   operations: readonly string[],
-  outcome: string,
+  outcome: 'applied' | 'lost',
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
   for (const operation of operations) {
-    const path = `/v1/unknown-outcomes/${encodeURIComponent(operation)}/assume`;
-    const text = await askProxy(at, path, { outcome, person, reason });
+    const call = { params: { operation }, body: { outcome, person, reason } };
+    const text = await callProxy(at, ENDPOINTS.assumeOutcome, call);
     console.log(json === true ? text : `${operation} is assumed to be ${outcome}`);
   }
 }

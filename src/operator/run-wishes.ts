@@ -1,7 +1,7 @@
 import { parseOwner, type Owner } from '../domain/ids.ts';
 import { RunRefused } from '../engine/runs/run-desk.ts';
 import { Refusal } from './refusal.ts';
-import { MISSING } from './routes/checked-routes.ts';
+import { MISSING } from './routes/serve.ts';
 
 const LONGEST_WORDS = 500;
 

@@ -1,4 +1,5 @@
 import { OWNER_IN_URL_LIMIT } from '../../domain/ids.ts';
+import { addressOf, type AnswerOf, type CallOf, type Endpoint } from '../api/endpoint.ts';
 import { fastify, type FastifyInstance, type InjectOptions } from 'fastify';
 
 /** A refusal of the operator's API, in words for people. */
@@ -15,6 +16,7 @@ export class ApiRefusal extends Error {
 
 /** The operator's API, called as one caller. @throws ApiRefusal */
 export interface OperatorApi {
+  ask<E extends Endpoint>(endpoint: E, call: CallOf<E>): Promise<AnswerOf<E>>;
   get<Answer>(path: string): Promise<Answer>;
   post<Answer>(path: string, body: object): Promise<Answer>;
   /** An answer that is a document, unchanged. */
@@ -44,6 +46,12 @@ export class OperatorApiHost {
   as(token: string | undefined): OperatorApi {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     return {
+      ask: (endpoint, call) => {
+        const { method } = endpoint;
+        const { body: payload } = call;
+        const url = addressOf(endpoint, call);
+        return this.#ask({ method, url, headers, ...(payload !== undefined && { payload }) });
+      },
       get: (path) => this.#ask({ method: 'GET', url: path, headers }),
       document: (path) => this.#fetch({ method: 'GET', url: path, headers }),
       post: (path, body) => this.#ask({ method: 'POST', url: path, headers, payload: body }),

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest, Session } from 'fastify';
 import { KILL_SWITCH } from '../../domain/flags.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
 import type { OperatorToken } from '../operator-access.ts';
 import type { Status } from '../status.ts';
 import { ApiRefusal, type OperatorApi, type OperatorApiHost } from './operator-api.ts';
@@ -105,18 +106,13 @@ function isPage({ server, routeOptions }: FastifyRequest): boolean {
 /** Where Unleash keeps the flags, the audit does not hold their changes. */
 async function killedSinceOf(api: OperatorApi): Promise<string | undefined> {
   try {
-    const { entries } = await api.get<{ entries: readonly AuditedFlag[] }>('/v1/audit?service=all&limit=100');
-    const last = entries.find(({ details }) => details.flag === KILL_SWITCH);
-    return last?.details.to === 100 ? last.at : undefined;
+    const { entries } = await api.ask(ENDPOINTS.listAudit, { query: { service: 'all', limit: '100' } });
+    const last = entries.find(({ details }) => details['flag'] === KILL_SWITCH);
+    return last?.details['to'] === 100 ? last.at : undefined;
   } catch (error) {
     if (error instanceof ApiRefusal) return undefined;
     throw error;
   }
-}
-
-interface AuditedFlag {
-  readonly at: string;
-  readonly details: { readonly flag?: string; readonly to?: number };
 }
 
 /** Undefined while the journal is away. Pages that need it report that. */

@@ -1,21 +1,12 @@
 import type { FastifyInstance } from 'fastify';
-import { Type, type Static } from 'typebox';
 import { printableName } from '../../domain/agent-name.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { ShownAgents } from '../api/agents.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
 import { MOST_AGENTS, type AgentBook } from '../agents.ts';
 import { knownService } from '../known-service.ts';
-import { answered } from '../refusal.ts';
-import { checkBySchemas } from './checked-routes.ts';
-
-const AgentsQuerystring = Type.Object(
-  { service: Type.Optional(Type.String({ maxLength: 64 })) },
-  { additionalProperties: false },
-);
-
-interface AgentsRoute {
-  Querystring: Static<typeof AgentsQuerystring>;
-}
+import { serve } from './serve.ts';
 
 export interface AgentRouteParts {
   readonly services: readonly ServiceName[];
@@ -23,37 +14,9 @@ export interface AgentRouteParts {
   readonly clock: Clock;
 }
 
-/** The answer of `GET /v1/agents`. */
-export interface ShownAgents {
-  readonly agents: readonly {
-    readonly service: string;
-    readonly agent: string;
-    readonly dialect: string;
-    readonly requests: number;
-    readonly first_seen: string;
-    readonly last_seen: string;
-    readonly seconds_ago: number;
-  }[];
-  /** Of the last 7 days, as reconciliations found them. */
-  readonly writers_past_proxy: readonly {
-    readonly service: string;
-    /** Null if the service does not record the writer. */
-    readonly writer: string | null;
-    readonly lanes: number;
-    readonly last_found: string;
-    readonly seen_through_proxy: boolean;
-  }[];
-}
-
 /** The agents seen through the proxies, and the writers that bypass them. */
 export function registerAgentRoutes(app: FastifyInstance, parts: AgentRouteParts): void {
-  void app.register(async (scope) => {
-    checkBySchemas(scope);
-    const list = { schema: { querystring: AgentsQuerystring } };
-    scope.get<AgentsRoute>('/v1/agents', list, ({ query }, reply) =>
-      answered(reply, () => shown(parts, query.service)),
-    );
-  });
+  serve(app, ENDPOINTS.listAgents, ({ query }) => shown(parts, query.service));
 }
 
 async function shown({ services, book, clock }: AgentRouteParts, only?: string): Promise<ShownAgents> {

@@ -1,18 +1,14 @@
 import type { FastifyInstance } from 'fastify';
-import type { Static } from 'typebox';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
 import { unknownService } from '../known-service.ts';
-import { answered } from '../refusal.ts';
-import { AuditQuerystring, checkBySchemas } from './checked-routes.ts';
+import { serve } from './serve.ts';
 
 const DEFAULT_LIMIT = 100;
 /** The kill switch is recorded under this name. */
 const ALL_SERVICES = 'all';
-
-interface AuditRoute {
-  Querystring: Static<typeof AuditQuerystring>;
-}
 
 export interface AuditRouteParts {
   readonly services: readonly ServiceName[];
@@ -21,19 +17,15 @@ export interface AuditRouteParts {
 
 /** Who changed what, and why. One page at a time, newest first. Pass `next` as `before` to get the next page. */
 export function registerAuditRoutes(app: FastifyInstance, parts: AuditRouteParts): void {
-  void app.register(async (scope) => {
-    checkBySchemas(scope);
-    const list = { schema: { querystring: AuditQuerystring } };
-    scope.get<AuditRoute>('/v1/audit', list, ({ query }, reply) =>
-      answered(reply, () => pageOf(parts, query)),
-    );
-  });
+  serve(app, ENDPOINTS.listAudit, ({ query }) => pageOf(parts, query));
 }
+
+type Asked = AskedOf<typeof ENDPOINTS.listAudit>['query'];
 
 async function pageOf(
   parts: AuditRouteParts,
-  { service, person, command, limit, before }: AuditRoute['Querystring'],
-): Promise<object> {
+  { service, person, command, limit, before }: Asked,
+): Promise<AnswerOf<typeof ENDPOINTS.listAudit>> {
   const most = Number(limit ?? DEFAULT_LIMIT);
   // One entry more than a page shows whether there is a next page.
   const found = await parts.audit.recent({

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
 import { type LaneKey, operationId, type OperationId, type ServiceName } from '../../domain/ids.ts';
 import type {
   ByPerson,
@@ -12,11 +11,14 @@ import type {
 } from '../../engine/ports/decision-ports.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { DeadLetter, LedgerQuery as LedgerFilter, UnknownOutcome } from '../api/ledgers.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { parseTolerantly } from '../../domain/json.ts';
 import { nameOf, shapeOf } from '../../engine/compare/reply-values.ts';
-import { ByPersonSchema, checkBySchemas, LedgerQuerystring, OfOperation } from './checked-routes.ts';
+import { serve } from './serve.ts';
 
 export interface DecisionRouteParts {
   readonly services: readonly ServiceName[];
@@ -29,57 +31,24 @@ export interface DecisionRouteParts {
 
 const DEFAULT_LIMIT = 50;
 
-const PersonBody = Type.Object(ByPersonSchema);
-const AssumeBody = Type.Object({
-  ...ByPersonSchema,
-  outcome: Type.Union([Type.Literal('applied'), Type.Literal('lost')]),
-});
-
-interface OfOperationRoute {
-  Params: Static<typeof OfOperation>;
-  Body: Static<typeof PersonBody>;
-}
-
-type LedgerRoute = { Querystring: Static<typeof LedgerQuerystring> };
+type Settled = AnswerOf<typeof ENDPOINTS.assumeOutcome>;
+type Assumed = AskedOf<typeof ENDPOINTS.assumeOutcome>['body'];
 
 /** What waits for a person: dead letters, and writes whose outcome only a person can decide. */
 export function registerDecisionRoutes(app: FastifyInstance, parts: DecisionRouteParts): void {
   const routes = new DecisionRoutes(parts);
-  void app.register(async (scope) => {
-    checkBySchemas(scope);
-    const list = { schema: { querystring: LedgerQuerystring } };
-    const show = { schema: { params: OfOperation } };
-    const change = { schema: { params: OfOperation, body: PersonBody } };
-    const assume = { schema: { params: OfOperation, body: AssumeBody } };
-    scope.get<LedgerRoute>('/v1/dead-letters', list, ({ query }, reply) =>
-      answered(reply, () => routes.letters(query)),
-    );
-    scope.get<OfOperationRoute>('/v1/dead-letters/:operation', show, ({ params }, reply) =>
-      answered(reply, () => routes.letter(idOf(params))),
-    );
-    for (const [path, as] of [
-      ['redrive', 'redriven'],
-      ['skip', 'skipped'],
-    ] as const) {
-      scope.post<OfOperationRoute>(`/v1/dead-letters/:operation/${path}`, change, ({ params, body }, reply) =>
-        answered(reply, () => routes.resolve(idOf(params), as, body)),
-      );
-    }
-    scope.post<OfOperationRoute>('/v1/dead-letters/:operation/copy', change, ({ params, body }, reply) =>
-      answered(reply, () => routes.copy(idOf(params), body)),
-    );
-    scope.get<LedgerRoute>('/v1/unknown-outcomes', list, ({ query }, reply) =>
-      answered(reply, () => routes.unknowns(query)),
-    );
-    scope.post<OfOperationRoute & { Body: Static<typeof AssumeBody> }>(
-      '/v1/unknown-outcomes/:operation/assume',
-      assume,
-      ({ params, body }, reply) => answered(reply, () => routes.assume(idOf(params), body)),
-    );
-  });
+  serve(app, ENDPOINTS.listDeadLetters, ({ query }) => routes.letters(query));
+  serve(app, ENDPOINTS.showDeadLetter, ({ params }) => routes.letter(idOf(params)));
+  serve(app, ENDPOINTS.redriveDeadLetter, ({ params, body }) =>
+    routes.resolve(idOf(params), 'redriven', body),
+  );
+  serve(app, ENDPOINTS.skipDeadLetter, ({ params, body }) => routes.resolve(idOf(params), 'skipped', body));
+  serve(app, ENDPOINTS.copyLaneOfDeadLetter, ({ params, body }) => routes.copy(idOf(params), body));
+  serve(app, ENDPOINTS.listUnknownOutcomes, ({ query }) => routes.unknowns(query));
+  serve(app, ENDPOINTS.assumeOutcome, ({ params, body }) => routes.assume(idOf(params), body));
 }
 
-function idOf({ operation }: Static<typeof OfOperation>): OperationId {
+function idOf({ operation }: { readonly operation: string }): OperationId {
   return operationId(operation.toLowerCase());
 }
 
@@ -99,24 +68,24 @@ class DecisionRoutes {
     this.#parts = parts;
   }
 
-  async letters(query: LedgerRoute['Querystring']): Promise<object> {
+  async letters(query: LedgerFilter): Promise<AnswerOf<typeof ENDPOINTS.listDeadLetters>> {
     const found = await this.#parts.letters.list(this.#queryOf(query));
     return { dead_letters: found.map(printedLetter) };
   }
 
-  async letter(operation: OperationId): Promise<object> {
+  async letter(operation: OperationId): Promise<AnswerOf<typeof ENDPOINTS.showDeadLetter>> {
     const letter = await this.#known(operation);
     const request = await this.#parts.letters.requestOf(operation);
     return { ...printedLetter(letter), request: request === undefined ? null : redacted(request) };
   }
 
-  async resolve(operation: OperationId, as: 'redriven' | 'skipped', body: ByPerson): Promise<object> {
+  async resolve(operation: OperationId, as: 'redriven' | 'skipped', body: ByPerson): Promise<Settled> {
     const lane = decided(await this.#parts.letters.resolve(operation, as, trimmed(body)), operation);
     this.#parts.desk.changed(lane);
     return { operation_id: operation, lane, state: as };
   }
 
-  async copy(operation: OperationId, body: ByPerson): Promise<object> {
+  async copy(operation: OperationId, body: ByPerson): Promise<Settled> {
     const { desk, audit } = this.#parts;
     const { lane, service, sequence, standing } = await this.#known(operation);
     if (standing !== 'open')
@@ -130,7 +99,7 @@ class DecisionRoutes {
     return { operation_id: operation, lane, state: 'copying' };
   }
 
-  async unknowns(query: LedgerRoute['Querystring']): Promise<object> {
+  async unknowns(query: LedgerFilter): Promise<AnswerOf<typeof ENDPOINTS.listUnknownOutcomes>> {
     const { unknowns, desk, nowMs } = this.#parts;
     const found = await unknowns.list(this.#queryOf(query));
     return {
@@ -140,7 +109,7 @@ class DecisionRoutes {
     };
   }
 
-  async assume(operation: OperationId, body: Static<typeof AssumeBody>): Promise<object> {
+  async assume(operation: OperationId, body: Assumed): Promise<Settled> {
     const { unknowns, desk } = this.#parts;
     const { outcome } = body;
     const lane = decided(await unknowns.assume(operation, { ...trimmed(body), outcome }), operation);
@@ -159,7 +128,7 @@ class DecisionRoutes {
     return letter;
   }
 
-  #queryOf({ service, state = 'open', limit }: LedgerRoute['Querystring']): LedgerQuery {
+  #queryOf({ service, state = 'open', limit }: LedgerFilter): LedgerQuery {
     return {
       limit: Number(limit ?? DEFAULT_LIMIT),
       ...(service !== undefined && { service: knownService(service, this.#parts.services) }),
@@ -202,7 +171,7 @@ function at(ms: number | undefined): string | null {
 }
 
 /** A dead letter as people see it, without the content of the write. */
-function printedLetter(letter: StoredDeadLetter): object {
+function printedLetter(letter: StoredDeadLetter): DeadLetter {
   return {
     operation_id: letter.operationId,
     service: letter.service,
@@ -217,7 +186,6 @@ function printedLetter(letter: StoredDeadLetter): object {
     resolved_at: at(letter.resolvedAtMs),
     resolved_by: letter.resolvedBy?.person ?? null,
     resolved_reason: letter.resolvedBy?.reason ?? null,
-    /** Whether the lane's deliveries have passed it. */
     through: letter.isThrough,
     waiting_behind: letter.waiting,
   };
@@ -229,7 +197,7 @@ interface Circumstances {
 }
 
 /** A write of unknown outcome, and what may still settle it. */
-function printedUnknown(unknown: StoredUnknown, circumstances: Circumstances): object {
+function printedUnknown(unknown: StoredUnknown, circumstances: Circumstances): UnknownOutcome {
   return {
     ...printedEnd(unknown),
     ...waitingOf(unknown, circumstances),
@@ -237,7 +205,10 @@ function printedUnknown(unknown: StoredUnknown, circumstances: Circumstances): o
 }
 
 /** What it waits for, and what a person may choose. */
-function waitingOf({ ending, foundAtMs }: StoredUnknown, { isReadable, nowMs }: Circumstances): object {
+function waitingOf(
+  { ending, foundAtMs }: StoredUnknown,
+  { isReadable, nowMs }: Circumstances,
+): Pick<UnknownOutcome, 'waits_for' | 'choices'> {
   if (ending !== undefined) return { waits_for: null, choices: [] };
   const isYoung = nowMs - foundAtMs < LISTENED_MS;
   const otherwise = isYoung ? 'late_reply' : 'person';
@@ -247,7 +218,7 @@ function waitingOf({ ending, foundAtMs }: StoredUnknown, { isReadable, nowMs }: 
   };
 }
 
-function printedEnd(unknown: StoredUnknown): object {
+function printedEnd(unknown: StoredUnknown): Omit<UnknownOutcome, 'waits_for' | 'choices'> {
   return {
     operation_id: unknown.operationId,
     service: unknown.service,

@@ -1,14 +1,16 @@
 import type { FastifyInstance } from 'fastify';
-import { Type, type Static } from 'typebox';
 import { messageOf } from '../../domain/errors.ts';
-import { flagName, KILL_SWITCH, SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
+import { flagName, KILL_SWITCH, SERVICE_FLAGS } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Flags } from '../../engine/ports/ports.ts';
-import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { ShownFlag, ShownFlags } from '../api/flags.ts';
 import { isAvailable } from '../flags-in-effect.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
+import { serve } from './serve.ts';
 
 /** Flags that can be changed through this API. */
 export interface FlagEditor {
@@ -37,57 +39,17 @@ export interface FlagRouteParts {
   readonly clock: Pick<Clock, 'now' | 'sleep'>;
 }
 
-/** One flag, as `GET /v1/flags` shows it. */
-export interface ShownFlag {
-  readonly name: string;
-  /** Null for the kill switch, which applies to all services. */
-  readonly service: ServiceName | null;
-  readonly flag: ServiceFlag | 'kill-switch';
-  /** A `share` of lanes or reads, or a `switch` that is 0 or 100. */
-  readonly kind: 'share' | 'switch';
-  /** Percent. */
-  readonly asked: number;
-}
-
-/** The answer of `GET /v1/flags`. */
-export interface ShownFlags {
-  readonly source: string;
-  readonly fresh: boolean;
-  readonly editable: boolean;
-  readonly server: string | null;
-  readonly flags: readonly ShownFlag[];
-}
-
 const SWITCHES: ReadonlySet<string> = new Set(['dual-write', 'legacy-read-only', 'kill-switch']);
 
 /** The flag files are checked every 300 ms. */
 const SEEN_WITHIN_MS = 2_000;
 const LOOK_EVERY_MS = 20;
 
-const OfFlag = Type.Object({ flag: Type.String({ maxLength: 200 }) });
-const Percent = Type.Integer({ minimum: 0, maximum: 100 });
-const FlagBody = Type.Object({
-  ...ByPersonSchema,
-  share: Percent,
-  was: Type.Number({ minimum: 0, maximum: 100 }),
-});
-
-interface FlagRoute {
-  Params: Static<typeof OfFlag>;
-  Body: Static<typeof FlagBody>;
-}
-
 /** The requested shares, and their change if the flags are in files. */
 export function registerFlagRoutes(app: FastifyInstance, parts: FlagRouteParts): void {
   const routes = new FlagRoutes(parts);
-  void app.register(async (scope) => {
-    checkBySchemas(scope);
-    scope.get('/v1/flags', (_request, reply) => answered(reply, async () => routes.show()));
-    const schema = { params: OfFlag, body: FlagBody };
-    scope.post<FlagRoute>('/v1/flags/:flag', { schema }, ({ params, body }, reply) =>
-      answered(reply, () => routes.set(params.flag, body)),
-    );
-  });
+  serve(app, ENDPOINTS.listFlags, () => routes.show());
+  serve(app, ENDPOINTS.setFlag, (asked) => routes.set(asked));
 }
 
 class FlagRoutes {
@@ -103,7 +65,12 @@ class FlagRoutes {
     return { source, fresh, editable: editor !== undefined, server: server ?? null, flags: this.#all() };
   }
 
-  async set(name: string, { share, was, person, reason }: FlagRoute['Body']): Promise<object> {
+  async set({
+    params,
+    body,
+  }: AskedOf<typeof ENDPOINTS.setFlag>): Promise<AnswerOf<typeof ENDPOINTS.setFlag>> {
+    const { flag: name } = params;
+    const { share, was, person, reason } = body;
     const { editor, audit } = this.#parts;
     const known = this.#all().find((one) => one.name === name);
     if (known === undefined)

@@ -9,7 +9,7 @@ import { knownService } from '../known-service.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { memberOf } from '../run-wishes.ts';
 import { standingFindings, standingWords } from '../words.ts';
-import { MISSING } from './checked-routes.ts';
+import { MISSING } from './serve.ts';
 
 /** A person's request about a service, with the reason. */
 interface Wish {

@@ -1,27 +1,14 @@
 import type { FastifyInstance } from 'fastify';
-import { Type, type Static } from 'typebox';
 import { laneKeyOf, type ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
-import { ByPersonSchema, checkBySchemas, LIMIT, OFFSET } from './checked-routes.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { LANE_ORDERS, LANE_STATES, ListedLane } from '../api/lanes.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { ownerOf } from '../run-wishes.ts';
-
-/** Which lanes are listed. `unwell`: not clean, with exceptions, or different. */
-export const LANE_STATES = [
-  'all',
-  'unwell',
-  'seeded',
-  'dirty',
-  'copying',
-  'stopped',
-  'excepted',
-  'differs',
-] as const;
-
-/** `activity`: the newest write first. */
-export const LANE_ORDERS = ['activity', 'owner', 'writes', 'behind'] as const;
+import { serve } from './serve.ts';
 
 export interface LaneRouteParts {
   readonly services: readonly ServiceName[];
@@ -33,7 +20,7 @@ export interface LaneRouteParts {
     readonly order: (typeof LANE_ORDERS)[number];
     readonly offset: number;
     readonly limit: number;
-  }): Promise<readonly object[]>;
+  }): Promise<readonly ListedLane[]>;
   readonly desk: Pick<LaneDesk, 'whyNotCopied' | 'copy'>;
   readonly audit: Pick<AuditStore, 'add'>;
 }
@@ -50,45 +37,13 @@ const NO_COPY: Readonly<Record<NoCopy, string>> = {
 
 const DEFAULT_LIMIT = 50;
 
-const OfService = Type.Object({ service: Type.String() });
-const LanesQuerystring = Type.Object(
-  {
-    /** The prefix of the owner. */
-    owner: Type.Optional(Type.String({ maxLength: 512 })),
-    unwell: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
-    state: Type.Optional(Type.Union(LANE_STATES.map((state) => Type.Literal(state)))),
-    order: Type.Optional(Type.Union(LANE_ORDERS.map((order) => Type.Literal(order)))),
-    limit: Type.Optional(Type.String({ pattern: LIMIT })),
-    offset: Type.Optional(Type.String({ pattern: OFFSET })),
-  },
-  { additionalProperties: false },
-);
-const CopyBody = Type.Object({ ...ByPersonSchema, owner: Type.String({ minLength: 1, maxLength: 512 }) });
-
-interface LanesRoute {
-  Params: Static<typeof OfService>;
-  Querystring: Static<typeof LanesQuerystring>;
-}
-
-interface CopyRoute {
-  Params: Static<typeof OfService>;
-  Body: Static<typeof CopyBody>;
-}
+type Asked = AskedOf<typeof ENDPOINTS.listLanes>;
 
 /** Lists lanes by the prefix of their owner, and copies one on request. */
 export function registerLaneRoutes(app: FastifyInstance, parts: LaneRouteParts): void {
   const routes = new LaneRoutes(parts);
-  void app.register(async (scope) => {
-    checkBySchemas(scope);
-    const list = { schema: { params: OfService, querystring: LanesQuerystring } };
-    scope.get<LanesRoute>('/v1/services/:service/lanes', list, ({ params, query }, reply) =>
-      answered(reply, () => routes.list(params.service, query)),
-    );
-    const copy = { schema: { params: OfService, body: CopyBody } };
-    scope.post<CopyRoute>('/v1/services/:service/lanes/copy', copy, ({ params, body }, reply) =>
-      answered(reply, () => routes.copy(params.service, body)),
-    );
-  });
+  serve(app, ENDPOINTS.listLanes, (asked) => routes.list(asked));
+  serve(app, ENDPOINTS.copyLane, (asked) => routes.copy(asked));
 }
 
 class LaneRoutes {
@@ -98,9 +53,9 @@ class LaneRoutes {
     this.#parts = parts;
   }
 
-  async list(name: string, query: LanesRoute['Querystring']): Promise<object> {
+  async list({ params, query }: Asked): Promise<AnswerOf<typeof ENDPOINTS.listLanes>> {
     const { owner, unwell, state, order = 'activity', limit, offset = '0' } = query;
-    const service = this.#known(name);
+    const service = this.#known(params.service);
     const lanes = await this.#parts.list({
       service,
       state: state ?? (unwell === 'true' ? 'unwell' : 'all'),
@@ -112,9 +67,12 @@ class LaneRoutes {
     return { service, lanes };
   }
 
-  async copy(name: string, body: CopyRoute['Body']): Promise<object> {
+  async copy({
+    params,
+    body,
+  }: AskedOf<typeof ENDPOINTS.copyLane>): Promise<AnswerOf<typeof ENDPOINTS.copyLane>> {
     const { desk, audit } = this.#parts;
-    const service = this.#known(name);
+    const service = this.#known(params.service);
     const lane = laneKeyOf(service, ownerOf(body.owner));
     const why = await desk.whyNotCopied(lane);
     if (why !== undefined)

@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
 import { type ComparisonRule, ruleNameOf } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
@@ -8,9 +7,12 @@ import type { RuleStore, StoredDifference } from '../../engine/compare/compariso
 import { isExpired } from '../../engine/compare/compiled-rules.ts';
 import { parseRules, type ProposedRule, RuleTrial, type TriedRules } from '../../engine/compare/try-rules.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { ListedRule, TriedAction } from '../api/rules.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
-import { ByPersonSchema, checkBySchemas, NUMBER } from './checked-routes.ts';
+import { Refusal } from '../refusal.ts';
+import { serve } from './serve.ts';
 
 export interface RuleRouteParts {
   readonly services: ReadonlyMap<ServiceName, { readonly definition: Pick<ServiceDefinition, 'actions'> }>;
@@ -23,82 +25,21 @@ export interface RuleRouteParts {
   readonly nowMs: () => number;
 }
 
-/** A rule as `GET /v1/rules` shows it. */
-export interface ListedRule {
-  /** Null for a rule of the definition. Only the definition's file changes it. */
-  readonly id: number | null;
-  readonly action: string;
-  readonly rule: ComparisonRule;
-  readonly expired: boolean;
-  /** Differences that it accepted, over all replicas since it was added. */
-  readonly hits: number;
-}
-
-/** The result of an action's stored differences under other rules, as `POST /v1/rules/try` shows it. */
-export interface TriedAction {
-  readonly action: string;
-  /** Stored mismatches that were judged again. */
-  readonly comparisons: number;
-  /** Of these, judged from their texts. The others were judged from shapes, digests and distances. */
-  readonly from_samples: number;
-  readonly would_match: number;
-  readonly still_mismatch: number;
-  /** The rest would not be comparable: expired, or too large. */
-  readonly not_comparable: number;
-  readonly undecided: number;
-  /** Not counted as comparisons: differences of whole lanes, and those of an earlier version, whose rules are unknown. */
-  readonly not_judged: number;
-  readonly signatures: TriedRules['signatures'];
-}
-
 const DEFAULT_TRIED = 500;
-const MOST_TRIED = 1_000;
 /** Stored differences are judged in steps of this length, so that agents are served meanwhile. */
 const TURN_MS = 5;
-
-const OfServiceQuery = Type.Object({ service: Type.String() }, { additionalProperties: false });
-const RulesSchema = { service: Type.String(), rules: Type.Array(Type.Unknown()) };
-const TryBody = Type.Object({
-  ...RulesSchema,
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_TRIED })),
-});
-const AddBody = Type.Object({ ...RulesSchema, ...ByPersonSchema });
-const OfRule = Type.Object({ rule: Type.String({ pattern: NUMBER }) });
-/** A service to which the rule must belong. */
-const RemoveBody = Type.Object({ ...ByPersonSchema, service: Type.Optional(Type.String()) });
-
-interface RemoveRoute {
-  Params: Static<typeof OfRule>;
-  Body: Static<typeof RemoveBody>;
-}
 
 /** Comparison rules: those in force, and routes to try, add and remove rules while the proxy runs. */
 export function registerRuleRoutes(app: FastifyInstance, parts: RuleRouteParts): void {
   const routes = new RuleRoutes(parts);
-  void app.register(async (scope) => {
-    checkBySchemas(scope);
-    scope.get<{ Querystring: Static<typeof OfServiceQuery> }>(
-      '/v1/rules',
-      { schema: { querystring: OfServiceQuery } },
-      ({ query }, reply) => answered(reply, () => routes.list(query.service)),
-    );
-    scope.post<{ Body: Static<typeof TryBody> }>(
-      '/v1/rules/try',
-      { schema: { body: TryBody } },
-      ({ body }, reply) => answered(reply, () => routes.try(body)),
-    );
-    scope.post<{ Body: Static<typeof AddBody> }>(
-      '/v1/rules',
-      { schema: { body: AddBody } },
-      ({ body }, reply) => answered(reply, () => routes.add(body)),
-    );
-    scope.post<RemoveRoute>(
-      '/v1/rules/:rule/remove',
-      { schema: { params: OfRule, body: RemoveBody } },
-      ({ params, body }, reply) => answered(reply, () => routes.remove(Number(params.rule), body)),
-    );
-  });
+  serve(app, ENDPOINTS.listRules, ({ query }) => routes.list(query.service));
+  serve(app, ENDPOINTS.tryRules, ({ body }) => routes.try(body));
+  serve(app, ENDPOINTS.addRules, ({ body }) => routes.add(body));
+  serve(app, ENDPOINTS.removeRule, ({ params, body }) => routes.remove(Number(params.rule), body));
 }
+
+type BodyOf<Name extends 'tryRules' | 'addRules' | 'removeRule'> = AskedOf<(typeof ENDPOINTS)[Name]>['body'];
+type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
 
 class RuleRoutes {
   readonly #parts: RuleRouteParts;
@@ -107,7 +48,7 @@ class RuleRoutes {
     this.#parts = parts;
   }
 
-  async list(name: string): Promise<object> {
+  async list(name: string): Promise<Answered<'listRules'>> {
     const { rules, nowMs } = this.#parts;
     const service = this.#known(name);
     const hits = new Map(
@@ -128,7 +69,11 @@ class RuleRoutes {
     return { service, rules: [...defined, ...added.map(({ action, rule, id }) => listed(action, rule, id))] };
   }
 
-  async try({ service: name, rules, limit = DEFAULT_TRIED }: Static<typeof TryBody>): Promise<object> {
+  async try({
+    service: name,
+    rules,
+    limit = DEFAULT_TRIED,
+  }: BodyOf<'tryRules'>): Promise<Answered<'tryRules'>> {
     const service = this.#known(name);
     const proposed = this.#proposed(service, rules);
     this.#refuseExpired(proposed);
@@ -150,7 +95,7 @@ class RuleRoutes {
     return { service, actions };
   }
 
-  async add({ service: name, rules, person, reason }: Static<typeof AddBody>): Promise<object> {
+  async add({ service: name, rules, person, reason }: BodyOf<'addRules'>): Promise<Answered<'addRules'>> {
     const service = this.#known(name);
     const proposed = this.#proposed(service, rules);
     this.#refuseExpired(proposed);
@@ -162,7 +107,7 @@ class RuleRoutes {
     return { service, added };
   }
 
-  async remove(id: number, by: Static<typeof RemoveBody>): Promise<object> {
+  async remove(id: number, by: BodyOf<'removeRule'>): Promise<Answered<'removeRule'>> {
     const { rules } = this.#parts;
     const wanted = by.service === undefined ? undefined : this.#known(by.service);
     const found = (await rules.rules()).find((each) => each.id === id);

@@ -4,6 +4,7 @@ import { bundlePage } from '../../../src/operator/desk/pages/bundle.ts';
 import { guardPage } from '../../../src/operator/desk/pages/guard.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import type { Status } from '../../../src/operator/status.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';
 const at = (second: number): number => Date.UTC(2026, 10, 22, 19, 31, second);
@@ -65,7 +66,7 @@ function visitOf(bundle: object | undefined, status?: Status): Visit {
     return found;
   };
   return {
-    api: { get } as unknown as Visit['api'],
+    api: answeringApi(get),
     visitor: { role: 'approver' },
     person: '',
     csrf: '',

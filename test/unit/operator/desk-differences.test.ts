@@ -3,6 +3,7 @@ import { differencesPage } from '../../../src/operator/desk/pages/differences.ts
 import { shell } from '../../../src/operator/desk/pages/layout.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import type { Status } from '../../../src/operator/status.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';
 const SEEN = { action: 'get_context', class: 'value', shape: '', count: 1, lanes: 1, hint: null };
@@ -35,7 +36,7 @@ async function pageOf(
     return { signatures, differences, rules: [] };
   };
   const visit: Visit = {
-    api: { get } as unknown as Visit['api'],
+    api: answeringApi(get),
     visitor: { role: 'approver' },
     person: '',
     csrf: '',

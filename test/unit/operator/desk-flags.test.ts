@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { flagPage, flagsPage } from '../../../src/operator/desk/pages/flags.ts';
 import { ApiRefusal } from '../../../src/operator/desk/operator-api.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const KILL_SWITCH = 'crossfade.kill-switch';
 const CUTOVER = 'crossfade.session-memory.read-cutover';
@@ -18,12 +19,10 @@ const FLAGS = {
 
 /** The journal is so slow that nothing that needs it is answered. */
 const visit = {
-  api: {
-    async get(path: string) {
-      if (path === '/v1/flags') return FLAGS;
-      throw new ApiRefusal(503, 'storage_error', 'the database did not answer in time');
-    },
-  },
+  api: answeringApi((path) => {
+    if (path === '/v1/flags') return FLAGS;
+    throw new ApiRefusal(503, 'storage_error', 'the database did not answer in time');
+  }),
   visitor: { role: 'operator', name: 'on-call' },
   csrf: 'secret',
   person: '',

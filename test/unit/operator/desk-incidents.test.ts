@@ -7,6 +7,7 @@ import { html } from '../../../src/operator/desk/html.ts';
 import { when } from '../../../src/operator/desk/figures.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import type { Status } from '../../../src/operator/status.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';
 const TRIPPED = '2026-11-22T19:31:09.000Z';
@@ -73,7 +74,7 @@ function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false, facts
 
 function visitOf(status: Status | undefined, answers: Readonly<Record<string, object>> = {}): Visit {
   return {
-    api: { get: async (path: string) => answers[path] } as unknown as Visit['api'],
+    api: answeringApi((path) => answers[path]),
     visitor: { role: 'approver' },
     person: '',
     csrf: '',

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { lanesPage } from '../../../src/operator/desk/pages/lanes.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import type { Status } from '../../../src/operator/status.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';
 const LANE = {
@@ -21,12 +22,10 @@ const LANES = { total: 240, seeded: 238, dirty: 2, copying: 0, stopped: 0, excep
 async function pageOf(query: Readonly<Record<string, string>>, listed = 101) {
   const asked: string[] = [];
   const visit = {
-    api: {
-      async get(path: string) {
-        asked.push(path);
-        return { lanes: Array.from({ length: listed }, (_, index) => ({ ...LANE, owner: `chat-${index}` })) };
-      },
-    },
+    api: answeringApi((path) => {
+      asked.push(path);
+      return { lanes: Array.from({ length: listed }, (_, index) => ({ ...LANE, owner: `chat-${index}` })) };
+    }),
     visitor: { role: 'viewer' },
     path: '/lanes',
     status: { services: [{ service: SERVICE, lanes: LANES }] } as unknown as Status,

@@ -5,6 +5,7 @@ import { deadLettersPage, unknownOutcomesPage } from '../../../src/operator/desk
 import { lostPage } from '../../../src/operator/desk/pages/lost.ts';
 import type { Asked, Visit } from '../../../src/operator/desk/visit.ts';
 import type { Status } from '../../../src/operator/status.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';
 const NOBODY = { decided_by: null, resolved_by: null, end: null, choices: [] };
@@ -36,7 +37,7 @@ function visitOf(path: string, waiting: number): Visit {
   const proxy = { version: '1', started_at: '2026-01-01T00:00', journal: 'postgres', flags: { source: '' } };
   const get = async (asked: string): Promise<unknown> => NOW[asked.slice('/v1/'.length).split('?')[0] ?? ''];
   return {
-    api: { get } as unknown as Visit['api'],
+    api: answeringApi(get),
     visitor: { role: 'approver' },
     person: '',
     csrf: '',

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { runPage } from '../../../src/operator/desk/pages/run.ts';
 import { shell } from '../../../src/operator/desk/pages/layout.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SIDE = { items: 1, digest: '0'.repeat(32) };
 const LANE = { service: 'session-memory', findings: [], before: SIDE, after: SIDE };
@@ -27,7 +28,7 @@ async function pageOf(run: object, divergences: readonly object[] = []): Promise
     return path.endsWith('/repair-plan') ? { findings: 0, share: 0, refusal: null, lanes: [] } : shown;
   };
   const visit: Visit = {
-    api: { get } as unknown as Visit['api'],
+    api: answeringApi(get),
     visitor: { role: 'approver' },
     person: '',
     csrf: '',

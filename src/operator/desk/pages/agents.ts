@@ -1,4 +1,5 @@
-import type { ShownAgents } from '../../routes/agent-routes.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import type { ShownAgents } from '../../api/agents.ts';
 import { count, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
@@ -12,8 +13,7 @@ const MOST_SHOWN = 500;
 export async function agentsPage(visit: Visit, { query }: Asked): Promise<Page> {
   const services = visit.status?.services.map(({ service }) => service as string) ?? [];
   const service = services.find((one) => one === query['service']);
-  const search = new URLSearchParams(service === undefined ? {} : { service });
-  const shown = await visit.api.get<ShownAgents>(`/v1/agents?${search.toString()}`);
+  const shown = await visit.api.ask(ENDPOINTS.listAgents, { query: { service } });
   const writers = shown.writers_past_proxy.filter((writer) => !writer.seen_through_proxy);
   return {
     title: 'Agents',

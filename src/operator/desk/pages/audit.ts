@@ -1,31 +1,19 @@
+import type { AuditEntry } from '../../api/audit.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
 import { shownValue, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text, words } from './table-panel.ts';
 
-export interface AuditEntry {
-  readonly at: string;
-  readonly person: string;
-  readonly command: string;
-  readonly service: string;
-  readonly reason: string;
-  readonly details: Readonly<Record<string, unknown>>;
-}
-
-interface AuditAnswer {
-  readonly entries: readonly AuditEntry[];
-  readonly next: number | null;
-}
-
 /** Who changed what, and why. */
 export async function auditPage(visit: Visit, { query }: Asked): Promise<Page> {
   const services = visit.status?.services.map(({ service }) => service as string) ?? [];
   const choices = chosenIn(services, query);
   const chosen = new URLSearchParams(Object.entries(choices).filter(([, value]) => value !== ''));
-  const search = new URLSearchParams(chosen);
-  if (/^\d{1,9}$/.test(query['before'] ?? '')) search.set('before', query['before'] ?? '');
-  const { entries, next } = await visit.api.get<AuditAnswer>(`/v1/audit?${search.toString()}`);
+  const { before = '' } = query;
+  const asked = { ...Object.fromEntries(chosen), ...(/^\d{1,9}$/.test(before) && { before }) };
+  const { entries, next } = await visit.api.ask(ENDPOINTS.listAudit, { query: asked });
   return {
     title: 'Audit',
     lead: 'Changes by people and by the guard, newest first.',
@@ -98,7 +86,7 @@ function choice(services: readonly string[], { service, person, command }: Chose
   </form>`;
 }
 
-function listed(entries: AuditAnswer['entries']): Html {
+function listed(entries: readonly AuditEntry[]): Html {
   if (entries.length === 0)
     return emptyState(
       'No changes yet',

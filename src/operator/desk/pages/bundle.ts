@@ -6,7 +6,8 @@ import { html, type Html, type Shown } from '../html.ts';
 import { causeOf } from '../incidents.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
-import type { AuditEntry } from './audit.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import type { AuditEntry } from '../../api/audit.ts';
 import type { Found } from './found-differences.ts';
 import { laneLink } from './ledgers.ts';
 import { emptyState, type Page } from './layout.ts';
@@ -58,7 +59,7 @@ export async function bundlePage(visit: Visit, { params }: Asked<{ bundle: strin
   const { service, latch } = bundle;
   const of = encodeURIComponent(service);
   const [{ entries }, { differences }] = await Promise.all([
-    visit.api.get<{ entries: readonly AuditEntry[] }>(`/v1/audit?service=${of}&limit=200`),
+    visit.api.ask(ENDPOINTS.listAudit, { query: { service, limit: '200' } }),
     visit.api.get<{ differences: readonly Found[] }>(
       `/v1/services/${of}/differences?limit=${DIFFERENCES_READ}`,
     ),

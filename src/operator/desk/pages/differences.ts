@@ -2,7 +2,8 @@ import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
 import { hintWords } from '../../words.ts';
 import type { ShownSignature } from '../../shown-signature.ts';
-import type { TriedAction } from '../../routes/rule-routes.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import type { TriedAction } from '../../api/rules.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import { consistencyOf } from '../consistency.ts';
@@ -38,7 +39,7 @@ export async function differencesPage(visit: Visit, asked: OfService): Promise<P
 export async function triedPage(visit: Visit, asked: OfService, rules: string): Promise<Page> {
   try {
     const wish = { service: asked.params.service, rules: rulesIn(rules) };
-    const { actions } = await visit.api.post<{ actions: readonly TriedAction[] }>('/v1/rules/try', wish);
+    const { actions } = await visit.api.ask(ENDPOINTS.tryRules, { body: wish });
     return await pageOf(visit, asked, { rules, actions });
   } catch (error) {
     if (!(error instanceof ApiRefusal) || error.status !== 400) throw error;

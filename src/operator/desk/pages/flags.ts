@@ -2,7 +2,8 @@ import { flagName, SERVICE_FLAGS, type ServiceFlag } from '../../../domain/flags
 import { stageOf } from '../../../domain/stage.ts';
 import { flagReason } from '../../flag-reasons.ts';
 import type { FlagStatus } from '../../flags-in-effect.ts';
-import type { ShownFlag, ShownFlags } from '../../routes/flag-routes.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import type { ShownFlag, ShownFlags } from '../../api/flags.ts';
 import type { Status } from '../../status.ts';
 import { count, counted, percent, spoken } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
@@ -31,7 +32,7 @@ const MEANINGS: Readonly<Record<ShownFlag['flag'], string>> = {
 
 /** All flags, requested and active. */
 export async function flagsPage(visit: Visit): Promise<Page> {
-  const flags = await visit.api.get<ShownFlags>('/v1/flags');
+  const flags = await visit.api.ask(ENDPOINTS.listFlags, {});
   const services = visit.status?.services.map((service) => serviceTable(service, flags.editable));
   return {
     title: 'Flags',
@@ -124,7 +125,7 @@ function interlocks({ interlocks: reasons = [] }: FlagStatus): Html | false {
 
 /** One flag and its change: its value now, the value after the change, and the reason. */
 export async function flagPage(visit: Visit, { params, query }: Asked<{ flag: string }>): Promise<Page> {
-  const flags = await visit.api.get<ShownFlags>('/v1/flags');
+  const flags = await visit.api.ask(ENDPOINTS.listFlags, {});
   const flag = flags.flags.find(({ name }) => name === params.flag);
   if (flag === undefined) throw new ApiRefusal(404, 'flag_not_found', `There is no flag “${params.flag}”.`);
   const service = visit.status?.services.find((one) => one.service === flag.service);

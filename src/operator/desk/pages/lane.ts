@@ -1,9 +1,10 @@
+import type { ListedLane } from '../../api/lanes.ts';
 import { count, spoken, when } from '../figures.ts';
 import { term } from '../glossary.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { conditionOf, differencesOf, shownCondition, type Lane } from './lanes.ts';
+import { conditionOf, differencesOf, shownCondition } from './lanes.ts';
 import { emptyState, type Page } from './layout.ts';
 import { table, text } from './table-panel.ts';
 import { serviceOf } from './service.ts';
@@ -33,7 +34,7 @@ interface Explained {
     >
   >;
   readonly inputs: {
-    readonly lane: Partial<Lane> | string;
+    readonly lane: Partial<ListedLane> | string;
     readonly fence: string;
   };
   readonly writes: readonly Write[];

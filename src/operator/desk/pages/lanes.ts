@@ -1,26 +1,11 @@
-import { LANE_ORDERS, LANE_STATES } from '../../routes/lane-routes.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import { LANE_ORDERS, LANE_STATES, type ListedLane } from '../../api/lanes.ts';
 import { count, counted, spoken, when } from '../figures.ts';
 import { term } from '../glossary.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text, words } from './table-panel.ts';
-
-/** A lane in a list. */
-export interface Lane {
-  readonly owner: string;
-  readonly condition: string;
-  readonly reason: string;
-  readonly sequence: number;
-  readonly delivered_sequence: number;
-  readonly seeded_coverage: number;
-  readonly generation: number;
-  readonly exceptions: number;
-  /** Differences that a reconciliation found and that are neither repaired nor accepted, and the run that found them. */
-  readonly differences: number;
-  readonly found_by_run: number | null;
-  readonly last_write_at: string | null;
-}
 
 const SHOWN = 100;
 
@@ -35,11 +20,11 @@ const SIGNS: Readonly<Record<string, string>> = {
 const MARKS: Readonly<Record<string, string>> = { good: '●', warn: '◆', bad: '▲' };
 
 /** A clean lane with an open difference is not shown as good. */
-export function shownCondition({ condition, differences = 0 }: Partial<Lane>): string {
+export function shownCondition({ condition, differences = 0 }: Partial<ListedLane>): string {
   return condition === 'clean' && differences > 0 ? 'differs' : (condition ?? 'never written');
 }
 
-export function differencesOf({ differences = 0, found_by_run: run }: Partial<Lane>): Html | false {
+export function differencesOf({ differences = 0, found_by_run: run }: Partial<ListedLane>): Html | false {
   if (differences === 0) return false;
   return html`${counted(differences, 'difference')}, found by <a href="/runs/${run}">run ${run}</a>`;
 }
@@ -54,8 +39,8 @@ export function conditionOf(condition: string): Html {
 interface Choice {
   readonly service: string;
   readonly owner: string;
-  readonly state: string;
-  readonly order: string;
+  readonly state: (typeof LANE_STATES)[number];
+  readonly order: (typeof LANE_ORDERS)[number];
   readonly page: number;
 }
 
@@ -87,16 +72,14 @@ export async function lanesPage(visit: Visit, asked: Asked): Promise<Page> {
   const services = statuses.map(({ service }) => service as string);
   const choice = choiceOf(services, asked);
   const { service, owner, state, order, page } = choice;
-  const search = new URLSearchParams({
+  const query = {
     state,
     order,
     limit: String(SHOWN + 1),
     offset: String((page - 1) * SHOWN),
     ...(owner !== '' && { owner }),
-  });
-  const { lanes } = await visit.api.get<{ lanes: readonly Lane[] }>(
-    `/v1/services/${service}/lanes?${search.toString()}`,
-  );
+  };
+  const { lanes } = await visit.api.ask(ENDPOINTS.listLanes, { params: { service }, query });
   const known = statuses.find((one) => one.service === service)?.lanes ?? undefined;
   return {
     title: 'Lanes',
@@ -192,7 +175,7 @@ function nothingFound({ owner, state, page }: Choice): Html {
     : emptyState('No lane is in this state', 'Choose “all” to see every lane of the service.');
 }
 
-function lanesTable(choice: Choice, lanes: readonly Lane[]): Html {
+function lanesTable(choice: Choice, lanes: readonly ListedLane[]): Html {
   const first = (choice.page - 1) * SHOWN + 1;
   const shown = lanes.slice(0, SHOWN);
   return html`<section class="panel" aria-labelledby="found">
@@ -220,7 +203,7 @@ function lanesTable(choice: Choice, lanes: readonly Lane[]): Html {
   </section>`;
 }
 
-function laneRow(service: string, lane: Lane): readonly Shown[] {
+function laneRow(service: string, lane: ListedLane): readonly Shown[] {
   const found = differencesOf(lane);
   return [
     html`<a href="/lanes/${service}/${encodeURIComponent(lane.owner)}">${lane.owner}</a>`,

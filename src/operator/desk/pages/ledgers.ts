@@ -1,38 +1,10 @@
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import { LEDGER_STATES, type DeadLetter, type LedgerQuery, type UnknownOutcome } from '../../api/ledgers.ts';
 import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';
-
-interface Letter {
-  readonly operation_id: string;
-  readonly service: string;
-  readonly lane: string;
-  readonly sequence: number;
-  readonly action: string;
-  readonly code: string;
-  readonly reason: string;
-  readonly refused_at: string;
-  readonly attempts: number;
-  readonly state: string;
-  readonly resolved_by: string | null;
-  readonly resolved_reason: string | null;
-  readonly waiting_behind: number;
-}
-
-interface Unknown {
-  readonly operation_id: string;
-  readonly lane: string;
-  readonly sequence: number;
-  readonly action: string;
-  readonly found_at: string;
-  readonly end: string | null;
-  readonly ended_at: string | null;
-  readonly decided_by: string | null;
-  readonly decided_reason: string | null;
-  readonly waits_for: string | null;
-  readonly choices: readonly string[];
-}
 
 const SHOWN = 200;
 
@@ -40,12 +12,12 @@ const SHOWN = 200;
 function filterOf(
   visit: Visit,
   { query }: Asked,
-): { readonly service: string; readonly state: string; readonly search: string } {
+): { readonly service: string; readonly state: string; readonly search: LedgerQuery } {
   const known = visit.status?.services.some(({ service }) => service === query['service']);
   const service = known === true ? (query['service'] ?? '') : '';
-  const state = ['open', 'ended', 'all'].find((one) => one === query['state']) ?? 'open';
-  const search = new URLSearchParams({ state, limit: String(SHOWN), ...(service !== '' && { service }) });
-  return { service, state, search: search.toString() };
+  const state = LEDGER_STATES.find((one) => one === query['state']) ?? 'open';
+  const search = { state, limit: String(SHOWN), ...(service !== '' && { service }) };
+  return { service, state, search };
 }
 
 /** The number that waits in the whole ledger, if this part gives it. Otherwise it comes from the status. */
@@ -62,7 +34,7 @@ function filterBar(
 ): Html {
   const at = (one: string): string => `${path}?state=${one}${service === '' ? '' : `&service=${service}`}`;
   return html`<nav class="tabs" aria-label="Which">
-    ${['open', 'ended', 'all'].map(
+    ${LEDGER_STATES.map(
       (one) => html`<a href="${at(one)}" ${one === state && html`aria-current="page"`}>${one}</a>`,
     )}${service !== '' && html`<a class="off" href="${path}?state=${state}">${service} only ×<span class="unseen"> remove</span></a>`}
   </nav>`;
@@ -79,9 +51,7 @@ export function laneLink(lane: string): Html {
 /** Writes that the orchestrator refused for good. */
 export async function deadLettersPage(visit: Visit, asked: Asked): Promise<Page> {
   const filter = filterOf(visit, asked);
-  const { dead_letters: letters } = await visit.api.get<{ dead_letters: readonly Letter[] }>(
-    `/v1/dead-letters?${filter.search}`,
-  );
+  const { dead_letters: letters } = await visit.api.ask(ENDPOINTS.listDeadLetters, { query: filter.search });
   return {
     title: 'Dead letters',
     waiting: { '/dead-letters': openIn(filter, letters) },
@@ -97,7 +67,7 @@ export async function deadLettersPage(visit: Visit, asked: Asked): Promise<Page>
   };
 }
 
-function letterCard(visit: Visit, letter: Letter): Html {
+function letterCard(visit: Visit, letter: DeadLetter): Html {
   const { operation_id: operation, state } = letter;
   return html`<article class="panel card" aria-labelledby="l-${operation}">
     <h2 id="l-${operation}"><code>${letter.action}</code> of ${laneLink(letter.lane)}</h2>
@@ -130,9 +100,9 @@ function letterDeeds(visit: Visit, operation: string): Shown {
 /** Writes with an unknown outcome. */
 export async function unknownOutcomesPage(visit: Visit, asked: Asked): Promise<Page> {
   const filter = filterOf(visit, asked);
-  const { unknown_outcomes: found } = await visit.api.get<{ unknown_outcomes: readonly Unknown[] }>(
-    `/v1/unknown-outcomes?${filter.search}`,
-  );
+  const { unknown_outcomes: found } = await visit.api.ask(ENDPOINTS.listUnknownOutcomes, {
+    query: filter.search,
+  });
   return {
     title: 'Unknown outcomes',
     waiting: { '/unknown-outcomes': openIn(filter, found) },
@@ -154,7 +124,7 @@ const WAITS: Readonly<Record<string, string>> = {
   person: 'a person must decide',
 };
 
-function unknownCard(visit: Visit, each: Unknown): Html {
+function unknownCard(visit: Visit, each: UnknownOutcome): Html {
   const { operation_id: operation, end, waits_for: waits } = each;
   return html`<article class="panel card" aria-labelledby="u-${operation}">
     <h2 id="u-${operation}"><code>${each.action}</code> of ${laneLink(each.lane)}</h2>

@@ -1,5 +1,6 @@
 import { flagName, type ServiceFlag } from '../../../domain/flags.ts';
-import type { ShownFlags } from '../../routes/flag-routes.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import type { ShownFlags } from '../../api/flags.ts';
 import { openBesideLag, type Status } from '../../status.ts';
 import { consistencyOf, consistencyReading, type Windows } from '../consistency.ts';
 import { age, count, counted, ladder, milliseconds, percent, spoken } from '../figures.ts';
@@ -16,7 +17,7 @@ type ServiceStatus = Status['services'][number];
 
 /** The overview: one strip per service, like a mixing desk. */
 export async function overviewPage(visit: Visit): Promise<Page> {
-  const flags = await visit.api.get<ShownFlags>('/v1/flags');
+  const flags = await visit.api.ask(ENDPOINTS.listFlags, {});
   const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
   const consistency = await consistencyOf(visit);
   return {

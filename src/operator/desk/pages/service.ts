@@ -12,7 +12,8 @@ import { evidencePanels } from './evidence.ts';
 import { latchOf } from './latch.ts';
 import type { Page } from './layout.ts';
 import { tablePanel } from './table-panel.ts';
-import type { AuditEntry } from './audit.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import type { AuditEntry } from '../../api/audit.ts';
 
 export type ServiceStatus = Status['services'][number];
 
@@ -269,14 +270,12 @@ interface Mark {
   readonly what: string;
 }
 
-const AUDIT_READ = 200;
+const AUDIT_READ = '200';
 
 /** Changes in the audit. Where Unleash keeps the flags, the audit does not hold their changes. */
 async function marksOf({ api }: Visit, service: string, hours: number): Promise<readonly Mark[]> {
   try {
-    const { entries } = await api.get<{ entries: readonly AuditEntry[] }>(
-      `/v1/audit?service=${encodeURIComponent(service)}&limit=${AUDIT_READ}`,
-    );
+    const { entries } = await api.ask(ENDPOINTS.listAudit, { query: { service, limit: AUDIT_READ } });
     const from = Date.now() - hours * 3_600_000;
     return entries.filter(({ at }) => Date.parse(at) >= from).flatMap(markOf);
   } catch (error) {
