@@ -7,7 +7,7 @@ import type { Verdicts } from './compare/verdicts.ts';
 import type { Engine } from './engine.ts';
 import type { MigrationParts } from './parts.ts';
 import { LaneComparer } from './runs/lane-comparer.ts';
-import { LaneSamples } from './shadow/lane-samples.ts';
+import { type LaneSampleParts, LaneSamples } from './shadow/lane-samples.ts';
 import { LaneSieve } from './runs/lane-sieve.ts';
 
 /** Percent of the reads with side effects on legacy that get a comparison of their lane. */
@@ -28,16 +28,25 @@ export interface LaneComparing {
 /** Creates the comparisons of whole lanes. Undefined if the past contents of lanes are not stored. */
 export function createLaneComparing(
   parts: MigrationParts,
-  { lanes, coverage, copies, hold, membership, spilling }: Engine,
+  engine: Engine,
   verdicts: Verdicts,
 ): LaneComparing | undefined {
-  const { services, journal, clock, orchestrator, settings, differences, random, runs } = parts;
+  const { services, journal, clock, orchestrator, settings, runs } = parts;
   if (runs === undefined) return undefined;
-  const timeoutMs = settings.delivery.timeoutMs;
+  const { lanes, coverage, copies, hold, membership } = engine;
+  const { baselines, history, lostItems } = runs;
+  const { timeoutMs } = settings.delivery;
   // Writes that were spilled, here or elsewhere, are on legacy, but a query of the journal does not show them.
-  const isSpilling = (): boolean => spilling?.outage.isSpilling === true || membership.isAnySpilled;
-  const shared = { coverage, journal, orchestrator, clock, timeoutMs, isSpilling };
-  const sieve = new LaneSieve({ ...shared, baselines: runs.baselines });
+  const isSpilling = (): boolean => engine.isSpilling() || membership.isAnySpilled;
+  const sieve = new LaneSieve({
+    coverage,
+    journal,
+    baselines,
+    orchestrator,
+    clock,
+    timeoutMs,
+    isSpilling,
+  });
   const hideForgotten = (service: ServiceName, owner: Owner): void => {
     const copyIfClean = (lane: Lane): void => {
       if (lane.condition === 'clean') copies.add(lane, 'backfill');
@@ -45,20 +54,43 @@ export function createLaneComparing(
     // If the journal does not answer, the next comparison finds it again.
     lanes.load(service, owner).then(copyIfClean, () => undefined);
   };
-  const comparer = new LaneComparer({ ...runs, ...shared, services, lanes, hold, hideForgotten });
-  const samples = new LaneSamples({
+  const comparer = new LaneComparer({
+    services,
+    coverage,
+    journal,
+    lanes,
+    baselines,
+    history,
+    lostItems,
+    orchestrator,
+    clock,
+    timeoutMs,
+    hold,
+    hideForgotten,
+    isSpilling,
+  });
+  const samples = createSamples(parts, engine, { sieve, comparer, verdicts, lostItems });
+  return { comparer, sieve, samples, explainGone: (operation) => explainGone(comparer, operation) };
+}
+
+function createSamples(
+  { differences, random, clock, events, settings }: MigrationParts,
+  { membership }: Engine,
+  made: Pick<LaneSampleParts, 'sieve' | 'comparer' | 'verdicts' | 'lostItems'>,
+): LaneSamples {
+  const { sieve, comparer, verdicts, lostItems } = made;
+  return new LaneSamples({
     sieve,
     comparer,
     verdicts,
     differences,
-    lostItems: runs.lostItems,
+    lostItems,
     random,
     clock,
-    emit: parts.events.emit,
+    emit: events.emit,
     replicas: () => membership.counts().live,
     percentage: settings.shadow.lanePercentage ?? PERCENTAGE,
   });
-  return { comparer, sieve, samples, explainGone: (operation) => explainGone(comparer, operation) };
 }
 
 async function explainGone(

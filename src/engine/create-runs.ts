@@ -4,6 +4,7 @@ import type { MigrationParts, RunEdges } from './parts.ts';
 import type { DivergenceStore } from './runs/divergence-ports.ts';
 import type { LaneComparing } from './create-lane-comparing.ts';
 import { fencedDivergences } from './runs/fenced-divergences.ts';
+import type { LaneComparer } from './runs/lane-comparer.ts';
 import { LaneRepairer } from './runs/lane-repairer.ts';
 import { ReconcileWork } from './runs/reconcile-work.ts';
 import { RepairDesk, type RepairDeskParts } from './runs/repair-desk.ts';
@@ -18,60 +19,109 @@ export interface Runs {
   readonly repairDesk: RepairDesk;
 }
 
+interface RunParts {
+  readonly edges: RunEdges;
+  readonly comparing: Pick<LaneComparing, 'comparer' | 'sieve'>;
+  readonly say: RepairDeskParts['say'];
+}
+
 /** Creates backfill, reconciliation and repair. */
-export function createRuns(
-  parts: MigrationParts,
-  engine: Engine,
-  {
-    say,
-    comparer,
-    sieve,
-    ...edges
-  }: RunEdges & Pick<LaneComparing, 'comparer' | 'sieve'> & Pick<RepairDeskParts, 'say'>,
-): Runs {
+export function createRuns(parts: MigrationParts, engine: Engine, { edges, comparing, say }: RunParts): Runs {
   const { services, journal, clock, orchestrator, settings } = parts;
-  const { emit } = parts.events;
-  const { lanes, coverage, copies } = engine;
-  const timeoutMs = settings.delivery.timeoutMs;
-  const shared = {
-    ...edges,
-    divergences: fencing(edges.divergences, engine),
-    services,
-    coverage,
-    journal,
-    lanes,
-    clock,
-    emit,
-    orchestrator,
-    copies,
-    timeoutMs,
-  };
-  const repairer = new LaneRepairer({
-    ...shared,
-    comparer,
-    copy: (lane, advice) => engine.copier.copy(lane, advice),
-    quiet: (lane) => engine.deliverer.quiet(lane),
-  });
-  const works = {
-    backfill: new BackfillWork({ ...shared, copy: (lane, reason) => copies.untilCopied(lane, reason) }),
-    reconcile: new ReconcileWork({ ...shared, comparer, sieve }),
-    repair: new RepairWork({ ...shared, comparer, repairer }),
-  };
-  const worker = createWorker(parts, engine, { store: edges.store, works });
+  const { coverage } = engine;
+  const { store, lostItems, repairs, audit } = edges;
+  const { comparer } = comparing;
+  const divergences = fencing(edges.divergences, engine);
+  const repairer = createRepairer(parts, engine, { edges, comparer });
+  const works = createWorks(parts, engine, { edges, comparing, divergences, repairer });
+  const worker = createWorker(parts, engine, { store, works });
   const desk = new RunDesk({
-    store: edges.store,
+    store,
     works,
     worker,
     isCovered: (service) => (coverage.get(service)?.number ?? 0) > 0,
   });
-  const repairDesk = new RepairDesk({ ...shared, desk, comparer, repairer, say });
+  const repairDesk = new RepairDesk({
+    services,
+    store,
+    desk,
+    divergences,
+    lostItems,
+    repairs,
+    repairer,
+    comparer,
+    audit,
+    orchestrator,
+    journal,
+    clock,
+    timeoutMs: settings.delivery.timeoutMs,
+    say,
+  });
   return { desk, worker, repairDesk };
 }
 
-function fencing(store: DivergenceStore, { lanes, membership, takeOver }: Engine): DivergenceStore {
+function createRepairer(
+  { services, journal, orchestrator, clock, settings }: MigrationParts,
+  { lanes, copies, copier, deliverer }: Engine,
+  { edges, comparer }: { readonly edges: RunEdges; readonly comparer: LaneComparer },
+): LaneRepairer {
+  const { lostItems, repairs, history } = edges;
+  return new LaneRepairer({
+    services,
+    lanes,
+    journal,
+    orchestrator,
+    copies,
+    comparer,
+    lostItems,
+    repairs,
+    history,
+    clock,
+    timeoutMs: settings.delivery.timeoutMs,
+    copy: (lane, advice) => copier.copy(lane, advice),
+    quiet: (lane) => deliverer.quiet(lane),
+  });
+}
+
+function createWorks(
+  { services, journal, clock, events }: MigrationParts,
+  { lanes, coverage, copies }: Engine,
+  made: Omit<RunParts, 'say'> & { readonly divergences: DivergenceStore; readonly repairer: LaneRepairer },
+): RunWorkerParts['works'] {
+  const { edges, comparing, divergences, repairer } = made;
+  const { baselines, directory, lostItems, repairs } = edges;
+  const { comparer, sieve } = comparing;
+  const { emit } = events;
+  return {
+    backfill: new BackfillWork({
+      services,
+      coverage,
+      journal,
+      lanes,
+      baselines,
+      directory,
+      clock,
+      emit,
+      copy: (lane, reason) => copies.untilCopied(lane, reason),
+    }),
+    reconcile: new ReconcileWork({
+      services,
+      baselines,
+      directory,
+      divergences,
+      lostItems,
+      comparer,
+      sieve,
+      emit,
+    }),
+    repair: new RepairWork({ divergences, directory, comparer, repairer, repairs }),
+  };
+}
+
+function fencing(store: DivergenceStore, { lanes, isAlone, takeOver }: Engine): DivergenceStore {
   return fencedDivergences(store, {
     lanes,
-    isAlone: () => membership.isAlone,
+    isAlone,
     tellHome: (lane) => takeOver.tellHome(lane),
   });
 }
@@ -79,12 +129,13 @@ function fencing(store: DivergenceStore, { lanes, membership, takeOver }: Engine
 function createWorker(
   { clock, events, replica, settings, orchestrator }: MigrationParts,
   { membership }: Engine,
-  edges: Pick<RunWorkerParts, 'store' | 'works'>,
+  { store, works }: Pick<RunWorkerParts, 'store' | 'works'>,
 ): RunWorker {
   const latency = new LiveLatency(clock);
   events.subscribe(latency.listener);
   return new RunWorker({
-    ...edges,
+    store,
+    works,
     replica,
     clock,
     emit: events.emit,

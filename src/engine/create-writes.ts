@@ -15,7 +15,7 @@ const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
 export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): WritePath {
   const { clock, journal } = parts;
   const { emit } = parts.events;
-  const { lanes, coverage, membership, unjournaled, settlements, settler } = engine;
+  const { lanes, coverage, membership, isAlone, unjournaled, settlements, settler } = engine;
   const { services, settings } = parts;
   const waiting = (): Iterable<Lane> => engine.deliverer.allWaiting();
   const backlog = new BacklogLimit({ limits: settings.backlog ?? NO_LIMIT, services, clock, waiting });
@@ -32,7 +32,7 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
   });
   return new WritePath({
     repeats,
-    isAlone: () => membership.isAlone,
+    isAlone,
     spill: engine.spilling?.path,
     sequencer: createSequencer(parts, engine),
     settlements,

@@ -1,236 +1,138 @@
 import type { ServiceName } from '../domain/ids.ts';
+import { createCallLegacy } from './calls/call-legacy.ts';
 import { LaneCopier } from './copies/copy-lane.ts';
 import { CopyQueue } from './copies/copy-queue.ts';
 import { CoverageKeeper } from './coverage/coverage-keeper.ts';
+import { Unjournaled } from './coverage/unjournaled.ts';
 import { Deliverer } from './delivery/deliver.ts';
-import { DeliveryWait } from './requests/delivery-wait.ts';
 import { Fences } from './lane/fence.ts';
-import { ForeignLanes } from './replicas/foreign-lanes.ts';
-import { LooseEnds } from './replicas/loose-ends.ts';
 import { createHoldLane, type HoldLane } from './lane/hold-lane.ts';
-import type { Lane } from './lane/lane.ts';
 import { createLanes, type Lanes } from './lane/lanes.ts';
-import { Membership } from './replicas/membership.ts';
 import type { MigrationParts } from './parts.ts';
 import { Coverage } from './ports/service-runtime.ts';
+import { ForeignLanes } from './replicas/foreign-lanes.ts';
+import { LooseEnds } from './replicas/loose-ends.ts';
+import { Membership } from './replicas/membership.ts';
+import { TakeOver } from './replicas/take-over.ts';
+import { createSignalHub, type SignalHub } from './signals.ts';
+import { Outage } from './spill/outage.ts';
+import { SpillPath } from './spill/spill-path.ts';
+import { Spill } from './spill/spill.ts';
 import { Settlements } from './writes/settlements.ts';
 import { Settler } from './writes/settle.ts';
-import { createSpilling, type Spilling, type SpillWiring } from './create-spill.ts';
-import { TakeOver } from './replicas/take-over.ts';
-import { Unjournaled } from './coverage/unjournaled.ts';
 
 /** The background parts, each made once. */
-export interface Engine {
-  readonly lanes: Lanes;
-  readonly membership: Membership;
-  readonly fences: Fences;
-  readonly hold: HoldLane;
-  readonly deliverer: Deliverer;
-  readonly deliveryWait: DeliveryWait;
-  readonly copier: LaneCopier;
-  readonly copies: CopyQueue;
-  readonly settler: Settler;
-  readonly keeper: CoverageKeeper;
-  readonly takeOver: TakeOver;
-  readonly foreign: ForeignLanes;
-  readonly looseEnds: LooseEnds;
-  readonly unjournaled: Unjournaled;
-  readonly settlements: Settlements;
-  /** Absent: nothing is spilled, and writes are refused while the journal is away. */
-  readonly spilling: Spilling | undefined;
-  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+export interface Engine extends Presence, Moving, Covering, Recovery {}
+
+/** Parts are made in the order in which they need each other. A call to a part that is made later is a signal. */
+export function createEngine(parts: MigrationParts): Engine {
+  const hub = createSignalHub();
+  const presence = createPresence(parts, hub);
+  const moving = createMoving(parts, hub, presence);
+  const covering = createCovering(parts, hub, { ...presence, ...moving });
+  const recovery = createRecovery(parts, hub, { ...presence, ...moving, ...covering });
+  hub.assertConnected();
+  return { ...presence, ...moving, ...covering, ...recovery };
 }
 
-export function createEngine(parts: MigrationParts): Engine {
-  const { clock, journal, services } = parts;
+/** This replica among the others, and what it knows of the journal. */
+interface Presence {
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly settlements: Settlements;
+  /** Absent: nothing is spilled, and writes are refused while the journal is away. */
+  readonly outage: Outage | undefined;
+  readonly membership: Membership;
+  /** Whether no other replica writes. Then memory knows everything that the journal knows. */
+  readonly isAlone: () => boolean;
+  /** Whether this replica has written, or may write, something that the journal does not know. */
+  readonly isSpilling: () => boolean;
+  readonly fences: Fences;
+  readonly hold: HoldLane;
+}
+
+function createPresence(parts: MigrationParts, { signals }: SignalHub): Presence {
+  const { clock, journal, services, spill, replica: identity } = parts;
   const { emit } = parts.events;
   const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
-  const lanes = createLanes(journal, clock, (lane) => moving.copies.holds(lane));
-  const settlements = new Settlements({ journal, clock, emit, onAbandoned: (lane) => looseEnds.note(lane) });
-  const { spilling, membership, isSpilling } = createPresence(parts, {
-    coverage,
-    settlements,
-    keeper: () => keeper,
-    settler: () => settler,
-    takeOver: () => takeOver,
+  const settlements = new Settlements({ journal, clock, emit, signals });
+  const outage = spill && new Outage({ clock, emit, signals });
+  const isSpilling = (): boolean => outage?.isSpilling ?? false;
+  const membership = new Membership({
+    identity,
+    store: parts.replicas,
+    clock,
+    spill: spill?.store,
+    isSpilling,
+    signals,
   });
   const isAlone = (): boolean => membership.isAlone;
+  const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling });
   const hold = createHoldLane({
     journal,
     clock,
     isAlone,
-    identity: parts.replica,
+    identity,
     mayAct: () => membership.mayAct,
-    busy: (lane) => takeOver.busy(lane),
+    busy: signals.busy,
   });
-  const deliveryWait = new DeliveryWait(clock);
-  parts.events.subscribe(deliveryWait.listener);
-  const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling });
-  const moving = createMoving(parts, {
-    settlements,
-    coverage,
-    isAlone,
-    hold,
-    // To a copy, the effects of spilled writes, here or elsewhere, would look as if they had no cause.
-    mayCopy: (service) => keeper.mayCopy(service) && !isSpilling() && !membership.isAnySpilled,
-    isSpilling,
-    letGo: (lane) => takeOver.letGo(lane),
-    onRecorded: (lane) => looseEnds.note(lane.key),
-    onOvertaken: (lane) => takeOver.overtaken(lane),
-  });
-  const { settler } = moving;
-  const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
-  const around = { membership, spilling, unjournaled, coverage, lanes, ...moving };
-  const keeper: CoverageKeeper = createKeeper(parts, around);
-  const looseEnds: LooseEnds = createLooseEnds(parts, { ...around, takeOver: () => takeOver });
-  const takeOver: TakeOver = createTakeOver(parts, { ...around, settlements, keeper, looseEnds });
-  const foreign = createForeign(parts, { lanes, isAlone, takeOver, looseEnds, copies: moving.copies });
-  return { ...around, deliveryWait, fences, hold, keeper, takeOver, foreign, looseEnds, settlements };
+  return { coverage, settlements, outage, membership, isAlone, isSpilling, fences, hold };
 }
 
-function createLooseEnds(
-  { journal, clock }: MigrationParts,
-  around: Pick<Engine, 'lanes' | 'membership' | 'deliverer' | 'copies'> & {
-    readonly takeOver: () => TakeOver;
-  },
-): LooseEnds {
-  const { membership, copies, takeOver } = around;
-  return new LooseEnds({
-    ...around,
-    journal,
-    clock,
-    answeredMs: () => membership.answeredMs,
-    isHeld: (lane) => copies.holds(lane),
-    onUnseeded: (lane, state) => takeOver().unseeded(lane, state),
-    onWaiting: (lane) => takeOver().goOn(lane),
-  });
+/** The parts that move data to the secondary, and the lanes. */
+interface Moving {
+  readonly deliverer: Deliverer;
+  readonly copier: LaneCopier;
+  readonly copies: CopyQueue;
+  readonly lanes: Lanes;
+  readonly settler: Settler;
 }
 
-function createTakeOver(
-  { replica: identity, journal, services, clock, events }: MigrationParts,
-  around: Pick<
-    Engine,
-    'lanes' | 'coverage' | 'settlements' | 'deliverer' | 'copies' | 'settler' | 'keeper' | 'looseEnds'
-  >,
-): TakeOver {
-  const backfillAnew = (): void => around.keeper.backfillAnew();
-  return new TakeOver({ ...around, identity, journal, services, clock, emit: events.emit, backfillAnew });
-}
-
-/** This replica's registration among the others, and its behaviour while the journal is away. */
-function createPresence(
-  parts: MigrationParts,
-  around: Pick<SpillWiring, 'coverage' | 'settlements' | 'keeper' | 'settler' | 'takeOver'>,
-): Pick<Engine, 'spilling' | 'membership'> & { readonly isSpilling: () => boolean } {
-  const spilling = createSpillingOf(parts, { ...around, membership: () => membership });
-  const isSpilling = (): boolean => spilling?.outage.isSpilling ?? false;
-  const membership: Membership = new Membership({
-    identity: parts.replica,
-    store: parts.replicas,
-    clock: parts.clock,
-    spill: parts.spill?.store,
-    isSpilling,
-    onChange: (what) => around.takeOver().changed(what),
-  });
-  return { spilling, membership, isSpilling };
-}
-
-function createSpillingOf(
-  { spill, replica, services, coverageStore, clock, events }: MigrationParts,
-  around: Pick<SpillWiring, 'coverage' | 'settlements' | 'membership' | 'keeper' | 'settler' | 'takeOver'>,
-): Spilling | undefined {
-  if (spill === undefined) return undefined;
-  return createSpilling({
-    edges: spill,
-    replica,
-    services,
-    coverageStore,
-    clock,
-    emit: events.emit,
-    ...around,
-  });
-}
-
-function createForeign(
-  { journal, clock, events }: MigrationParts,
-  {
-    lanes,
-    isAlone,
-    takeOver,
-    looseEnds,
-    copies,
-  }: Pick<Engine, 'lanes' | 'takeOver' | 'looseEnds' | 'copies'> & { readonly isAlone: () => boolean },
-): ForeignLanes {
-  return new ForeignLanes({
-    journal,
-    lanes,
-    clock,
-    emit: events.emit,
-    isAlone,
-    looseEnds,
-    onForeign: (lane, state) => takeOver.foreign(lane, state),
-    isHeld: (lane) => copies.holds(lane),
-    onUnattended: (lane) => takeOver.attend(lane),
-  });
-}
-
-function createKeeper(
-  parts: MigrationParts,
-  around: Pick<
-    Engine,
-    'membership' | 'spilling' | 'unjournaled' | 'coverage' | 'lanes' | 'copies' | 'deliverer'
-  >,
-): CoverageKeeper {
-  const { clock, journal, services, flags, readLimits } = parts;
-  const { deliverer } = around;
-  return new CoverageKeeper({
-    ...around,
-    spill: around.spilling?.spill,
-    journal,
-    store: parts.coverageStore,
-    services,
-    flags,
-    copiesAll: parts.settings.copiesAll ?? true,
-    mayBegin: (service) => readLimits?.mayBegin(service) ?? true,
-    waitingLanes: (service) => deliverer.waitingLanes(service),
-    clock,
-    emit: parts.events.emit,
-  });
-}
-
-/** The parts that move data to the secondary. */
-type Moving = Pick<Engine, 'deliverer' | 'copier' | 'copies' | 'settler'>;
-
-interface Around {
-  readonly settlements: Settlements;
-  readonly coverage: Engine['coverage'];
-  readonly hold: HoldLane;
-  readonly isAlone: () => boolean;
-  readonly mayCopy: (service: ServiceName) => boolean;
-  readonly isSpilling: () => boolean;
-  readonly letGo: (lane: Lane) => Promise<void>;
-  readonly onRecorded: (lane: Lane) => void;
-  readonly onOvertaken: (lane: Lane) => Promise<void>;
-}
-
-function createMoving(parts: MigrationParts, around: Around): Moving {
-  const { clock, journal, orchestrator, services, settings, random, runs } = parts;
+function createMoving(parts: MigrationParts, hub: SignalHub, presence: Presence): Moving {
+  const { clock, journal, orchestrator, services, settings, random } = parts;
   const { emit } = parts.events;
-  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling, letGo, onRecorded, onOvertaken } =
-    around;
-  const shared = { journal, orchestrator, services, coverage, clock, emit };
-  const deliverer: Deliverer = new Deliverer({
-    ...shared,
-    ...settings.delivery,
+  const { coverage, settlements, membership, isAlone, isSpilling } = presence;
+  const { batchSize, timeoutMs } = settings.delivery;
+  const deliverer = new Deliverer({
+    journal,
+    orchestrator,
+    services,
+    coverage,
+    clock,
+    emit,
+    batchSize,
+    timeoutMs,
     random,
     isAlone,
-    onRecorded,
-    onOvertaken,
-    onAltered: (lane) => settler.copyAnew(lane, 'delivery_altered'),
-    onUnnamed: (lane) => settler.copyAnew(lane, 'unnamed_items'),
+    signals: hub.signals,
   });
-  const copier = new LaneCopier({
-    ...shared,
+  const copier = createCopier(parts, hub, { ...presence, deliverer });
+  const copies = new CopyQueue({
+    clock,
+    emit,
+    concurrency: settings.copyConcurrency,
+    copy: (lane) => copier.copy(lane),
+    // To a copy, the effects of spilled writes, here or elsewhere, would look as if they had no cause.
+    mayCopy: (service) =>
+      coverage.get(service)?.mayCopy === true && !isSpilling() && !membership.isAnySpilled,
+  });
+  const lanes = createLanes(journal, clock, (lane) => copies.holds(lane));
+  const settler = new Settler({ journal, settlements, copies, clock, emit });
+  hub.connect({ copyAnew: (lane, reason) => settler.copyAnew(lane, reason) });
+  return { deliverer, copier, copies, lanes, settler };
+}
+
+function createCopier(
+  { journal, orchestrator, services, clock, events, settings, runs }: MigrationParts,
+  { signals }: SignalHub,
+  { coverage, hold, isSpilling, deliverer }: Presence & Pick<Moving, 'deliverer'>,
+): LaneCopier {
+  return new LaneCopier({
+    journal,
+    orchestrator,
+    services,
+    coverage,
+    clock,
+    emit: events.emit,
     timeoutMs: settings.delivery.timeoutMs,
     history: runs?.history,
     hold,
@@ -239,15 +141,126 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     listedLost: async ({ service, owner }) => runs?.lostItems.waiting(service, owner) ?? [],
     listLost: async ({ service, owner }, items) => runs?.lostItems.found(service, owner, items),
     covered: (lane, sequence) => deliverer.covered(lane, sequence),
-    letGo,
+    signals,
   });
-  const copies: CopyQueue = new CopyQueue({
+}
+
+/** The parts that decide where writes are recorded: in the journal, in the spill, or nowhere. */
+interface Covering {
+  readonly unjournaled: Unjournaled;
+  /** Absent: nothing is spilled, and writes are refused while the journal is away. */
+  readonly spilling: Spilling | undefined;
+  readonly keeper: CoverageKeeper;
+}
+
+function createCovering(parts: MigrationParts, hub: SignalHub, made: Presence & Moving): Covering {
+  const { clock, journal, services, flags, readLimits, coverageStore: store, settings } = parts;
+  const { coverage, membership, settler, lanes, copies, deliverer } = made;
+  const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
+  const spilling = createSpilling(parts, hub, made);
+  const keeper = new CoverageKeeper({
+    membership,
+    spill: spilling?.spill,
+    unjournaled,
+    store,
+    journal,
+    services,
+    coverage,
+    flags,
+    mayBegin: (service) => readLimits?.mayBegin(service) ?? true,
+    copiesAll: settings.copiesAll ?? true,
+    lanes,
+    copies,
+    waitingLanes: (service) => deliverer.waitingLanes(service),
+    clock,
+    emit: parts.events.emit,
+  });
+  hub.connect({ beatNow: () => keeper.beatNow() });
+  return { unjournaled, spilling, keeper };
+}
+
+/** The parts that concern the spill of one replica. */
+interface Spilling {
+  readonly path: SpillPath;
+  readonly spill: Spill;
+}
+
+function createSpilling(
+  { spill: edges, replica: identity, services, coverageStore, clock, events }: MigrationParts,
+  { signals }: SignalHub,
+  { outage, membership, settlements, coverage, settler }: Presence & Moving,
+): Spilling | undefined {
+  if (edges === undefined || outage === undefined) return undefined;
+  const { emit } = events;
+  const { store, journal } = edges;
+  const path = new SpillPath({
+    outage,
+    membership,
+    store,
+    journal,
+    identity,
+    settlements,
+    coverage,
+    callLegacy: createCallLegacy(clock, emit),
     clock,
     emit,
-    concurrency: settings.copyConcurrency,
-    copy: (lane) => copier.copy(lane),
-    mayCopy,
+    settle: (lane, { service }) => void settler.settle(lane, service),
+    isShut: ({ service }) => settler.isShut(service.name),
+    gate: ({ service, deadlineAtMs }) => settler.gate(service.name, deadlineAtMs),
   });
-  const settler: Settler = new Settler({ journal, settlements, copies, clock, emit });
-  return { deliverer, copier, copies, settler };
+  const spill = new Spill({
+    outage,
+    path,
+    store,
+    journal,
+    coverageStore,
+    services,
+    clock,
+    emit,
+    signals,
+  });
+  return { path, spill };
+}
+
+/** The parts that continue what other replicas, or the last process, have left. */
+interface Recovery {
+  readonly takeOver: TakeOver;
+  readonly looseEnds: LooseEnds;
+  readonly foreign: ForeignLanes;
+}
+
+function createRecovery(
+  { replica: identity, journal, services, clock, events }: MigrationParts,
+  { signals, connect }: SignalHub,
+  made: Presence & Moving & Covering,
+): Recovery {
+  const { coverage, settlements, membership, isAlone, deliverer, copies, lanes, settler, keeper } = made;
+  const { emit } = events;
+  const takeOver = new TakeOver({
+    identity,
+    journal,
+    lanes,
+    services,
+    coverage,
+    deliverer,
+    copies,
+    settler,
+    settlements,
+    clock,
+    emit,
+    backfillAnew: () => keeper.backfillAnew(),
+    signals,
+  });
+  connect({
+    overtaken: (lane) => takeOver.overtaken(lane),
+    letGo: (lane) => takeOver.letGo(lane),
+    busy: (lane) => takeOver.busy(lane),
+    replicasChanged: (what) => takeOver.changed(what),
+    spilled: (lane, replayed) => takeOver.spilled(lane, replayed),
+    recover: () => takeOver.recover(),
+  });
+  const looseEnds = new LooseEnds({ journal, lanes, deliverer, clock, membership, copies, takeOver });
+  connect({ note: (lane) => looseEnds.note(lane) });
+  const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, copies, takeOver, looseEnds });
+  return { takeOver, looseEnds, foreign };
 }

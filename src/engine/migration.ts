@@ -7,6 +7,7 @@ import { type ComparisonReport, Verdicts } from './compare/verdicts.ts';
 import { createWrites } from './create-writes.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { type Living, startEngine, Starting, stopEngine } from './engine-life.ts';
+import { DeliveryWait } from './requests/delivery-wait.ts';
 import { Handler } from './requests/handle.ts';
 import { LaneDesk } from './runs/lane-desk.ts';
 import type { Clock } from '../shared/clock.ts';
@@ -62,31 +63,29 @@ export function createMigration(parts: MigrationParts): Migration {
   const engine = createEngine(parts);
   const { emit } = parts.events;
   const callLegacy = createCallLegacy(parts.clock, emit);
-  const verdicts = new Verdicts({ ...parts, emit, edges: parts.comparisons });
+  const verdicts = new Verdicts({
+    services: parts.services,
+    clock: parts.clock,
+    emit,
+    edges: parts.comparisons,
+  });
   const comparing = createLaneComparing(parts, engine, verdicts);
   const { samples, explainGone } = comparing ?? {};
   const shadows = createShadowReads(parts, engine, { callLegacy, verdicts, samples, explainGone });
   const repeats = createRepeats(parts, engine, { callLegacy, shadows });
   const handler = createHandler(parts, engine, { callLegacy, shadows, repeats });
-  const { coverage, unjournaled } = engine;
+  const { membership } = engine;
   const say = sayTo(handler, parts.clock);
-  const runs = parts.runs && comparing && createRuns(parts, engine, { ...parts.runs, ...comparing, say });
+  const runs = parts.runs && comparing && createRuns(parts, engine, { edges: parts.runs, comparing, say });
   const living = { engine, verdicts, shadows, samples, repeats, runs };
   const starting = new Starting({
     spill: engine.spilling?.spill,
-    coverage,
+    coverage: engine.coverage,
     clock: parts.clock,
     emit,
     begin: () => startEngine(living),
   });
-  const passing = new PassPath({
-    ...parts,
-    limits: parts.settings.limits,
-    coverage,
-    unjournaled,
-    mayPass: () => engine.membership.mayPass,
-    emit,
-  });
+  const passing = createPassPath(parts, engine);
   return {
     handle: (request) => handler.handle(request),
     pass: (request) => passing.pass(request),
@@ -98,15 +97,38 @@ export function createMigration(parts: MigrationParts): Migration {
     },
     backlog: () => backlogOf(living),
     pendingOf: (service) => engine.deliverer.pendingOf(service),
-    replicas: () => engine.membership.counts(),
-    mayWrite: () => engine.membership.mayAct,
+    replicas: () => membership.counts(),
+    mayWrite: () => membership.mayAct,
     spillStatus: () => engine.spilling?.spill.status(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
     runs,
-    laneDesk: new LaneDesk({ ...parts, ...engine }),
+    laneDesk: createLaneDesk(parts, engine),
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
   };
+}
+
+function createPassPath(
+  { services, flags, settings, clock, events }: MigrationParts,
+  { coverage, unjournaled, membership }: Engine,
+): PassPath {
+  return new PassPath({
+    services,
+    coverage,
+    flags,
+    unjournaled,
+    mayPass: () => membership.mayPass,
+    limits: settings.limits,
+    clock,
+    emit: events.emit,
+  });
+}
+
+function createLaneDesk(
+  { journal, services }: MigrationParts,
+  { lanes, coverage, settler, takeOver }: Engine,
+): LaneDesk {
+  return new LaneDesk({ lanes, journal, services, coverage, settler, takeOver });
 }
 
 function backlogOf({ engine: { deliverer, copies, keeper }, shadows }: Living): Backlog {
@@ -140,13 +162,16 @@ function createShadowReads(
 ): ShadowReads {
   const { clock, orchestrator, differences, random, services, keyedWrites } = parts;
   const { emit } = parts.events;
+  const { queueSize, concurrency, timeoutMs } = parts.settings.shadow;
   return new ShadowReads({
-    ...parts.settings.shadow,
+    queueSize,
+    concurrency,
+    timeoutMs,
     lanes: engine.lanes,
     watermarks: engine.deliverer.watermarks,
     fences: engine.fences,
     hold: engine.hold,
-    isAlone: () => engine.membership.isAlone,
+    isAlone: engine.isAlone,
     callLegacy,
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
     differences,
@@ -168,14 +193,16 @@ interface Asking {
 function createRepeats(
   parts: MigrationParts,
   { coverage, lanes }: Engine,
-  asking: Asking,
+  { callLegacy, shadows }: Asking,
 ): RepeatedReads | undefined {
   const { keptReads, services, flags, clock, settings, events } = parts;
   const { repeatsPerMinute = 0, timeoutMs } = settings.shadow;
   if (keptReads === undefined || repeatsPerMinute === 0) return undefined;
   return new RepeatedReads({
-    ...keptReads,
-    ...asking,
+    store: keptReads.store,
+    versionOf: keptReads.versionOf,
+    callLegacy,
+    shadows,
     services,
     coverage,
     flags,
@@ -197,6 +224,8 @@ function createHandler(
   const { emit } = parts.events;
   const { lanes, coverage, fences } = engine;
   const writes = createWrites(parts, engine, callLegacy);
+  const deliveryWait = new DeliveryWait(clock);
+  parts.events.subscribe(deliveryWait.listener);
   const reads = new ReadPath({
     lanes,
     callLegacy,
@@ -215,7 +244,7 @@ function createHandler(
     isCopiedSoon: (lane) => engine.copies.holds(lane),
     isCatchingUp: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
     readTimeoutMs: settings.reads.timeoutMs,
-    deliveryWait: engine.deliveryWait,
+    deliveryWait,
   });
   return new Handler({
     services: parts.services,
@@ -228,7 +257,8 @@ function createHandler(
     paths: {
       write: (operation, decision) => writes.write(operation, decision),
       read: (operation, decision) => reads.read(operation, decision),
-      passThrough: (operation) => passThrough(operation, { ...engine, callLegacy, emit }),
+      passThrough: (operation) =>
+        passThrough(operation, { callLegacy, lanes, settler: engine.settler, coverage, emit }),
     },
   });
 }

@@ -139,8 +139,7 @@ function replayOf(
     outage: { ageMs: 0, close: () => undefined, open: () => undefined },
     clock: systemClock,
     emit: () => undefined,
-    onReplayed: () => undefined,
-    recover: async () => undefined,
+    signals: { spilled: () => undefined, recover: async () => undefined },
     ...parts,
   });
 }

@@ -12,6 +12,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Journal, Orchestrator } from '../ports/ports.ts';
 import type { FoundLost, LostAs } from '../ports/lost-items.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Signals } from '../signals.ts';
 import { applyCopy, copyOperations, raiseFence, TooManyExceptions } from './copy-apply.ts';
 import { CopyCalls, CopyOvertaken, GatheredCalls } from './copy-calls.ts';
 import {
@@ -46,8 +47,7 @@ export interface CopyParts {
   listLost(lane: Lane, items: readonly FoundLost[]): Promise<void>;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
-  /** Called when another replica is the lane's home. The work is then left to that replica. @throws StorageError */
-  letGo(lane: Lane): Promise<void>;
+  readonly signals: Pick<Signals, 'letGo'>;
   /** Called when everything up to `sequence` is on the secondary. */
   covered(lane: Lane, sequence: number): void;
 }
@@ -197,7 +197,7 @@ export class LaneCopier {
     const state = await this.#parts.journal.beginCopy(lane.key, above);
     if (state === undefined) {
       lane.abandonCopy(before);
-      await this.#parts.letGo(lane);
+      await this.#parts.signals.letGo(lane);
       return undefined;
     }
     lane.copyBegun(state);

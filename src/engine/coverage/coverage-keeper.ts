@@ -44,7 +44,6 @@ export interface CoverageParts {
  */
 export class CoverageKeeper {
   readonly #parts: CoverageParts;
-  readonly #mayCopy = new Set<ServiceName>();
   readonly #listed = new Set<ServiceName>();
   #isStopped = false;
   #loop: Promise<void> | undefined;
@@ -52,11 +51,6 @@ export class CoverageKeeper {
 
   constructor(parts: CoverageParts) {
     this.#parts = parts;
-  }
-
-  /** Copies of a service may begin once no write is under way that the journal does not know. */
-  mayCopy(service: ServiceName): boolean {
-    return this.#mayCopy.has(service);
   }
 
   /** Adopts the coverage that is active. @throws StorageError */
@@ -87,7 +81,7 @@ export class CoverageKeeper {
 
   /** Lists the owners of all services again at the next heartbeat. */
   backfillAnew(): void {
-    this.#mayCopy.clear();
+    for (const state of this.#parts.coverage.values()) state.mayCopy = false;
     this.#listed.clear();
     this.#wake?.abort();
   }
@@ -138,7 +132,7 @@ export class CoverageKeeper {
       if (isAsked && state.number === 0 && this.#parts.mayBegin(name)) await this.#begin(name, state);
       // Only a flag that is known to be off ends coverage. If the flag server is away, nothing changes.
       else if (reason === 'off' && state.number > 0) await this.#end(name, state);
-      if (!this.#mayCopy.has(name) && this.isJournaledByAll(name)) this.#backfill(name);
+      if (!state.mayCopy && this.isJournaledByAll(name)) this.#backfill(name, state);
     }
   }
 
@@ -147,7 +141,7 @@ export class CoverageKeeper {
     const { number } = await this.#parts.store.current(name);
     if (number === state.number) return;
     if (state.number > 0) {
-      this.#mayCopy.delete(name);
+      state.mayCopy = false;
       this.#parts.emit('coverage:ended', { service: name, number: state.number });
     }
     state.number = number;
@@ -177,20 +171,19 @@ export class CoverageKeeper {
     const { number } = state;
     await this.#parts.store.end(name);
     state.number = 0;
-    this.#mayCopy.delete(name);
+    state.mayCopy = false;
     this.#listed.delete(name);
     this.#parts.emit('coverage:ended', { service: name, number });
   }
 
-  #backfill(name: ServiceName): void {
+  #backfill(name: ServiceName, state: Coverage): void {
     const service = this.#parts.services.get(name);
     if (service === undefined) return;
-    this.#mayCopy.add(name);
-    const { number } = this.#parts.coverage.get(name) ?? { number: 0 };
-    this.#copyAll(service, number).catch((error: unknown) => {
+    state.mayCopy = true;
+    this.#copyAll(service, state.number).catch((error: unknown) => {
       this.#parts.emit('backfill:failed', { service: name, reason: messageOf(error) });
       // The owners are listed again at the next heartbeat.
-      this.#mayCopy.delete(name);
+      state.mayCopy = false;
     });
   }
 

@@ -60,11 +60,12 @@ export class Deliverer {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
-    this.watermarks = new Watermarks({ ...parts, onEnd: () => this.#linger() });
-    this.#queue = new DeliveryQueue(parts.journal, (lane) => this.watermarks.mostOf(lane));
+    const { journal, clock, emit, isAlone } = parts;
+    this.watermarks = new Watermarks({ clock, isAlone, onEnd: () => this.#linger() });
+    this.#queue = new DeliveryQueue(journal, (lane) => this.watermarks.mostOf(lane));
     this.#packer = new Packer(parts);
     this.#records = new DeliveryRecords(parts);
-    this.#refusals = new Refusals({ ...parts, queue: this.#queue });
+    this.#refusals = new Refusals({ journal, clock, emit, queue: this.#queue });
   }
 
   /** Number of waiting writes. */
@@ -306,7 +307,7 @@ export class Deliverer {
     }
     // If this replica has begun a copy meanwhile, the copy decides about the lane. Only the journal knows which writes another
     // replica's copy has seen.
-    for (const lane of superseded) if (lane.condition === 'clean') await this.#parts.onOvertaken(lane);
+    for (const lane of superseded) if (lane.condition === 'clean') await this.#parts.signals.overtaken(lane);
     return true;
   }
 
@@ -333,7 +334,7 @@ export class Deliverer {
     if (!(await isAltered(parcel, this.#parts))) return;
     const { lane, write } = parcel;
     this.#parts.emit('delivery:altered', { service: lane.service, lane: lane.key, sequence: write.sequence });
-    this.#parts.onAltered(lane);
+    this.#parts.signals.copyAnew(lane, 'delivery_altered');
   }
 
   #through({ lane, write }: Parcel, result: Delivered): void {

@@ -1,9 +1,9 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
-import type { Lane } from '../lane/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal, Orchestrator } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Signals } from '../signals.ts';
 
 export interface DeliveryParts {
   readonly journal: Journal;
@@ -19,12 +19,5 @@ export interface DeliveryParts {
   readonly random: () => number;
   /** Whether no other replica writes. Then memory knows every write of a lane. Otherwise only the journal does. */
   readonly isAlone: () => boolean;
-  /** Called when the journal has confirmed the lane's delivery position. A crash of the database may lose it. */
-  readonly onRecorded: (lane: Lane) => void;
-  /** A delivery that was read back differs from what was sent. The lane must be copied. */
-  readonly onAltered: (lane: Lane) => void;
-  /** The secondary knows of a copy of the lane that this replica does not know. @throws StorageError */
-  readonly onOvertaken: (lane: Lane) => Promise<void>;
-  /** The item that a write named is unknown, or is not on the secondary. The lane must be copied. */
-  readonly onUnnamed: (lane: Lane) => void;
+  readonly signals: Pick<Signals, 'note' | 'copyAnew' | 'overtaken'>;
 }

@@ -3,6 +3,7 @@ import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal, WriteRef } from '../ports/ports.ts';
+import type { Signals } from '../signals.ts';
 
 const RETRY_MS = 1_000;
 
@@ -10,8 +11,7 @@ interface RecordParts {
   readonly journal: Pick<Journal, 'delivered'>;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Called when the journal has confirmed the position of a lane. */
-  readonly onRecorded: (lane: Lane) => void;
+  readonly signals: Pick<Signals, 'note'>;
 }
 
 /**
@@ -65,7 +65,8 @@ export class DeliveryRecords {
       if ((this.#missing.get(lane)?.sequence ?? 0) < sequence) this.#missing.set(lane, write);
       return messageOf(error);
     }
-    this.#parts.onRecorded(lane);
+    // A crash of the database may lose the position.
+    this.#parts.signals.note(lane.key);
     this.#parts.emit('delivery:recorded', { service: lane.service, lane: lane.key, sequence });
     return undefined;
   }

@@ -3,6 +3,7 @@ import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { readContents } from '../items/lane-contents.ts';
 import type { Lane } from '../lane/lane.ts';
 import { findNamed } from '../items/copy-plan.ts';
+import type { Signals } from '../signals.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Orchestrator, PendingWrite, WriteAnswer } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
@@ -15,8 +16,7 @@ interface PackParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** The item that a write named is unknown, or is not on the secondary. The lane must be copied. */
-  readonly onUnnamed: (lane: Lane) => void;
+  readonly signals: Pick<Signals, 'copyAnew'>;
 }
 
 /** Turns journaled writes into operations of the orchestrator, under the fence of their lane. */
@@ -53,7 +53,7 @@ export class Packer {
     // A copy that has begun meanwhile decides about the lane.
     if (lane.condition !== 'clean') return undefined;
     if (items !== undefined) return { lane, write, operations: this.#operationsOf(lane, write, items) };
-    this.#parts.onUnnamed(lane);
+    this.#parts.signals.copyAnew(lane, 'unnamed_items');
     return undefined;
   }
 

@@ -24,4 +24,6 @@ export class Coverage {
   latest = 0;
   /** Unjournaled writes under way. The first copies wait for them. */
   unjournaled = 0;
+  /** Whether copies may begin: no write is under way, in any replica, that the journal does not know. */
+  mayCopy = false;
 }

@@ -1,12 +1,13 @@
 import { messageOf } from '../../domain/errors.ts';
 import { parseLaneKey, type LaneKey } from '../../domain/ids.ts';
-import type { LaneState } from '../../domain/lane.ts';
+import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal } from '../ports/ports.ts';
 import type { LooseEnds } from './loose-ends.ts';
+import type { TakeOver } from './take-over.ts';
 
 /** How long a write of another replica may wait before the lane's home sees it. */
 const LOOK_EVERY_MS = 50;
@@ -20,12 +21,8 @@ export interface ForeignLaneParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly isAlone: () => boolean;
-  /** Another replica wrote to the lane, or found its history uncertain. */
-  readonly onForeign: (lane: Lane, state: LaneState) => void;
-  /** Whether work on the lane is due. */
-  readonly isHeld: (lane: Lane) => boolean;
-  /** According to the journal the lane is dirty or copying, and nothing works on it. */
-  readonly onUnattended: (lane: Lane) => void;
+  readonly copies: Pick<CopyQueue, 'holds'>;
+  readonly takeOver: Pick<TakeOver, 'foreign' | 'attend'>;
   readonly looseEnds: Pick<LooseEnds, 'look'>;
 }
 
@@ -63,9 +60,9 @@ export class ForeignLanes {
   }
 
   async #look(): Promise<void> {
-    const { journal, onForeign } = this.#parts;
+    const { journal, takeOver } = this.#parts;
     // The next query confirms that this answer has arrived, so nothing may fail between the lanes of the answer.
-    for (const [key, state] of await journal.takeForeign()) onForeign(this.#laneOf(key), state);
+    for (const [key, state] of await journal.takeForeign()) takeOver.foreign(this.#laneOf(key), state);
   }
 
   /**
@@ -73,13 +70,13 @@ export class ForeignLanes {
    * proves nothing.
    */
   async #lookForUnattended(): Promise<void> {
-    const { journal, onUnattended } = this.#parts;
+    const { journal, takeOver } = this.#parts;
     const unattended = new Map(
       (await journal.unwell())
         .map((key) => [key, this.#laneOf(key)] as const)
         .filter(([, lane]) => this.#isUnattended(lane)),
     );
-    for (const [key, lane] of unattended) if (this.#unattended.has(key)) onUnattended(lane);
+    for (const [key, lane] of unattended) if (this.#unattended.has(key)) takeOver.attend(lane);
     this.#unattended = new Set(unattended.keys());
   }
 
@@ -91,7 +88,7 @@ export class ForeignLanes {
   #isUnattended(lane: Lane): boolean {
     // A lane that is known to be dirty, and not to be copied, waits for a person.
     const isUnknown = !lane.isLoaded || lane.condition === 'clean' || lane.condition === 'copying';
-    return isUnknown && !lane.isSettling && !this.#parts.isHeld(lane);
+    return isUnknown && !lane.isSettling && !this.#parts.copies.holds(lane);
   }
 
   async #try(look: () => Promise<void>): Promise<void> {

@@ -1,10 +1,13 @@
 import { parseLaneKey, type LaneKey } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
+import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Deliverer } from '../delivery/deliver.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal } from '../ports/ports.ts';
+import type { Membership } from './membership.ts';
+import type { TakeOver } from './take-over.ts';
 
 /** Lanes per query to the journal. */
 const ASKED_AT_ONCE = 1_000;
@@ -15,14 +18,9 @@ export interface LooseEndParts {
   readonly lanes: Pick<Lanes, 'of' | 'unattended'>;
   readonly deliverer: Pick<Deliverer, 'isHolding' | 'recordAgain' | 'wake'>;
   readonly clock: Clock;
-  /** When the newest answered heartbeat was sent. Its commit made everything durable that was answered before. */
-  readonly answeredMs: () => number;
-  /** Whether work on the lane is due. */
-  readonly isHeld: (lane: Lane) => boolean;
-  /** The journal does not know that the lane was seeded. */
-  readonly onUnseeded: (lane: Lane, state: LaneState) => void;
-  /** Writes of the lane wait for delivery. */
-  readonly onWaiting: (lane: Lane) => void;
+  readonly membership: Pick<Membership, 'answeredMs'>;
+  readonly copies: Pick<CopyQueue, 'holds'>;
+  readonly takeOver: Pick<TakeOver, 'unseeded' | 'goOn'>;
 }
 
 /**
@@ -49,8 +47,9 @@ export class LooseEnds {
 
   /** @throws StorageError */
   async look(): Promise<void> {
-    const { journal, lanes, deliverer, answeredMs } = this.#parts;
-    const untilMs = answeredMs();
+    const { journal, lanes, deliverer, membership, takeOver } = this.#parts;
+    // The commit of a heartbeat makes everything durable that was answered before it was sent.
+    const untilMs = membership.answeredMs;
     const ripe = [...this.#noted].filter(([, atMs]) => atMs < untilMs);
     const keys = [...new Set([...ripe.map(([key]) => key), ...lanes.unattended().map(({ key }) => key)])];
     const doubted = new Set<LaneKey>();
@@ -63,7 +62,7 @@ export class LooseEnds {
         // An answer to a query from before the lane was forgotten is ignored.
         if (state === undefined || lane.forgotten !== forgotten) continue;
         if (this.#isMistaken(lane, state)) doubted.add(lane.key);
-        else if (this.#mayWait(lane, state) && (await this.#isWaiting(lane))) this.#parts.onWaiting(lane);
+        else if (this.#mayWait(lane, state) && (await this.#isWaiting(lane))) takeOver.goOn(lane);
       }
     }
     for (const [key, atMs] of ripe) if (this.#noted.get(key) === atMs) this.#noted.delete(key);
@@ -91,17 +90,17 @@ export class LooseEnds {
   }
 
   #isAttended(lane: Lane): boolean {
-    return lane.isSettling || this.#parts.isHeld(lane);
+    return lane.isSettling || this.#parts.copies.holds(lane);
   }
 
   /** Records again what the journal has lost. Returns whether writes may wait that memory does not know. */
   #mayWait(lane: Lane, state: LaneState): boolean {
-    const { deliverer, onUnseeded } = this.#parts;
+    const { deliverer, takeOver } = this.#parts;
     const isSure = lane.isLoaded && !lane.hasUnseen && lane.applied <= state.deliveredSequence;
     if (!lane.isLoaded) lane.adopt(state);
     if (state.deliveredSequence < lane.delivered) deliverer.recordAgain(lane);
     else if (!this.#isAttended(lane)) {
-      if (hasLostSeed(state, lane)) onUnseeded(lane, state);
+      if (hasLostSeed(state, lane)) takeOver.unseeded(lane, state);
       return state.isHome && !isSure && isBehind(state) && !deliverer.isHolding(lane);
     }
     return false;

@@ -1,6 +1,7 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ReplicaIdentity, ReplicaReport, ReplicaStore } from '../ports/replica-ports.ts';
+import type { Signals } from '../signals.ts';
 
 /** A replica may act for this long after it sent a heartbeat. Then others may take over its lanes. */
 const LEASE_MS = 3_000;
@@ -17,11 +18,7 @@ interface MembershipParts {
   readonly spill?: { readonly id: string } | undefined;
   /** Whether it has written, or may write, something that the journal does not know. */
   readonly isSpilling: () => boolean;
-  /**
-   * Called when others have given this replica up, or when one of them has gone, so that its work must be taken over. Resolves
-   * with whether that succeeded. If it is called again meanwhile, it resolves after that as well.
-   */
-  readonly onChange: (what: 'expelled' | 'gone') => Promise<boolean>;
+  readonly signals: Pick<Signals, 'replicasChanged'>;
 }
 
 /** Replicas that share one journal, and a service with this one. */
@@ -148,7 +145,7 @@ export class Membership {
 
   #takeOver(what: 'expelled' | 'gone'): void {
     this.#hasInherited = false;
-    void this.#parts.onChange(what).then((isDone) => {
+    void this.#parts.signals.replicasChanged(what).then((isDone) => {
       this.#hasInherited = isDone;
     });
   }

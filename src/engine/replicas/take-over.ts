@@ -8,9 +8,9 @@ import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal } from '../ports/ports.ts';
-import type { LooseEnds } from './loose-ends.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Signals } from '../signals.ts';
 import type { Settlements } from '../writes/settlements.ts';
 import type { Settler } from '../writes/settle.ts';
 import type { ReplayedLane } from '../ports/spill-ports.ts';
@@ -31,9 +31,9 @@ export interface TakeOverParts {
   readonly settlements: Settlements;
   readonly clock: Clock;
   readonly emit: Emit;
-  readonly looseEnds: Pick<LooseEnds, 'note'>;
   /** Requests the copies of all lanes again that are not seeded. */
   readonly backfillAnew: () => void;
+  readonly signals: Pick<Signals, 'note'>;
 }
 
 /** Takes over what others have left: the last process, a dead replica, and writes of live replicas to lanes of this home. */
@@ -85,7 +85,7 @@ export class TakeOver {
   busy(lane: LaneKey): void {
     this.recover(lane).catch((error: unknown) => {
       // The statement may have made this replica the home despite the error.
-      this.#parts.looseEnds.note(lane);
+      this.#parts.signals.note(lane);
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
     });
   }
@@ -171,7 +171,7 @@ export class TakeOver {
     lane.forget();
     deliverer.forget(lane);
     // Unless a write that was answered meanwhile has made this replica its home.
-    this.#parts.looseEnds.note(lane.key);
+    this.#parts.signals.note(lane.key);
   }
 
   /** The secondary knows of a copy of the lane that this replica missed while it was paused. @throws StorageError */

@@ -37,7 +37,7 @@ const HELD_MS = 250;
 
 const FAILED = notComparable('shadow_error');
 
-interface LaneSampleParts {
+export interface LaneSampleParts {
   readonly sieve: LaneSieve;
   readonly comparer: LaneComparer;
   readonly verdicts: Verdicts;

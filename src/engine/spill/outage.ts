@@ -2,6 +2,8 @@ import { StorageError } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { Membership } from '../replicas/membership.ts';
+import type { Signals } from '../signals.ts';
 import { latestSend } from '../writes/sequence-write.ts';
 
 /** If a heartbeat is not answered within this time, the journal counts as away. */
@@ -12,15 +14,13 @@ const BELIEVED_MS = 3_000;
 /** `closing`: the last spilled writes are being replayed into the journal, and new ones wait for that. */
 export type OutageState = 'here' | 'away' | 'closing';
 
+/** What other replicas assume about this one. */
+type Claim = Pick<Membership, 'isOnlyOne' | 'claimedAtMs'>;
+
 export interface OutageParts {
   readonly clock: Clock;
   readonly emit: Emit;
-  /** When the last heartbeat was sent that did not report that this replica spills. */
-  readonly claimedAtMs: () => number;
-  /** Whether no other replica is registered. */
-  readonly isAlone: () => boolean;
-  /** Sends a heartbeat now instead of with the next second. */
-  readonly beatNow: () => void;
+  readonly signals: Pick<Signals, 'beatNow'>;
 }
 
 /** Whether the journal can be written, according to the heartbeats and to queries by writes. */
@@ -90,19 +90,18 @@ export class Outage {
    * Where the write goes, after the wait of ../README.md, "Spilling": as long as others may assume that it would be journaled.
    * @throws StorageError effect `not_applied`, at the operation's latest send
    */
-  async admit(operation: OwnedOperation): Promise<'journal' | 'spill'> {
+  async admit(operation: OwnedOperation, membership: Claim): Promise<'journal' | 'spill'> {
     for (;;) {
       if (this.#state === 'here') return 'journal';
-      const waitMs = this.#state === 'closing' ? Infinity : this.#heldMs();
+      const waitMs = this.#state === 'closing' ? Infinity : this.#heldMs(membership);
       if (waitMs <= 0) return 'spill';
       await this.#changed(operation, waitMs);
     }
   }
 
-  #heldMs(): number {
-    const { clock, claimedAtMs, isAlone } = this.#parts;
-    const believedUntilMs = isAlone() ? 0 : claimedAtMs() + BELIEVED_MS;
-    return Math.max(believedUntilMs, this.#heldUntilMs) - clock.now();
+  #heldMs({ isOnlyOne, claimedAtMs }: Claim): number {
+    const believedUntilMs = isOnlyOne ? 0 : claimedAtMs + BELIEVED_MS;
+    return Math.max(believedUntilMs, this.#heldUntilMs) - this.#parts.clock.now();
   }
 
   async #changed(operation: OwnedOperation, waitMs: number): Promise<void> {
@@ -119,7 +118,7 @@ export class Outage {
     if (this.#state !== 'here') return true;
     this.#isFailing = true;
     const startedAtMs = this.#parts.clock.now();
-    this.#parts.beatNow();
+    this.#parts.signals.beatNow();
     await this.#told(Math.min(ms, PATIENCE_MS));
     const isSilent = this.#hasFailed || this.#parts.clock.now() - startedAtMs >= PATIENCE_MS;
     if (this.#isFailing && isSilent) this.begin('it does not answer');

@@ -3,6 +3,7 @@ import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Outage } from './outage.ts';
+import type { Signals } from '../signals.ts';
 import type { SpillPath } from './spill-path.ts';
 import type {
   ReplayedLane,
@@ -30,12 +31,7 @@ export interface ReplayParts {
   readonly journal: SpillJournal;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** The journal has the lane's spilled writes, and it is dirty. Its home must copy it. */
-  readonly onReplayed: (lane: LaneKey, replayed: ReplayedLane) => void;
-  /**
-   * Continues with all lanes that are dirty in the journal, because after a failed attempt it is unknown which lanes it reached.
-   */
-  readonly recover: () => Promise<void>;
+  readonly signals: Pick<Signals, 'spilled' | 'recover'>;
 }
 
 /** Replays what was spilled into the journal, once it answers: ../README.md, "Spilling". */
@@ -77,7 +73,7 @@ export class Replay {
       outage.close();
       reached = await this.#last(reached);
       await this.#parts.store.replayed(reached);
-      if (this.#hasFailed) await this.#parts.recover();
+      if (this.#hasFailed) await this.#parts.signals.recover();
       this.#hasFailed = false;
       emit('spill:replayed', { writes: this.#writes, durationMs: ageMs });
       this.#writes = 0;
@@ -139,7 +135,7 @@ export class Replay {
     this.#holds(page.intents);
     for (const [lane, replayed] of lanes) {
       if (replayed.isOutOfOrder) this.#outOfOrder.add(lane);
-      this.#parts.onReplayed(lane, replayed);
+      this.#parts.signals.spilled(lane, replayed);
     }
   }
 

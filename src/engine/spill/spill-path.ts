@@ -10,6 +10,7 @@ import type { Lane } from '../lane/lane.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
+import type { Membership } from '../replicas/membership.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
 import type { Settlements } from '../writes/settlements.ts';
@@ -26,6 +27,7 @@ const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
 
 export interface SpillPathParts {
   readonly outage: Outage;
+  readonly membership: Pick<Membership, 'isOnlyOne' | 'claimedAtMs'>;
   readonly store: SpillStore;
   readonly journal: SpillJournal;
   readonly identity: ReplicaIdentity;
@@ -90,8 +92,9 @@ export class SpillPath {
     lane: Lane,
     journaled: Journaled<Result>,
   ): Promise<Answer | Result> {
+    const { outage, membership } = this.#parts;
     for (;;) {
-      if ((await this.#parts.outage.admit(operation)) === 'spill')
+      if ((await outage.admit(operation, membership)) === 'spill')
         return this.#spill({ id: this.#tried.has(operation) ? anotherId() : operation.id, operation, lane });
       this.#tried.add(operation);
       try {

@@ -3,6 +3,7 @@ import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal, Settlement } from '../ports/ports.ts';
+import type { Signals } from '../signals.ts';
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
@@ -21,8 +22,7 @@ export interface SettlementParts {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** An intent of the lane became durable, or may do so, without a confirmation. This replica may be the lane's home then. */
-  readonly onAbandoned?: (lane: LaneKey) => void;
+  readonly signals: Pick<Signals, 'note'>;
 }
 
 /**
@@ -51,7 +51,8 @@ export class Settlements {
   abandon(lane: LaneKey, operationId: OperationId): void {
     void this.#abandon(async () => {
       await this.#parts.journal.abandon(lane, operationId);
-      this.#parts.onAbandoned?.(lane);
+      // The intent became durable, or may do so, without a confirmation. This replica may be the lane's home then.
+      this.#parts.signals.note(lane);
     });
   }
 

@@ -11,6 +11,7 @@ import {
 import type { Emit, EventName } from '../../../src/engine/ports/events.ts';
 import { Lane } from '../../../src/engine/lane/lane.ts';
 import type { Clock } from '../../../src/shared/clock.ts';
+import type { Signals } from '../../../src/engine/signals.ts';
 import type { FlagContext, Flags, Journal, PendingWrite } from '../../../src/engine/ports/ports.ts';
 
 export const SERVICE: ServiceName = serviceName('jarvis-memory');
@@ -142,3 +143,16 @@ export function flagsThatAreOn(
     onChange: () => undefined,
   };
 }
+
+/** Signals to parts that a test leaves out. */
+export const NO_SIGNALS: Signals = {
+  note: () => undefined,
+  copyAnew: () => undefined,
+  overtaken: async () => undefined,
+  letGo: async () => undefined,
+  busy: () => undefined,
+  replicasChanged: async () => true,
+  beatNow: () => undefined,
+  spilled: () => undefined,
+  recover: async () => undefined,
+};

@@ -17,7 +17,7 @@ import { orchestratorWritesOf } from '../../../../src/engine/delivery/pack.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { OrchestratorStore } from '../../../sim/orchestrator-store.ts';
 import { answerRequest } from '../../../sim/orchestrator-wire.ts';
-import { fakeClock, laneNamed, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
+import { fakeClock, laneNamed, NO_SIGNALS, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
 
 const COVERAGE = 3;
 const ENVELOPE = { requestId: 'test', timestamp: '', key: undefined };
@@ -112,7 +112,7 @@ function createCopier(
     isSpilling: () => false,
     history: { between: async () => history },
     quiet: async () => undefined,
-    letGo: async () => undefined,
+    signals: NO_SIGNALS,
     listedLost: async () => waiting,
     listLost: async (_lane, items) => {
       lost.push(...items.map(({ memoryId }) => memoryId));

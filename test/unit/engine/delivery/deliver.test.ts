@@ -9,7 +9,7 @@ import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
+import { laneNamed, NO_SIGNALS, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
 
 const POISON = 'poisoned';
 const REQUEST = '{"action": "add_memory", "user_id": "ann", "memory": "tea"}';
@@ -62,9 +62,7 @@ function createDeliverer(
     timeoutMs: 1_000,
     random: () => 0.5,
     isAlone: () => true,
-    onAltered: () => undefined,
-    onRecorded: () => undefined,
-    onUnnamed: () => undefined,
+    signals: NO_SIGNALS,
   };
   const deliverer = new Deliverer(parts as unknown as DeliveryParts);
   running.push(deliverer);

@@ -6,7 +6,15 @@ import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { WriteAnswer, WriteRef } from '../../../../src/engine/ports/ports.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, readableJournal, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
+import {
+  laneNamed,
+  NO_SIGNALS,
+  readableJournal,
+  recorder,
+  SERVICE,
+  stateOf,
+  writeOf,
+} from '../engine-parts.ts';
 
 const REQUEST = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory: 'tea' });
 
@@ -45,8 +53,7 @@ function createDeliverer(
     timeoutMs: 1_000,
     random: () => 1,
     isAlone: () => isAlone,
-    onRecorded: () => undefined,
-    onOvertaken: async () => onOvertaken(deliverer),
+    signals: { ...NO_SIGNALS, overtaken: async () => onOvertaken(deliverer) },
   };
   const deliverer = new Deliverer(parts as DeliveryParts);
   return { deliverer, recorded, sent };

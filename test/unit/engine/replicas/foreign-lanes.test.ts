@@ -33,9 +33,8 @@ test('every foreign change is reported, even if the journal goes away meanwhile'
     clock,
     emit,
     isAlone: () => false,
-    onForeign: (lane) => void told.push(lane.key),
-    isHeld: () => true,
-    onUnattended: () => undefined,
+    copies: { holds: () => true },
+    takeOver: { foreign: (lane) => void told.push(lane.key), attend: () => undefined },
   });
   foreign.start();
   await clock.pass(500);

@@ -48,10 +48,9 @@ async function createReplica(row: Partial<LaneState> = {}) {
       wake: () => undefined,
     },
     clock,
-    answeredMs: () => facts.answeredMs,
-    isHeld: () => facts.isHeld,
-    onUnseeded: () => void done.push('unseeded'),
-    onWaiting: () => void done.push('goes on'),
+    membership: facts,
+    copies: { holds: () => facts.isHeld },
+    takeOver: { unseeded: () => void done.push('unseeded'), goOn: () => void done.push('goes on') },
   });
   return {
     lane,

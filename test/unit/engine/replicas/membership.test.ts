@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { replicaId, type ReplicaId } from '../../../../src/domain/ids.ts';
 import { ReplicaIdentity, type ReplicaReport } from '../../../../src/engine/ports/replica-ports.ts';
 import { Membership } from '../../../../src/engine/replicas/membership.ts';
-import { SERVICE } from '../engine-parts.ts';
+import { NO_SIGNALS, SERVICE } from '../engine-parts.ts';
 
 const OTHER: ReplicaReport = { replica: replicaId('other'), silentMs: 0, coverage: {} };
 
@@ -29,7 +29,7 @@ async function createMember(others: ReplicaReport[] = []) {
     },
     clock: { now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined },
     isSpilling: () => false,
-    onChange: async () => true,
+    signals: NO_SIGNALS,
   });
   await membership.beat({});
   return { membership, identity, facts };

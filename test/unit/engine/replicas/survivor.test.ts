@@ -10,7 +10,7 @@ import { Membership } from '../../../../src/engine/replicas/membership.ts';
 import { TakeOver, type TakeOverParts } from '../../../../src/engine/replicas/take-over.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { Settlements } from '../../../../src/engine/writes/settlements.ts';
-import { fakeClock, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+import { fakeClock, NO_SIGNALS, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -41,7 +41,7 @@ async function createPair() {
     identity,
     journal,
     lanes,
-    settlements: new Settlements({ journal, clock, emit }),
+    settlements: new Settlements({ journal, clock, emit, signals: NO_SIGNALS }),
     emit,
     backfillAnew: () => undefined,
   } as unknown as TakeOverParts);
@@ -57,7 +57,7 @@ async function createPair() {
     },
     clock,
     isSpilling: () => false,
-    onChange: (what) => takeOver.changed(what),
+    signals: { replicasChanged: (what) => takeOver.changed(what) },
   });
   const coverage = new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]);
   const isAlone = (): boolean => membership.isAlone;

@@ -35,9 +35,8 @@ async function createLooking() {
     clock,
     emit: recorder().emit,
     isAlone: () => true,
-    onForeign: () => undefined,
-    isHeld: () => facts.isHeld,
-    onUnattended: (one) => void attended.push(one),
+    copies: { holds: () => facts.isHeld },
+    takeOver: { foreign: () => undefined, attend: (one) => void attended.push(one) },
   });
   foreign.start();
   return { lane, facts, attended, looks: (times: number) => clock.pass(times * LOOKS_MS) };

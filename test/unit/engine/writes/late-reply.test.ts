@@ -4,7 +4,7 @@ import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { LateReplies, type UnknownWrite } from '../../../../src/engine/writes/late-reply.ts';
 import { Settlements } from '../../../../src/engine/writes/settlements.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, laneNamed, recorder, stateOf, writeOf } from '../engine-parts.ts';
+import { fakeClock, laneNamed, NO_SIGNALS, recorder, stateOf, writeOf } from '../engine-parts.ts';
 
 /** A write of unknown outcome whose late reply has come, and a journal that answers with this row. */
 function createLate(row: (lane: { readonly key: string }) => LaneState | undefined) {
@@ -21,7 +21,7 @@ function createLate(row: (lane: { readonly key: string }) => LaneState | undefin
   } as unknown as Journal;
   const lateReplies = new LateReplies({
     journal,
-    settlements: new Settlements({ journal, clock: fakeClock(), emit }),
+    settlements: new Settlements({ journal, clock: fakeClock(), emit, signals: NO_SIGNALS }),
     emit,
     deliver: (_lane, { sequence }) => void seen.push(`delivered ${sequence}`),
     tellHome: () => void seen.push('home'),

@@ -11,7 +11,7 @@ import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { Sequencer } from '../../../../src/engine/writes/sequence-write.ts';
 import { seedOf } from '../../../../src/engine/writes/late-reply.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
-import { fakeClock, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+import { fakeClock, NO_SIGNALS, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -41,7 +41,7 @@ function createSequencer({ action = 'add_interaction', maySeed = true } = {}) {
   } as unknown as Journal;
   const sequencer = new Sequencer({
     journal,
-    settlements: new Settlements({ journal, clock, emit }),
+    settlements: new Settlements({ journal, clock, emit, signals: NO_SIGNALS }),
     clock,
     emit,
     coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: 7 })]]),

@@ -7,7 +7,7 @@ import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtim
 import { Settlements } from '../../../../src/engine/writes/settlements.ts';
 import { Settler } from '../../../../src/engine/writes/settle.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, laneNamed, recorder, SERVICE } from '../engine-parts.ts';
+import { fakeClock, laneNamed, NO_SIGNALS, recorder, SERVICE } from '../engine-parts.ts';
 
 const DEADLINE_MS = 1_000;
 const PROBE_MS = 10;
@@ -54,7 +54,7 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
   } as unknown as Journal;
   const settler = new Settler({
     journal,
-    settlements: new Settlements({ journal, clock, emit }),
+    settlements: new Settlements({ journal, clock, emit, signals: NO_SIGNALS }),
     copies: copies as unknown as CopyQueue,
     clock,
     emit,

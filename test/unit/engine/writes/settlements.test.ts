@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
 import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { Settlements } from '../../../../src/engine/writes/settlements.ts';
-import { fakeClock, laneNamed, recorder, writeOf, type FakeClock } from '../engine-parts.ts';
+import { fakeClock, laneNamed, NO_SIGNALS, recorder, type FakeClock, writeOf } from '../engine-parts.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -21,7 +21,7 @@ function createStopping() {
         answer = resolve;
       }),
   } as unknown as Journal;
-  const settlements = new Settlements({ journal, clock, emit: recorder().emit });
+  const settlements = new Settlements({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
   const recorded = settlements.record({ ref: writeOf(laneNamed('ann'), 1), outcome: 'applied' });
   let isStopped = false;
   void settlements.stop().then(() => (isStopped = true));
@@ -64,7 +64,12 @@ function createAway() {
         resolve();
       });
     });
-  const settlements = new Settlements({ journal, clock: { ...clock, sleep }, emit: recorder().emit });
+  const settlements = new Settlements({
+    journal,
+    clock: { ...clock, sleep },
+    emit: recorder().emit,
+    signals: NO_SIGNALS,
+  });
   const record = (writes: number): Promise<boolean[]> =>
     Promise.all(
       Array.from({ length: writes }, (_, index) =>
