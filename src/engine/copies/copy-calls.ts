@@ -18,7 +18,7 @@ const AT_ONCE = 3;
 const SESSIONS = 200;
 
 interface CopyCallParts {
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly clock: Clock;
   /** Longest time of one call, milliseconds. */
   readonly timeoutMs: number;

@@ -29,8 +29,18 @@ import type { JournaledWrites } from './journaled-writes.ts';
 const HOLD_PATIENCE_MS = 30_000;
 
 export interface CopyParts {
-  readonly journal: Journal;
-  readonly orchestrator: Orchestrator;
+  readonly journal: Pick<
+    Journal,
+    | 'cleanSpilled'
+    | 'lanes'
+    | 'beginCopy'
+    | 'lastApplied'
+    | 'stopLane'
+    | 'fence'
+    | 'finishCopy'
+    | 'undelivered'
+  >;
+  readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly history: WriteHistory | undefined;

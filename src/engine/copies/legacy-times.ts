@@ -39,7 +39,7 @@ interface LookedAtLane {
 }
 
 export interface LegacyTimesParts {
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly clock: Clock;
   /** Longest time of one call, milliseconds. */
   readonly timeoutMs: number;

@@ -17,21 +17,21 @@ const HEARTBEAT_MS = 1_000;
 const LOST_AFTER_SECONDS = 600;
 
 export interface CoverageParts {
-  readonly membership: Membership;
+  readonly membership: Pick<Membership, 'isAlone' | 'isAnySpilled' | 'allReport' | 'beat'>;
   /** Notified of every heartbeat, answered or not. Absent: nothing is spilled. */
   readonly spill?: Pick<Spill, 'answered' | 'failed'> | undefined;
-  readonly unjournaled: Unjournaled;
+  readonly unjournaled: Pick<Unjournaled, 'inherit'>;
   readonly store: CoverageStore;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'outdated'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly flags: Flags;
+  readonly flags: Pick<Flags, 'isEnabled' | 'onChange'>;
   /** Whether dual writes that the flag requests may begin. If not, the next heartbeat asks again. */
   readonly mayBegin: (service: ServiceName) => boolean;
   /** Whether all owners are copied automatically. If not, only those with waiting writes. */
   readonly copiesAll: boolean;
-  readonly lanes: Lanes;
-  readonly copies: CopyQueue;
+  readonly lanes: Pick<Lanes, 'loadAll'>;
+  readonly copies: Pick<CopyQueue, 'add'>;
   /** Lanes with writes that wait for delivery. */
   readonly waitingLanes: (service: ServiceName) => readonly Lane[];
   readonly clock: Clock;

@@ -6,8 +6,8 @@ import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Signals } from '../signals.ts';
 
 export interface DeliveryParts {
-  readonly journal: Journal;
-  readonly orchestrator: Orchestrator;
+  readonly journal: Pick<Journal, 'delivered' | 'deadLetter' | 'pending' | 'lanes'>;
+  readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly clock: Clock;

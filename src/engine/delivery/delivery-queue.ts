@@ -27,7 +27,7 @@ export interface QueuedLane {
 
 /** The writes that wait for delivery, by lane. Bounded: the journal holds all of them, and memory the next ones. */
 export class DeliveryQueue {
-  readonly #journal: Journal;
+  readonly #journal: Pick<Journal, 'pending' | 'lanes'>;
   readonly #mostOf: (lane: Lane) => number;
   readonly #lanes = new Map<LaneKey, QueuedLane>();
   /** The sequence of the dead letter of each lane that has one. Earlier writes are delivered, later ones wait. */
@@ -35,7 +35,7 @@ export class DeliveryQueue {
   #bytes = 0;
 
   /** @param mostOf the last write of a lane that may be delivered now */
-  constructor(journal: Journal, mostOf: (lane: Lane) => number = () => Infinity) {
+  constructor(journal: Pick<Journal, 'pending' | 'lanes'>, mostOf: (lane: Lane) => number = () => Infinity) {
     this.#journal = journal;
     this.#mostOf = mostOf;
   }

@@ -12,7 +12,7 @@ import { positionOf } from '../../domain/lane.ts';
 import { readText } from '../../domain/request.ts';
 
 interface PackParts {
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
   readonly timeoutMs: number;

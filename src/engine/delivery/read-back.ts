@@ -11,7 +11,7 @@ const TIMEOUT_MS = 2_000;
 const SHARE = 0.01;
 
 interface ReadBackParts {
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read'>;
   readonly clock: Clock;
 }
 

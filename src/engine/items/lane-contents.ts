@@ -17,7 +17,7 @@ export interface LaneContents {
 }
 
 export interface ContentsQuery {
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read'>;
   readonly sessionId: SessionId;
   readonly lanes: LaneDefinition;
   /** The owner of the session, needed to know which tags its items must carry. Absent: tags are not checked. */

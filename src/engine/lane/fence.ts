@@ -89,7 +89,7 @@ export function fenceOfRow(
 const LOOK_AGAIN_MS = 5;
 
 interface FenceParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'fence'>;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly clock: Clock;
   /** Whether no other replica writes. Then memory answers. */

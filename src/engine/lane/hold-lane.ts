@@ -12,7 +12,7 @@ const RETRY_MS = 20;
 const PATIENCE_MS = 1_000;
 
 interface HoldParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'hold' | 'releaseHold'>;
   readonly clock: Clock;
   /** Whether no other replica writes. Then turns in memory are enough. */
   readonly isAlone: () => boolean;

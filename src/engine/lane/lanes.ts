@@ -29,7 +29,11 @@ export interface Lanes {
 }
 
 /** @param isHeld whether work on the lane is due, so that it must stay in memory */
-export function createLanes(journal: Journal, clock: Clock, isHeld: (lane: Lane) => boolean): Lanes {
+export function createLanes(
+  journal: Pick<Journal, 'lanes'>,
+  clock: Clock,
+  isHeld: (lane: Lane) => boolean,
+): Lanes {
   const lanes = new Map<LaneKey, Lane>();
   let evictFrom = LANE_LIMIT;
   const evict = (): void => {
@@ -77,7 +81,7 @@ export function createLanes(journal: Journal, clock: Clock, isHeld: (lane: Lane)
 
 async function* loadPages(
   keys: readonly LaneKey[],
-  { of, journal }: Pick<Lanes, 'of'> & { readonly journal: Journal },
+  { of, journal }: Pick<Lanes, 'of'> & { readonly journal: Pick<Journal, 'lanes'> },
 ): AsyncGenerator<readonly Lane[]> {
   const laneOf = (key: LaneKey): Lane => {
     const { service, owner } = parseLaneKey(key);

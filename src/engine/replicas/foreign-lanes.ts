@@ -16,7 +16,7 @@ const RARELY = 40;
 const LOOSE_ENDS_EVERY = 2 * RARELY;
 
 export interface ForeignLaneParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'takeForeign' | 'unwell'>;
   readonly lanes: Lanes;
   readonly clock: Clock;
   readonly emit: Emit;

@@ -20,14 +20,14 @@ import type { CopyCause } from '../ports/events.ts';
 const LATE_UNJOURNALED: CopyCause = 'late_unjournaled';
 
 export interface TakeOverParts {
-  readonly identity: ReplicaIdentity;
-  readonly journal: Journal;
+  readonly identity: Pick<ReplicaIdentity, 'id'>;
+  readonly journal: Pick<Journal, 'recover' | 'markDirty' | 'lanes' | 'tellHome'>;
   readonly lanes: Lanes;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly deliverer: Deliverer;
-  readonly copies: CopyQueue;
-  readonly settler: Settler;
+  readonly deliverer: Pick<Deliverer, 'resume' | 'resumeForeign' | 'forget'>;
+  readonly copies: Pick<CopyQueue, 'add' | 'forget'>;
+  readonly settler: Pick<Settler, 'resume' | 'closeLater' | 'copyAnew'>;
   readonly settlements: Settlements;
   readonly clock: Clock;
   readonly emit: Emit;

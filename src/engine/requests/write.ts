@@ -325,17 +325,17 @@ function asleep(): ConnectionError {
 }
 
 export interface WriteParts {
-  readonly sequencer: Sequencer;
+  readonly sequencer: Pick<Sequencer, 'sequence'>;
   /** Where writes go while the journal is away. Absent: they are refused. */
   readonly spill?: SpillPath | undefined;
-  readonly settlements: Settlements;
-  readonly lateReplies: LateReplies;
+  readonly settlements: Pick<Settlements, 'record'>;
+  readonly lateReplies: Pick<LateReplies, 'resolve'>;
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
-  readonly unjournaled: Unjournaled;
+  readonly unjournaled: Pick<Unjournaled, 'begin'>;
   readonly repeats: Repeats;
   /** Whether no other replica writes. */
   isAlone(): boolean;

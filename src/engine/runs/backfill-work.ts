@@ -27,7 +27,7 @@ import { readLegacyLanes } from './legacy-lanes.ts';
 interface BackfillParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'lanes'>;
   readonly lanes: Lanes;
   readonly baselines: BaselineStore;
   readonly directory: LaneDirectory;

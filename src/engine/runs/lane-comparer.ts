@@ -26,12 +26,12 @@ const CATCH_UP_LOOK_MS = 20;
 export interface ComparerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly journal: Journal;
-  readonly lanes: Lanes;
-  readonly baselines: BaselineStore;
+  readonly journal: Pick<Journal, 'fence' | 'lastApplied'>;
+  readonly lanes: Pick<Lanes, 'load'>;
+  readonly baselines: Pick<BaselineStore, 'of'>;
   readonly history: WriteHistory;
   readonly lostItems: Pick<LostItemStore, 'waiting'>;
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly clock: Clock;
   /** Longest time of one page of the orchestrator, milliseconds. */
   readonly timeoutMs: number;

@@ -17,7 +17,7 @@ const NOT_COPIED: Readonly<Record<string, NoCopy>> = { lost: 'stopped', repair_u
 
 export interface LaneDeskParts {
   readonly lanes: Lanes;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'lanes'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly settler: Settler;

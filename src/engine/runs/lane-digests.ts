@@ -63,7 +63,7 @@ function digestOf(
 const SESSIONS_PER_CALL = 500;
 
 interface DigestQuery {
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read'>;
   readonly clock: Clock;
   readonly timeoutMs: number;
 }

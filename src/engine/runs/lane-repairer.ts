@@ -29,7 +29,7 @@ import type { LaneComparer } from './lane-comparer.ts';
 interface RepairerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly lanes: Lanes;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'beginCopy' | 'stopLane'>;
   readonly orchestrator: Orchestrator;
   readonly copies: CopyQueue;
   readonly comparer: LaneComparer;

@@ -16,9 +16,9 @@ const LEGACY_LOOK_MS = 20;
 
 interface SieveParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'fences'>;
   readonly baselines: Pick<BaselineStore, 'summaries'>;
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly clock: Clock;
   /** Longest time of one call of the orchestrator, milliseconds. */
   readonly timeoutMs: number;

@@ -19,8 +19,8 @@ import type { LaneRepairer } from './lane-repairer.ts';
 interface RepairParts {
   readonly divergences: DivergenceStore;
   readonly directory: LaneDirectory;
-  readonly comparer: LaneComparer;
-  readonly repairer: LaneRepairer;
+  readonly comparer: Pick<LaneComparer, 'compare'>;
+  readonly repairer: Pick<LaneRepairer, 'repair'>;
   readonly repairs: Pick<RepairStore, 'steps'>;
 }
 

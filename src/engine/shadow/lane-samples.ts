@@ -38,9 +38,9 @@ const HELD_MS = 250;
 const FAILED = notComparable('shadow_error');
 
 export interface LaneSampleParts {
-  readonly sieve: LaneSieve;
-  readonly comparer: LaneComparer;
-  readonly verdicts: Verdicts;
+  readonly sieve: Pick<LaneSieve, 'sift'>;
+  readonly comparer: Pick<LaneComparer, 'compare'>;
+  readonly verdicts: Pick<Verdicts, 'concludeLane'>;
   readonly differences: DifferenceStore;
   readonly lostItems: LostItemStore;
   readonly random: () => number;

@@ -12,7 +12,7 @@ import type { Settlements } from './settlements.ts';
 import type { Settling } from './settle.ts';
 
 interface LateReplyParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'resolveLate'>;
   readonly settlements: Settlements;
   readonly emit: Emit;
   deliver(lane: Lane, write: PendingWrite): void;

@@ -22,7 +22,7 @@ const FIRST_RETRY_MS = 5;
 const LONGEST_RETRY_MS = 100;
 
 interface SequencerParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'append'>;
   readonly settlements: Settlements;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -202,7 +202,7 @@ export function sequencedLabels({ operation, write }: Sequenced) {
 const LONGEST_SHARE = 0.5;
 
 interface ResolveParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'nameItems'>;
   readonly clock: Clock;
   readonly emit: Emit;
 }

@@ -15,9 +15,9 @@ const PROBE_PAUSE_MS = 200;
 const CLOSED_AFTER_MS = 60_000;
 
 export interface SettlerParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'markDirty'>;
   readonly settlements: Settlements;
-  readonly copies: CopyQueue;
+  readonly copies: Pick<CopyQueue, 'add' | 'wake'>;
   readonly clock: Clock;
   readonly emit: Emit;
 }

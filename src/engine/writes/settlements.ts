@@ -19,7 +19,7 @@ const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
 const LAST_PATIENCE_MS = 2_000;
 
 export interface SettlementParts {
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'settle' | 'abandon'>;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly signals: Pick<Signals, 'note'>;

@@ -3,16 +3,33 @@ import type { LaneState } from '../../../src/domain/lane.ts';
 import {
   laneKeyOf,
   operationId,
+  replicaId,
   serviceName,
   type LaneKey,
   type Owner,
   type ServiceName,
 } from '../../../src/domain/ids.ts';
 import type { Emit, EventName } from '../../../src/engine/ports/events.ts';
+import type { DeliveryParts } from '../../../src/engine/delivery/delivery-parts.ts';
 import { Lane } from '../../../src/engine/lane/lane.ts';
-import type { Clock } from '../../../src/shared/clock.ts';
 import type { Signals } from '../../../src/engine/signals.ts';
-import type { FlagContext, Flags, Journal, PendingWrite } from '../../../src/engine/ports/ports.ts';
+import { createLanes } from '../../../src/engine/lane/lanes.ts';
+import type { TakeOverParts } from '../../../src/engine/replicas/take-over.ts';
+import { Settlements } from '../../../src/engine/writes/settlements.ts';
+import { systemClock, type Clock } from '../../../src/shared/clock.ts';
+import type {
+  FlagContext,
+  Flags,
+  Journal,
+  LaneView,
+  Orchestrator,
+  PendingWrite,
+} from '../../../src/engine/ports/ports.ts';
+import { readText } from '../../../src/domain/request.ts';
+import { classify, type OwnedOperation } from '../../../src/engine/ports/operation.ts';
+import { Coverage, type ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
+import type { ComparerParts } from '../../../src/engine/runs/lane-comparer.ts';
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 
 export const SERVICE: ServiceName = serviceName('jarvis-memory');
 
@@ -80,19 +97,160 @@ export function writeOf(lane: { readonly key: LaneKey }, sequence: number, reque
   };
 }
 
+/** jarvis-memory, which is never called, except where the facts say otherwise. */
+export function serviceWith(facts: Partial<ServiceRuntime> = {}): ServiceRuntime {
+  return {
+    name: SERVICE,
+    definition: jarvisMemory,
+    context: { timeZone: 'UTC' },
+    legacy: {
+      send: () => Promise.reject(new Error('this test sends nothing to legacy')),
+      load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
+    },
+    access: {},
+    deadlineMs: 1_000,
+    ...facts,
+  };
+}
+
+/** jarvis-memory with another lane definition, as one service. */
+export function servicesWith(
+  lanes: Partial<ServiceRuntime['definition']['lanes']> = {},
+): ReadonlyMap<ServiceName, ServiceRuntime> {
+  const definition = { ...jarvisMemory, lanes: { ...jarvisMemory.lanes, ...lanes } };
+  return new Map([[SERVICE, serviceWith({ definition })]]);
+}
+
+export function coverageOf(number: number): ReadonlyMap<ServiceName, Coverage> {
+  return new Map([[SERVICE, Object.assign(new Coverage(), { number, latest: number })]]);
+}
+
+/** The operation of a request that arrives now. */
+export function operationOf(text: string, facts: Partial<OwnedOperation> = {}): OwnedOperation {
+  const service = facts.service ?? serviceWith();
+  const request = { service: service.name, body: Buffer.from(text), receivedAtMs: 0 };
+  const { owner, lane, ...operation } = classify(service, request, readText(text));
+  if (owner === undefined || lane === undefined) throw new Error(`no owner in ${text}`);
+  return { ...operation, id: operationId('operation-1'), owner, lane, ...facts };
+}
+
+/** What the journal knows of a lane that the orchestrator holds under coverage 1. */
+export function viewOf(lane: { readonly key: string }, state: Partial<LaneState> = {}): LaneView {
+  return {
+    state: stateOf(lane, { seededCoverage: 1, ...state }),
+    isBehind: false,
+    coverage: 1,
+    isReplicaSilent: false,
+  };
+}
+
+/** An orchestrator that fails every call that the facts do not answer. */
+export function orchestratorWith(facts: Partial<Orchestrator>): Orchestrator {
+  return {
+    read: () => Promise.reject(new Error('this test reads nothing from the orchestrator')),
+    batchWrite: () => Promise.reject(new Error('this test writes nothing to the orchestrator')),
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
+    ...facts,
+  };
+}
+
+/** Compares a seeded lane that the orchestrator shows as empty, and that does not change in the journal. */
+export function comparerParts(facts: Partial<ComparerParts>): ComparerParts {
+  return {
+    services: servicesWith(),
+    coverage: coverageOf(1),
+    journal: { fence: async (key) => viewOf({ key }), lastApplied: async () => ({ nowMs: 0 }) },
+    lanes: { load: async () => laneNamed('ann') },
+    baselines: { of: async () => undefined },
+    history: { between: async () => undefined },
+    lostItems: { waiting: async () => [] },
+    orchestrator: orchestratorWith({
+      read: async () => ({ data: { session: null, items: [], consistent: true }, text: '{}' }),
+    }),
+    clock: { ...systemClock, sleep: async () => undefined },
+    timeoutMs: 1_000,
+    hold: async () => ({ isSure: () => true, release: () => undefined }),
+    hideForgotten: () => undefined,
+    isSpilling: () => false,
+    ...facts,
+  };
+}
+
+/** A replica that takes over where nothing was left; what it hands on is dropped. */
+export function takeOverParts(facts: Partial<TakeOverParts>): TakeOverParts {
+  const clock = facts.clock ?? fakeClock();
+  const { emit } = recorder();
+  return {
+    identity: { id: replicaId('me') },
+    journal: takenJournal(),
+    lanes: createLanes(readableJournal({}), clock, () => false),
+    services: servicesWith(),
+    coverage: coverageOf(1),
+    deliverer: { resume: () => undefined, resumeForeign: () => undefined, forget: () => undefined },
+    copies: { add: () => undefined, forget: () => undefined },
+    settler: { resume: () => undefined, closeLater: () => undefined, copyAnew: () => undefined },
+    settlements: settlementsOf(clock),
+    clock,
+    emit,
+    signals: NO_SIGNALS,
+    backfillAnew: () => undefined,
+    ...facts,
+  };
+}
+
+/** The journal of a take-over, in which nothing is left. */
+export function takenJournal(facts: Partial<TakeOverParts['journal']> = {}): TakeOverParts['journal'] {
+  return {
+    ...readableJournal({}),
+    recover: async () => ({ dirty: [], pending: [], unclosed: [] }),
+    markDirty: async () => undefined,
+    tellHome: async () => undefined,
+    ...facts,
+  };
+}
+
+/** Settlements before a journal that takes every outcome. */
+export function settlementsOf(clock: Clock): Settlements {
+  const journal = { settle: async () => undefined, abandon: async () => undefined };
+  return new Settlements({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
+}
+
+/** Deliveries of jarvis-memory under coverage 1, each recorded at once. */
+export function deliveryParts(facts: Partial<DeliveryParts>): DeliveryParts {
+  return {
+    journal: {
+      ...readableJournal({}),
+      delivered: async () => undefined,
+      deadLetter: async () => undefined,
+    },
+    orchestrator: orchestratorWith({}),
+    services: servicesWith(),
+    coverage: coverageOf(1),
+    clock: systemClock,
+    emit: recorder().emit,
+    batchSize: 200,
+    timeoutMs: 1_000,
+    random: () => 0.5,
+    isAlone: () => true,
+    signals: NO_SIGNALS,
+    ...facts,
+  };
+}
+
 /** A journal that can only be read: its lanes, and the applied writes it holds. */
 export function readableJournal(facts: {
   readonly lanes?: readonly { readonly owner: string; readonly state: Partial<LaneState> }[];
   readonly writes?: readonly PendingWrite[];
   readonly asked?: string[];
-}): Journal {
+}): Pick<Journal, 'lanes' | 'pending' | 'fence'> {
   const states = new Map(
     (facts.lanes ?? []).map(({ owner, state }) => {
       const key = laneKeyOf(SERVICE, ownerNamed(owner));
       return [key, stateOf({ key }, state)];
     }),
   );
-  const reads: Pick<Journal, 'lanes' | 'pending'> = {
+  return {
+    fence: async () => undefined,
     async lanes(keys) {
       facts.asked?.push(...keys);
       return new Map([...states].filter(([key]) => keys.includes(key)));
@@ -107,7 +265,6 @@ export function readableJournal(facts: {
       });
     },
   };
-  return reads as Journal;
 }
 
 export interface Recorded {

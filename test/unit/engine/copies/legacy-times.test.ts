@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../../src/shared/clock.ts';
 import { StorageError } from '../../../../src/domain/errors.ts';
-import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
+import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
-import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
+import { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import { comparerParts, orchestratorWith, ownerNamed, SERVICE, servicesWith } from '../engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
 const ACCEPTED = '2026-01-01T12:00:00.000Z';
@@ -32,36 +31,18 @@ async function compare(write: (operations: readonly OrchestratorWrite[]) => void
   const items = [itemOf('copied', 1, copied), itemOf('delivered', 2, delivered)];
   const scan = { session: null, items, consistent: true };
   const readLegacy = async () => ({ exists: true, items: ['copied', 'delivered'].map(shown) });
-  const definition = { ...jarvisMemory, lanes: { ...lanes, readLegacy } };
-  const parts = {
-    clock: { ...systemClock, sleep: async () => undefined },
-    timeoutMs: 1_000,
-    isSpilling: () => false,
-    services: new Map([[SERVICE, { name: SERVICE, definition }]]),
-    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
-    journal: {
-      fence: async (key: LaneKey) => ({
-        state: stateOf({ key }, { seededCoverage: 1 }),
-        isBehind: false,
-        coverage: 1,
-        isReplicaSilent: false,
-      }),
-      lastApplied: async () => ({ nowMs: 0 }),
-    },
-    lanes: { load: async () => laneNamed('ann') },
-    hold: async () => ({ isSure: () => true, release: () => undefined }),
-    baselines: { of: async () => undefined },
-    orchestrator: {
+  const parts = comparerParts({
+    services: servicesWith({ readLegacy }),
+    orchestrator: orchestratorWith({
       read: async () => ({ data: scan, text: encodeJson(scan) }),
       batchWrite: async (operations: readonly OrchestratorWrite[]) => {
         write(operations);
         written.push(...operations);
         return operations.map(() => ({ result: 'applied' }));
       },
-    },
-    hideForgotten: () => undefined,
-  };
-  const comparer = new LaneComparer(parts as unknown as ComparerParts);
+    }),
+  });
+  const comparer = new LaneComparer(parts);
   return { verdict: (await comparer.compare(SERVICE, OWNER)).verdict, written };
 }
 

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Unjournaled } from '../../../../src/engine/coverage/unjournaled.ts';
-import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
-import { fakeClock, SERVICE } from '../engine-parts.ts';
+import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
+import { fakeClock, SERVICE, serviceWith } from '../engine-parts.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 function createUnjournaled() {
   const clock = fakeClock();
-  const service = { name: SERVICE, deadlineMs: 100 } as unknown as ServiceRuntime;
+  const service = serviceWith({ deadlineMs: 100 });
   const unjournaled = new Unjournaled({
     coverage: new Map([[SERVICE, new Coverage()]]),
     clock,

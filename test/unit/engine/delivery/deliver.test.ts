@@ -4,12 +4,20 @@ import { StorageError, ValidationError } from '../../../../src/domain/errors.ts'
 import type { ServiceDefinition } from '../../../../src/domain/service-definition.ts';
 import { digestOfFields } from '../../../../src/engine/items/copy-plan.ts';
 import { Deliverer } from '../../../../src/engine/delivery/deliver.ts';
-import type { DeliveryParts } from '../../../../src/engine/delivery/delivery-parts.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
-import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, NO_SIGNALS, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
+import {
+  deliveryParts,
+  laneNamed,
+  orchestratorWith,
+  readableJournal,
+  recorder,
+  SERVICE,
+  serviceWith,
+  stateOf,
+  writeOf,
+} from '../engine-parts.ts';
 
 const POISON = 'poisoned';
 const REQUEST = '{"action": "add_memory", "user_id": "ann", "memory": "tea"}';
@@ -41,30 +49,23 @@ function createDeliverer(
 ) {
   const { emit, events, names } = recorder();
   const batches: string[][] = [];
-  const covered = Object.assign(new Coverage(), { number: 1, latest: 1 });
-  const parts = {
-    journal: { deadLetter, delivered: async () => undefined, pending: async () => [] },
-    orchestrator: {
+  const parts = deliveryParts({
+    journal: { ...readableJournal({}), deadLetter, delivered: async () => undefined },
+    orchestrator: orchestratorWith({
       read: async () => ({ text: '{"items": [{"memory_id": "m1", "content": "tea"}]}', data: {} }),
-      async batchWrite(operations: readonly { readonly lane?: { readonly key: string } }[]) {
+      async batchWrite(operations) {
         await sending(operations.length);
         batches.push(operations.map(({ lane }) => lane?.key ?? ''));
         const operation = operations.findIndex(({ lane }) => lane?.key.includes(POISON));
         if (operation >= 0) throw new ValidationError('poison', { details: { operation } });
         return operations.map(() => ({ result: 'applied' }));
       },
-    },
-    services: new Map([[SERVICE, { name: SERVICE, definition: DEFINITION, context: { timeZone: 'UTC' } }]]),
-    coverage: new Map([[SERVICE, covered]]),
+    }),
+    services: new Map([[SERVICE, serviceWith({ definition: DEFINITION })]]),
     clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: (ms: number) => sleep(ms) },
     emit,
-    batchSize: 200,
-    timeoutMs: 1_000,
-    random: () => 0.5,
-    isAlone: () => true,
-    signals: NO_SIGNALS,
-  };
-  const deliverer = new Deliverer(parts as unknown as DeliveryParts);
+  });
+  const deliverer = new Deliverer(parts);
   running.push(deliverer);
   const write = (lane: Lane, sequence: number, facts: Partial<PendingWrite> = {}): void => {
     lane.appliedUpTo(sequence);

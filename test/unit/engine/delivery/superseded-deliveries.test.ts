@@ -1,17 +1,14 @@
 import { expect, test, vi } from 'vitest';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
 import { Deliverer } from '../../../../src/engine/delivery/deliver.ts';
-import type { DeliveryParts } from '../../../../src/engine/delivery/delivery-parts.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { WriteAnswer, WriteRef } from '../../../../src/engine/ports/ports.ts';
-import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import {
+  deliveryParts,
   laneNamed,
   NO_SIGNALS,
+  orchestratorWith,
   readableJournal,
-  recorder,
-  SERVICE,
   stateOf,
   writeOf,
 } from '../engine-parts.ts';
@@ -27,35 +24,27 @@ function createDeliverer(
   const writes = [1, 2, 3].map((sequence) => writeOf(lane, sequence, REQUEST));
   const recorded: number[] = [];
   const sent: number[] = [];
-  const coverage = new Coverage();
-  coverage.latest = 1;
   const answerTo = ({ lane: fence }: OrchestratorWrite): WriteAnswer => ({
     result: fence?.generation === 7 ? 'applied' : 'superseded',
   });
-  const parts: Partial<DeliveryParts> = {
+  const parts = deliveryParts({
     journal: {
       ...readableJournal({ writes }),
+      deadLetter: async () => undefined,
       delivered: async ({ sequence }: WriteRef) => void recorded.push(sequence),
     },
-    orchestrator: {
+    orchestrator: orchestratorWith({
       batchWrite: async (operations: readonly OrchestratorWrite[]) => {
         sent.push(operations.length);
         return operations.map(answerTo);
       },
-    } as unknown as DeliveryParts['orchestrator'],
-    services: new Map([
-      [SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }],
-    ]) as unknown as DeliveryParts['services'],
-    coverage: new Map([[SERVICE, coverage]]),
+    }),
     clock: { now: () => 0, wallMs: () => 0, sleep: (ms) => new Promise((then) => setTimeout(then, ms)) },
-    emit: recorder().emit,
-    batchSize: 200,
-    timeoutMs: 1_000,
     random: () => 1,
     isAlone: () => isAlone,
     signals: { ...NO_SIGNALS, overtaken: async () => onOvertaken(deliverer) },
-  };
-  const deliverer = new Deliverer(parts as DeliveryParts);
+  });
+  const deliverer = new Deliverer(parts);
   return { deliverer, recorded, sent };
 }
 

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { type FenceReason, Fences, type FenceUse } from '../../../../src/engine/lane/fence.ts';
-import type { Journal, LaneView } from '../../../../src/engine/ports/ports.ts';
-import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { fakeClock, laneNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import type { LaneView } from '../../../../src/engine/ports/ports.ts';
+import { coverageOf, fakeClock, laneNamed, readableJournal, stateOf } from '../engine-parts.ts';
 
 interface Facts {
   view?: Partial<LaneView>;
@@ -15,13 +14,12 @@ interface Facts {
 /** Of a lane that the secondary holds, as far as the journal knows. */
 function fencesThat(facts: Facts) {
   const lane = laneNamed('ann');
-  const coverage = Object.assign(new Coverage(), { number: 1, latest: 1 });
   const state = stateOf(lane, { seededCoverage: 1, finding: facts.finding ?? 0 });
   lane.adopt(state);
   const view: LaneView = { state, isBehind: false, coverage: 1, isReplicaSilent: false, ...facts.view };
   const fences = new Fences({
-    journal: { fence: async () => view } as unknown as Journal,
-    coverage: new Map([[SERVICE, coverage]]),
+    journal: { fence: async () => view },
+    coverage: coverageOf(1),
     clock: fakeClock(),
     isAlone: () => facts.isAlone ?? false,
     isSpilling: () => facts.isSpilling ?? false,
@@ -54,8 +52,8 @@ test('a replica that spills does not answer reads from memory either', () => {
   lane.adopt(stateOf(lane, { seededCoverage: 1 }));
   const facts = { isSpilling: false };
   const fences = new Fences({
-    journal: {} as Journal,
-    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]),
+    journal: readableJournal({}),
+    coverage: coverageOf(1),
     clock: fakeClock(),
     isAlone: () => true,
     isSpilling: () => facts.isSpilling,
@@ -74,8 +72,8 @@ test('a read that waited for its writes passes although the lane got new ones', 
   const lane = laneNamed('ann');
   lane.adopt(stateOf(lane, { seededCoverage: 1 }));
   const fences = new Fences({
-    journal: {} as Journal,
-    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]),
+    journal: readableJournal({}),
+    coverage: coverageOf(1),
     clock: fakeClock(),
     isAlone: () => true,
     isSpilling: () => false,

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { replicaId } from '../../../../src/domain/ids.ts';
 import { createHoldLane } from '../../../../src/engine/lane/hold-lane.ts';
 import { Lane } from '../../../../src/engine/lane/lane.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
 import { fakeClock, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
 
@@ -24,7 +23,7 @@ test('a lane held beyond its expiry may have been written to', async () => {
         return stateOf(lane);
       },
       releaseHold: async () => undefined,
-    } as unknown as Journal,
+    },
     clock,
     isAlone: () => false,
     identity: new ReplicaIdentity(() => replicaId('here')),
@@ -49,7 +48,7 @@ test('a replica that was given up holds no lane', async () => {
     journal: {
       hold: async () => stateOf(lane),
       releaseHold: async () => undefined,
-    } as unknown as Journal,
+    },
     clock,
     isAlone: () => false,
     identity,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
+import type { LaneState } from '../../../../src/domain/lane.ts';
 import { fakeClock, laneNamed, ownerNamed, readableJournal, SERVICE, stateOf } from '../engine-parts.ts';
 
 beforeEach(() => {
@@ -239,10 +239,10 @@ test('an answer from before a lane was forgotten is ignored', async () => {
   const key = laneKeyOf(SERVICE, ownerNamed('ann'));
   const journal = {
     lanes: () =>
-      new Promise((resolve) => {
+      new Promise<ReadonlyMap<LaneKey, LaneState>>((resolve) => {
         answers.push((condition) => resolve(new Map([[key, stateOf({ key }, { condition })]])));
       }),
-  } as unknown as Journal;
+  };
   const lanes = createLanes(journal, fakeClock(), () => false);
   const loading = lanes.load(SERVICE, ownerNamed('ann'));
   lanes.forget();

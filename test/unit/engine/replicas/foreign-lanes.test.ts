@@ -3,7 +3,6 @@ import { StorageError } from '../../../../src/domain/errors.ts';
 import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { ForeignLanes } from '../../../../src/engine/replicas/foreign-lanes.ts';
 import { fakeClock, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
 
@@ -23,8 +22,8 @@ test('every foreign change is reported, even if the journal goes away meanwhile'
   const journal = {
     takeForeign: async () => answers.shift() ?? new Map(),
     unwell: async () => [],
-    lanes: () => Promise.reject(new StorageError('away', { effect: 'not_applied' })),
-  } as unknown as Journal;
+    lanes: (): Promise<never> => Promise.reject(new StorageError('away', { effect: 'not_applied' })),
+  };
   const told: LaneKey[] = [];
   const foreign = new ForeignLanes({
     looseEnds: { look: async () => undefined },

@@ -1,21 +1,20 @@
 import { expect, test } from 'vitest';
 import type { LaneState } from '../../../../src/domain/lane.ts';
-import { TakeOver, type TakeOverParts } from '../../../../src/engine/replicas/take-over.ts';
-import { laneNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+import { TakeOver } from '../../../../src/engine/replicas/take-over.ts';
+import { laneNamed, stateOf, takeOverParts } from '../engine-parts.ts';
 
 function createTold() {
   const lane = laneNamed('ann');
   const facts = { settlements: 0 };
-  const takeOver = new TakeOver({
-    services: new Map([[SERVICE, {}]]),
-    settler: {
-      resume() {
-        facts.settlements += 1;
-        lane.beginSettling();
-      },
+  const settler = {
+    resume(): void {
+      facts.settlements += 1;
+      lane.beginSettling();
     },
-    emit: recorder().emit,
-  } as unknown as TakeOverParts);
+    closeLater: () => undefined,
+    copyAnew: () => undefined,
+  };
+  const takeOver = new TakeOver(takeOverParts({ settler }));
   const told = (state: Partial<LaneState>): number => {
     takeOver.foreign(lane, stateOf(lane, { condition: 'dirty', ...state }));
     return facts.settlements;

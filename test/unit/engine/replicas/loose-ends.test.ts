@@ -3,7 +3,6 @@ import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { LooseEnds } from '../../../../src/engine/replicas/loose-ends.ts';
 import { fakeClock, ownerNamed, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
 
@@ -36,7 +35,7 @@ async function createReplica(row: Partial<LaneState> = {}) {
     },
     pending: async () => journal.waiting.map((sequence) => writeOf({ key: ANN }, sequence)),
   };
-  const lanes = createLanes(reads as unknown as Journal, clock, () => facts.isHeld);
+  const lanes = createLanes(reads, clock, () => facts.isHeld);
   const lane = await lanes.load(SERVICE, ownerNamed('ann'));
   journal.asked = 0;
   const looseEnds = new LooseEnds({

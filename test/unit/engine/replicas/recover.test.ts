@@ -2,8 +2,16 @@ import { expect, test } from 'vitest';
 import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import type { Recovery } from '../../../../src/engine/ports/journal-facts.ts';
-import { TakeOver, type TakeOverParts } from '../../../../src/engine/replicas/take-over.ts';
-import { fakeClock, ownerNamed, readableJournal, SERVICE } from '../engine-parts.ts';
+import { TakeOver } from '../../../../src/engine/replicas/take-over.ts';
+import {
+  coverageOf,
+  fakeClock,
+  ownerNamed,
+  readableJournal,
+  SERVICE,
+  takenJournal,
+  takeOverParts,
+} from '../engine-parts.ts';
 
 const OWNER = 'ann';
 const KEY = laneKeyOf(SERVICE, ownerNamed(OWNER));
@@ -13,19 +21,23 @@ const NOTHING: Recovery = { dirty: [], unclosed: [], pending: [] };
 async function taken(seededCoverage: number, found: Partial<Recovery>) {
   const done: string[] = [];
   const journal = readableJournal({ lanes: [{ owner: OWNER, state: { seededCoverage } }] });
-  const takeOver = new TakeOver({
-    journal: { ...journal, recover: async () => ({ ...NOTHING, ...found }) },
+  const parts = takeOverParts({
+    journal: takenJournal({ ...journal, recover: async () => ({ ...NOTHING, ...found }) }),
     lanes: createLanes(journal, fakeClock(), () => false),
-    identity: { id: 'me' },
-    services: new Map([[SERVICE, {}]]),
-    coverage: new Map([[SERVICE, { number: 2 }]]),
-    deliverer: { resume: (_lane: object, newest: number) => void done.push(`deliver up to ${newest}`) },
-    copies: { add: (_lane: object, reason: string) => void done.push(`copy ${reason}`) },
+    coverage: coverageOf(2),
+    deliverer: {
+      resume: (_lane, newest) => void done.push(`deliver up to ${newest}`),
+      resumeForeign: () => undefined,
+      forget: () => undefined,
+    },
+    copies: { add: (_lane, reason) => void done.push(`copy ${reason}`), forget: () => undefined },
     settler: {
       resume: () => void done.push('settle'),
       closeLater: () => void done.push('look once more'),
+      copyAnew: () => undefined,
     },
-  } as unknown as TakeOverParts);
+  });
+  const takeOver = new TakeOver(parts);
   await takeOver.recover();
   return done;
 }

@@ -4,13 +4,19 @@ import type { LaneState } from '../../../../src/domain/lane.ts';
 import type { Recovery } from '../../../../src/engine/ports/journal-facts.ts';
 import { Fences } from '../../../../src/engine/lane/fence.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { ReplicaIdentity, type ReplicaReport } from '../../../../src/engine/ports/replica-ports.ts';
 import { Membership } from '../../../../src/engine/replicas/membership.ts';
-import { TakeOver, type TakeOverParts } from '../../../../src/engine/replicas/take-over.ts';
-import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { Settlements } from '../../../../src/engine/writes/settlements.ts';
-import { fakeClock, NO_SIGNALS, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+import { TakeOver } from '../../../../src/engine/replicas/take-over.ts';
+import {
+  coverageOf,
+  fakeClock,
+  ownerNamed,
+  SERVICE,
+  settlementsOf,
+  stateOf,
+  takenJournal,
+  takeOverParts,
+} from '../engine-parts.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -26,25 +32,20 @@ const OTHER: ReplicaReport = { replica: replicaId('other'), silentMs: 0, coverag
 /** A replica beside another one, the home of a lane that both know as clean, before a journal whose row can be changed. */
 async function createPair() {
   const clock = fakeClock();
-  const { emit } = recorder();
   const rows = { state: stateOf({ key: laneKeyOf(SERVICE, ANN) }, { seededCoverage: 1, isHome: false }) };
   const recoveries: ((found: Recovery) => void)[] = [];
   const journal = {
+    ...takenJournal(),
     lanes: async () => new Map([[laneKeyOf(SERVICE, ANN), rows.state]]),
     recover: () => new Promise<Recovery>((resolve) => recoveries.push(resolve)),
     fence: async () => ({ state: rows.state, isBehind: false, coverage: 1, isReplicaSilent: false }),
-  } as unknown as Journal;
+  };
   const others: ReplicaReport[] = [OTHER];
   const identity = new ReplicaIdentity(() => replicaId('this'));
   const lanes = createLanes(journal, clock, () => false);
-  const takeOver = new TakeOver({
-    identity,
-    journal,
-    lanes,
-    settlements: new Settlements({ journal, clock, emit, signals: NO_SIGNALS }),
-    emit,
-    backfillAnew: () => undefined,
-  } as unknown as TakeOverParts);
+  const takeOver = new TakeOver(
+    takeOverParts({ identity, journal, lanes, clock, settlements: settlementsOf(clock) }),
+  );
   const membership = new Membership({
     identity,
     store: {
@@ -59,9 +60,8 @@ async function createPair() {
     isSpilling: () => false,
     signals: { replicasChanged: (what) => takeOver.changed(what) },
   });
-  const coverage = new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]);
   const isAlone = (): boolean => membership.isAlone;
-  const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling: () => false });
+  const fences = new Fences({ journal, coverage: coverageOf(1), clock, isAlone, isSpilling: () => false });
   await membership.beat({});
   const lane = await lanes.load(SERVICE, ANN);
   return {

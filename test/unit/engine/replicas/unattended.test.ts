@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { ForeignLanes } from '../../../../src/engine/replicas/foreign-lanes.ts';
 import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from '../engine-parts.ts';
 
@@ -25,12 +24,12 @@ async function createLooking() {
   };
   const reads = readableJournal({});
   const journal = { ...reads, takeForeign: async () => new Map(), unwell: async () => facts.unwell };
-  const lanes = createLanes(journal as Journal, clock, () => false);
+  const lanes = createLanes(journal, clock, () => false);
   const lane = await lanes.load(SERVICE, ANN);
   const attended: Lane[] = [];
   const foreign = new ForeignLanes({
     looseEnds: { look: async () => undefined },
-    journal: journal as Journal,
+    journal,
     lanes,
     clock,
     emit: recorder().emit,

@@ -1,15 +1,33 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../../src/shared/clock.ts';
-import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
+import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';
 import type { Retention } from '../../../../src/domain/service-definition.ts';
 import { digestOfFields } from '../../../../src/engine/items/copy-plan.ts';
-import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
+import type { LostItem } from '../../../../src/engine/ports/lost-items.ts';
+import { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import {
+  comparerParts,
+  orchestratorWith,
+  ownerNamed,
+  SERVICE,
+  servicesWith,
+  viewOf,
+} from '../engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
 const NOW_MS = Date.parse('2026-01-01T12:00:00.000Z');
+
+const LOST: LostItem = {
+  service: SERVICE,
+  owner: OWNER,
+  memoryId: 'm-1',
+  digest: digestOfFields({ memory: '"tea"' }),
+  position: 1,
+  storedAt: null,
+  shape: null,
+  foundAtMs: NOW_MS,
+};
 
 /** Compares a lane that is gone from legacy, and of which the orchestrator still shows one item of an hour ago. */
 async function compareGone(retention: Retention, { isListedLost = false } = {}) {
@@ -27,37 +45,19 @@ async function compareGone(retention: Retention, { isListedLost = false } = {}) 
     lane_key: laneKeyOf(SERVICE, OWNER),
   };
   const scan = { session: null, items: [item], consistent: true };
-  const lanes = {
-    ...jarvisMemory.lanes,
-    retention,
-    readLegacy: async () => ({ exists: false, items: [] }),
-  };
-  const parts = {
-    clock: { ...systemClock, sleep: async () => undefined },
-    timeoutMs: 1_000,
-    isSpilling: () => false,
-    services: new Map([[SERVICE, { name: SERVICE, definition: { ...jarvisMemory, lanes } }]]),
-    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
+  const parts = comparerParts({
+    services: servicesWith({ retention, readLegacy: async () => ({ exists: false, items: [] }) }),
     journal: {
-      fence: async (key: LaneKey) => ({
-        state: stateOf({ key }, { seededCoverage: 1 }),
-        isBehind: false,
-        coverage: 1,
-        isReplicaSilent: false,
-      }),
+      fence: async (key) => viewOf({ key }),
       lastApplied: async () => ({ nowMs: NOW_MS }),
     },
-    lanes: { load: async () => laneNamed('ann') },
-    hold: async () => ({ isSure: () => true, release: () => undefined }),
-    baselines: { of: async () => undefined },
     lostItems: {
-      waiting: async () =>
-        isListedLost ? [{ memoryId: 'm-1', digest: digestOfFields({ memory: '"tea"' }) }] : [],
+      waiting: async () => (isListedLost ? [LOST] : []),
     },
-    orchestrator: { read: async () => ({ data: scan, text: encodeJson(scan) }) },
+    orchestrator: orchestratorWith({ read: async () => ({ data: scan, text: encodeJson(scan) }) }),
     hideForgotten: (service: string, owner: string) => hidden.push(`${service}/${owner}`),
-  };
-  const comparer = new LaneComparer(parts as unknown as ComparerParts);
+  });
+  const comparer = new LaneComparer(parts);
   const compared = await comparer.compare(SERVICE, OWNER);
   return { compared, hidden };
 }

@@ -1,54 +1,32 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../../src/shared/clock.ts';
 import type { LaneKey } from '../../../../src/domain/ids.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
-import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
+import { comparerParts, ownerNamed, SERVICE, servicesWith, viewOf } from '../engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
 /** Every look without a hold sees another write. */
 const LOOKS_BEFORE_HOLD = 3;
 
-/** A lane that agents write to but while it is held, and a legacy store that, while it is held, answers only when it is let go. */
+/** A lane that agents write to but while it is held, and a legacy store that, while it is held, answers only when it is released. */
 function busyLane({ writesAfterRelease }: { writesAfterRelease: boolean }) {
   const seen: string[] = [];
   let [sequence, isHeld, looks] = [1, false, 0];
   const released = Promise.withResolvers<undefined>();
-  const view = (key: LaneKey) => ({
-    state: stateOf({ key }, { seededCoverage: 1, sequence: isHeld ? sequence : ++sequence }),
-    isBehind: false,
-    coverage: 1,
-    isReplicaSilent: false,
-  });
+  const view = (key: LaneKey) => viewOf({ key }, { sequence: isHeld ? sequence : ++sequence });
   const readLegacy = async () => {
     looks += 1;
     if (looks > LOOKS_BEFORE_HOLD) await released.promise;
     seen.push('read');
     return { exists: true, items: [] };
   };
-  const parts = {
+  const parts = comparerParts({
     clock: {
       ...systemClock,
       sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 50, signal),
     },
-    timeoutMs: 1_000,
-    isSpilling: () => false,
-    services: new Map([
-      [
-        SERVICE,
-        { name: SERVICE, definition: { ...jarvisMemory, lanes: { ...jarvisMemory.lanes, readLegacy } } },
-      ],
-    ]),
-    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
-    journal: {
-      fence: async (key: LaneKey) => view(key),
-      lastApplied: async () => undefined,
-    } as unknown as Journal,
-    lanes: { load: async () => laneNamed('ann') },
-    orchestrator: {
-      read: async () => ({ data: { session: null, items: [], consistent: true }, text: '{}' }),
-    },
+    services: servicesWith({ readLegacy }),
+    journal: { fence: async (key) => view(key), lastApplied: async () => ({ nowMs: 0 }) },
     hold: async () => {
       isHeld = true;
       seen.push('held');
@@ -59,8 +37,8 @@ function busyLane({ writesAfterRelease }: { writesAfterRelease: boolean }) {
       };
       return { isSure: () => true, release };
     },
-  };
-  return { seen, comparer: new LaneComparer(parts as unknown as ComparerParts) };
+  });
+  return { seen, comparer: new LaneComparer(parts) };
 }
 
 const PATIENCE = { catchUpMs: 250, holdMs: 250 };

@@ -1,8 +1,6 @@
 import { expect, test } from 'vitest';
-import type { LaneKey } from '../../../../src/domain/ids.ts';
-import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
+import { comparerParts, ownerNamed, SERVICE, servicesWith, viewOf } from '../engine-parts.ts';
 
 /** What legacy shows at one look, the orchestrator showing nothing; `racy`: somebody writes meanwhile. */
 type Shown = 'racy' | 'equal' | 'x' | 'y' | 'xy';
@@ -11,7 +9,11 @@ type Shown = 'racy' | 'equal' | 'x' | 'y' | 'xy';
 async function compare(...looks: readonly Shown[]) {
   let [sequence, looked, heldLooks, isHeld] = [1, 0, 0, false];
   let shown: Shown = 'equal';
-  const item = (memory: string) => ({ at: '2026-01-01T00:00:00.000Z', fields: { memory: `"${memory}"` } });
+  const item = (memory: string) => ({
+    at: '2026-01-01T00:00:00.000Z',
+    timestamp: '',
+    fields: { memory: `"${memory}"` },
+  });
   const readLegacy = async () => {
     shown = looks[looked] ?? looks.at(-1) ?? 'equal';
     looked += 1;
@@ -20,37 +22,18 @@ async function compare(...looks: readonly Shown[]) {
     const items = shown === 'racy' ? ['x'] : shown === 'equal' ? [] : shown.split('');
     return { exists: true, items: items.map(item) };
   };
-  const parts = {
-    clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
-    timeoutMs: 1_000,
-    isSpilling: () => false,
-    services: new Map([
-      [
-        SERVICE,
-        { name: SERVICE, definition: { ...jarvisMemory, lanes: { ...jarvisMemory.lanes, readLegacy } } },
-      ],
-    ]),
-    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
+  const parts = comparerParts({
+    services: servicesWith({ readLegacy }),
     journal: {
-      fence: async (key: LaneKey) => ({
-        state: stateOf({ key }, { seededCoverage: 1, sequence }),
-        isBehind: false,
-        coverage: 1,
-        isReplicaSilent: false,
-      }),
-      lastApplied: async () => undefined,
+      fence: async (key) => viewOf({ key }, { sequence }),
+      lastApplied: async () => ({ nowMs: 0 }),
     },
-    lanes: { load: async () => laneNamed('ann') },
     hold: async () => {
       isHeld = true;
       return { isSure: () => true, release: () => (isHeld = false) };
     },
-    baselines: { of: async () => undefined },
-    orchestrator: {
-      read: async () => ({ data: { session: null, items: [], consistent: true }, text: '{}' }),
-    },
-  };
-  const comparer = new LaneComparer(parts as unknown as ComparerParts);
+  });
+  const comparer = new LaneComparer(parts);
   const compared = await comparer.compare(SERVICE, ownerNamed('ann'));
   const found = compared.verdict === 'not_comparable' ? compared.reason : compared.verdict;
   return { found, looked, heldLooks };

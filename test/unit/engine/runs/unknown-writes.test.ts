@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../../src/shared/clock.ts';
-import type { LaneKey } from '../../../../src/domain/ids.ts';
-import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
+import { comparerParts, ownerNamed, SERVICE, servicesWith, viewOf } from '../engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
 
@@ -16,41 +14,27 @@ interface Knowledge {
 /** Compares a lane that legacy shows one item of, and the orchestrator none, and nothing of which moves in the journal. */
 async function compared({ isSpilling, isReplicaSilent = false }: Knowledge) {
   let isSpilled = isSpilling === 'always';
-  const lanes = {
-    ...jarvisMemory.lanes,
-    readLegacy: async () => {
-      isSpilled ||= isSpilling === 'while read';
-      return { exists: true, items: [{ at: '2026-01-01T00:00:00.000Z', fields: { memory: '"x"' } }] };
-    },
-  };
-  const parts = {
+  const item = { at: '2026-01-01T00:00:00.000Z', timestamp: '', fields: { memory: '"x"' } };
+  const parts = comparerParts({
     clock: {
       ...systemClock,
       sleep: async () => {
         isSpilled = isSpilling === 'always';
       },
     },
-    timeoutMs: 1_000,
     isSpilling: () => isSpilled,
-    services: new Map([[SERVICE, { name: SERVICE, definition: { ...jarvisMemory, lanes } }]]),
-    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
+    services: servicesWith({
+      readLegacy: async () => {
+        isSpilled ||= isSpilling === 'while read';
+        return { exists: true, items: [item] };
+      },
+    }),
     journal: {
-      fence: async (key: LaneKey) => ({
-        state: stateOf({ key }, { seededCoverage: 1 }),
-        isBehind: false,
-        coverage: 1,
-        isReplicaSilent,
-      }),
-      lastApplied: async () => undefined,
+      fence: async (key) => ({ ...viewOf({ key }), isReplicaSilent }),
+      lastApplied: async () => ({ nowMs: 0 }),
     },
-    lanes: { load: async () => laneNamed('ann') },
-    hold: async () => ({ isSure: () => true, release: () => undefined }),
-    baselines: { of: async () => undefined },
-    orchestrator: {
-      read: async () => ({ data: { session: null, items: [], consistent: true }, text: '{}' }),
-    },
-  };
-  return new LaneComparer(parts as unknown as ComparerParts).compare(SERVICE, OWNER);
+  });
+  return new LaneComparer(parts).compare(SERVICE, OWNER);
 }
 
 test('a lane is judged by the facts of the journal', async () => {

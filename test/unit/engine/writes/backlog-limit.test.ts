@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { BacklogLimit } from '../../../../src/engine/writes/backlog-limit.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
-import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
-import { laneNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import { laneNamed, servicesWith, stateOf } from '../engine-parts.ts';
 
 /** So many writes of the lane are applied on the primary, and none is delivered. */
 function waiting(name: string, writes: number): Lane {
@@ -16,10 +15,9 @@ const LIMITS = { lane: 10, total: 25 };
 
 function limitOver(lanes: readonly Lane[], retention?: { readonly entries: number }) {
   let nowMs = 0;
-  const runtime = { definition: { lanes: { retention } } } as unknown as ServiceRuntime;
   const limit = new BacklogLimit({
     limits: LIMITS,
-    services: new Map([[SERVICE, runtime]]),
+    services: servicesWith(retention && { retention }),
     clock: { now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined },
     waiting: () => lanes,
   });

@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import type { LaneState } from '../../../../src/domain/lane.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { LateReplies, type UnknownWrite } from '../../../../src/engine/writes/late-reply.ts';
-import { Settlements } from '../../../../src/engine/writes/settlements.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, laneNamed, NO_SIGNALS, recorder, stateOf, writeOf } from '../engine-parts.ts';
+import {
+  fakeClock,
+  laneNamed,
+  operationOf,
+  recorder,
+  settlementsOf,
+  stateOf,
+  writeOf,
+} from '../engine-parts.ts';
 
 /** A write of unknown outcome whose late reply has come, and a journal that answers with this row. */
 function createLate(row: (lane: { readonly key: string }) => LaneState | undefined) {
@@ -18,10 +23,10 @@ function createLate(row: (lane: { readonly key: string }) => LaneState | undefin
       seen.push('resolved');
       return row(lane);
     },
-  } as unknown as Journal;
+  };
   const lateReplies = new LateReplies({
     journal,
-    settlements: new Settlements({ journal, clock: fakeClock(), emit, signals: NO_SIGNALS }),
+    settlements: settlementsOf(fakeClock()),
     emit,
     deliver: (_lane, { sequence }) => void seen.push(`delivered ${sequence}`),
     tellHome: () => void seen.push('home'),
@@ -29,13 +34,22 @@ function createLate(row: (lane: { readonly key: string }) => LaneState | undefin
   });
   let mark = (): void => undefined;
   const marked = new Promise<void>((resolve) => (mark = resolve));
-  const operation = { service: { definition: jarvisMemory }, action: jarvisMemory.actions['add_memory'] };
-  const unknown = {
-    sequenced: { lane, write: writeOf(lane, 1), operation, coverage: 1 },
+  const unknown: UnknownWrite = {
+    sequenced: {
+      lane,
+      write: writeOf(lane, 1),
+      operation: operationOf('{"action": "add_memory", "user_id": "ann", "memory": 1}'),
+      acceptedAtMs: 0,
+      coverage: 1,
+      maySeed: false,
+      isHome: true,
+      forgotten: 0,
+      mayRepeat: false,
+    },
     settling: { marked, end: () => lane.endSettling() },
     recorded: Promise.resolve(true),
     generation: 0,
-  } as unknown as UnknownWrite;
+  };
   return { lane, lateReplies, unknown, seen, mark };
 }
 

@@ -1,11 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
-import { readReply } from '../../../../src/domain/request.ts';
-import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
+import { operationId } from '../../../../src/domain/ids.ts';
 import { type KeptReplies, Repeats, type UnansweredWrite } from '../../../../src/engine/writes/repeats.ts';
 import type { Sequenced } from '../../../../src/engine/writes/sequence-write.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
-import { fakeClock, laneNamed, ownerNamed, recorder, SERVICE, writeOf } from '../engine-parts.ts';
+import { fakeClock, laneNamed, operationOf, recorder, serviceWith, writeOf } from '../engine-parts.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -40,16 +38,8 @@ function createRepeat(
   const repeats = new Repeats({ kept, clock, emit, untilDone: async (work) => work().then(() => true) });
   const text = requestWith(id);
   const lane = laneNamed('ann');
-  const operation = {
-    id: operationId('operation-2'),
-    service: { name: SERVICE, definition: sessionMemory, deadlineMs: DEADLINE_MS },
-    name: 'add_interaction',
-    owner: ownerNamed('ann'),
-    lane: laneKeyOf(SERVICE, ownerNamed('ann')),
-    message: readReply(Buffer.from(text)),
-    request: { receivedAtMs: 0 },
-    deadlineAtMs: DEADLINE_MS,
-  } as unknown as OwnedOperation;
+  const service = serviceWith({ definition: sessionMemory, deadlineMs: DEADLINE_MS });
+  const operation = operationOf(text, { id: operationId('operation-2'), service });
   const sequenced = { operation, lane, write: writeOf(lane, 2, text) } as Sequenced;
   const results = (): unknown[] => events.map(({ event }) => ('result' in event ? event.result : undefined));
   return { clock, repeats, sequenced, taken, results };

@@ -1,17 +1,23 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
-import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
-import { readText } from '../../../../src/domain/request.ts';
 import { Lane } from '../../../../src/engine/lane/lane.ts';
-import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
-import type { Intent, Journal } from '../../../../src/engine/ports/ports.ts';
+import type { Intent } from '../../../../src/engine/ports/ports.ts';
 import { Settlements } from '../../../../src/engine/writes/settlements.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { Sequencer } from '../../../../src/engine/writes/sequence-write.ts';
 import { seedOf } from '../../../../src/engine/writes/late-reply.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
-import { fakeClock, NO_SIGNALS, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+import {
+  fakeClock,
+  NO_SIGNALS,
+  operationOf,
+  ownerNamed,
+  recorder,
+  SERVICE,
+  serviceWith,
+  stateOf,
+} from '../engine-parts.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -38,7 +44,7 @@ function createSequencer({ action = 'add_interaction', maySeed = true } = {}) {
       }),
     abandon: async (_lane: string, id: string) => void abandoned.push(id),
     settle: async () => undefined,
-  } as unknown as Journal;
+  };
   const sequencer = new Sequencer({
     journal,
     settlements: new Settlements({ journal, clock, emit, signals: NO_SIGNALS }),
@@ -50,16 +56,8 @@ function createSequencer({ action = 'add_interaction', maySeed = true } = {}) {
     settleLeftOver: () => undefined,
     maySeed: () => maySeed,
   });
-  const operation = {
-    id: operationId('operation-1'),
-    service: { name: SERVICE, deadlineMs: DEADLINE_MS },
-    name: action,
-    action: sessionMemory.actions[action],
-    owner: ANN,
-    lane: laneKeyOf(SERVICE, ANN),
-    message: readText('{}'),
-    deadlineAtMs: DEADLINE_MS,
-  } as unknown as OwnedOperation;
+  const service = serviceWith({ definition: sessionMemory, deadlineMs: DEADLINE_MS });
+  const operation = operationOf(JSON.stringify({ action, session_id: ANN }), { service });
   return { clock, lane, asked, abandoned, sequence: () => sequencer.sequence(operation, lane) };
 }
 

@@ -1,13 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ConnectionError } from '../../../../src/domain/errors.ts';
 import type { ServiceDefinition } from '../../../../src/domain/service-definition.ts';
-import type { CopyQueue } from '../../../../src/engine/copies/copy-queue.ts';
-import type { Journal, LegacyBackend } from '../../../../src/engine/ports/ports.ts';
-import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
-import { Settlements } from '../../../../src/engine/writes/settlements.ts';
+import type { LegacyBackend } from '../../../../src/engine/ports/ports.ts';
 import { Settler } from '../../../../src/engine/writes/settle.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, laneNamed, NO_SIGNALS, recorder, SERVICE } from '../engine-parts.ts';
+import { fakeClock, laneNamed, recorder, SERVICE, serviceWith, settlementsOf } from '../engine-parts.ts';
 
 const DEADLINE_MS = 1_000;
 const PROBE_MS = 10;
@@ -34,14 +31,7 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
     },
     load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
   };
-  const service: ServiceRuntime = {
-    name: SERVICE,
-    definition,
-    context: { timeZone: 'UTC' },
-    legacy,
-    access: {},
-    deadlineMs: DEADLINE_MS,
-  };
+  const service = serviceWith({ definition, legacy, deadlineMs: DEADLINE_MS });
   const copiedAtMs: number[] = [];
   const copies = { add: () => void copiedAtMs.push(clock.now()), wake: () => undefined };
   const reasons: string[] = [];
@@ -51,11 +41,11 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
       reasons.push(reason);
       await journalFacts.marked;
     },
-  } as unknown as Journal;
+  };
   const settler = new Settler({
     journal,
-    settlements: new Settlements({ journal, clock, emit, signals: NO_SIGNALS }),
-    copies: copies as unknown as CopyQueue,
+    settlements: settlementsOf(clock),
+    copies,
     clock,
     emit,
   });
@@ -146,7 +136,7 @@ test('a lane is copied again only after the journal knows that it is dirty', asy
   journalFacts.marked = new Promise<void>((resolve) => (mark = resolve));
   settler.copyAnew(lane, 'delivery_altered');
   await vi.advanceTimersByTimeAsync(0);
-  // A mark that is stored after the copy would leave the lane dirty for ever.
+  // A mark that is stored after the copy would leave the lane dirty forever.
   expect(copiedAtMs).toEqual([]);
   mark();
   await vi.advanceTimersByTimeAsync(0);

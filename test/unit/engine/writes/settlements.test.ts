@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
-import type { Journal } from '../../../../src/engine/ports/ports.ts';
 import { Settlements } from '../../../../src/engine/writes/settlements.ts';
 import { fakeClock, laneNamed, NO_SIGNALS, recorder, type FakeClock, writeOf } from '../engine-parts.ts';
 
@@ -20,7 +19,8 @@ function createStopping() {
       new Promise<void>((resolve) => {
         answer = resolve;
       }),
-  } as unknown as Journal;
+    abandon: async () => undefined,
+  };
   const settlements = new Settlements({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
   const recorded = settlements.record({ ref: writeOf(laneNamed('ann'), 1), outcome: 'applied' });
   let isStopped = false;
@@ -54,7 +54,8 @@ function createAway() {
       if (facts.isAway) throw new StorageError('away', { effect: 'not_applied' });
       facts.settled += 1;
     },
-  } as unknown as Journal;
+    abandon: async () => undefined,
+  };
   // It stops at the end of its sleeps only where it is woken.
   const sleep: FakeClock['sleep'] = (ms, signal) =>
     new Promise((resolve) => {
