@@ -5,6 +5,7 @@ import { messageOf } from '../domain/errors.ts';
 import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
 import { flagProblems } from './flag-file-text.ts';
 import { rolloutPercentage, SHARE_OF_STRATEGY } from './evaluation.ts';
+import { SerialQueue } from '../shared/serial-queue.ts';
 
 /** The share that a person wants a flag in the files to request. */
 interface FlagWish {
@@ -34,14 +35,8 @@ export interface FlagFile {
 }
 
 export function createFlagFile(folder: string): FlagFile {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    set(wish, beforeWriting) {
-      const edit = last.then(() => edited(folder, wish, beforeWriting));
-      last = edit.catch(() => undefined);
-      return edit;
-    },
-  };
+  const edits = new SerialQueue();
+  return { set: (wish, beforeWriting) => edits.run(() => edited(folder, wish, beforeWriting)) };
 }
 
 async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promise<void>): Promise<FlagEdit> {

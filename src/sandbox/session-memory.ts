@@ -8,6 +8,7 @@ import { answerRequest } from './session-actions.ts';
 import { SessionDatabase } from './session-database.ts';
 import { type MemoryClient, SessionStore } from './session-store.ts';
 import type { StandIn, StandInSettings } from './stand-in.ts';
+import { SerialQueue } from '../shared/serial-queue.ts';
 
 export interface SessionMemorySettings extends StandInSettings {
   /** The health REP of its base class. @defaultValue port + 1 */
@@ -119,7 +120,8 @@ function createSockets(options: Options, sources: Sources): Sockets {
 class SessionService {
   readonly #store: SessionStore;
   readonly #initializationError: string | null;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The original cleans up in a thread of its own on the same connection. Here the two take turns. */
+  readonly #queue = new SerialQueue();
 
   constructor(store: SessionStore, initializationError: string | null) {
     this.#store = store;
@@ -130,7 +132,7 @@ class SessionService {
     try {
       const request = asDict(loadPythonJson(frame));
       if (request.get('action') === 'health_check') return dumpPythonJson(this.#health());
-      return dumpPythonJson(await this.#inTurn(() => answerRequest(this.#store, request)));
+      return dumpPythonJson(await this.#queue.run(() => answerRequest(this.#store, request)));
     } catch (error) {
       if (!(error instanceof PythonError)) throw error;
       return dumpPythonJson(
@@ -143,19 +145,12 @@ class SessionService {
   }
 
   cleanUp(): Promise<void> {
-    return this.#inTurn(() => this.#store.cleanUp());
+    return this.#queue.run(() => this.#store.cleanUp());
   }
 
   /** Called when nothing uses the store any more. */
-  async idle(): Promise<void> {
-    await this.#turn;
-  }
-
-  // The original cleans up in a thread of its own on the same connection. Here the two take turns.
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
+  idle(): Promise<void> {
+    return this.#queue.idle();
   }
 
   #health(): PythonMap {

@@ -7,6 +7,7 @@ import { type Brake, Pace, type Slower } from './pace.ts';
 import { isListed, leftOutOf, listService } from './legacy-lanes.ts';
 import type { RunStore } from './run-ports.ts';
 import { type ListedLane, type RunControl, RunInterrupted, type RunWork } from './run-work.ts';
+import { SerialQueue } from '../../shared/serial-queue.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Time until a stop takes effect. */
@@ -123,17 +124,14 @@ export class RunWorker {
   async #pages(run: Run, control: RunControl): Promise<void> {
     const { store, works, replica } = this.#parts;
     const underWay = new Set<number>();
-    let lastClaim: Promise<unknown> = Promise.resolve();
     // One after the other, because a claim must know the previous one's result.
-    const claim = (): Promise<Page | undefined> => {
-      const claimed = lastClaim.then(async () => {
+    const claims = new SerialQueue();
+    const claim = (): Promise<Page | undefined> =>
+      claims.run(async () => {
         const page = await store.claimPage(run.id, replica.id, [...underWay]);
         if (page !== undefined) underWay.add(page.page);
         return page;
       });
-      lastClaim = claimed.catch(() => undefined);
-      return claimed;
-    };
     const work = async (): Promise<void> => {
       while (!control.isStopped()) {
         const page = await claim();

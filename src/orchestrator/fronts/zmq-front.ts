@@ -2,6 +2,7 @@ import { Router } from 'zeromq';
 import type { Curve } from '../access/curve.ts';
 import { LIMITS } from '../wire/limits.ts';
 import type { Service } from '../service.ts';
+import { SerialQueue } from '../../shared/serial-queue.ts';
 
 export interface ZmqFrontSettings {
   readonly host: string;
@@ -35,17 +36,12 @@ export function createZmqFront(service: Service, settings: ZmqFrontSettings): Fr
   let stopping = false;
   let receiving: Promise<void> = Promise.resolve();
   // A socket sends one message at a time; a second send() at the same moment fails with EBUSY.
-  let sending: Promise<void> = Promise.resolve();
-
-  function send(frames: (Buffer | string)[]): Promise<void> {
-    sending = sending.then(() => socket.send(frames)).catch(settings.onLostReply);
-    return sending;
-  }
+  const sends = new SerialQueue();
 
   async function serve(frames: Buffer[]): Promise<void> {
     const { envelope, message } = unpack(frames);
     const reply = await service.answer(message);
-    await send([...envelope, reply.text]);
+    await sends.run(() => socket.send([...envelope, reply.text])).catch(settings.onLostReply);
   }
 
   async function receive(): Promise<void> {
@@ -65,7 +61,7 @@ export function createZmqFront(service: Service, settings: ZmqFrontSettings): Fr
     async stop() {
       stopping = true;
       await Promise.all(open);
-      await sending;
+      await sends.idle();
       if (!socket.closed) socket.close();
       curve?.stop();
       await receiving;

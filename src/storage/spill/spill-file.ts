@@ -11,6 +11,7 @@ import { lockFolder } from '../folder-lock.ts';
 import { GroupCommit } from '../journal/group-commit.ts';
 import type { Seal } from '../seal.ts';
 import { SpillLog, syncFolder, type SpillPlace } from './spill-log.ts';
+import { SerialQueue } from '../../shared/serial-queue.ts';
 
 export interface SpillSettings {
   readonly folder: string;
@@ -53,7 +54,7 @@ export class SpillFile implements SpillStore {
   /** Why the spill is no longer written. After a failed fsync it is unknown what was written. */
   #broken: string | undefined;
   /** Serializes flushes and the replacement of the file. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #queue = new SerialQueue();
   #id: string = randomUUID();
   hasHistory = false;
   isDamaged = false;
@@ -61,7 +62,7 @@ export class SpillFile implements SpillStore {
   constructor(settings: SpillSettings) {
     this.#settings = settings;
     this.#commits = new GroupCommit<Entry, undefined>({
-      flush: (batch) => this.#inTurn(() => this.#write(batch)),
+      flush: (batch) => this.#queue.run(() => this.#write(batch)),
       keyOf: () => undefined,
       isUrgent: ({ kind }) => kind === 'intent',
       lingerMs: OUTCOME_LINGER_MS,
@@ -113,7 +114,7 @@ export class SpillFile implements SpillStore {
   }
 
   async prepare(progress: number): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#queue.run(async () => {
       if (this.#log === undefined) this.#log = await this.#create(progress);
       else if (progress > this.#end.number) {
         // The journal has seen more records than the file has, so later records may be lost as well.
@@ -239,7 +240,7 @@ export class SpillFile implements SpillStore {
   }
 
   async replayed(through: number): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#queue.run(async () => {
       if (this.#log === undefined) return;
       const isAll = through >= this.#end.number;
       if (isAll && this.#end.offset > this.#log.start.offset)
@@ -269,12 +270,6 @@ export class SpillFile implements SpillStore {
     await rename(this.#damagedPath, kept);
     await syncFolder(this.#settings.folder);
     this.isDamaged = false;
-  }
-
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
   }
 }
 

@@ -1,0 +1,16 @@
+/** Runs pieces of work one after the other, first come, first served. If one fails, the next one runs all the same. */
+export class SerialQueue {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Resolves or rejects as the work does. */
+  run<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Resolves when everything that was requested before has ended. */
+  async idle(): Promise<void> {
+    await this.#last;
+  }
+}
