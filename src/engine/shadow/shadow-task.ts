@@ -85,7 +85,7 @@ export function comparedOf(
 }
 
 /** What was compared, for the records. */
-export function lookOf({ operation }: ShadowTask, { legacy, place }: Pair): ConcludedLook {
+export function lookOf({ operation }: Pick<ShadowTask, 'operation'>, { legacy, place }: Pair): ConcludedLook {
   const { action, message, service, owner } = operation;
   // Keyed by the request to the orchestrator, because agents use a new request id for each equal read.
   const asked = action.toOrchestrator(message, sessionIdOf(service.definition.lanes.sessionPrefix, owner));

@@ -8,8 +8,6 @@ import { createEvents } from '../../../src/engine/ports/events.ts';
 import { LatchBoard } from '../../../src/engine/guard/latch-board.ts';
 import type { InterlockMode, JournalFacts } from '../../../src/engine/guard/interlock-facts.ts';
 import { InterlockKeeper } from '../../../src/engine/guard/interlock-keeper.ts';
-import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
-import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createEvidenceStore } from '../../../src/storage/evidence.ts';
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
@@ -17,6 +15,7 @@ import { eventually } from '../../support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { createJournalDatabase } from '../storage/journal-under-test.ts';
 import { DATABASES } from '../../support/tier.ts';
+import { serviceWith } from '../../unit/engine/engine-parts.ts';
 
 const ACTION = 'get_memories';
 const ANN = { person: 'ann', reason: 'it was looked at' };
@@ -71,7 +70,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
 
   async function start(mode: InterlockMode = 'enforce', clock = systemClock): Promise<InterlockKeeper> {
     const store = createInterlockStore(database);
-    const runtime = { name: service, definition: jarvisMemory } as unknown as ServiceRuntime;
+    const runtime = serviceWith({ name: service });
     const keeper = new InterlockKeeper({
       services: new Map([[service, runtime]]),
       modes: new Map([[service, mode]]),

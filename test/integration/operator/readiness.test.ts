@@ -3,8 +3,8 @@ import { StorageError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { LaneCounts } from '../../../src/engine/ports/journal-facts.ts';
 import type { BackendLoad } from '../../../src/engine/ports/ports.ts';
-import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import { readinessOf, type ReadinessParts } from '../../../src/compose/readiness.ts';
+import { serviceWith } from '../../unit/engine/engine-parts.ts';
 
 const IDLE = { inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' } as const;
 const NAMES = [serviceName('session-memory'), serviceName('jarvis-memory')];
@@ -23,7 +23,8 @@ const COUNTS: LaneCounts = {
 };
 
 function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE): ReadinessParts {
-  const runtimes = NAMES.map((name) => [name, { name, legacy: { load: () => legacy } }] as const);
+  const load = (): BackendLoad => legacy;
+  const runtimes = NAMES.map((name) => serviceWith({ name, legacy: { ...serviceWith().legacy, load } }));
   return {
     database: { query: () => Promise.resolve([]) },
     flags: { describe: () => ({ source: 'a file', fresh: true }), names: () => [] },
@@ -33,7 +34,7 @@ function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE
       backlog: () => ({ deliveries: 0, copies: 0, listings: 0, shadowReads: 0 }),
     },
     orchestrator: { load: () => IDLE },
-    services: new Map(runtimes as unknown as [(typeof NAMES)[number], ServiceRuntime][]),
+    services: new Map(runtimes.map((runtime) => [runtime.name, runtime])),
     journal: { counts },
   };
 }

@@ -25,6 +25,7 @@ import type {
   Orchestrator,
   PendingWrite,
 } from '../../../src/engine/ports/ports.ts';
+import { isMapped, type MappedOperation } from '../../../src/engine/calls/ask-orchestrator.ts';
 import { readText } from '../../../src/domain/request.ts';
 import { classify, type OwnedOperation } from '../../../src/engine/ports/operation.ts';
 import { Coverage, type ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
@@ -132,6 +133,13 @@ export function operationOf(text: string, facts: Partial<OwnedOperation> = {}): 
   const { owner, lane, ...operation } = classify(service, request, readText(text));
   if (owner === undefined || lane === undefined) throw new Error(`no owner in ${text}`);
   return { ...operation, id: operationId('operation-1'), owner, lane, ...facts };
+}
+
+/** The operation of a read that the orchestrator can answer. */
+export function mappedOf(text: string, facts: Partial<OwnedOperation> = {}): MappedOperation {
+  const operation = operationOf(text, facts);
+  if (!isMapped(operation)) throw new Error(`no mapped read in ${text}`);
+  return operation;
 }
 
 /** What the journal knows of a lane that the orchestrator holds under coverage 1. */

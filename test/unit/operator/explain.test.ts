@@ -3,10 +3,9 @@ import { NotFoundError } from '../../../src/domain/errors.ts';
 import { type LaneKey, serviceName } from '../../../src/domain/ids.ts';
 import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts';
 import type { Trigger } from '../../../src/engine/ports/finding.ts';
-import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import type { ExplainedLane, ExplainedOperation } from '../../../src/engine/ports/explain-ports.ts';
 import { explain, type ExplainParts, timelineOf } from '../../../src/operator/explain.ts';
-import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import { serviceWith } from '../engine/engine-parts.ts';
 
 const SERVICE = serviceName('jarvis-memory');
 const OPERATION = '0d9b0c9e-0000-7000-8000-000000000001';
@@ -40,7 +39,7 @@ const WRITE = {
   unknown_decided_by: null,
   unknown_decided_reason: null,
 };
-const SERVICE_RUNTIME = { name: SERVICE, definition: jarvisMemory } as unknown as ServiceRuntime;
+const SERVICE_RUNTIME = serviceWith({ name: SERVICE });
 
 function explaining(
   store: Partial<ExplainParts['store']>,

@@ -6,13 +6,13 @@ import { encodeJson } from '../../../src/domain/json.ts';
 import { readText } from '../../../src/domain/request.ts';
 import { surveyService } from '../../../src/engine/runs/survey.ts';
 import { listOwners, pagesOf } from '../../../src/engine/runs/legacy-lanes.ts';
-import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import type { LegacyAccess } from '../../../src/domain/service-definition.ts';
 import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 import { sessionFields } from '../../../src/services/session-memory/store.ts';
 import { surveyed } from '../../support/surveyed.ts';
 import { Delivered, listedFields } from './memory-list.ts';
 import { ask, say, shownOf } from './session-requests.ts';
+import { serviceWith } from '../engine/engine-parts.ts';
 
 /** The service's own tables, in memory: nothing stands for SQLite here. */
 function sessionFile(fill: (file: DatabaseSync) => void) {
@@ -65,11 +65,7 @@ test('a survey reports missing times, and owners that are about to be forgotten'
     for (const timestamp of ['2026-11-01T11:55:00', 'yesterday', '', '2026-11-01T11:56:00'])
       file.prepare(INTERACTION_ROW).run('said some day', timestamp, 'hello');
   });
-  const runtime = {
-    definition: sessionMemory,
-    access,
-    context: { timeZone: 'UTC' },
-  } as unknown as ServiceRuntime;
+  const runtime = serviceWith({ definition: sessionMemory, access });
   const nowMs = Date.UTC(2026, 10, 1, 12);
   const { survey } = await surveyed(surveyService(runtime, { nowMs, journaled: pagesOf([]) }));
   expect(survey.concerns).toMatchObject({

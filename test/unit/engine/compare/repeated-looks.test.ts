@@ -1,10 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type LaneKey, operationId, serviceName } from '../../../../src/domain/ids.ts';
-import type { MappedRead } from '../../../../src/domain/service-definition.ts';
 import { RepeatedLooks, Verdicts } from '../../../../src/engine/compare/verdicts.ts';
-import { lookOf, type Pair, type ShadowTask } from '../../../../src/engine/shadow/shadow-task.ts';
+import { lookOf, type Pair } from '../../../../src/engine/shadow/shadow-task.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { ownerNamed } from '../engine-parts.ts';
+import { mappedOf } from '../engine-parts.ts';
 
 const SERVICE = serviceName('jarvis-memory');
 const ACTION = 'get_memories';
@@ -31,13 +30,8 @@ const of = (lane: string) => ({
 async function isRepeat(lane: string, place: string, more: { text?: string; other?: string } = {}) {
   const { text = '{"action":"get_memories"}', other = '{"status":"ok","memories":[]}' } = more;
   const pair: Pair = { legacy: '{"status":"ok","memories":[]}', orchestrator: other, isSteady: true, place };
-  const operation = {
-    service: { definition: jarvisMemory },
-    owner: ownerNamed(lane),
-    action: jarvisMemory.actions[ACTION] as MappedRead,
-    message: { text, fields: JSON.parse(text) as object },
-  };
-  const look = lookOf({ operation } as unknown as ShadowTask, pair);
+  const asked = { user_id: lane, ...(JSON.parse(text) as object) };
+  const look = lookOf({ operation: mappedOf(JSON.stringify(asked)) }, pair);
   const { isRepeat: is } = verdicts.conclude(of(lane), await verdicts.compare(of(lane), pair), look);
   return is === true;
 }

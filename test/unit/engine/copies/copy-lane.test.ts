@@ -17,7 +17,16 @@ import { orchestratorWritesOf } from '../../../../src/engine/delivery/pack.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { OrchestratorStore } from '../../../sim/orchestrator-store.ts';
 import { answerRequest } from '../../../sim/orchestrator-wire.ts';
-import { fakeClock, laneNamed, NO_SIGNALS, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
+import {
+  fakeClock,
+  laneNamed,
+  NO_SIGNALS,
+  recorder,
+  SERVICE,
+  stateOf,
+  writeOf,
+  serviceWith,
+} from '../engine-parts.ts';
 
 const COVERAGE = 3;
 const ENVELOPE = { requestId: 'test', timestamp: '', key: undefined };
@@ -62,17 +71,14 @@ function createCopier(
   const orchestrator = orchestratorOver(store, moments);
   const items = memories.map((memory) => `{"timestamp": ${timestamp}, "memory": ${JSON.stringify(memory)}}`);
   const file = `{"ann": [${items.join(', ')}]}`;
-  const service = {
-    name: SERVICE,
-    definition: jarvisMemory,
-    context: { timeZone: 'UTC' },
+  const service = serviceWith({
     access: {
       jsonFile: async () => {
         moments.whileReading?.();
         return file;
       },
     },
-  };
+  });
   let generation = Math.max(row.generation, store.generationOf(lane.key) ?? 0);
   const held = { isSure: true };
   const begun: number[] = [];
@@ -103,7 +109,7 @@ function createCopier(
   const parts: CopyParts = {
     journal: journal as Journal,
     orchestrator,
-    services: new Map([[SERVICE, service]]) as unknown as CopyParts['services'],
+    services: new Map([[SERVICE, service]]),
     coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: COVERAGE, latest: COVERAGE })]]),
     clock: fakeClock(),
     emit: recorder().emit,

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Owner } from '../../../../src/domain/ids.ts';
-import type { LegacyLane } from '../../../../src/domain/service-definition.ts';
+import type { LaneDefinition, LegacyLane } from '../../../../src/domain/service-definition.ts';
 import { CopyReads } from '../../../../src/engine/copies/copy-lane.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
+import { notes } from '../../../sim/legacy/notes-service.ts';
+import { ownerNamed, serviceWith } from '../engine-parts.ts';
 
 const laneOf = (text: string): LegacyLane => ({
   exists: true,
@@ -24,9 +26,12 @@ function createStore(broken?: string) {
   return { readings, lanes };
 }
 
-const serviceOf = (lanes: object): ServiceRuntime => ({ definition: { lanes } }) as unknown as ServiceRuntime;
+function serviceOf(lanes: Partial<LaneDefinition>): ServiceRuntime {
+  return serviceWith({ definition: { ...notes, lanes: { ...notes.lanes, ...lanes } } });
+}
+
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
-const OWNERS = ['a', 'b', 'c', 'd'] as unknown as readonly Owner[];
+const OWNERS = ['a', 'b', 'c', 'd'].map(ownerNamed);
 
 test('lanes that wait during a reading share the next one, which starts later', async () => {
   const { readings, lanes } = createStore();

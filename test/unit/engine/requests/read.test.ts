@@ -2,11 +2,17 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Decision } from '../../../../src/engine/ports/decision.ts';
 import { Fences } from '../../../../src/engine/lane/fence.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import { ReadPath, type ReadParts } from '../../../../src/engine/requests/read.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+import {
+  fakeClock,
+  operationOf,
+  ownerNamed,
+  readableJournal,
+  recorder,
+  SERVICE,
+  stateOf,
+} from '../engine-parts.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -40,16 +46,7 @@ function readOfNewLane({ isCopiedSoon }: { readonly isCopiedSoon: boolean }) {
     emit,
     readTimeoutMs: 250,
   } satisfies ReadParts);
-  const operation = {
-    id: 'operation',
-    name: 'get_memories',
-    service: { name: SERVICE },
-    owner,
-    lane: lane.key,
-    message: {},
-    deadlineAtMs: 4_500,
-    action: jarvisMemory.actions['get_memories'],
-  } as unknown as OwnedOperation;
+  const operation = operationOf('{"action": "get_memories", "user_id": "ann"}', { deadlineAtMs: 4_500 });
   let by: string | undefined;
   const decision = { primary: 'orchestrator', shadowRead: false } as Decision;
   void path.read(operation, decision).then(({ backend }) => (by = backend));

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { ConnectionError } from '../../../../src/domain/errors.ts';
-import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
+import type { LegacyAccess } from '../../../../src/domain/service-definition.ts';
 import type { Outcome } from '../../../../src/domain/outcome.ts';
-import { readReply } from '../../../../src/domain/request.ts';
 import type { CallLegacy } from '../../../../src/engine/calls/call-legacy.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
@@ -10,35 +9,24 @@ import type { UnknownWrite } from '../../../../src/engine/writes/late-reply.ts';
 import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import type { Settlement } from '../../../../src/engine/ports/ports.ts';
 import { type WriteParts, WritePath } from '../../../../src/engine/requests/write.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import {
   fakeClock,
+  operationOf,
   ownerNamed,
   readableJournal,
   recorder,
   SERVICE,
+  serviceWith,
   stateOf,
   writeOf,
 } from '../engine-parts.ts';
 
 const TEXT = '{"action": "add_memory", "user_id": "ann", "memory": 1}';
 const OWNER = ownerNamed('ann');
-const ADD = jarvisMemory.actions['add_memory'];
 
 /** `access`: whether the service's store can be read. */
-function operation(access: object = {}): OwnedOperation {
-  if (ADD === undefined) throw new Error('jarvis-memory has no add_memory');
-  return {
-    id: operationId('operation-1'),
-    service: { name: SERVICE, definition: jarvisMemory, deadlineMs: 1_000, access },
-    name: 'add_memory',
-    action: ADD,
-    owner: OWNER,
-    lane: laneKeyOf(SERVICE, OWNER),
-    message: readReply(Buffer.from(TEXT)),
-    body: Buffer.from(TEXT),
-    deadlineAtMs: 1_000,
-  } as unknown as OwnedOperation;
+function operation(access: LegacyAccess = {}): OwnedOperation {
+  return operationOf(TEXT, { service: serviceWith({ access }) });
 }
 
 /** The way of a write before a service that becomes uncertain while the write waits in its queue. */
@@ -254,7 +242,7 @@ test.each([
   [5_100, []],
 ])('a late reply after %i ms settles its write only while its time is known', async (takesMs, expected) => {
   const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true, takesMs });
-  lanes.of(SERVICE, OWNER).adopt(stateOf({ key: laneKeyOf(SERVICE, OWNER) }));
+  lanes.of(SERVICE, OWNER).adopt(stateOf({ key: operation().lane }));
   await expect(path.write(operation(FROM_ITS_FILE), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
   late.arrive();
   await new Promise((resolve) => setImmediate(resolve));

@@ -3,16 +3,12 @@ import { parseOwner, serviceName, type LaneKey, type OperationId } from '../../.
 import { digestOfFields } from '../../../../src/engine/items/copy-plan.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { expectedList } from '../../../../src/engine/runs/expected-list.ts';
-import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { notes } from '../../../sim/legacy/notes-service.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
+import { serviceWith } from '../engine-parts.ts';
 
 const OWNER = parseOwner('s1') ?? expect.fail();
-const SERVICE = {
-  name: serviceName('session-memory'),
-  definition: sessionMemory,
-  context: { timeZone: 'UTC' },
-} as unknown as ServiceRuntime;
+const SERVICE = serviceWith({ name: serviceName('session-memory'), definition: sessionMemory });
 
 function write(sequence: number, request: object, isUncertain = false): PendingWrite {
   const text = JSON.stringify({ session_id: 's1', ...request });
@@ -58,7 +54,7 @@ test('items forgotten before an owner began again never count as resurrected', (
 });
 
 test('a replacement under a key keeps every other item, and is in the list', () => {
-  const service = { ...SERVICE, definition: notes } as unknown as ServiceRuntime;
+  const service = serviceWith({ ...SERVICE, definition: notes });
   const note = (key: string, text: string) => ({ key: JSON.stringify(key), text: JSON.stringify(text) });
   const held = [note('a', '1'), note('b', '2'), note('', '3')];
   const afterNotes = (...requests: readonly object[]) =>

@@ -1,11 +1,7 @@
 import { expect, test } from 'vitest';
-import type { LaneKey } from '../../../../src/domain/ids.ts';
 import type { Clock } from '../../../../src/shared/clock.ts';
-import type { Journal, LegacyBackend, Orchestrator } from '../../../../src/engine/ports/ports.ts';
 import { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
-import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+import { coverageOf, orchestratorWith, ownerNamed, serviceWith, viewOf } from '../engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
 
@@ -23,42 +19,32 @@ function siftBeside(queuedAt: (nowMs: number) => number) {
   const clock = sleptOnClock();
   const asked: { readonly what: string; readonly atMs: number }[] = [];
   const saw = (what: string): void => void asked.push({ what, atMs: clock.now() });
-  const view = (key: LaneKey) => ({
-    state: stateOf({ key }, { seededCoverage: 1 }),
-    isBehind: false,
-    coverage: 1,
-    isReplicaSilent: false,
-  });
   const sieve = new LaneSieve({
     clock,
     timeoutMs: 1_000,
     isSpilling: () => false,
-    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]) as never,
+    coverage: coverageOf(1),
     baselines: { summaries: async () => new Map() },
-    journal: {
-      fences: async (keys: readonly LaneKey[]) => new Map(keys.map((key) => [key, view(key)])),
-    } as unknown as Journal,
-    orchestrator: {
+    journal: { fences: async (keys) => new Map(keys.map((key) => [key, viewOf({ key })])) },
+    orchestrator: orchestratorWith({
       read: async () => {
         saw('orchestrator');
         return { data: { sessions: [] }, text: '{}' };
       },
-    } as unknown as Orchestrator,
+    }),
   });
-  const service = {
-    name: SERVICE,
-    definition: jarvisMemory,
+  const service = serviceWith({
     access: {
       jsonFile: async () => {
         saw('legacy');
         return '{}';
       },
     },
-    context: {},
     legacy: {
-      load: () => ({ inFlight: 1, queued: queuedAt(clock.now()), breakerOpen: false }),
-    } as unknown as LegacyBackend,
-  } as unknown as ServiceRuntime;
+      ...serviceWith().legacy,
+      load: () => ({ inFlight: 1, queued: queuedAt(clock.now()), isConnected: true, breaker: 'closed' }),
+    },
+  });
   return { asked, sift: () => sieve.sift(service, [OWNER]) };
 }
 

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { serviceName, type Owner } from '../../../../src/domain/ids.ts';
+import type { Owner } from '../../../../src/domain/ids.ts';
 import type { LegacyLane } from '../../../../src/domain/service-definition.ts';
 import { surveyService } from '../../../../src/engine/runs/survey.ts';
 import { pagesOf } from '../../../../src/engine/runs/legacy-lanes.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { surveyed } from '../../../support/surveyed.ts';
+import { ownerNamed, serviceWith } from '../engine-parts.ts';
 
 type Stored = Readonly<Record<string, readonly { readonly timestamp: number; readonly memory: unknown }[]>>;
 
@@ -15,19 +16,14 @@ function runtime(text: string | undefined): ServiceRuntime {
     text === undefined
       ? { call: async () => ({ text: '', fields: { status: 'ok' }, raw: { memories: '[]' } }) as never }
       : { jsonFile: async () => text };
-  return {
-    name: serviceName('jarvis-memory'),
-    definition: jarvisMemory,
-    context: { timeZone: 'UTC' },
-    access,
-  } as unknown as ServiceRuntime;
+  return serviceWith({ access });
 }
 
 const survey = (stored: Stored | undefined, journaled: readonly string[] = []) =>
   surveyed(
     surveyService(runtime(stored && JSON.stringify(stored)), {
       nowMs: 0,
-      journaled: pagesOf(journaled as readonly string[] as readonly Owner[]),
+      journaled: pagesOf(journaled.map(ownerNamed)),
     }),
   );
 
@@ -99,7 +95,7 @@ test('a lane that cannot be read hides no other', async () => {
       ...jarvisMemory,
       lanes: {
         ...jarvisMemory.lanes,
-        owners: async () => ['good', 'bad'] as unknown as readonly Owner[],
+        owners: async () => ['good', 'bad'].map(ownerNamed),
         readMany: async () => {
           throw new Error('half a file');
         },

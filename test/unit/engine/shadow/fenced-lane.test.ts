@@ -6,7 +6,7 @@ import { Snapshot } from '../../../../src/engine/lane/lanes.ts';
 import { judgeFenced } from '../../../../src/engine/shadow/shadow-reads.ts';
 import type { ShadowTask } from '../../../../src/engine/shadow/shadow-task.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, ownerNamed, recorder, SERVICE } from '../engine-parts.ts';
+import { fakeClock, mappedOf, ownerNamed, recorder, SERVICE } from '../engine-parts.ts';
 
 const replyOf = (text: string): string => JSON.stringify({ status: 'ok', memories: [{ memory: text }] });
 
@@ -18,13 +18,18 @@ async function judged(facts: { reason?: FenceReason; orchestrator?: string; hasW
   if (hasWrite) lane.sequenced(1);
   const services = new Map([[SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }]]);
   const verdicts = new Verdicts({ services, clock, emit: recorder().emit });
-  const operation = { name: 'get_memories', service: { name: SERVICE }, message: { fields: {} } };
-  const task = {
-    operation,
+  const task: ShadowTask = {
+    operation: mappedOf('{"action": "get_memories", "user_id": "nobody"}'),
     primary: 'legacy',
+    primaryMs: 1,
     text: replyOf('x'),
     before: new Snapshot(lane),
-  } as unknown as ShadowTask;
+    isCompared: true,
+    looks: 0,
+    postponed: 0,
+    seen: new Set(),
+    startedAtMs: 0,
+  };
   let asked = 0;
   const askOrchestrator = async (): Promise<string> => {
     asked += 1;

@@ -1,16 +1,13 @@
 import { expect, test } from 'vitest';
-import { operationId, type Owner } from '../../../../src/domain/ids.ts';
-import type { MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
-import type { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
+import type { Owner } from '../../../../src/domain/ids.ts';
 import { createEvents } from '../../../../src/engine/ports/events.ts';
 import type { Clock } from '../../../../src/shared/clock.ts';
 import type { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
 import { LaneSamples } from '../../../../src/engine/shadow/lane-samples.ts';
 import type { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
-import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { ownerNamed, SERVICE } from '../engine-parts.ts';
+import { mappedOf, ownerNamed, serviceWith } from '../engine-parts.ts';
 
 interface Store {
   /** What one reading of many lanes takes, and each reading of one that is looked at by itself. */
@@ -42,9 +39,9 @@ function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
     if (name === 'lane:compared') concluded += 1;
   });
   const samples = new LaneSamples({
-    sieve: { sift } as unknown as LaneSieve,
-    comparer: { compare } as unknown as LaneComparer,
-    verdicts: { concludeLane: (_of: unknown, comparison: unknown) => comparison } as unknown as Verdicts,
+    sieve: { sift },
+    comparer: { compare },
+    verdicts: { concludeLane: (_of, comparison) => comparison },
     differences: { add: async () => undefined } as never,
     lostItems: {} as never,
     random: () => 0,
@@ -53,22 +50,12 @@ function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
     percentage: 100,
     replicas: () => replicas,
   });
-  const service = {
-    name: SERVICE,
-    definition: sessionMemory,
-    access: { sqlite: async () => [] },
-  } as unknown as ServiceRuntime;
+  const service = serviceWith({ definition: sessionMemory, access: { sqlite: async () => [] } });
   /** Queues a lane, and waits until it was compared. */
   async function sample(owner: Owner): Promise<void> {
     const before = concluded;
-    samples.sample({
-      id: operationId('o-1'),
-      name: 'get_context',
-      owner,
-      service,
-      action: { onLegacy: () => 'loads' },
-      message: {},
-    } as unknown as MappedOperation);
+    const read = mappedOf(JSON.stringify({ action: 'get_context', session_id: owner }), { service });
+    samples.sample({ ...read, action: { ...read.action, onLegacy: () => 'loads' } });
     await eventually('it is compared', () => concluded > before);
     await new Promise(setImmediate);
   }

@@ -1,15 +1,21 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type LaneKey, serviceName } from '../../../../src/domain/ids.ts';
-import { parseRequest } from '../../../../src/domain/request.ts';
 import type { LegacyReadEffect, MappedRead } from '../../../../src/domain/service-definition.ts';
-import { isMapped, type MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
+import type { MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import { classify, type OwnedOperation } from '../../../../src/engine/ports/operation.ts';
-import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
+import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { type KeptRead, RepeatedReads } from '../../../../src/engine/shadow/repeated-reads.ts';
 import type { ShadowRead } from '../../../../src/engine/shadow/shadow-task.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from '../engine-parts.ts';
+import {
+  fakeClock,
+  mappedOf,
+  ownerNamed,
+  readableJournal,
+  recorder,
+  SERVICE,
+  serviceWith,
+} from '../engine-parts.ts';
 
 const OTHER = serviceName('contextual-memory');
 const LIMITS = { messageBytes: 1_000_000, jsonDepth: 100 };
@@ -23,15 +29,13 @@ function begin(facts: { effect?: LegacyReadEffect; queued?: number; share?: numb
   const given: string[] = [];
   const givenOther: string[] = [];
   const offered: ShadowRead[] = [];
-  const load = { queued: facts.queued ?? 0, isConnected: true, inFlight: 0, breaker: 'closed' };
+  const load = { queued: facts.queued ?? 0, isConnected: true, inFlight: 0, breaker: 'closed' } as const;
   const read = jarvisMemory.actions['get_memories'] as MappedRead;
   const get_memories = { ...read, onLegacy: () => facts.effect ?? 'nothing' };
-  const service = {
-    name: SERVICE,
+  const service = serviceWith({
     definition: { ...jarvisMemory, actions: { ...jarvisMemory.actions, get_memories } },
-    legacy: { load: () => load },
-    deadlineMs: 1_000,
-  } as unknown as ServiceRuntime;
+    legacy: { ...serviceWith().legacy, load: () => load },
+  });
   const journal = readableJournal({ lanes: [{ owner: ownerNamed('ann'), state: { seededCoverage: 1 } }] });
   const repeats = new RepeatedReads({
     store: {
@@ -54,14 +58,7 @@ function begin(facts: { effect?: LegacyReadEffect; queued?: number; share?: numb
     perMinute: 30,
     timeoutMs: 500,
   });
-  const operationOf = (text: string): MappedOperation => {
-    const body = Buffer.from(text);
-    const parsed = parseRequest(body, LIMITS);
-    if (!parsed.ok) throw new Error(parsed.detail);
-    const operation = classify(service, { service: SERVICE, body, receivedAtMs: 0 }, parsed.message);
-    if (operation.lane === undefined || !isMapped(operation as OwnedOperation)) throw new Error('no read');
-    return operation as MappedOperation;
-  };
+  const operationOf = (text: string): MappedOperation => mappedOf(text, { service });
   repeats.start();
   return { repeats, clock, kept, given, givenOther, offered, operationOf };
 }

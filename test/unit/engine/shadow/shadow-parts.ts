@@ -2,7 +2,6 @@ import type { Comparison } from '../../../../src/domain/comparison.ts';
 import { type LaneKey, replicaId } from '../../../../src/domain/ids.ts';
 import type { LegacyReadEffect, MappedRead } from '../../../../src/domain/service-definition.ts';
 import type { Backend } from '../../../../src/domain/backend.ts';
-import type { MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
 import { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
 import { Watermarks } from '../../../../src/engine/delivery/watermarks.ts';
 import { createLanes, Snapshot } from '../../../../src/engine/lane/lanes.ts';
@@ -16,10 +15,12 @@ import { createHoldLane } from '../../../../src/engine/lane/hold-lane.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import {
   fakeClock,
+  mappedOf,
   ownerNamed,
   readableJournal,
   recorder,
   SERVICE,
+  serviceWith,
   stateOf,
   writeOnce,
 } from '../engine-parts.ts';
@@ -116,15 +117,11 @@ export function beginShadowReads(
     concurrency: 1,
     timeoutMs: 100,
   });
-  const operation = {
-    id: 'operation',
-    name: 'get_memories',
-    service: { name: SERVICE, definition, legacy: { load: () => ({ queued: 0 }) } },
-    owner: OWNER,
-    lane: lane.key,
-    message: { fields: {}, text: '{}' },
-    action: { ...jarvisMemory.actions['get_memories'], onLegacy: () => facts.effect ?? 'nothing' },
-  } as unknown as MappedOperation;
+  const action = { ...read, onLegacy: () => facts.effect ?? 'nothing' };
+  const service = serviceWith({
+    definition: { ...definition, actions: { ...actions, get_memories: action } },
+  });
+  const operation = mappedOf('{"action": "get_memories", "user_id": "ann"}', { service });
   return {
     asked,
     answers,

@@ -1,29 +1,11 @@
 import { expect, test } from 'vitest';
-import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
-import { readReply } from '../../../../src/domain/request.ts';
-import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import type { Intent } from '../../../../src/engine/ports/ports.ts';
 import type { OutageState } from '../../../../src/engine/spill/outage.ts';
 import { SpillPath, type SpillPathParts } from '../../../../src/engine/spill/spill-path.ts';
 import type { Sequenced } from '../../../../src/engine/writes/sequence-write.ts';
-import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, laneNamed, ownerNamed, recorder, SERVICE } from '../engine-parts.ts';
+import { fakeClock, laneNamed, operationOf, recorder, SERVICE } from '../engine-parts.ts';
 
-const OWNER = ownerNamed('ann');
-const ADD = jarvisMemory.actions['add_memory'];
-const BODY = Buffer.from('{"action": "add_memory", "user_id": "ann", "memory": 1}');
-
-const OPERATION = {
-  id: operationId('operation-1'),
-  service: { name: SERVICE, definition: jarvisMemory, deadlineMs: 1_000 },
-  name: 'add_memory',
-  action: ADD,
-  owner: OWNER,
-  lane: laneKeyOf(SERVICE, OWNER),
-  message: readReply(BODY),
-  body: BODY,
-  deadlineAtMs: 1_000,
-} as unknown as OwnedOperation;
+const OPERATION = operationOf('{"action": "add_memory", "user_id": "ann", "memory": 1}');
 
 /** Writes while the journal is here, or away. */
 function createSpillPath() {
