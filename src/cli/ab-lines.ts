@@ -1,4 +1,5 @@
-import { FAILURE_WORDS, type AbStatus, type ShownInterval } from '../operator/ab-status.ts';
+import type { AbStatus, ShownInterval } from '../operator/api/status.ts';
+import { FAILURE_WORDS } from '../operator/ab-status.ts';
 import { counted } from './tables.ts';
 
 /** Lines for every action that was read from both backends, then the definition of a failure. */

@@ -1,15 +1,19 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { showSurvey } from './import-document.ts';
+import type { CallOf } from '../operator/api/endpoint.ts';
+import type { ShownRun } from '../operator/api/runs.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import {
-  askPatiently,
-  askProxy,
+  callPatiently,
+  callProxy,
+  parsed,
   tokenOption,
   urlOption,
   type Environment,
   type ProxyAddress,
 } from './operator-client.ts';
 import { responsibleFor } from './proxy-options.ts';
-import { isLeftOut, isOfNobody, watchRun, type RunView } from './run-watch.ts';
+import { isLeftOut, isOfNobody, watchRun } from './run-watch.ts';
 import { showBackfill } from './run-tables.ts';
 
 interface BackfillOptions extends ProxyAddress {
@@ -63,12 +67,11 @@ Exit codes: 0 every lane was copied; 1 error (reason on stderr); 2 lanes or serv
 async function backfill(options: BackfillOptions): Promise<void> {
   const { url, token, service, owner, rate } = options;
   const at = { url, ...(token !== undefined && { token }) };
-  const wish = { kind: 'backfill', service, owner, rate };
+  const wish = { kind: 'backfill' as const, service, owner, rate };
   if (options.dryRun === true) return rehearse(options, at, wish);
-  const path = options.resume === true ? '/v1/runs/resume' : '/v1/runs';
+  const endpoint = options.resume === true ? ENDPOINTS.resumeRun : ENDPOINTS.beginRun;
   const by = responsibleFor(options);
-  const begun = await askProxy(at, path, { ...wish, ...by });
-  const { run } = JSON.parse(begun) as RunView;
+  const { run } = parsed(await callProxy(at, endpoint, { body: { ...wish, ...by } }));
   if (options.detach === true) {
     console.log(options.json === true ? JSON.stringify({ run }) : `run ${run}: crossfade runs show ${run}`);
     return;
@@ -77,19 +80,21 @@ async function backfill(options: BackfillOptions): Promise<void> {
   tell(view, options.json === true);
 }
 
-async function rehearse({ owner, json }: BackfillOptions, at: ProxyAddress, wish: object): Promise<void> {
-  const { survey } = JSON.parse(await askPatiently(at, '/v1/runs/rehearse', wish)) as Pick<RunView, 'survey'>;
+type Wish = CallOf<typeof ENDPOINTS.rehearseRun>['body'] & object;
+
+async function rehearse({ owner, json }: BackfillOptions, at: ProxyAddress, body: Wish): Promise<void> {
+  const { survey } = parsed(await callPatiently(at, ENDPOINTS.rehearseRun, { body }));
   console.log(json === true ? JSON.stringify({ dry_run: true, survey }) : showSurvey(survey));
   if (isLeftOut({ survey }) || isOfNobody({ survey }, owner)) process.exitCode = LEFT;
 }
 
-function tell(view: RunView, isJson: boolean): void {
+function tell(view: ShownRun, isJson: boolean): void {
   const { run, state, reason, survey, report } = view;
   console.log(isJson ? JSON.stringify({ run, state, reason, survey, ...report }) : showBackfill(view));
   if (state === 'failed') process.exitCode = 1;
   const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
   if (state !== 'finished') return;
-  if (left || isLeftOut(view) || isOfNobody(view, view.request?.owner)) process.exitCode = LEFT;
+  if (left || isLeftOut(view) || isOfNobody(view, view.request.owner)) process.exitCode = LEFT;
 }
 
 function parseRate(text: string): number {

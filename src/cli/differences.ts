@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { hintWords } from '../operator/words.ts';
-import type { ShownSignature } from '../operator/shown-signature.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
@@ -22,9 +22,9 @@ export function createDifferencesCommand(env: Environment): Command {
 }
 
 async function show(service: string, { json, ...at }: ProxyOptions): Promise<void> {
-  const text = await askProxy(at, `/v1/services/${encodeURIComponent(service)}/signatures`);
+  const text = await callProxy(at, ENDPOINTS.listSignatures, { params: { service } });
   if (json === true) return console.log(text);
-  const { signatures } = JSON.parse(text) as { signatures: readonly ShownSignature[] };
+  const { signatures } = parsed(text);
   if (signatures.length === 0)
     return console.log(`no comparison of ${service} has found a difference (the last 5 s are not included)`);
   const rows = signatures.map(({ action, path, class: kind, shape, hint, ...seen }) => [

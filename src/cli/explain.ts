@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import type { ExplainedDecision, ExplainedOperation, Explanation } from '../operator/api/explain.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
@@ -33,9 +35,8 @@ async function explain(
   subject: string,
   { json, full, ...at }: ExplainOptions,
 ): Promise<void> {
-  const path = `/v1/explain/${encodeURIComponent(service)}/${encodeURIComponent(subject)}`;
-  const text = await askProxy(at, path);
-  const explanation = JSON.parse(text) as Explanation;
+  const text = await callProxy(at, ENDPOINTS.explain, { params: { service, subject } });
+  const explanation = parsed(text);
   if (json === true) console.log(text);
   else if (full === true) console.log(stringify(rounded(explanation)));
   if (isUnknownOwner(explanation)) {
@@ -55,66 +56,31 @@ function rounded(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, rounded(member)]));
 }
 
-interface Decided {
-  readonly primary: string;
-  readonly dual_write: boolean;
-  readonly shadow_read: boolean;
-  readonly reason: string;
-  /** Set for reads only. */
-  readonly shadow_reason?: string;
-  readonly limit?: {
-    readonly at_most: number;
-    readonly lowered_by: string | null;
-    readonly because: readonly string[];
-  };
-}
-
-interface Operation {
-  readonly id: string;
-  readonly action: string;
-  readonly sequence: number;
-  readonly legacy: string;
-  readonly timeline: readonly { readonly at: string; readonly where: string; readonly what: string }[];
-  readonly orchestrator: { readonly standing: string; readonly item: unknown };
-}
-
-/** `GET /v1/explain/:service/:subject`: the members that the summary uses. */
-export interface Explanation {
-  readonly service: string;
-  readonly owner: string;
-  readonly asked_about: string;
-  readonly operation?: Operation;
-  readonly decisions: Readonly<Record<string, Decided>>;
-  readonly inputs: {
-    readonly lane:
-      string | { readonly condition: string; readonly reason: string; readonly sequence: number };
-    readonly fence: string;
-    readonly guard: { readonly held_by: string | null };
-  };
-  readonly writes: readonly {
-    readonly operation_id: string;
-    readonly action: string;
-    readonly accepted_at: string;
-    readonly outcome: string | null;
-    readonly standing: string;
-  }[];
-  readonly differences: readonly {
-    readonly at: string;
-    readonly operation_id: string;
-    readonly action: string;
-  }[];
-}
-
 const WRITES_SHOWN = 5;
 
+/** The members that the summary shows. */
+type Summary = Pick<Explanation, 'service' | 'owner' | 'operation' | 'decisions'> & {
+  readonly inputs: Pick<Explanation['inputs'], 'fence'> & {
+    readonly lane: string | Pick<ExplainedLane, 'condition' | 'reason' | 'sequence'>;
+    readonly guard: Pick<Explanation['inputs']['guard'], 'held_by'>;
+  };
+  readonly writes: readonly Pick<
+    Explanation['writes'][number],
+    'operation_id' | 'action' | 'accepted_at' | 'outcome' | 'standing'
+  >[];
+  readonly differences: readonly Pick<Explanation['differences'][number], 'at' | 'operation_id' | 'action'>[];
+};
+
+type ExplainedLane = Exclude<Explanation['inputs']['lane'], string>;
+
 /** An owner without a lane row, a write or a difference. */
-export function isUnknownOwner({ inputs, writes, differences, operation }: Explanation): boolean {
+export function isUnknownOwner({ inputs, writes, differences, operation }: Summary): boolean {
   const isEmpty = writes.length === 0 && differences.length === 0 && operation === undefined;
   return typeof inputs.lane === 'string' && isEmpty;
 }
 
 /** A summary of one screen: how requests are routed and why, and what is stored. */
-export function toldExplanation(explanation: Explanation): string {
+export function toldExplanation(explanation: Summary): string {
   const { service, owner, operation, decisions, writes, differences } = explanation;
   return [
     `${service}, owner: ${owner}`,
@@ -129,7 +95,7 @@ export function toldExplanation(explanation: Explanation): string {
   ].join('\n');
 }
 
-function laneLines({ inputs: { lane, fence, guard } }: Explanation): string[] {
+function laneLines({ inputs: { lane, fence, guard } }: Summary): string[] {
   const state =
     typeof lane === 'string'
       ? lane
@@ -138,7 +104,14 @@ function laneLines({ inputs: { lane, fence, guard } }: Explanation): string[] {
   return [`  lane: ${state}; fence: ${fence}`, ...held];
 }
 
-function operationLines({ id, action, sequence, legacy, timeline, orchestrator }: Operation): string[] {
+function operationLines({
+  id,
+  action,
+  sequence,
+  legacy,
+  timeline,
+  orchestrator,
+}: ExplainedOperation): string[] {
   const { standing, item } = orchestrator;
   return [
     `operation ${id}: ${action}, write ${sequence} of the lane`,
@@ -156,13 +129,13 @@ function decisionLines(decisions: Explanation['decisions']): string[] {
   return table(['  action', 'answered by', 'why', 'second backend', 'blocked by'], rows).split('\n');
 }
 
-function limitWords(limit: Decided['limit']): string {
+function limitWords(limit: ExplainedDecision['limit']): string {
   if (limit === undefined || limit.lowered_by === null || limit.at_most === 100) return '';
   const because = limit.because.length === 0 ? '' : `: ${limit.because.join(', ')}`;
   return `${limit.lowered_by}, at most ${limit.at_most} %${because}`;
 }
 
-function writeLines(writes: Explanation['writes']): string[] {
+function writeLines(writes: Summary['writes']): string[] {
   const rows = writes
     .slice(0, WRITES_SHOWN)
     .map(({ accepted_at: at, action, outcome, standing, operation_id: id }) => [
@@ -176,7 +149,7 @@ function writeLines(writes: Explanation['writes']): string[] {
   return table(heads, rows).split('\n');
 }
 
-function differenceLines(service: string, differences: Explanation['differences']): string[] {
+function differenceLines(service: string, differences: Summary['differences']): string[] {
   const rows = differences.map(({ at, action, operation_id: id }) => [`  ${at}`, action, id]);
   return [
     ...table(['  last differences', 'action', 'operation'], rows).split('\n'),

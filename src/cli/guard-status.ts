@@ -1,3 +1,4 @@
+import type { WatchedService } from '../operator/api/guard.ts';
 import type { Finding } from '../engine/ports/finding.ts';
 import type { TriggerLevel } from '../engine/guard/triggers.ts';
 import {
@@ -7,11 +8,7 @@ import {
   standingFindings,
   standingWords,
 } from '../operator/words.ts';
-import type { GuardStatus } from '../operator/guard-status.ts';
 import { table } from './tables.ts';
-
-/** A service's part of `GET /v1/guard`. */
-export type WatchedService = GuardStatus & { readonly triggers: readonly TriggerLevel[] };
 
 /** What keeps a service's reads on legacy, the findings, and how close each trigger is to a trip. */
 export function toldGuard(service: string, watched: WatchedService): string {

@@ -4,11 +4,11 @@ import { backtest, type BacktestTrip } from '../engine/guard/backtest.ts';
 import { ADDED_BOUNDS_MS } from '../engine/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../engine/guard/triggers.ts';
 import type { MinuteRow } from '../engine/guard/guard-ports.ts';
-import type { StainedAction } from '../operator/guard-status.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
 import { readAskedFile, writeAskedFile } from './asked-file.ts';
-import { toldGuard, type WatchedService } from './guard-status.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import { toldGuard } from './guard-status.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted, table } from './tables.ts';
 
@@ -26,11 +26,6 @@ interface StatusOptions extends ProxyOptions {
 
 interface ReleaseOptions extends PersonOptions {
   readonly evenSo?: true;
-}
-
-interface ReleaseAnswer {
-  readonly flags_off?: readonly string[];
-  readonly stained?: readonly StainedAction[];
 }
 
 const EXIT_CODES = `
@@ -79,9 +74,9 @@ export function createGuardCommand(env: Environment): Command {
 }
 
 async function status({ service, json, ...at }: StatusOptions): Promise<void> {
-  const text = await askProxy(at, '/v1/guard');
+  const text = await callProxy(at, ENDPOINTS.showGuard, {});
   if (json === true && service === undefined) return console.log(text);
-  const { services } = JSON.parse(text) as { services: Readonly<Record<string, WatchedService>> };
+  const { services } = parsed(text);
   const chosen = Object.entries(services).filter(([name]) => service === undefined || name === service);
   if (chosen.length === 0)
     throw new Error(`unknown service "${service ?? ''}": use ${Object.keys(services).join(', ')}`);
@@ -93,10 +88,10 @@ async function release(
   service: string,
   { person, reason, json, evenSo, ...at }: ReleaseOptions,
 ): Promise<void> {
-  const wish = { service, person, reason, ...(evenSo === true && { even_so: true }) };
-  const text = await askProxy(at, '/v1/guard/release', wish);
+  const body = { service, person, reason, ...(evenSo === true && { even_so: true }) };
+  const text = await callProxy(at, ENDPOINTS.releaseLatch, { body });
   if (json === true) return console.log(text);
-  const { flags_off: flags = [], stained = [] } = JSON.parse(text) as ReleaseAnswer;
+  const { flags_off: flags, stained } = parsed(text);
   console.log(`${service} is released: the guard starts counting again from zero`);
   for (const { action, comparable, mismatches, comparisons_missing: missing } of stained)
     console.log(
@@ -111,7 +106,9 @@ async function accept(
   subject: string,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
-  const text = await askProxy(at, '/v1/guard/accept', { service, subject, person, reason });
+  const text = await callProxy(at, ENDPOINTS.acceptSubject, {
+    body: { service, subject, person, reason },
+  });
   console.log(json === true ? text : `${subject} of ${service} is accepted`);
 }
 
@@ -196,14 +193,6 @@ function told(rows: readonly MinuteRow[], trips: readonly BacktestTrip[]): strin
   return [...lines, `${counted(trips.length, 'trip')} in ${counted(minutes, 'minute')}`].join('\n');
 }
 
-interface Head {
-  readonly bundle: number;
-  readonly service: string;
-  readonly at: string;
-  readonly trigger: string;
-  readonly bytes: number;
-}
-
 /** `crossfade guard bundles`: lists the trips that stored a bundle. */
 export function createBundlesCommand(env: Environment): Command {
   const command = new Command('bundles').description(
@@ -213,9 +202,9 @@ export function createBundlesCommand(env: Environment): Command {
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await askProxy(at, '/v1/guard/bundles');
+  const text = await callProxy(at, ENDPOINTS.listBundles, {});
   if (json === true) return console.log(text);
-  const { bundles } = JSON.parse(text) as { bundles: readonly Head[] };
+  const { bundles } = parsed(text);
   const rows = bundles.map(({ bundle, at, service, trigger, bytes }) => [
     String(bundle),
     at,
@@ -238,7 +227,7 @@ export function createBundleCommand(env: Environment): Command {
     .option('--out <file>', 'write the bundle to this file, as JSON');
   return proxyOptions(command, env).action(
     async (bundle: string, { json, out, ...at }: ProxyOptions & { readonly out?: string }) => {
-      const text = await askProxy(at, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
+      const text = await callProxy(at, ENDPOINTS.showBundle, { params: { bundle } });
       if (out !== undefined) {
         writeAskedFile({ option: '--out', path: out }, text);
         return console.log(`bundle ${bundle} written to ${out}`);
@@ -259,7 +248,7 @@ export function createMinutesCommand(env: Environment): Command {
     .option('--hours <n>', 'how many hours back', parseHours, 24);
   return proxyOptions(command, env, 'no effect: the output is always one JSON object per line').action(
     async ({ hours, json: _json, ...at }: MinutesOptions) => {
-      process.stdout.write(await askProxy(at, `/v1/guard/minutes?hours=${hours}`));
+      process.stdout.write(await callProxy(at, ENDPOINTS.listMinutes, { query: { hours: String(hours) } }));
     },
   );
 }

@@ -1,15 +1,8 @@
 import { Command } from 'commander';
-import { askPatiently, askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import type { LostItem } from '../operator/api/repairs.ts';
+import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-
-interface LostView {
-  readonly service: string;
-  readonly owner: string;
-  readonly memory_id: string;
-  readonly stored_at: string | null;
-  readonly shape: string | null;
-  readonly found_at: string;
-}
 
 /** `crossfade lost`: items that are gone from legacy although no agent deleted them. */
 export function createLostCommand(env: Environment): Command {
@@ -49,14 +42,14 @@ export function createLostCommand(env: Environment): Command {
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await askProxy(at, '/v1/lost');
+  const text = await callProxy(at, ENDPOINTS.listLost, {});
   if (json === true) return console.log(text);
-  const { items } = JSON.parse(text) as { items: readonly LostView[] };
+  const { items } = parsed(text);
   console.log(items.length === 0 ? 'no lost items' : lostLines(items).join('\n'));
 }
 
 /** One line per item. The items of a lane are in their stored order. */
-export function lostLines(items: readonly LostView[]): string[] {
+export function lostLines(items: readonly Omit<LostItem, 'position' | 'digest'>[]): string[] {
   const lanes = Map.groupBy(items, ({ service, owner }) => `${service}/${owner}`);
   return [...lanes].flatMap(([lane, ofLane]) =>
     ofLane.map(({ memory_id: id, stored_at: storedAt, shape, found_at: foundAt }, index) =>
@@ -91,9 +84,11 @@ async function decide(
     owner: lane.slice(slash + 1),
     ...(id !== undefined && { memory_id: id }),
   };
-  const text = await askPatiently(at, '/v1/lost', { ...item, decision, person, reason });
+  const text = await callPatiently(at, ENDPOINTS.decideLost, {
+    body: { ...item, decision, person, reason },
+  });
   if (json === true) return console.log(text);
-  const { waiting, restored = 1 } = JSON.parse(text) as { waiting: number; restored?: number };
+  const { waiting, restored = 1 } = parsed(text);
   const rest =
     waiting === 0
       ? 'no lost items left in this lane'

@@ -60,16 +60,6 @@ export async function callPatiently<E extends Endpoint>(
   return ask({ at, path: addressOf(endpoint, call), body: call.body, timeoutMs: 0 });
 }
 
-/** Sends a request to a running proxy; times out after 10 s. @throws Error with the proxy's message */
-export function askProxy(at: ProxyAddress, path: string, body?: object): Promise<string> {
-  return ask({ at, path, body, timeoutMs: TIMEOUT_MS });
-}
-
-/** The same without a timeout, for requests that may take long. */
-export function askPatiently(at: ProxyAddress, path: string, body: object): Promise<string> {
-  return ask({ at, path, body, timeoutMs: 0 });
-}
-
 interface Question {
   readonly at: ProxyAddress;
   readonly path: string;

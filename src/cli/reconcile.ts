@@ -1,9 +1,19 @@
 import { Command, Option } from 'commander';
-import { askProxy, type Environment, type ProxyAddress, tokenOption, urlOption } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import type { RepairPlan } from '../operator/api/repairs.ts';
+import type { ShownRun } from '../operator/api/runs.ts';
+import {
+  callProxy,
+  parsed,
+  type Environment,
+  type ProxyAddress,
+  tokenOption,
+  urlOption,
+} from './operator-client.ts';
 import { responsibleFor } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
-import { type RepairPlanView, showPlan, showRun } from './run-tables.ts';
-import { isLeftOut, isOfNobody, type RunView, watchRun } from './run-watch.ts';
+import { showPlan, showRun } from './run-tables.ts';
+import { isLeftOut, isOfNobody, watchRun } from './run-watch.ts';
 import { counted } from './tables.ts';
 
 interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
@@ -66,10 +76,11 @@ async function reconcile(options: ReconcileOptions): Promise<void> {
   const by = responsibleFor(options);
   const at = addressOf(options);
   const scope = options.changed === true ? 'changed' : 'full';
-  const wish = { kind: 'reconcile', service, owner, scope, ...by };
-  const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
+  const endpoint = options.resume === true ? ENDPOINTS.resumeRun : ENDPOINTS.beginRun;
+  const body = { kind: 'reconcile' as const, service, owner, scope, ...by };
+  const { run } = parsed(await callProxy(at, endpoint, { body }));
   const isJson = options.json === true;
-  const view = await watchRun((JSON.parse(begun) as RunView).run, { at, person: by.person, json: isJson });
+  const view = await watchRun(run, { at, person: by.person, json: isJson });
   const repaired = view.state === 'finished' ? await repair(options, view) : undefined;
   const isPlanned = options.repair === 'plan' || (options.repair === 'apply' && isUnrepaired(view, repaired));
   const plan = isPlanned ? await planOf(at, view.run) : undefined;
@@ -85,22 +96,19 @@ function refuseUnexplainedRepair({ repair: how, reason }: ReconcileOptions): voi
   throw new Error('--repair apply changes stored data: --reason is required');
 }
 
-async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunView | undefined> {
+async function repair(options: ReconcileOptions, { run }: ShownRun): Promise<ShownRun | undefined> {
   const by = responsibleFor(options);
   const at = addressOf(options);
   if (options.repair !== 'apply') return undefined;
   const { lanes } = await planOf(at, run);
   if (lanes.length === 0) return undefined;
-  const wish = {
-    ...by,
-    ...limitsIn(options),
-  };
-  const begun = JSON.parse(await askProxy(at, `/v1/runs/${run}/repair`, wish)) as RunView;
+  const call = { params: { run: String(run) }, body: { ...by, ...limitsIn(options) } };
+  const begun = parsed(await callProxy(at, ENDPOINTS.applyRepair, call));
   return watchRun(begun.run, { at, person: by.person, json: options.json === true });
 }
 
 /** True if there was nothing to repair, as the output reports. */
-function isUnrepaired({ state }: RunView, repaired: RunView | undefined): boolean {
+function isUnrepaired({ state }: ShownRun, repaired: ShownRun | undefined): boolean {
   return state === 'finished' && repaired === undefined;
 }
 
@@ -108,15 +116,15 @@ function addressOf({ url, token }: ReconcileOptions): ProxyAddress {
   return { url, ...(token !== undefined && { token }) };
 }
 
-async function planOf(at: ProxyAddress, run: number): Promise<RepairPlanView> {
-  return JSON.parse(await askProxy(at, `/v1/runs/${run}/repair-plan`)) as RepairPlanView;
+async function planOf(at: ProxyAddress, run: number): Promise<RepairPlan> {
+  return parsed(await callProxy(at, ENDPOINTS.planRepair, { params: { run: String(run) } }));
 }
 
-function resultOf({ run, state, reason, report }: RunView): object {
+function resultOf({ run, state, reason, report }: ShownRun): object {
   return { run, state, reason, ...report };
 }
 
-function tell(view: RunView, plan: RepairPlanView | undefined, repaired: RunView | undefined): void {
+function tell(view: ShownRun, plan: RepairPlan | undefined, repaired: ShownRun | undefined): void {
   console.log(
     [showRun(view), ...afterReconciliation(view, plan !== undefined || repaired !== undefined)].join('\n'),
   );
@@ -124,33 +132,33 @@ function tell(view: RunView, plan: RepairPlanView | undefined, repaired: RunView
   if (repaired !== undefined) console.log(`\n${showRun(repaired)}`);
 }
 
-function exitCodeOf(view: RunView, repaired: RunView | undefined): number | undefined {
+function exitCodeOf(view: ShownRun, repaired: ShownRun | undefined): number | undefined {
   if (view.state === 'failed' || repaired?.state === 'failed') return 1;
   if (view.state === 'stopped') return process.exitCode === undefined ? 1 : Number(process.exitCode);
   const isStopped = repaired !== undefined && repaired.state !== 'finished';
   return leftOf(view, repaired) > 0 || isUnsure(view) || isStopped ? DIFFERENT : 0;
 }
 
-function leftOf(view: RunView, repaired: RunView | undefined): number {
+function leftOf(view: ShownRun, repaired: ShownRun | undefined): number {
   return repaired === undefined
     ? sumOf(view, 'lanes_different')
     : sumOf(repaired, 'lanes_left') + sumOf(view, 'lost');
 }
 
-function isUnsure(view: RunView): boolean {
-  return sumOf(view, 'lanes_not_comparable') > 0 || isLeftOut(view) || isOfNobody(view, view.request?.owner);
+function isUnsure(view: ShownRun): boolean {
+  return sumOf(view, 'lanes_not_comparable') > 0 || isLeftOut(view) || isOfNobody(view, view.request.owner);
 }
 
 /**
  * Hints printed after a reconciliation: the next command, or why nothing was compared.
  * @param isSettled whether a repair was already planned or applied
  */
-export function afterReconciliation(view: RunView, isSettled: boolean): string[] {
+export function afterReconciliation(view: ShownRun, isSettled: boolean): string[] {
   if (view.state !== 'finished') return [];
   const [lanes, lost] = [sumOf(view, 'lanes'), sumOf(view, 'lost')];
   const repairable = sumOf(view, 'findings') - lost;
   return [
-    ...(lanes === 0 && view.request?.scope === 'changed' && !isLeftOut(view)
+    ...(lanes === 0 && view.request.scope === 'changed' && !isLeftOut(view)
       ? ['  nothing to compare: no lane was written to since it was last found equal']
       : []),
     ...(repairable > 0 && !isSettled
@@ -163,6 +171,6 @@ export function afterReconciliation(view: RunView, isSettled: boolean): string[]
 }
 
 /** The sum over all services of a run. */
-export function sumOf({ services }: RunView, name: string): number {
+export function sumOf({ services }: ShownRun, name: string): number {
   return Object.values(services).reduce((total, counts) => total + Number(counts[name] ?? 0), 0);
 }

@@ -18,7 +18,10 @@ export function limitOptions(command: Command): Command {
 }
 
 /** The limits as members of the operator's API. */
-export function limitsIn({ limitItems, limitShare }: RepairLimitOptions): object {
+export function limitsIn({ limitItems, limitShare }: RepairLimitOptions): {
+  readonly limit_items?: number;
+  readonly limit_share?: number;
+} {
   return {
     ...(limitItems !== undefined && { limit_items: limitItems }),
     ...(limitShare !== undefined && { limit_share: limitShare }),

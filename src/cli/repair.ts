@@ -1,10 +1,12 @@
 import { Command } from 'commander';
-import { askPatiently, askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import type { AcceptedLane } from '../operator/api/repairs.ts';
+import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
-import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
+import { showPlan, showRun } from './run-tables.ts';
 import { counted } from './tables.ts';
-import { watchRun, type RunView } from './run-watch.ts';
+import { watchRun } from './run-watch.ts';
 
 interface ApplyOptions extends PersonOptions, RepairLimitOptions {}
 
@@ -27,8 +29,8 @@ export function createRepairCommand(env: Environment): Command {
     .option('--reason <text>', 'accepted for scripts, no effect: a plan is not recorded in the audit log')
     .option('--person <name>', 'accepted for scripts, no effect');
   proxyOptions(planning, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
-    const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
-    console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
+    const text = await callProxy(at, ENDPOINTS.planRepair, { params: { run } });
+    console.log(json === true ? text : showPlan(parsed(text)));
   });
   const applying = limitOptions(repair.command('apply'))
     .argument('<run>', 'number of the reconciliation, as in crossfade runs list')
@@ -55,10 +57,8 @@ export function createRepairCommand(env: Environment): Command {
 
 async function apply(of: string, options: ApplyOptions): Promise<void> {
   const { person, reason, limitItems: _items, limitShare: _share, json, ...at } = options;
-  const wish = { person, reason, ...limitsIn(options) };
-  const { run } = JSON.parse(
-    await askProxy(at, `/v1/runs/${encodeURIComponent(of)}/repair`, wish),
-  ) as RunView;
+  const body = { person, reason, ...limitsIn(options) };
+  const { run } = parsed(await callProxy(at, ENDPOINTS.applyRepair, { params: { run: of }, body }));
   const view = await watchRun(run, { at, person, json: json === true });
   const { state, report } = view;
   console.log(json === true ? JSON.stringify({ run, state, reason: view.reason, ...report }) : showRun(view));
@@ -71,30 +71,27 @@ async function accept(lane: string, { person, reason, json, ...at }: PersonOptio
   const slash = lane.indexOf('/');
   if (slash < 1)
     throw new Error(`invalid lane "${lane}": use <service>/<owner>, as in "crossfade repair plan"`);
-  const [service, owner] = [lane.slice(0, slash), lane.slice(slash + 1)];
-  const path = `/v1/services/${encodeURIComponent(service)}/lanes/accept`;
-  const text = await askProxy(at, path, { owner, person, reason });
+  const [service, owner] = [lane.slice(0, slash), lane.slice(slash + 1)] as const;
+  const text = await callProxy(at, ENDPOINTS.acceptLane, {
+    params: { service },
+    body: { owner, person, reason },
+  });
   if (json === true) return console.log(text);
-  const accepted = JSON.parse(text) as Accepted;
-  console.log(acceptedWords(lane, accepted));
+  console.log(acceptedWords(lane, parsed(text)));
 }
 
-interface Accepted {
-  readonly run: number;
-  readonly findings: number;
-  /** Why the lane is stopped. Absent if it is not. */
-  readonly stopped?: string;
-}
-
-export function acceptedWords(lane: string, { run, findings, stopped }: Accepted): string {
+export function acceptedWords(
+  lane: string,
+  { run, findings, stopped }: Omit<AcceptedLane, 'accepted'>,
+): string {
   const accepted = `${counted(findings, 'difference')} of ${lane}, found by run ${run}, accepted`;
   if (stopped === undefined) return `${accepted}; its reads may move again`;
   return `${accepted}; the lane stays stopped (${stopped.replaceAll('_', ' ')}), so legacy answers its reads`;
 }
 
 async function undo(run: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
-  const text = await askPatiently(at, `/v1/runs/${encodeURIComponent(run)}/undo`, { person, reason });
-  const { undone, left } = JSON.parse(text) as { undone: number; left: readonly string[] };
+  const text = await callPatiently(at, ENDPOINTS.undoRepair, { params: { run }, body: { person, reason } });
+  const { undone, left } = parsed(text);
   if (json === true) console.log(text);
   else
     console.log(

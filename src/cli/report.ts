@@ -1,12 +1,21 @@
+import type { Criterion } from '../operator/api/history.ts';
 import { Command, Option } from 'commander';
 import { messageOf } from '../domain/errors.ts';
 import { REPORT_FORMATS, type ReportFormat } from '../engine/report/report-ports.ts';
 import { CRITERION_WORDS } from '../operator/report/criterion-words.ts';
 import { failedIn } from '../operator/report/criteria.ts';
 import { printedFigure } from '../operator/report/figures.ts';
-import type { Criterion, Report } from '../operator/report/report.ts';
+import type { Report } from '../operator/report/report.ts';
 import { writeAskedFile } from './asked-file.ts';
-import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import {
+  callProxy,
+  parsed,
+  tokenOption,
+  urlOption,
+  type Environment,
+  type ProxyAddress,
+} from './operator-client.ts';
 import { counted, table } from './tables.ts';
 
 interface ReportOptions extends ProxyAddress {
@@ -78,7 +87,7 @@ const formatOf = ({ format, json }: ReportOptions): ReportFormat | undefined =>
 
 function fetched({ date, url, token }: ReportOptions, format: ReportFormat): Promise<string> {
   const at = { url, ...(token !== undefined && { token }) };
-  return askProxy(at, `/v1/reports/${encodeURIComponent(date)}.${format}`);
+  return callProxy(at, ENDPOINTS.showReport, { params: { report: `${date}.${format}` } });
 }
 
 function print({ out }: ReportOptions, text: string): void {
@@ -110,12 +119,6 @@ interface Listed extends ProxyAddress {
   readonly json?: true;
 }
 
-interface Head {
-  readonly date: string;
-  readonly made_at: string;
-  readonly failed_criteria: number;
-}
-
 function createListCommand(env: Environment): Command {
   return new Command('list')
     .description('List stored reports, newest first')
@@ -126,9 +129,9 @@ function createListCommand(env: Environment): Command {
     .action(async (_options: Listed, command: Command) => {
       // The parent command has consumed the options that it knows too.
       const { json, url, token } = command.optsWithGlobals<Listed>();
-      const text = await askProxy({ url, ...(token !== undefined && { token }) }, '/v1/reports');
+      const text = await callProxy({ url, ...(token !== undefined && { token }) }, ENDPOINTS.listReports, {});
       if (json === true) return console.log(text);
-      const { reports } = JSON.parse(text) as { reports: readonly Head[] };
+      const { reports } = parsed(text);
       const rows = reports.map(({ date, made_at: at, failed_criteria: failed }) => [
         date,
         at,

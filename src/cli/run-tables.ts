@@ -1,31 +1,20 @@
-import { changeWords, findingWords, itemWords, type PrintedFinding } from '../operator/words.ts';
+import type { PrintedFinding } from '../operator/api/repairs.ts';
+import { changeWords, findingWords, itemWords } from '../operator/words.ts';
 import { foundWords, standingNotes } from '../operator/run-result-words.ts';
 import { showImport, showSurvey } from './import-document.ts';
-import type { RunView } from './run-watch.ts';
+import type { Divergence, RepairPlan } from '../operator/api/repairs.ts';
+import type { ListedRun, ShownRun } from '../operator/api/runs.ts';
 import { counted, table } from './tables.ts';
 
-/** What a repair would change, as the proxy returns it. */
-export interface RepairPlanView {
-  readonly run: number;
-  readonly findings: number;
-  readonly share: number;
-  readonly refusal: string | null;
-  /** Lanes of the run that no repair of it touches. */
-  readonly untouched: { readonly undone: number; readonly lost: number };
-  readonly lanes: readonly {
-    readonly service: string;
-    readonly owner: string;
-    readonly findings: readonly PrintedFinding[];
-    readonly before: { readonly items: number; readonly digest: string };
-    readonly after: { readonly items: number; readonly digest: string };
-  }[];
-}
+/** The members of a plan that are shown. */
+type PlannedLane = Pick<Divergence, 'service' | 'owner' | 'findings' | 'before' | 'after'>;
+type ShownPlan = Omit<RepairPlan, 'limits' | 'lanes'> & { readonly lanes: readonly PlannedLane[] };
 
 const LANES_SHOWN = 50;
 const FINDINGS_SHOWN = 200;
 
 /** A run's numbers, service by service. */
-export function showRun({ run, kind, state, reason, services }: RunView): string {
+export function showRun({ run, kind, state, reason, services }: ShownRun): string {
   const title = `${kind} ${run}: ${state}${reason === '' ? '' : ` (${reason})`}`;
   const lines = Object.entries(services).flatMap(([service, counts]) => [
     `  ${service}`,
@@ -37,7 +26,7 @@ export function showRun({ run, kind, state, reason, services }: RunView): string
 }
 
 /** A backfill: its numbers, the survey before the first write, and the document of what was imported. */
-export function showBackfill(view: RunView): string {
+export function showBackfill(view: ShownRun): string {
   const services = (view.report?.['services'] ?? {}) as Parameters<typeof showImport>[0];
   return [
     showRun(view),
@@ -53,7 +42,7 @@ function indented(text: string): string {
 }
 
 /** The runs as a table, newest first. */
-export function showRuns(runs: readonly RunView[]): string {
+export function showRuns(runs: readonly ListedRun[]): string {
   return table(
     ['run', 'kind', 'state', 'result', 'started', 'took', 'scope', 'by', 'why'],
     runs.map((run) => [
@@ -63,25 +52,25 @@ export function showRuns(runs: readonly RunView[]): string {
       resultOf(run),
       run.began_at,
       tookOf(run),
-      askedOf(run.request ?? {}),
-      run.request?.person ?? '',
-      [run.request?.reason, run.reason].filter(Boolean).join('; '),
+      askedOf(run.request),
+      run.request.person ?? '',
+      [run.request.reason, run.reason].filter(Boolean).join('; '),
     ]),
   );
 }
 
 /** The findings of a reconciliation, and what became of them. */
-function resultOf({ result = null, request }: RunView): string {
-  return result === null ? '' : [foundWords(result, request?.owner), ...standingNotes(result)].join(', ');
+function resultOf({ result, request }: ListedRun): string {
+  return result === null ? '' : [foundWords(result, request.owner), ...standingNotes(result)].join(', ');
 }
 
-function tookOf({ began_at: began, finished_at: finished }: RunView): string {
+function tookOf({ began_at: began, finished_at: finished }: ListedRun): string {
   if (finished === null) return '';
   const seconds = (Date.parse(finished) - Date.parse(began)) / 1_000;
   return seconds < 120 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
 }
 
-function askedOf({ services = [], owner, scope, of, scheduled }: NonNullable<RunView['request']>): string {
+function askedOf({ services, owner, scope, of, scheduled }: ListedRun['request']): string {
   return [
     services.join(', '),
     ...(owner === undefined ? [] : [`owner ${owner}`]),
@@ -92,7 +81,7 @@ function askedOf({ services = [], owner, scope, of, scheduled }: NonNullable<Run
 }
 
 /** What would change in each lane, item by item. */
-export function showPlan({ run, findings, share, refusal, untouched, lanes }: RepairPlanView): string {
+export function showPlan({ run, findings, share, refusal, untouched, lanes }: ShownPlan): string {
   const others = untouchedLines(untouched);
   if (lanes.length === 0) return [`run ${run}: nothing to repair`, ...others].join('\n');
   const shown = lanes
@@ -114,7 +103,7 @@ export function showPlan({ run, findings, share, refusal, untouched, lanes }: Re
   return [title, ...shown, ...more, ...others, next].join('\n');
 }
 
-function untouchedLines({ undone, lost }: RepairPlanView['untouched']): string[] {
+function untouchedLines({ undone, lost }: ShownPlan['untouched']): string[] {
   return [
     ...(undone > 0
       ? [`  ${counted(undone, 'lane')} whose repair was undone: reconcile again, then repair or accept`]

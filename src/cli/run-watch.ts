@@ -1,32 +1,6 @@
-import type { RunResult } from '../operator/run-result-words.ts';
-import { askProxy, NoProxy, type ProxyAddress } from './operator-client.ts';
-
-/** A run as the proxy returns it: the members that the command line uses. */
-export interface RunView {
-  readonly run: number;
-  readonly kind: string;
-  readonly state: 'listing' | 'running' | 'stopped' | 'finished' | 'failed';
-  readonly reason: string;
-  readonly began_at: string;
-  readonly finished_at: string | null;
-  readonly request?: {
-    readonly services?: readonly string[];
-    readonly owner?: string;
-    readonly scope?: string;
-    readonly of?: number;
-    readonly scheduled?: string;
-    readonly person?: string;
-    readonly reason?: string;
-  };
-  readonly lanes: number;
-  readonly lanes_done: number;
-  readonly brake: string | null;
-  readonly survey: Readonly<Record<string, object>>;
-  readonly services: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
-  readonly report: Readonly<Record<string, unknown>> | null;
-  /** Set for a finished reconciliation. */
-  readonly result?: RunResult | null;
-}
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import type { ShownRun } from '../operator/api/runs.ts';
+import { callProxy, parsed, NoProxy, type ProxyAddress } from './operator-client.ts';
 
 interface WatchOptions {
   readonly at: ProxyAddress;
@@ -43,12 +17,12 @@ const PATIENCE_MS = 120_000;
 const INTERRUPTED = 130;
 
 /** True if a service was left out because its store could not be read. */
-export function isLeftOut({ survey }: Pick<RunView, 'survey'>): boolean {
+export function isLeftOut({ survey }: Pick<ShownRun, 'survey'>): boolean {
   return Object.values(survey).some((found) => 'not_listed' in found);
 }
 
 /** True if no service has a lane of the owner, perhaps because the owner is misspelled. Prints a message then. */
-export function isOfNobody({ survey }: Pick<RunView, 'survey'>, owner: string | undefined): boolean {
+export function isOfNobody({ survey }: Pick<ShownRun, 'survey'>, owner: string | undefined): boolean {
   const found = Object.values(survey) as { readonly lanes?: number }[];
   if (owner === undefined || found.length === 0 || found.some(({ lanes }) => lanes !== 0)) return false;
   console.error(
@@ -61,7 +35,7 @@ export function isOfNobody({ survey }: Pick<RunView, 'survey'>, owner: string | 
  * Watches a run to its end: JSON lines with --json, on a terminal a bar with rate and time left, otherwise text lines on stderr. Ctrl-C
  * stops the run.
  */
-export async function watchRun(id: number, { at, person, json }: WatchOptions): Promise<RunView> {
+export async function watchRun(id: number, { at, person, json }: WatchOptions): Promise<ShownRun> {
   const shown = createRunProgress({
     json,
     screen: process.stderr,
@@ -71,7 +45,8 @@ export async function watchRun(id: number, { at, person, json }: WatchOptions): 
     shown.end();
     process.exitCode = INTERRUPTED;
     const stop = { person, reason: 'stopped with Ctrl-C on the command line' };
-    void askProxy(at, `/v1/runs/${id}/stop`, stop).catch(() => undefined);
+    const params = { run: String(id) };
+    void callProxy(at, ENDPOINTS.stopRun, { params, body: stop }).catch(() => undefined);
   };
   process.once('SIGINT', onInterrupt);
   try {
@@ -87,11 +62,11 @@ export async function watchRun(id: number, { at, person, json }: WatchOptions): 
   }
 }
 
-async function lookAt(at: ProxyAddress, id: number): Promise<RunView> {
+async function lookAt(at: ProxyAddress, id: number): Promise<ShownRun> {
   const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return JSON.parse(await askProxy(at, `/v1/runs/${id}`)) as RunView;
+      return parsed(await callProxy(at, ENDPOINTS.showRun, { params: { run: String(id) } }));
     } catch (error) {
       if (!(error instanceof NoProxy) || performance.now() > untilMs) throw error;
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
@@ -123,7 +98,7 @@ interface RunProgressParts {
   readonly now?: () => number;
 }
 
-export type SeenRun = Pick<RunView, 'run' | 'state' | 'lanes' | 'lanes_done' | 'brake'>;
+export type SeenRun = Pick<ShownRun, 'run' | 'state' | 'lanes' | 'lanes_done' | 'brake'>;
 
 interface RunProgress {
   show(view: SeenRun): void;

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import { askProxy, type Environment } from './operator-client.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import type { ShownRun } from '../operator/api/runs.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { showBackfill, showRun, showRuns } from './run-tables.ts';
-import type { RunView } from './run-watch.ts';
 
 /** `crossfade runs`: current and past backfills, reconciliations and repairs. */
 export function createRunsCommand(env: Environment): Command {
@@ -18,8 +19,8 @@ export function createRunsCommand(env: Environment): Command {
     .argument('<run>')
     .description('Show the progress of a run, its findings, and its document');
   proxyOptions(showing, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
-    const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}`);
-    console.log(json === true ? text : shown(JSON.parse(text) as RunView));
+    const text = await callProxy(at, ENDPOINTS.showRun, { params: { run } });
+    console.log(json === true ? text : shown(parsed(text)));
   });
   const stopping = runs
     .command('stop')
@@ -28,23 +29,23 @@ export function createRunsCommand(env: Environment): Command {
       'Finish pages in progress and stop a run; continue later with --resume of backfill or reconcile',
     );
   personOptions(stopping, env).action(async (run: string, { person, reason, json, ...at }: PersonOptions) => {
-    const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/stop`, { person, reason });
+    const text = await callProxy(at, ENDPOINTS.stopRun, { params: { run }, body: { person, reason } });
     console.log(json === true ? text : `stopped run ${run}`);
   });
   return runs;
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await askProxy(at, '/v1/runs');
+  const text = await callProxy(at, ENDPOINTS.listRuns, {});
   if (json === true) return console.log(text);
-  const { runs: all } = JSON.parse(text) as { runs: readonly RunView[] };
+  const { runs: all } = parsed(text);
   console.log(
     all.length === 0 ? 'no runs yet: crossfade backfill --dry-run shows what would be copied' : showRuns(all),
   );
 }
 
 /** The request of a run, its progress, and its result. */
-function shown(run: RunView): string {
+function shown(run: ShownRun): string {
   const { lanes, lanes_done: done } = run;
   const under =
     run.state === 'listing' || run.state === 'running' ? [`${done} of ${lanes} lanes so far`] : [];

@@ -1,15 +1,17 @@
+import type { ToldInterlock } from '../operator/api/guard.ts';
+import type { Status } from '../operator/api/status.ts';
 import { Command } from 'commander';
-import { openBesideLag, type Status } from '../operator/status.ts';
-import { ownInterlocks, type ToldInterlock } from '../operator/told-interlocks.ts';
+import { openBesideLag } from '../operator/status.ts';
+import { ownInterlocks } from '../operator/told-interlocks.ts';
 import { stageReason } from '../operator/flag-reasons.ts';
 import { flagsInUse, noProofWords } from '../operator/words.ts';
 import { allAbLines } from './ab-lines.ts';
 import { findingLines } from './guard-status.ts';
-import { askProxy, type Environment } from './operator-client.ts';
+import type { ServiceStatus } from '../operator/api/status.ts';
+import { ENDPOINTS } from '../operator/api/endpoints.ts';
+import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted } from './tables.ts';
-
-type ServiceStatus = Status['services'][number];
 
 /** Prefix of the reasons that concern comparisons of whole lanes. */
 const WHOLE_LANE = 'whole_lane ';
@@ -24,8 +26,8 @@ export function createStatusCommand(env: Environment): Command {
     );
   return proxyOptions(command, env, 'print all facts, as JSON').action(
     async ({ json, ...at }: ProxyOptions) => {
-      const text = await askProxy(at, '/v1/status');
-      console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
+      const text = await callProxy(at, ENDPOINTS.showStatus, {});
+      console.log(json === true ? text : toldAll(parsed(text)));
     },
   );
 }

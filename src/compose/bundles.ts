@@ -1,3 +1,4 @@
+import type { Status } from '../operator/api/status.ts';
 import type { Config } from '../config/schema.ts';
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { DifferenceStore, SignatureStore } from '../engine/compare/comparison-stores.ts';
@@ -11,7 +12,6 @@ import { shownSignature } from '../operator/shown-signature.ts';
 import { printedComparison } from '../operator/printed-comparison.ts';
 import { printedMinute } from '../operator/printed-minutes.ts';
 import { shownSettings } from '../operator/shown-settings.ts';
-import type { Status } from '../operator/status.ts';
 import { type BundleSection, gatherBundle } from '../operator/trip-bundle.ts';
 import type { Part } from '../shared/parts.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';

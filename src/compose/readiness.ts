@@ -1,9 +1,9 @@
+import type { PartReadiness, Readiness } from '../operator/api/status.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { SpillStatus } from '../engine/spill/spill.ts';
 import type { BackendLoad, Journal, Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
-import type { PartReadiness, Readiness } from '../operator/readiness.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 import { misspelling, missingFlags } from '../rollout/definition-store.ts';
 import type { Database } from '../storage/database.ts';

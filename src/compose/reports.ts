@@ -1,3 +1,4 @@
+import type { Status } from '../operator/api/status.ts';
 import type { Config } from '../config/schema.ts';
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../engine/compare/comparison-stores.ts';
@@ -14,7 +15,6 @@ import { createSchedule } from '../operator/report/schedule.ts';
 import { NO_SCHEDULE } from '../operator/run-schedule.ts';
 import { Webhook } from '../operator/webhook.ts';
 import { deskUrlOf, reportsUrlOf } from './listeners.ts';
-import type { Status } from '../operator/status.ts';
 import type { Part } from '../shared/parts.ts';
 import type { Guarding } from './guard.ts';
 import type { Database } from '../storage/database.ts';

@@ -7,60 +7,13 @@ import {
   rateInterval,
   ratioOfMeans,
 } from '../engine/evidence/arm-intervals.ts';
+import type { AbNumbers, AbStatus, PairedP95, ShownInterval } from './api/status.ts';
 import { type ActionArms, type Arm, type Arms, type Pairs, WINDOW_MINUTES } from './arms.ts';
-
-/** A value with both ends of its 95 % interval. Null if too few lanes were seen. */
-export type ShownInterval = readonly [value: number, lower: number, upper: number] | null;
-
-/** What the agents of lanes that read from one backend saw. */
-interface ArmStatus {
-  readonly reads: number;
-  /** Share that failed for the agent, 0–1. */
-  readonly failure_rate: ShownInterval;
-  /** How long agents waited. */
-  readonly p50_ms: number | null;
-  readonly p95_ms: number | null;
-}
 
 /** Defines a failure, for an agent and for one backend of a pair. */
 export const FAILURE_WORDS =
   'An agent failure is a timeout or an error the backend could not answer. Fallbacks to legacy do not count, nor do error replies of the ' +
   'service itself. A backend fails in a pair when it gives no answer, or an error reply where the other backend gives none.';
-
-/**
- * Compares lanes that read from the orchestrator with lanes that read from legacy, and reads that were sent to both. Covers all
- * replicas.
- */
-export interface AbNumbers {
-  readonly orchestrator: ArmStatus & { readonly fallbacks: number };
-  readonly legacy: ArmStatus;
-  /** Ratio of the geometric means of the agents' waiting times: orchestrator lanes / legacy lanes. */
-  readonly latency_ratio: ShownInterval;
-  /** Orchestrator minus legacy, 0–1. */
-  readonly failure_difference: ShownInterval;
-  readonly paired: {
-    readonly pairs: number;
-    /** Orchestrator / legacy, each backend's own time for the same request. */
-    readonly latency_ratio: ShownInterval;
-    readonly failure_difference: ShownInterval;
-    /** The p95 of each backend over the same reads. */
-    readonly p95: PairedP95;
-  };
-}
-
-export interface PairedP95 {
-  readonly orchestrator_ms: number | null;
-  readonly legacy_ms: number | null;
-  /** Orchestrator / legacy. */
-  readonly ratio: number | null;
-  /** Orchestrator minus legacy, with its 95 % interval. Null below about 100 pairs, which are too few for a p95. */
-  readonly difference_ms: ShownInterval;
-}
-
-/** The same for the last hour. Other replicas report what they saw every ten seconds. */
-export interface AbStatus extends AbNumbers {
-  readonly window_minutes: number;
-}
 
 /** Every action of the service that was read within the window. */
 export function abStatuses(arms: Pick<Arms, 'of'>, service: ServiceName): Record<string, AbStatus> {
@@ -81,7 +34,7 @@ export function abNumbers(arms: ActionArms): AbNumbers {
   };
 }
 
-function armStatus({ failures, histogram }: Arm): ArmStatus {
+function armStatus({ failures, histogram }: Arm): AbNumbers['legacy'] {
   const failed = failures.estimate();
   return {
     reads: failed.count,

@@ -24,6 +24,14 @@ import type { InterlockReason } from '../engine/guard/reason.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { FlagContext, Flags, Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
+import type {
+  ExplainedDecision,
+  ExplainedInputs,
+  ExplainedOperation as PrintedOperation,
+  ExplainedWrite as PrintedWrite,
+  Explanation,
+  Standing,
+} from './api/explain.ts';
 import { type GuardSource, guardStatus } from './guard-status.ts';
 import { printedComparison } from './printed-comparison.ts';
 import { printedInterlocks } from './printed-interlocks.ts';
@@ -68,7 +76,7 @@ export async function explain(
   parts: ExplainParts,
   service: ServiceRuntime,
   subject: string,
-): Promise<object> {
+): Promise<Explanation> {
   const { owner, write, operation } = await subjectOf(parts, service, subject);
   const key = laneKeyOf(service.name, owner);
   const { store } = parts;
@@ -83,8 +91,23 @@ export async function explain(
     ...(write !== undefined && { operation: await operationOf(parts, service, { write, owner }) }),
     decisions: decisionsOf(parts, service, { owner, fence }),
     inputs: inputsOf(parts, service, { key, lane, fence }),
-    writes: writes.map((one) => ({ ...one, standing: standingOf(one) })),
-    differences: differences.map(({ comparison, ...one }) => ({ ...one, ...printedComparison(comparison) })),
+    writes: writes.map(printedWrite),
+    differences: differences.map(({ comparison, ...one }) => ({
+      ...one,
+      at: one.at.toISOString(),
+      ...printedComparison(comparison),
+    })),
+  };
+}
+
+function printedWrite(write: ExplainedWrite): PrintedWrite {
+  return {
+    ...write,
+    accepted_at: write.accepted_at.toISOString(),
+    outcome_at: write.outcome_at?.toISOString() ?? null,
+    through_at: write.through_at?.toISOString() ?? null,
+    dead_letter_at: write.dead_letter_at?.toISOString() ?? null,
+    standing: standingOf(write),
   };
 }
 
@@ -119,13 +142,13 @@ function decisionsOf(
   parts: ExplainParts,
   { name, definition }: ServiceRuntime,
   { owner, fence }: { readonly owner: Owner; readonly fence: string },
-): object {
+): Explanation['decisions'] {
   const { flags, limits, coverageOf } = parts;
   const isCovered = coverageOf(name) > 0;
   const lane = laneKeyOf(name, owner);
   const owned = Object.entries(definition.actions).filter(([, { kind }]) => kind !== 'passthrough');
   return Object.fromEntries(
-    owned.map(([action, is]) => {
+    owned.map(([action, is]): [string, ExplainedDecision] => {
       const context = { service: name, owner, lane, action };
       const { primary, dualWrite, shadowRead, reason } = decide(is, isCovered, { flags, context, limits });
       const decision = { primary, dual_write: dualWrite, shadow_read: shadowRead, reason };
@@ -162,7 +185,10 @@ function shadowReason(
  * The share of read-cutover that latches and interlocks permit, and why, as closed words. Their numbers are in
  * `inputs.interlocks`.
  */
-function limitOf({ atMost, loweredBy }: CutoverLimit, because: readonly InterlockReason[]): object {
+function limitOf(
+  { atMost, loweredBy }: CutoverLimit,
+  because: readonly InterlockReason[],
+): Pick<ExplainedDecision, 'limit'> {
   const words = loweredBy === 'interlock' ? because.map(({ word }) => word) : [];
   return { limit: { at_most: atMost, lowered_by: loweredBy ?? null, because: words } };
 }
@@ -175,7 +201,7 @@ function inputsOf(
     lane,
     fence,
   }: { readonly key: LaneKey; readonly lane: ExplainedLane | undefined; readonly fence: string },
-): object {
+): ExplainedInputs {
   const { flags, guarding, coverageOf } = parts;
   const { owner } = parseLaneKey(key);
   const coverage = coverageOf(name);
@@ -206,7 +232,7 @@ async function operationOf(
   parts: ExplainParts,
   service: ServiceRuntime,
   { write, owner }: { write: ExplainedOperation; owner: Owner },
-): Promise<object> {
+): Promise<PrintedOperation> {
   return {
     id: write.operation_id,
     lane: write.lane,
@@ -226,7 +252,7 @@ async function itemOf(
   { orchestrator, clock }: ExplainParts,
   { definition }: ServiceRuntime,
   { write, owner }: { write: ExplainedOperation; owner: Owner },
-): Promise<object | string> {
+): Promise<PrintedOperation['orchestrator']['item']> {
   const id = memoryIdOf(operationId(write.operation_id));
   try {
     const { data } = await orchestrator.read(
@@ -253,11 +279,6 @@ interface TimelineStep {
   readonly what: string;
   readonly [more: string]: unknown;
 }
-
-/** The state of a write on the orchestrator, as closed words. */
-type Standing =
-  /** Legacy has not applied it, so there is nothing to deliver. */
-  'not_due' | 'waits_for_outcome' | 'waiting' | 'refused' | 'left_out' | 'delivered' | 'copied';
 
 /** The state of a write on the orchestrator, according to the journal. */
 function standingOf(write: ExplainedWrite | ExplainedOperation): Standing {

@@ -1,5 +1,5 @@
+import type { FlagStatus } from './api/status.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
-import type { FlagStatus } from './flags-in-effect.ts';
 
 /** What lowered a flag, in words for people. */
 const REASONS: Readonly<Record<FlagStatus['reason'], string>> = {

@@ -2,37 +2,8 @@ import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Trigger } from '../engine/ports/finding.ts';
 import { readsInEffect, type InterlockVerdict } from '../engine/guard/judge-flags.ts';
-import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
-
-/** What lowered a flag, or `on` if nothing did, as closed words. */
-type InEffectReason =
-  | 'on'
-  | 'off'
-  | 'beginning'
-  | 'ending'
-  | 'not_covered'
-  | 'kill_switch'
-  | 'latched'
-  | 'interlock'
-  /** The guard reduces load on both backends, so no shadow read is made. */
-  | 'shadow_load_dropped'
-  | 'not_available';
-
-export interface FlagStatus {
-  /** Percent that the flag's definition requests. */
-  readonly asked: number;
-  /** Percent that is active now. */
-  readonly in_effect: number;
-  readonly reason: InEffectReason;
-  /** Every interlock of the flag, whether it lowers the flag or not. Absent if there is none. */
-  readonly interlocks?: readonly ToldInterlock[];
-  /**
-   * For read-cutover: actions with a lower active share than the others. Each shows its own reasons. Absent if there is none.
-   */
-  readonly held_actions?: readonly string[];
-  /** The findings for which shadow load is dropped. Absent while it is not dropped. */
-  readonly dropped_for?: readonly Trigger[];
-}
+import type { FlagStatus } from './api/status.ts';
+import { toldInterlocks } from './told-interlocks.ts';
 
 /** The facts that decide the active share of a flag. */
 export interface FlagFacts {

@@ -6,7 +6,9 @@ import type { Hold } from '../engine/guard/latch-board.ts';
 import type { ActionFacts } from '../engine/guard/interlock-facts.ts';
 import type { Judged } from '../engine/guard/interlock-keeper.ts';
 import type { FlagVerdict } from '../engine/guard/judge-flags.ts';
-import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
+import type { GuardStatus, StainedAction } from './api/guard.ts';
+import type { ActionStatus } from './api/status.ts';
+import { toldInterlocks } from './told-interlocks.ts';
 
 /** Gives latches, findings and verdicts from memory. */
 export interface GuardSource {
@@ -19,52 +21,6 @@ export interface GuardSource {
   shadowDroppedFor(service: ServiceName): readonly Trigger[];
   /** Undefined if nothing tripped. */
   flagsOffOf(service: ServiceName): FlagsOffState | undefined;
-}
-
-/** One action's part of read-cutover. Percent. */
-export interface ActionStatus {
-  readonly asked: number;
-  readonly in_effect: number;
-  readonly interlocks: readonly ToldInterlock[];
-  /** A person accepted the action by name, so it moves without evidence. */
-  readonly accepted: boolean;
-  readonly comparable: number;
-  /**
-   * How many of these compared whole lanes. 0 after a wrong answer of the action, because then only its own answers count as
-   * proof.
-   */
-  readonly whole_lanes: number;
-  readonly not_errors: number;
-  readonly mismatches: number;
-  /** Two-sided exact 95 % interval of the mismatch rate, 0–1. */
-  readonly mismatch_interval: readonly [number, number];
-  /** One-sided exact 95 % bound, which must be below 0.001. */
-  readonly mismatch_upper_bound: number;
-  /** How many further comparisons are needed if all of them match. */
-  readonly comparisons_missing: number;
-  /** At the traffic of the last 24 hours that counts as evidence. Null if there were fewer than 100 comparisons. */
-  readonly days_missing: number | null;
-}
-
-export interface GuardStatus {
-  /** What keeps the service's reads on legacy. Null if nothing does. */
-  readonly held_by: string | null;
-  /** The latency that the proxies added in the last minutes, as the interlock judges it. Absent before the first judgement. */
-  readonly added?: { readonly p95_ms: number | null; readonly minutes: number };
-  readonly latch?: {
-    readonly id: number;
-    readonly tripped_at: string;
-    readonly cool_down_until: string;
-    readonly finding: Finding;
-  };
-  readonly findings: readonly Finding[];
-  /** Whether the flags show the trip. Absent while nothing tripped. */
-  readonly flags_off?: {
-    readonly state: FlagsOffState['state'];
-    readonly flags?: readonly string[];
-    readonly tries?: number;
-    readonly last_error?: string;
-  };
 }
 
 export function actionStatuses(
@@ -99,11 +55,6 @@ function actionStatus(
     days_missing: confidence.days,
   };
 }
-
-/** An action whose evidence holds mismatches. A release resets what the guard counted, and not this evidence. */
-export type StainedAction = Pick<ActionStatus, 'comparable' | 'mismatches' | 'comparisons_missing'> & {
-  readonly action: string;
-};
 
 export function stainedActions(judged: Judged | undefined): StainedAction[] {
   if (judged === undefined) return [];

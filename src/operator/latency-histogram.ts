@@ -1,3 +1,5 @@
+import type { Quantiles } from './api/status.ts';
+
 /** Everything at or below it is one bucket. */
 const LEAST_MS = 0.01;
 /** Everything above it is one bucket. */
@@ -7,14 +9,6 @@ const GROWTH = 1.1;
 
 const LOG_GROWTH = Math.log(GROWTH);
 const BUCKETS = Math.ceil(Math.log(MOST_MS / LEAST_MS) / LOG_GROWTH) + 1;
-
-/** The figures shown for durations. All null while nothing was recorded. */
-export interface Quantiles {
-  readonly p50: number | null;
-  readonly p95: number | null;
-  readonly p99: number | null;
-  readonly count: number;
-}
 
 /** Upper end of bucket `index`; bucket 0 begins at 0. */
 function endOf(index: number): number {

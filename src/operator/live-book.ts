@@ -1,25 +1,8 @@
 import type { Backend } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
+import type { LiveSample } from './api/history.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
-
-/** What happened to a service within {@link SAMPLE_MS}, in this process. Counts and milliseconds. */
-export interface LiveSample {
-  /** Wall-clock time of its end. */
-  readonly atMs: number;
-  readonly reads: Readonly<Record<Backend, number>>;
-  readonly writes: number;
-  /** Answers of the backend to agents and shadow reads. Null if there was none. */
-  readonly p50: Readonly<Record<Backend, number | null>>;
-  readonly p95: Readonly<Record<Backend, number | null>>;
-  readonly addedP95: number | null;
-  readonly match: number;
-  readonly mismatch: number;
-  /** The longest time from a write to its delivery. */
-  readonly lagMs: number | null;
-  /** Decisions about reads and writes, by reason. */
-  readonly reasons: Readonly<Record<string, number>>;
-}
 
 export const SAMPLE_MS = 2_000;
 /** A quarter of an hour. */

@@ -1,10 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-
-/** Each role includes those before it. `approver` may give data up, and may let reads move although a check refused. */
-export const OPERATOR_ROLES = ['viewer', 'operator', 'approver'] as const;
-
-export type OperatorRole = (typeof OPERATOR_ROLES)[number];
+import { type Endpoint, OPERATOR_ROLES, type OperatorRole } from './api/endpoint.ts';
+import { ENDPOINTS } from './api/endpoints.ts';
 
 /** A bearer token and the person or system that holds it. */
 export interface OperatorToken {
@@ -13,25 +10,11 @@ export interface OperatorToken {
   readonly token: string;
 }
 
-/** `open`: no token is needed. `own`: the route has a token of its own. */
-type Asked = OperatorRole | 'open' | 'own';
+const ALL: readonly Endpoint[] = Object.values(ENDPOINTS);
 
-/** Exceptions to the rule that reading needs a viewer, and a change needs an operator. */
-const ASKED: Readonly<Record<string, Asked>> = {
-  'GET /health/live': 'open',
-  'GET /health/ready': 'open',
-  'POST /v1/guard/signal': 'own',
-  'POST /v1/guard/release': 'approver',
-  'POST /v1/guard/accept': 'approver',
-  'POST /v1/dead-letters/:operation/skip': 'approver',
-  'POST /v1/lost': 'approver',
-  'POST /v1/rules': 'approver',
-  'POST /v1/rules/try': 'viewer',
-  'POST /v1/runs/:run/repair': 'approver',
-  'POST /v1/runs/:run/undo': 'approver',
-  'POST /v1/services/:service/lanes/accept': 'approver',
-  'POST /v1/unknown-outcomes/:operation/assume': 'approver',
-};
+const CALLERS: ReadonlyMap<string, Endpoint['caller']> = new Map(
+  ALL.map(({ method, path, caller }) => [`${method} ${path}`, caller]),
+);
 
 /** Values of the Host header that mean this machine. */
 export const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
@@ -124,10 +107,11 @@ export class OperatorAccess {
   }
 }
 
-function askedOf({ method, routeOptions }: FastifyRequest): Asked {
+/** Any other path reads as a viewer and changes as an operator. */
+function askedOf({ method, routeOptions }: FastifyRequest): Endpoint['caller'] {
   const isLook = method === 'GET' || method === 'HEAD';
   const name = `${isLook ? 'GET' : method} ${routeOptions.url ?? ''}`;
-  return ASKED[name] ?? (isLook ? 'viewer' : 'operator');
+  return CALLERS.get(name) ?? (isLook ? 'viewer' : 'operator');
 }
 
 function refuse(reply: FastifyReply, status: 401 | 403, message: string): FastifyReply {

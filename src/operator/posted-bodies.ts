@@ -1,4 +1,6 @@
 import type { FastifyInstance } from 'fastify';
+import type { Endpoint } from './api/endpoint.ts';
+import { ENDPOINTS } from './api/endpoints.ts';
 
 /**
  * Room for a reason, a few names, and some hundred rules. Without this limit, two million numbers in 4 MiB would fill the heap.
@@ -7,32 +9,12 @@ export const BODY_LIMIT_BYTES = 64 * 1024;
 
 const SHOWN_NAME_LENGTH = 64;
 
-const BY = ['person', 'reason'];
-const OF_RUN = [...BY, 'kind', 'service', 'owner', 'rate', 'scope'];
+const ALL: readonly Endpoint[] = Object.values(ENDPOINTS);
 
 /** The members that the body of each route may have. With a token, `person` is added to every body. */
-export const POSTED_MEMBERS: Readonly<Record<string, readonly string[]>> = {
-  '/v1/dead-letters/:operation/copy': BY,
-  '/v1/dead-letters/:operation/redrive': BY,
-  '/v1/dead-letters/:operation/skip': BY,
-  '/v1/flags/:flag': [...BY, 'share', 'was'],
-  '/v1/guard/accept': [...BY, 'service', 'subject'],
-  '/v1/guard/release': [...BY, 'service', 'even_so'],
-  '/v1/guard/signal': [...BY, 'service'],
-  '/v1/lost': [...BY, 'decision', 'service', 'owner', 'memory_id'],
-  '/v1/rules': [...BY, 'service', 'rules'],
-  '/v1/rules/:rule/remove': [...BY, 'service'],
-  '/v1/rules/try': [...BY, 'service', 'rules', 'limit'],
-  '/v1/runs': OF_RUN,
-  '/v1/runs/:run/repair': [...BY, 'limit_items', 'limit_share'],
-  '/v1/runs/:run/stop': BY,
-  '/v1/runs/:run/undo': BY,
-  '/v1/runs/rehearse': OF_RUN,
-  '/v1/runs/resume': OF_RUN,
-  '/v1/services/:service/lanes/accept': [...BY, 'owner'],
-  '/v1/services/:service/lanes/copy': [...BY, 'owner'],
-  '/v1/unknown-outcomes/:operation/assume': [...BY, 'outcome'],
-};
+export const POSTED_MEMBERS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  ALL.flatMap(({ path, body }) => (body === undefined ? [] : [[path, Object.keys(body.properties)]])),
+);
 
 /**
  * Applies to all routes of this scope: a body is short, and an unknown member is refused by its name. Ignoring it would be

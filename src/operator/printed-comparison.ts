@@ -1,7 +1,8 @@
 import type { Comparison, RankingMeasure } from '../domain/comparison.ts';
+import type { PrintedComparison } from './api/comparisons.ts';
 
 /** What a comparison found, as every answer shows it. */
-export function printedComparison(comparison: Comparison): object {
+export function printedComparison(comparison: Comparison): PrintedComparison {
   const { verdict, reason, differences, suppressed, explained, isErrorPair, ranking, deletedReturned } =
     comparison;
   return {
@@ -16,7 +17,11 @@ export function printedComparison(comparison: Comparison): object {
   };
 }
 
-function printedRanking({ overlap, rankBiasedOverlap, lexical }: RankingMeasure): object {
+function printedRanking({
+  overlap,
+  rankBiasedOverlap,
+  lexical,
+}: RankingMeasure): NonNullable<PrintedComparison['ranking']> {
   return {
     overlap,
     rank_biased_overlap: rankBiasedOverlap,

@@ -2,11 +2,14 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { InterlockFacts, WriteFacts } from '../engine/guard/interlock-facts.ts';
 import type { Judged } from '../engine/guard/interlock-keeper.ts';
 import type { FlagVerdict } from '../engine/guard/judge-flags.ts';
+import type { PrintedInterlocks } from './api/explain.ts';
 import { actionStatuses } from './guard-status.ts';
 import { toldInterlocks } from './told-interlocks.ts';
 
+type JudgedBy = PrintedInterlocks['judged_by'];
+
 /** The verdict of the interlocks on each flag, with every fact that led to it. */
-export function printedInterlocks(service: ServiceName, judged: Judged): object {
+export function printedInterlocks(service: ServiceName, judged: Judged): PrintedInterlocks {
   const { facts, verdict } = judged;
   const flags = Object.entries(verdict.flags).map(
     ([flag, one]) => [flag, printedVerdict(service, one)] as const,
@@ -19,11 +22,14 @@ export function printedInterlocks(service: ServiceName, judged: Judged): object 
   };
 }
 
-function printedVerdict(service: ServiceName, { asked, inEffect, permitted, reasons }: FlagVerdict): object {
+function printedVerdict(
+  service: ServiceName,
+  { asked, inEffect, permitted, reasons }: FlagVerdict,
+): PrintedInterlocks['flags'][string] {
   return { asked, in_effect: inEffect, permitted, interlocks: toldInterlocks(reasons, { service }) };
 }
 
-function printedFacts(facts: InterlockFacts): object {
+function printedFacts(facts: InterlockFacts): JudgedBy {
   const { answers, coverage, lanes, unclassified, writes } = facts;
   return {
     answers,
@@ -46,7 +52,7 @@ function printedFacts(facts: InterlockFacts): object {
   };
 }
 
-function printedFindings({ stores: { lanes, items, run, full } }: InterlockFacts): object {
+function printedFindings({ stores: { lanes, items, run, full } }: InterlockFacts): JudgedBy['findings'] {
   return {
     lanes,
     items,
@@ -58,7 +64,7 @@ function printedFindings({ stores: { lanes, items, run, full } }: InterlockFacts
   };
 }
 
-function printedWrites(writes: WriteFacts): object {
+function printedWrites(writes: WriteFacts): NonNullable<JudgedBy['writes']> {
   return {
     comparable_since_full: writes.comparableSinceFull,
     full_for_seconds: writes.fullForSeconds,

@@ -1,18 +1,5 @@
+import type { RunResult } from './api/runs.ts';
 import { counted } from './report/figures.ts';
-
-/** What a finished reconciliation found, and what became of it, as `GET /v1/runs` shows it. */
-export interface RunResult {
-  readonly differences: number;
-  /** Lanes that differed. */
-  readonly lanes: number;
-  /** Lanes that the run looked at, including those that it could not compare. */
-  readonly seen_lanes: number;
-  readonly not_comparable_lanes: number;
-  /** Lanes whose difference of this run is open. */
-  readonly unsettled_lanes: number;
-  /** Lanes that a later run found different again. Its finding is the one to handle. */
-  readonly superseded_lanes: number;
-}
 
 /** @param owner the only owner that the run was for */
 export function foundWords(result: RunResult, owner: string | undefined): string {

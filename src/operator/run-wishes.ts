@@ -6,7 +6,7 @@ import { MISSING } from './routes/serve.ts';
 const LONGEST_WORDS = 500;
 
 /** The name that the caller knows. */
-export async function said(answer: () => Promise<object>): Promise<object> {
+export async function said<Answer>(answer: () => Promise<Answer>): Promise<Answer> {
   try {
     return await answer();
   } catch (error) {

@@ -1,9 +1,10 @@
+import type { Quantiles } from './api/status.ts';
 import type { Backend } from '../domain/backend.ts';
 import type { Verdict } from '../domain/comparison.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
-import { LatencyHistogram, type Quantiles } from './latency-histogram.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
 
 /** How often each closed word was counted. */
 export type WordCounts = Readonly<Record<string, number>>;

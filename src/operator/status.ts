@@ -1,155 +1,21 @@
-import type { Backend } from '../domain/backend.ts';
 import type { Verdict } from '../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Outcome } from '../domain/outcome.ts';
 import { type ActionDefinition, isReadable, type ServiceDefinition } from '../domain/service-definition.ts';
-import { type Stage, stageOf } from '../domain/stage.ts';
-import type { ReplicaCounts } from '../engine/replicas/membership.ts';
+import { stageOf } from '../domain/stage.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { LaneCounts, ReplicationLag } from '../engine/ports/journal-facts.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Flags, Journal } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import type { SpillStatus } from '../engine/spill/spill.ts';
-import { type AbStatus, abStatuses } from './ab-status.ts';
+import type { Readiness, ServiceStatus, Status } from './api/status.ts';
+import { abStatuses } from './ab-status.ts';
 import type { Arms } from './arms.ts';
-import {
-  type ActionStatus,
-  actionStatuses,
-  type GuardSource,
-  guardStatus,
-  type GuardStatus,
-} from './guard-status.ts';
-import { flagsInEffect, type FlagStatus, sharesOf } from './flags-in-effect.ts';
-import type { Readiness } from './readiness.ts';
-import type { Quantiles } from './latency-histogram.ts';
-import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
+import { actionStatuses, type GuardSource, guardStatus } from './guard-status.ts';
+import { flagsInEffect, sharesOf } from './flags-in-effect.ts';
+import type { ServiceStatistics, Statistics } from './statistics.ts';
 import { counted } from './report/figures.ts';
-
-/** `enforce` lowers what a flag permits while it would be unsafe. `warn` only reports it. */
-type InterlockMode = 'warn' | 'enforce' | 'off';
-
-/** One service, as `GET /v1/status` shows it. Counts are those of this process since its start. Lanes come from the journal. */
-interface ServiceStatus {
-  readonly service: ServiceName;
-  /** The active stage. */
-  readonly stage: Stage;
-  /** The stage that the flags request. If it differs, `flags` gives the reason. */
-  readonly requested_stage: Stage;
-  readonly interlocks: InterlockMode;
-  readonly coverage: number;
-  readonly flags: Readonly<Record<ServiceFlag, FlagStatus>>;
-  /** read-cutover by action, with the evidence for it. Absent before the first judgement. */
-  readonly actions?: Readonly<Record<string, ActionStatus>>;
-  readonly guard?: GuardStatus;
-  /** Lanes that read from the orchestrator, compared with lanes that read from legacy, by action. */
-  readonly ab: Readonly<Record<string, AbStatus>>;
-  readonly lanes: {
-    readonly total: number;
-    readonly seeded: number;
-    readonly dirty: number;
-    readonly copying: number;
-    readonly stopped: number;
-    /**
-     * Lanes whose last copy left out items that the orchestrator refuses. Their reads stay on legacy until a person accepts that.
-     */
-    readonly excepted: number;
-    /**
-     * Lanes that a reconciliation found different. Their reads stay on legacy until they are repaired, copied or accepted by
-     * name, except those of lanes that differ only by lost items.
-     */
-    readonly differs: number;
-  } | null;
-  /** Writes of the service that wait for delivery. Null if the engine does not count them by service. */
-  readonly pending: number;
-  /** How far the orchestrator lags, over all replicas. Null while the journal is away. */
-  readonly lag: LagShown | null;
-  readonly dead_letters: number | null;
-  readonly unknown_outcomes: UnknownOutcomes;
-  /** Items that legacy lost and that wait for a decision. Null while the journal is away. */
-  readonly lost_items: number | null;
-  /** ISO-8601: when the oldest open difference, and the oldest open lost item, were found. Absent if there is none. */
-  readonly open_since: { readonly differs?: string; readonly lost?: string };
-  readonly comparisons: Readonly<Record<Verdict, number>>;
-  readonly lane_comparisons: Readonly<Record<Verdict, number>>;
-  /** Percent of the reads with side effects on legacy that get a comparison of their whole lane. 0: none. */
-  readonly lane_percentage: number;
-  readonly not_comparable_by: WordCounts;
-  /** Comparisons of answers that count as evidence, and why the others do not. */
-  readonly proofs: number;
-  readonly no_proof_by: WordCounts;
-  /** Mismatches per comparison with a verdict, 0–1; null while there is none. */
-  readonly mismatch_rate: number | null;
-  readonly latency_ms: Readonly<Record<Backend, Quantiles>>;
-  readonly added_ms: Quantiles;
-  readonly reads_by: Readonly<Record<Backend, number>>;
-  readonly writes: Readonly<Record<Outcome, number>>;
-  /** Writes equal to one whose agent got no reply: `answered`, `waited`, or `suspected_duplicate`. */
-  readonly repeats: WordCounts;
-  /** Writes that name items by place or condition: `found`, or why not. */
-  readonly named_writes: WordCounts;
-  /** Writes that legacy took, `applied` or `unknown`, and that the orchestrator lacks: they name no owner that a lane can hold. */
-  readonly unmapped_writes: WordCounts;
-  readonly fallbacks: WordCounts;
-  readonly shadow_dropped: WordCounts;
-  readonly bad_input: WordCounts;
-  readonly forgotten: number;
-  readonly lost: number;
-  readonly copied_lanes: number;
-  readonly legacy_only: readonly ActionReason[];
-  readonly passthrough: readonly ActionReason[];
-  readonly unmapped: ServiceDefinition['unmapped'];
-}
-
-/** Writes with an unknown outcome. If the service's store cannot be read, only a person can decide. */
-interface UnknownOutcomes {
-  /** Null while the journal is away. */
-  readonly open: number | null;
-  readonly readable: boolean;
-}
-
-interface ProxyStatus {
-  readonly version: string;
-  /** ISO-8601 UTC. */
-  readonly started_at: string;
-  readonly uptime_seconds: number;
-  readonly memory_rss_mb: number;
-  readonly journal: JournalKind;
-  /** Whether requests are encrypted in the journal. */
-  readonly encrypted: boolean;
-  readonly flags: {
-    readonly source: string;
-    readonly kill_switch: boolean;
-    /** False while the active flags may be older than those of the source. */
-    readonly fresh: boolean;
-    /** Where the flags come from while their source has not answered since the start. */
-    readonly from?: 'journal' | 'files';
-    /** Seconds since the flags were last read; absent if they never were. */
-    readonly age_seconds?: number;
-    readonly last_error?: string;
-  };
-}
-
-/** The answer of `GET /v1/status`. */
-export interface Status {
-  readonly proxy: ProxyStatus;
-  /** The answer of `GET /health/ready`. */
-  readonly readiness: Readiness;
-  /** Proxies that share the journal. This one counts as live. */
-  readonly replicas: ReplicaCounts;
-  /** Null if spilling is not configured. */
-  readonly spill: SpillShown | null;
-  readonly backlog: {
-    readonly deliveries: number;
-    readonly copies: number;
-    readonly listings: number;
-    readonly shadow_reads: number;
-  };
-  readonly services: readonly ServiceStatus[];
-}
-
-type JournalKind = 'postgres' | 'pglite';
 
 /** The source and the age of the flags. */
 interface FlagSource {
@@ -175,7 +41,7 @@ interface StatusParts {
   readonly readiness: () => Promise<Readiness>;
   readonly facts: {
     readonly version: string;
-    readonly journal: JournalKind;
+    readonly journal: Status['proxy']['journal'];
     readonly encrypted: boolean;
     /** `shadow.lanePercentage`. */
     readonly lanePercentage: number;
@@ -183,7 +49,7 @@ interface StatusParts {
   /** Latches, findings and verdicts. @defaultValue absent from the status */
   readonly guarding?: GuardSource;
   /** @defaultValue enforce, for a service that is not in the map */
-  readonly interlocks: ReadonlyMap<ServiceName, InterlockMode>;
+  readonly interlocks: ReadonlyMap<ServiceName, ServiceStatus['interlocks']>;
 }
 
 export interface StatusReader {
@@ -212,7 +78,7 @@ export function createStatusReader(parts: StatusParts): StatusReader {
   };
 }
 
-function proxyOf({ facts, flags }: StatusParts): Omit<ProxyStatus, 'started_at' | 'uptime_seconds'> {
+function proxyOf({ facts, flags }: StatusParts): Omit<Status['proxy'], 'started_at' | 'uptime_seconds'> {
   const { source, fresh, lastError, from, ageMs } = flags.describe();
   return {
     version: facts.version,
@@ -335,15 +201,7 @@ function mismatchRate({ match, mismatch }: Readonly<Record<Verdict, number>>): n
   return judged === 0 ? null : mismatch / judged;
 }
 
-/** How far the orchestrator lags, over all replicas. */
-interface LagShown {
-  readonly writes: number;
-  readonly lanes: number;
-  /** Age of the oldest write that it lacks. Null if it lacks none. */
-  readonly oldest_seconds: number | null;
-}
-
-function lagShown({ writes, lanes, oldestSeconds }: ReplicationLag): LagShown {
+function lagShown({ writes, lanes, oldestSeconds }: ReplicationLag): NonNullable<ServiceStatus['lag']> {
   const oldest = oldestSeconds === null ? null : Math.round(oldestSeconds * 10) / 10;
   return { writes, lanes, oldest_seconds: oldest };
 }
@@ -371,19 +229,7 @@ export function openBesideLag({
   return open.length === 0 ? undefined : open.join(' and ');
 }
 
-/** Writes that are not in the journal yet. */
-interface SpillShown {
-  /** Whether the journal is away, or some of them are not in it yet. */
-  readonly spilling: boolean;
-  readonly seconds: number;
-  readonly writes: number;
-  readonly bytes: number;
-  readonly limit_bytes: number;
-  /** ISO-8601 UTC, when the oldest of them was accepted. Null if none waits. */
-  readonly oldest_at: string | null;
-}
-
-function spillShown(status: SpillStatus | undefined): SpillShown | null {
+function spillShown(status: SpillStatus | undefined): Status['spill'] {
   if (status === undefined) return null;
   const { isSpilling, ageMs, writes, bytes, limitBytes, oldestAtMs } = status;
   return {
@@ -396,16 +242,8 @@ function spillShown(status: SpillStatus | undefined): SpillShown | null {
   };
 }
 
-interface ActionReason {
-  readonly action: string;
-  readonly reason: string;
-}
-
 /** Reads that only legacy can answer, and requests that are passed through, each with the reason. */
-function actionReasons(definition: ServiceDefinition): {
-  readonly legacy_only: readonly ActionReason[];
-  readonly passthrough: readonly ActionReason[];
-} {
+function actionReasons(definition: ServiceDefinition): Pick<ServiceStatus, 'legacy_only' | 'passthrough'> {
   return {
     legacy_only: reasonsOf(definition, legacyOnlyReason),
     passthrough: reasonsOf(definition, passthroughReason),
@@ -423,7 +261,7 @@ function passthroughReason(action: ActionDefinition): string | undefined {
 function reasonsOf(
   definition: ServiceDefinition,
   reasonOf: (action: ActionDefinition) => string | undefined,
-): ActionReason[] {
+): ServiceStatus['legacy_only'] {
   return Object.entries(definition.actions).flatMap(([action, is]) => {
     const reason = reasonOf(is);
     return reason === undefined ? [] : [{ action, reason }];

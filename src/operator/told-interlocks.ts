@@ -1,18 +1,9 @@
 import type { ActionFacts } from '../engine/guard/interlock-facts.ts';
 import type { InterlockReason, InterlockWord } from '../engine/guard/reason.ts';
+import type { ToldInterlock } from './api/guard.ts';
 import { CRITERION_WORDS, type CriterionName } from './report/criterion-words.ts';
 import { printedFigure } from './report/figures.ts';
 import { ADVICE } from './report/next-step.ts';
-
-/** An interlock's reason in words for people, besides its values for programs. */
-export interface ToldInterlock extends InterlockReason {
-  /** What was measured, its value, and the required value. */
-  readonly says: string;
-  /** What to do about it. */
-  readonly next: string;
-  /** The command line for it, if there is one. */
-  readonly command: string | null;
-}
 
 /** What the reasons belong to: a service, or one action of it with its evidence. */
 export interface HeldBack {

@@ -2,19 +2,8 @@ import { shapeOf } from '../engine/compare/reply-values.ts';
 import type { Hint } from '../domain/comparison.ts';
 import type { Survey } from '../engine/runs/survey.ts';
 import { type Finding, isTrip, type Trigger } from '../engine/ports/finding.ts';
+import type { PrintedFinding } from './api/repairs.ts';
 import { printedFigure } from './report/figures.ts';
-
-/** One line of a repair plan, as `GET /v1/runs/:run/repair-plan` shows it. */
-export interface PrintedFinding {
-  readonly side: string;
-  readonly kind: string;
-  readonly by?: string;
-  readonly memory_id?: string;
-  readonly at?: string;
-  readonly place?: number;
-  readonly before_fields?: Readonly<Record<string, string>>;
-  readonly after_fields?: Readonly<Record<string, string>>;
-}
 
 const UNKNOWN = '(cause unknown: no earlier baseline)';
 const PAST_THE_PROXY = 'by a writer that bypassed the proxy';

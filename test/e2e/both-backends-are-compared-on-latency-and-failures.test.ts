@@ -1,8 +1,8 @@
+import type { AbStatus } from '../../src/operator/api/status.ts';
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AbStatus } from '../../src/operator/ab-status.ts';
 import { startDeployment, type Deployment } from '../support/deployment.ts';
 import { eventually } from '../support/eventually.ts';
 import { everythingDelivered } from '../support/lane-view.ts';

@@ -1,3 +1,4 @@
+import type { Status } from '../../src/operator/api/status.ts';
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +8,6 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { flagName } from '../../src/domain/flags.ts';
 import { serviceName } from '../../src/domain/ids.ts';
-import type { Status } from '../../src/operator/status.ts';
 import { blueprintsOf } from '../../src/rollout/flag-blueprint.ts';
 import { pushFlags } from '../../src/rollout/push-flags.ts';
 import { UnleashAdmin } from '../../src/rollout/unleash-admin.ts';

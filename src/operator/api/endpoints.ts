@@ -1,9 +1,32 @@
 import { AGENTS } from './agents.ts';
 import { AUDIT } from './audit.ts';
+import { COMPARISONS } from './comparisons.ts';
+import { EXPLAIN } from './explain.ts';
 import { FLAGS } from './flags.ts';
+import { GUARD } from './guard.ts';
+import { HISTORY } from './history.ts';
 import { LANES } from './lanes.ts';
 import { LEDGERS } from './ledgers.ts';
+import { REPAIRS } from './repairs.ts';
+import { REPORTS } from './reports.ts';
 import { RULES } from './rules.ts';
+import { RUNS } from './runs.ts';
+import { STATUS } from './status.ts';
 
 /** Every route of the operator's port, by its operation id. */
-export const ENDPOINTS = { ...FLAGS, ...LANES, ...LEDGERS, ...RULES, ...AGENTS, ...AUDIT };
+export const ENDPOINTS = {
+  ...STATUS,
+  ...FLAGS,
+  ...EXPLAIN,
+  ...LANES,
+  ...LEDGERS,
+  ...COMPARISONS,
+  ...RULES,
+  ...HISTORY,
+  ...GUARD,
+  ...RUNS,
+  ...REPAIRS,
+  ...REPORTS,
+  ...AGENTS,
+  ...AUDIT,
+};

@@ -32,3 +32,6 @@ export const Count = Type.Integer({ minimum: 0 });
 
 /** ISO-8601 UTC. */
 export const Time = Type.String();
+
+/** Counts by name. */
+export const Counts = Type.Record(Type.String(), Type.Number());

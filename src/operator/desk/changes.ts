@@ -1,95 +1,93 @@
+import type { StainedAction } from '../api/guard.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { StainedAction } from '../guard-status.ts';
 import { ApiRefusal } from './operator-api.ts';
 import { count, counted } from './figures.ts';
-import { type Answer, begun, type ChangeRoute, type Form, type Params, RUN_CHANGES } from './run-changes.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import { begun, change, type ChangeRoute, type Form, type Params, RUN_CHANGES } from './run-changes.ts';
 import { rulesIn } from './pages/differences.ts';
 import type { Reception } from './reception.ts';
 import { fromOurForm } from './sessions.ts';
 import { goTo, placeOf, tell } from './visit.ts';
 
-const part = encodeURIComponent;
-
 const CHANGES: readonly ChangeRoute[] = [
-  {
+  change({
     path: '/flags/:flag',
-    to: ({ flag = '' }) => `/v1/flags/${part(flag)}`,
+    to: ENDPOINTS.setFlag,
     body: ({ share, was }) => ({ share: Number(share), was: Number(was) }),
     done: ({ share }, { flag = '' }, { seen }) =>
-      `${flag} now requests ${share ?? ''} %${seen === true ? '.' : '; the proxy has not read it yet.'}`,
-  },
-  {
+      `${flag} now requests ${share ?? ''} %${seen ? '.' : '; the proxy has not read it yet.'}`,
+  }),
+  change({
     path: '/dead-letters/:operation/redrive',
-    to: ({ operation = '' }) => `/v1/dead-letters/${part(operation)}/redrive`,
+    to: ENDPOINTS.redriveDeadLetter,
     done: () => 'The write is sent again.',
-  },
-  {
+  }),
+  change({
     path: '/dead-letters/:operation/copy',
-    to: ({ operation = '' }) => `/v1/dead-letters/${part(operation)}/copy`,
+    to: ENDPOINTS.copyLaneOfDeadLetter,
     done: () => 'Its lane is being copied.',
-  },
-  {
+  }),
+  change({
     path: '/dead-letters/:operation/skip',
-    to: ({ operation = '' }) => `/v1/dead-letters/${part(operation)}/skip`,
+    to: ENDPOINTS.skipDeadLetter,
     done: () => 'The write is skipped for good.',
-  },
-  {
+  }),
+  change({
     path: '/unknown-outcomes/:operation/:outcome',
-    to: ({ operation = '' }) => `/v1/unknown-outcomes/${part(operation)}/assume`,
+    to: ENDPOINTS.assumeOutcome,
     body: (_form, { outcome }) => ({ outcome }),
     done: (_form, { outcome = '' }) => `The write counts as ${outcome}.`,
-  },
-  {
+  }),
+  change({
     path: '/guard/:service/release',
-    to: () => '/v1/guard/release',
+    to: ENDPOINTS.releaseLatch,
     body: ({ even_so: evenSo }, { service }) => ({ service, ...(evenSo === 'yes' && { even_so: true }) }),
     done: (_form, { service = '' }, { stained }) =>
       `The latch of ${service} is released. The flags decide about its reads again.${stainOf(stained)}`,
-  },
-  {
+  }),
+  change({
     path: '/guard/:service/accept',
-    to: () => '/v1/guard/accept',
+    to: ENDPOINTS.acceptSubject,
     body: ({ subject }, { service }) => ({ service, subject }),
     done: ({ subject = '' }, { service = '' }) =>
       `${subject.replace('action:', '')} of ${service} is accepted under your name. Its reads move without evidence.`,
-  },
-  {
+  }),
+  change({
     path: '/lanes/:service/copy',
-    to: ({ service = '' }) => `/v1/services/${part(service)}/lanes/copy`,
+    to: ENDPOINTS.copyLane,
     body: ({ owner }) => ({ owner }),
     done: () => 'The lane is being copied.',
-  },
-  {
+  }),
+  change({
     path: '/lanes/:service/accept',
-    to: ({ service = '' }) => `/v1/services/${part(service)}/lanes/accept`,
+    to: ENDPOINTS.acceptLane,
     body: ({ owner }) => ({ owner }),
     done: () => 'The difference is accepted. The orchestrator may answer the reads of the lane again.',
-  },
-  {
+  }),
+  change({
     path: '/lanes/:service/compare',
-    to: () => '/v1/runs',
+    to: ENDPOINTS.beginRun,
     body: ({ owner }, { service }) => ({ kind: 'reconcile', service, owner }),
     done: (_form, _params, { run }) => begun(run, `Run ${String(run)} compares it.`),
-  },
+  }),
   ...RUN_CHANGES,
-  {
+  change({
     path: '/services/:service/rules',
-    to: () => '/v1/rules',
+    to: ENDPOINTS.addRules,
     body: ({ rules = '' }, { service }) => ({ service, rules: rulesIn(rules) }),
     done: (_form, _params, { added }) =>
-      `${Array.isArray(added) ? `Rule ${added.join(', ')}` : 'The rules'} will be in force on every replica within 5 s. Evidence for their actions starts again at zero.`,
-  },
-  {
+      `Rule ${added.join(', ')} will be in force on every replica within 5 s. Evidence for their actions starts again at zero.`,
+  }),
+  change({
     path: '/rules/:rule/remove',
-    to: ({ rule = '' }) => `/v1/rules/${part(rule)}/remove`,
+    to: ENDPOINTS.removeRule,
     done: (_form, { rule = '' }) => `Rule ${rule} is no longer in force.`,
-  },
+  }),
 ];
 
 /** The evidence that a release does not reset. */
-function stainOf(stained: unknown): string {
-  const actions = (Array.isArray(stained) ? stained : []) as readonly StainedAction[];
-  return actions
+function stainOf(stained: readonly StainedAction[]): string {
+  return stained
     .map(
       ({ action, mismatches, comparisons_missing: missing }) =>
         ` The evidence of ${action} keeps ${counted(mismatches, 'mismatch', 'mismatches')}. ${count(missing)} more comparisons must match before it is proven again.`,
@@ -99,11 +97,9 @@ function stainOf(stained: unknown): string {
 
 /** Every form that makes a change. Each asks for a name and a reason, makes the change, and returns to its page. */
 export function registerChanges(app: FastifyInstance, reception: Reception): void {
-  for (const change of CHANGES)
-    app.post<{ Body: Form; Params: Params }>(
-      change.path,
-      { preHandler: fromOurForm(app) },
-      (request, reply) => made(reception, change, { request, reply }),
+  for (const route of CHANGES)
+    app.post<{ Body: Form; Params: Params }>(route.path, { preHandler: fromOurForm(app) }, (request, reply) =>
+      made(reception, route, { request, reply }),
     );
 }
 
@@ -114,7 +110,7 @@ interface Exchange {
 
 async function made(
   reception: Reception,
-  change: ChangeRoute,
+  route: ChangeRoute,
   { request, reply }: Exchange,
 ): Promise<FastifyReply> {
   const known = reception.known(request);
@@ -123,9 +119,7 @@ async function made(
   const { reason = '', person = known.visitor.name ?? '' } = form;
   if (known.visitor.name === undefined) request.session.person = person;
   try {
-    const wish = { ...change.body?.(form, params), person, reason };
-    const answer = await known.api.post<Answer>(change.to(params), wish);
-    const done = change.done(form, params, answer);
+    const done = await route.make(known.api, { form, params, by: { person, reason } });
     tell(request, { tone: 'good', ...(typeof done === 'string' ? { text: done } : done) });
   } catch (error) {
     if (!(error instanceof ApiRefusal)) throw error;

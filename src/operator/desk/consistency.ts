@@ -1,4 +1,5 @@
-import type { Consistency, ShownConsistency } from '../routes/consistency-routes.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { Consistency, ShownConsistency } from '../api/history.ts';
 import { consistency, count } from './figures.ts';
 import { html, type Html } from './html.ts';
 import { ApiRefusal } from './operator-api.ts';
@@ -10,7 +11,7 @@ export type Windows = ShownConsistency['services'][string];
 /** Undefined while the journal does not answer. */
 export async function consistencyOf({ api }: Pick<Visit, 'api'>): Promise<ShownConsistency | undefined> {
   try {
-    return await api.get<ShownConsistency>('/v1/consistency');
+    return await api.ask(ENDPOINTS.showConsistency, {});
   } catch (error) {
     if (error instanceof ApiRefusal) return undefined;
     throw error;

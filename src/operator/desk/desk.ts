@@ -7,7 +7,8 @@ import { type OperatorToken, TokenBook } from '../operator-access.ts';
 import type { LiveBook } from '../live-book.ts';
 import { BODY_LIMIT_BYTES } from '../posted-bodies.ts';
 import { messageOf } from '../../domain/errors.ts';
-import { ApiRefusal, OperatorApiHost } from './operator-api.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import { type ApiDocument, ApiRefusal, type OperatorApi, OperatorApiHost } from './operator-api.ts';
 import { registerChanges } from './changes.ts';
 import { registerLiveStream } from './live-stream.ts';
 import { registerPages, registerReportPages } from './page-routes.ts';
@@ -171,7 +172,10 @@ function problemPage({ status, message }: Problem, visit: Visit | undefined): st
 
 /** Daily reports, unchanged. */
 function registerReportDocuments(app: FastifyInstance, reception: Reception): void {
-  serve(app, reception, { path: '/reports/:name', source: '/v1/reports' });
+  serve(app, reception, {
+    path: '/reports/:name',
+    source: (api, report) => api.document(ENDPOINTS.showReport, { params: { report } }),
+  });
 }
 
 /** The bundle of a trip, saved as a file, and the figures for a service's charts. */
@@ -182,14 +186,16 @@ function registerServiceDocuments(app: FastifyInstance, reception: Reception): v
     async (request, reply) => {
       const known = reception.known(request);
       if (known === undefined) return reply.code(401).send();
-      const [service, hours] = [request.params.service, String(request.query.hours)].map(encodeURIComponent);
-      const { text, type } = await known.api.document(`/v1/services/${service}/history?hours=${hours}`);
+      // The API refuses other windows.
+      const query = { hours: String(request.query.hours) as '1' | '24' };
+      const call = { params: request.params, query };
+      const { text, type } = await known.api.document(ENDPOINTS.showHistory, call);
       return reply.type(type).header('cache-control', 'no-store').send(text);
     },
   );
   serve(app, reception, {
     path: '/guard/bundles/:name/json',
-    source: '/v1/guard/bundles',
+    source: (api, bundle) => api.document(ENDPOINTS.showBundle, { params: { bundle } }),
     // Only a number passes here, because the API knows no other bundle.
     saveAs: (name) => `crossfade-trip-${name}.json`,
   });
@@ -197,8 +203,7 @@ function registerServiceDocuments(app: FastifyInstance, reception: Reception): v
 
 interface Served {
   readonly path: string;
-  /** Of the API. */
-  readonly source: string;
+  readonly source: (api: OperatorApi, name: string) => Promise<ApiDocument>;
   readonly saveAs?: (name: string) => string;
 }
 
@@ -206,9 +211,7 @@ function serve(app: FastifyInstance, reception: Reception, { path, source, saveA
   app.get<{ Params: { name: string } }>(path, async (request, reply) => {
     const known = reception.known(request);
     if (known === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
-    const { text, type, policy } = await known.api.document(
-      `${source}/${encodeURIComponent(request.params.name)}`,
-    );
+    const { text, type, policy } = await source(known.api, request.params.name);
     // A report is one file with its styles inside. It names them by their digests itself.
     if (policy !== undefined) reply.header('content-security-policy', policy);
     if (saveAs !== undefined)

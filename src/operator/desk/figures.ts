@@ -1,6 +1,6 @@
+import type { Status } from '../api/status.ts';
 import { STAGES } from '../../domain/stage.ts';
 import { stageReason } from '../flag-reasons.ts';
-import type { Status } from '../status.ts';
 import { html, type Html } from './html.ts';
 
 const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });

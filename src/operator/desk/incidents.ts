@@ -1,5 +1,5 @@
+import type { Status } from '../api/status.ts';
 import { flagsInUse, standingFindings, standingWords } from '../words.ts';
-import type { Status } from '../status.ts';
 import { count, counted, percent, spoken, when } from './figures.ts';
 import { html, type Html, type Shown } from './html.ts';
 

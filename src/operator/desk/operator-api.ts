@@ -17,10 +17,8 @@ export class ApiRefusal extends Error {
 /** The operator's API, called as one caller. @throws ApiRefusal */
 export interface OperatorApi {
   ask<E extends Endpoint>(endpoint: E, call: CallOf<E>): Promise<AnswerOf<E>>;
-  get<Answer>(path: string): Promise<Answer>;
-  post<Answer>(path: string, body: object): Promise<Answer>;
   /** An answer that is a document, unchanged. */
-  document(path: string): Promise<ApiDocument>;
+  document<E extends Endpoint>(endpoint: E, call: CallOf<E>): Promise<ApiDocument>;
 }
 
 export interface ApiDocument {
@@ -46,22 +44,15 @@ export class OperatorApiHost {
   as(token: string | undefined): OperatorApi {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     return {
-      ask: (endpoint, call) => {
-        const { method } = endpoint;
-        const { body: payload } = call;
-        const url = addressOf(endpoint, call);
-        return this.#ask({ method, url, headers, ...(payload !== undefined && { payload }) });
-      },
-      get: (path) => this.#ask({ method: 'GET', url: path, headers }),
-      document: (path) => this.#fetch({ method: 'GET', url: path, headers }),
-      post: (path, body) => this.#ask({ method: 'POST', url: path, headers, payload: body }),
+      ask: (endpoint, call) => this.#ask(endpoint, questionOf(endpoint, call, headers)),
+      document: (endpoint, call) => this.#fetch(questionOf(endpoint, call, headers)),
     };
   }
 
-  async #ask<Answer>(question: InjectOptions): Promise<Answer> {
+  async #ask<E extends Endpoint>({ answer }: E, question: InjectOptions): Promise<AnswerOf<E>> {
     const { statusCode, payload } = await this.#app.inject(question);
     if (statusCode >= 300) throw refusalIn(statusCode, payload);
-    return (payload === '' ? {} : JSON.parse(payload)) as Answer;
+    return ('json' in answer ? JSON.parse(payload) : payload) as AnswerOf<E>;
   }
 
   async #fetch(question: InjectOptions): Promise<ApiDocument> {
@@ -74,6 +65,16 @@ export class OperatorApiHost {
       ...(policy !== undefined && { policy: String(policy) }),
     };
   }
+}
+
+function questionOf<E extends Endpoint>(
+  endpoint: E,
+  call: CallOf<E>,
+  headers: Readonly<Record<string, string>>,
+): InjectOptions {
+  const { body: payload } = call;
+  const url = addressOf(endpoint, call);
+  return { method: endpoint.method, url, headers, ...(payload !== undefined && { payload }) };
 }
 
 function refusalIn(status: number, payload: string): ApiRefusal {

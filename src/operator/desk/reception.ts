@@ -1,8 +1,8 @@
+import type { Status } from '../api/status.ts';
 import type { FastifyReply, FastifyRequest, Session } from 'fastify';
 import { KILL_SWITCH } from '../../domain/flags.ts';
 import { ENDPOINTS } from '../api/endpoints.ts';
 import type { OperatorToken } from '../operator-access.ts';
-import type { Status } from '../status.ts';
 import { ApiRefusal, type OperatorApi, type OperatorApiHost } from './operator-api.ts';
 import { isFresh } from './sessions.ts';
 import type { DeskPages, Visit, Visitor } from './visit.ts';
@@ -118,7 +118,7 @@ async function killedSinceOf(api: OperatorApi): Promise<string | undefined> {
 /** Undefined while the journal is away. Pages that need it report that. */
 async function statusOf(api: OperatorApi): Promise<Status | undefined> {
   try {
-    return await api.get<Status>('/v1/status');
+    return await api.ask(ENDPOINTS.showStatus, {});
   } catch (error) {
     if (error instanceof ApiRefusal) return undefined;
     throw error;

@@ -1,6 +1,7 @@
+import type { Status } from '../api/status.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Status } from '../status.ts';
-import { mayAs, type OperatorRole } from '../operator-access.ts';
+import { mayAs } from '../operator-access.ts';
+import { type OperatorRole } from '../api/endpoint.ts';
 import type { OperatorApi } from './operator-api.ts';
 
 /** The visitor. */

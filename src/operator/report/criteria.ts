@@ -1,3 +1,5 @@
+import type { Criterion } from '../api/history.ts';
+import type { PairedP95 } from '../api/status.ts';
 import type { ServiceFlag } from '../../domain/flags.ts';
 import { STAGES, type Stage } from '../../domain/stage.ts';
 import { exactLowerBound, type Tally } from '../../engine/evidence/rate-bounds.ts';
@@ -6,9 +8,8 @@ import type { ActionFacts, InterlockFacts } from '../../engine/guard/interlock-f
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { InterlockWord } from '../../engine/guard/reason.ts';
 import { ACTION_INTERLOCKS, INTERLOCKS, type Checked } from '../../engine/guard/interlock-table.ts';
-import type { PairedP95 } from '../ab-status.ts';
 import { CRITERION_WORDS, type CriterionName } from './criterion-words.ts';
-import type { ActionAb, Criterion, PhasePlan } from './report.ts';
+import type { ActionAb, PhasePlan } from './report.ts';
 
 /** Facts for the criteria, besides those of the interlocks. */
 export interface PlanFacts {

@@ -1,4 +1,4 @@
-import type { Criterion } from './report.ts';
+import type { Criterion } from '../api/history.ts';
 
 /** The meaning of a number, which decides how it is printed. */
 export type Unit =

@@ -1,3 +1,4 @@
+import type { Status } from '../api/status.ts';
 import { serviceName, type ServiceName } from '../../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../../engine/compare/comparison-stores.ts';
 import type { RuleReport } from '../../engine/compare/rule-book.ts';
@@ -6,7 +7,6 @@ import type { Clock } from '../../shared/clock.ts';
 import type { MadeReport, ReportFactStore, ReportStore } from '../../engine/report/report-ports.ts';
 import type { ServiceRuntime } from '../../engine/ports/service-runtime.ts';
 import { Refusal } from '../refusal.ts';
-import type { Status } from '../status.ts';
 import { dateAfter, spanOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
 import { renderHtml } from './render-html.ts';

@@ -1,9 +1,10 @@
+import type { Criterion } from '../api/history.ts';
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { Stage } from '../../domain/stage.ts';
 import type { CriterionName } from './criterion-words.ts';
 import { failedIn } from './criteria.ts';
 import { counted } from './figures.ts';
-import type { Criterion, PhasePlan } from './report.ts';
+import type { PhasePlan } from './report.ts';
 
 /** What a person should do next for a service. */
 export interface NextStep {

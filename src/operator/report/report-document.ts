@@ -1,6 +1,8 @@
+import type { Criterion } from '../api/history.ts';
+import type { AbNumbers, ShownInterval } from '../api/status.ts';
 import { type Stage, STAGES } from '../../domain/stage.ts';
 import { stageReason } from '../flag-reasons.ts';
-import { type AbNumbers, FAILURE_WORDS, type ShownInterval } from '../ab-status.ts';
+import { FAILURE_WORDS } from '../ab-status.ts';
 import { longDate, momentOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
 import {
@@ -24,7 +26,7 @@ import {
 } from './document.ts';
 import { counted } from './figures.ts';
 import { progressSection, type Shown, todaySection } from './progress-sections.ts';
-import type { ActionAb, Criterion, PhasePlan, Report, ServiceReport } from './report.ts';
+import type { ActionAb, PhasePlan, Report, ServiceReport } from './report.ts';
 import {
   flagsSection,
   guardSection,

@@ -7,7 +7,10 @@ import {
   type ReportFormat,
   type ReportStore,
 } from '../../engine/report/report-ports.ts';
-import { answered, Refusal } from '../refusal.ts';
+import type { AnswerOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import { Refusal } from '../refusal.ts';
+import { serve } from '../routes/serve.ts';
 import { dateAfter, dateOf, isDate, spanOf } from './calendar-day.ts';
 import { REPORT_POLICY } from './render-html.ts';
 
@@ -35,17 +38,11 @@ const NAMED = new RegExp(`^(?<day>[a-z]+|[\\d-]+)(?:\\.(?<format>${REPORT_FORMAT
 
 const ENDING = new RegExp(`\\.(${REPORT_FORMATS.join('|')})$`);
 
-interface OfDay {
-  Params: { report: string };
-}
-
 /** Routes of daily reports: the stored ones, and the day so far. */
 export function registerReportRoutes(app: FastifyInstance, parts: ReportRouteParts): void {
   const routes = new ReportRoutes(parts);
-  app.get('/v1/reports', (_request, reply) => answered(reply, () => routes.list()));
-  app.get<OfDay>('/v1/reports/:report', (request, reply) =>
-    answered(reply, () => routes.show(request.params.report, reply)),
-  );
+  serve(app, ENDPOINTS.listReports, () => routes.list());
+  serve(app, ENDPOINTS.showReport, ({ params }, { reply }) => routes.show(params.report, reply));
 }
 
 class ReportRoutes {
@@ -55,7 +52,7 @@ class ReportRoutes {
     this.#parts = parts;
   }
 
-  async list(): Promise<object> {
+  async list(): Promise<AnswerOf<typeof ENDPOINTS.listReports>> {
     const { store, zone } = this.#parts;
     const reports = await store.list(MOST_LISTED);
     return {

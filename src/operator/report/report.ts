@@ -1,8 +1,7 @@
+import type { AbNumbers, FlagStatus } from '../api/status.ts';
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { Stage } from '../../domain/stage.ts';
-import type { AbNumbers } from '../ab-status.ts';
-import type { FlagStatus } from '../flags-in-effect.ts';
-import type { CriterionName } from './criterion-words.ts';
+import type { Criterion } from '../api/history.ts';
 import type { NextStep } from './next-step.ts';
 
 /**
@@ -300,20 +299,6 @@ interface Rollback {
   readonly lost_items: number;
   readonly unknown_outcomes: number;
   readonly legacy_answers: boolean;
-}
-
-/** `stay`: needed to remain in the stage. `go_on`: needed to raise the next flag, or this one further. */
-export interface Criterion {
-  readonly name: CriterionName;
-  readonly for: 'stay' | 'go_on';
-  readonly action: string | null;
-  /** The present value; 0 or 1 for yes or no. Null: never, or not measured. */
-  readonly have: number | null;
-  readonly limit: number;
-  /** `not_judged`: the proxy does not have the function yet. */
-  readonly verdict: 'pass' | 'fail' | 'not_judged';
-  /** Why the verdict differs from what the numbers alone would give. */
-  readonly note: string | null;
 }
 
 export interface PhasePlan {

@@ -1,3 +1,4 @@
+import type { Status } from '../api/status.ts';
 import { ruleNameOf } from '../../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
@@ -9,7 +10,6 @@ import type { InterlockFacts } from '../../engine/guard/interlock-facts.ts';
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { DaySpan, ServiceDay } from '../../engine/report/report-ports.ts';
 import { sharesOf } from '../flags-in-effect.ts';
-import type { Status } from '../status.ts';
 import { actionAbs, Changes, DayNumbers, rateNumbers, reconciliationOf, storyOf } from './day-numbers.ts';
 import { type PlanFacts, planOf } from './criteria.ts';
 import { nextStepOf } from './next-step.ts';

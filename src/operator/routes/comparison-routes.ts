@@ -3,9 +3,11 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { SignatureSightings } from '../../engine/compare/comparison-stores.ts';
 import type { RuleReport } from '../../engine/compare/rule-book.ts';
 import type { ComparisonReport } from '../../engine/compare/verdicts.ts';
+import type { PrintedReport, RuleInForce } from '../api/comparisons.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
 import { knownService } from '../known-service.ts';
-import { answered } from '../refusal.ts';
 import { shownSignature } from '../shown-signature.ts';
+import { serve } from './serve.ts';
 
 export interface ComparisonRouteParts {
   readonly services: readonly ServiceName[];
@@ -14,28 +16,20 @@ export interface ComparisonRouteParts {
   signatures(service: ServiceName): Promise<readonly SignatureSightings[]>;
 }
 
-interface ServiceRoute {
-  Params: { service: string };
-}
-
 /** Facts that decide a service's comparisons (coverage, noise, clock and rules), and the signatures of its differences. */
 export function registerComparisonRoutes(app: FastifyInstance, parts: ComparisonRouteParts): void {
-  app.get<ServiceRoute>('/v1/services/:service/comparisons', ({ params }, reply) =>
-    answered(reply, async () => {
-      const service = knownService(params.service, parts.services);
-      return { service, ...printedReport(parts.report(service)) };
-    }),
-  );
-  app.get<ServiceRoute>('/v1/services/:service/signatures', ({ params }, reply) =>
-    answered(reply, async () => {
-      const service = knownService(params.service, parts.services);
-      return { service, signatures: (await parts.signatures(service)).map(shownSignature) };
-    }),
-  );
+  serve(app, ENDPOINTS.showComparisons, ({ params }) => {
+    const service = knownService(params.service, parts.services);
+    return { service, ...printedReport(parts.report(service)) };
+  });
+  serve(app, ENDPOINTS.listSignatures, async ({ params }) => {
+    const service = knownService(params.service, parts.services);
+    return { service, signatures: (await parts.signatures(service)).map(shownSignature) };
+  });
 }
 
 /** As `GET /v1/services/<service>/comparisons` shows it. */
-export function printedReport(report: ComparisonReport): object {
+export function printedReport(report: ComparisonReport): PrintedReport {
   const { actions, rules, clockOffset, wholeLanes, differencesUngrouped } = report;
   const { seconds, measuredFrom, refused } = clockOffset;
   return {
@@ -70,7 +64,7 @@ export function printedReport(report: ComparisonReport): object {
   };
 }
 
-function printedRule({ action, rule, id, isExpired, hits, lastHitAtMs }: RuleReport): object {
+function printedRule({ action, rule, id, isExpired, hits, lastHitAtMs }: RuleReport): RuleInForce {
   return {
     id: id ?? null,
     action,

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import { dateOf, spanOf } from '../report/calendar-day.ts';
-import { answered } from '../refusal.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { Consistency, ShownConsistency } from '../api/history.ts';
+import { serve } from './serve.ts';
 
 /** Comparisons with a verdict, and how many of them differ. */
 interface Compared {
@@ -19,23 +21,6 @@ export interface ConsistencyRouteParts {
   readonly nowMs: () => number;
 }
 
-/** The counts of a window over all replicas, independent of restarts. */
-export interface Consistency {
-  /** ISO-8601 UTC, a whole minute. */
-  readonly from: string;
-  readonly compared: number;
-  readonly differ: number;
-}
-
-/** The answer of `GET /v1/consistency`. */
-export interface ShownConsistency {
-  /** The zone in which the day begins at midnight. */
-  readonly zone: string;
-  readonly services: Readonly<
-    Record<string, { readonly last_hour: Consistency; readonly today: Consistency }>
-  >;
-}
-
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 /** Replicas store their minutes every five seconds. */
@@ -48,13 +33,11 @@ export function registerConsistencyRoutes(app: FastifyInstance, parts: Consisten
   const { zone, services, nowMs } = parts;
   const lastHour = new Window(parts, HOUR_KEPT_MS, () => minuteOf(nowMs() - HOUR_MS));
   const today = new Window(parts, DAY_KEPT_MS, () => spanOf(dateOf(nowMs(), zone), zone).fromMs);
-  app.get('/v1/consistency', (_request, reply) =>
-    answered(reply, async (): Promise<ShownConsistency> => {
-      const [hour, day] = [await lastHour.read(), await today.read()];
-      const shown = services.map((service) => [service, { last_hour: hour(service), today: day(service) }]);
-      return { zone, services: Object.fromEntries(shown) };
-    }),
-  );
+  serve(app, ENDPOINTS.showConsistency, async () => {
+    const [hour, day] = [await lastHour.read(), await today.read()];
+    const shown = services.map((service) => [service, { last_hour: hour(service), today: day(service) }]);
+    return { zone, services: Object.fromEntries(shown) as ShownConsistency['services'] };
+  });
 }
 
 const minuteOf = (atMs: number): number => Math.floor(atMs / MINUTE_MS) * MINUTE_MS;

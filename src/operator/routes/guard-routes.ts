@@ -1,15 +1,19 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Release, StoredMinute, TripBundleStore } from '../../engine/guard/guard-ports.ts';
 import type { TriggerLevel } from '../../engine/guard/triggers.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { Explanation } from '../api/explain.ts';
+import type { WatchedService } from '../api/guard.ts';
 import { type GuardSource, guardStatus, stainedActions } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { memberOf } from '../run-wishes.ts';
 import { standingFindings, standingWords } from '../words.ts';
-import { MISSING } from './serve.ts';
+import { MISSING, serve } from './serve.ts';
 
 /** A person's request about a service, with the reason. */
 interface Wish {
@@ -34,7 +38,7 @@ export interface GuardRouteParts {
   readonly signalToken?: string;
   minutes(fromMs: number): Promise<readonly StoredMinute[]>;
   /** @throws Refusal if the subject is not valid; StorageError */
-  explain(service: ServiceName, subject: string): Promise<object>;
+  explain(service: ServiceName, subject: string): Promise<Explanation>;
   readonly nowMs: () => number;
 }
 
@@ -45,23 +49,20 @@ const MOST_HOURS = 9_999;
 const LONGEST_WORDS = 500;
 const SUBJECT = /^(?:unclassified|action:[\w.-]{1,100})$/;
 
-interface ExplainRoute {
-  Params: { service: string; subject: string };
-}
+type Asked<Name extends keyof typeof ENDPOINTS> = AskedOf<(typeof ENDPOINTS)[Name]>;
+type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
 
 /** Latches, their release, acceptances, external signals, and the counted minutes. */
 export function registerGuardRoutes(app: FastifyInstance, parts: GuardRouteParts): void {
   const routes = new GuardRoutes(parts);
-  app.get('/v1/guard', (_request, reply) => answered(reply, async () => routes.show()));
-  app.post('/v1/guard/release', (request, reply) => answered(reply, () => routes.release(request)));
-  app.post('/v1/guard/accept', (request, reply) => answered(reply, () => routes.accept(request)));
-  app.post('/v1/guard/signal', (request, reply) => answered(reply, () => routes.signal(request)));
-  app.get<{ Querystring: { hours?: string } }>('/v1/guard/minutes', (request, reply) =>
-    answered(reply, () => routes.minutes(request.query.hours, reply)),
+  serve(app, ENDPOINTS.showGuard, () => routes.show());
+  serve(app, ENDPOINTS.releaseLatch, ({ body }) => routes.release(body));
+  serve(app, ENDPOINTS.acceptSubject, ({ body }) => routes.accept(body));
+  serve(app, ENDPOINTS.signalGuard, ({ body }, { request }) =>
+    routes.signal(body, request.headers.authorization),
   );
-  app.get<ExplainRoute>('/v1/explain/:service/:subject', (request, reply) =>
-    answered(reply, () => routes.explain(request.params)),
-  );
+  serve(app, ENDPOINTS.listMinutes, ({ query }, { reply }) => routes.minutes(query.hours, reply));
+  serve(app, ENDPOINTS.explain, ({ params }) => routes.explain(params));
 }
 
 class GuardRoutes {
@@ -71,19 +72,19 @@ class GuardRoutes {
     this.#parts = parts;
   }
 
-  show(): object {
+  show(): Answered<'showGuard'> {
     const { services, guarding } = this.#parts;
-    const shown = (service: ServiceName): object => ({
+    const shown = (service: ServiceName): WatchedService => ({
       ...guardStatus(guarding, service),
       triggers: this.#parts.levelsOf(service),
     });
     return { services: Object.fromEntries(services.map((service) => [service, shown(service)])) };
   }
 
-  async release(request: FastifyRequest): Promise<object> {
-    const wish = this.#wish(request.body);
+  async release(body: unknown): Promise<Answered<'releaseLatch'>> {
+    const wish = this.#wish(body);
     const { service } = wish;
-    this.#refuseWhileTriggersStand(service, request.body);
+    this.#refuseWhileTriggersStand(service, body);
     const release = await this.#parts.release(wish);
     if (release.result === 'released') {
       const { id, flagsOff = [] } = release.latch;
@@ -114,9 +115,9 @@ class GuardRoutes {
     );
   }
 
-  async accept(request: FastifyRequest): Promise<object> {
-    const wish = this.#wish(request.body);
-    const subject = textOf(request.body, 'subject');
+  async accept(body: unknown): Promise<Answered<'acceptSubject'>> {
+    const wish = this.#wish(body);
+    const subject = textOf(body, 'subject');
     if (!SUBJECT.test(subject))
       throw new Refusal(400, 'invalid_request', 'subject must be "action:<name>" or "unclassified"');
     const movable = this.#parts.movableActions(wish.service);
@@ -133,14 +134,14 @@ class GuardRoutes {
     return { accepted: subject, service: wish.service };
   }
 
-  async signal(request: FastifyRequest): Promise<object> {
-    this.#authenticate(request.headers.authorization);
-    const wish = this.#wish(request.body);
+  async signal(body: unknown, authorization: string | undefined): Promise<Answered<'signalGuard'>> {
+    this.#authenticate(authorization);
+    const wish = this.#wish(body);
     await this.#parts.signal(wish);
     return { tripped: wish.service };
   }
 
-  async minutes(hours: string | undefined, reply: FastifyReply): Promise<string> {
+  async minutes(hours: Asked<'listMinutes'>['query']['hours'], reply: FastifyReply): Promise<string> {
     const count = Number(hours ?? DEFAULT_HOURS);
     if (!(count > 0 && count <= MOST_HOURS))
       throw new Refusal(
@@ -153,7 +154,7 @@ class GuardRoutes {
     return rows.map((row) => `${JSON.stringify(printedMinute(row))}\n`).join('');
   }
 
-  async explain({ service, subject }: ExplainRoute['Params']): Promise<object> {
+  async explain({ service, subject }: Asked<'explain'>['params']): Promise<Explanation> {
     return this.#parts.explain(this.#known(service), subject);
   }
 
@@ -193,29 +194,24 @@ function textOf(body: unknown, name: string): string {
 
 /** Lists and returns the bundles of trips. */
 export function registerBundleRoutes(app: FastifyInstance, bundles: TripBundleStore): void {
-  app.get('/v1/guard/bundles', (_request, reply) =>
-    answered(reply, async () => ({
-      bundles: (await bundles.list()).map(({ latch, service, atMs, trigger, bytes }) => ({
-        bundle: latch,
-        service,
-        at: new Date(atMs).toISOString(),
-        trigger,
-        bytes,
-      })),
+  serve(app, ENDPOINTS.listBundles, async () => ({
+    bundles: (await bundles.list()).map(({ latch, service, atMs, trigger, bytes }) => ({
+      bundle: latch,
+      service,
+      at: new Date(atMs).toISOString(),
+      trigger,
+      bytes,
     })),
-  );
-  app.get<{ Params: { bundle: string } }>('/v1/guard/bundles/:bundle', (request, reply) =>
-    answered(reply, async () => {
-      const { bundle } = request.params;
-      const text = /^\d{1,15}$/.test(bundle) ? await bundles.read(Number(bundle)) : undefined;
-      if (text === undefined)
-        throw new Refusal(
-          404,
-          'bundle_not_found',
-          `unknown bundle "${bundle}": GET /v1/guard/bundles lists them`,
-        );
-      reply.type('application/json');
-      return text;
-    }),
-  );
+  }));
+  serve(app, ENDPOINTS.showBundle, async ({ params: { bundle } }, { reply }) => {
+    const text = /^\d{1,15}$/.test(bundle) ? await bundles.read(Number(bundle)) : undefined;
+    if (text === undefined)
+      throw new Refusal(
+        404,
+        'bundle_not_found',
+        `unknown bundle "${bundle}": GET /v1/guard/bundles lists them`,
+      );
+    reply.type('application/json');
+    return text;
+  });
 }

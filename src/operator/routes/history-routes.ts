@@ -2,9 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import { addCounts, addedQuantile, type GuardCounts, noCounts } from '../../engine/guard/guard-counts.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { History } from '../api/history.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import type { LiveBook } from '../live-book.ts';
+import { serve } from './serve.ts';
 
 interface Summed {
   readonly action: string;
@@ -22,43 +25,20 @@ export interface HistoryRouteParts {
   readonly nowMs: () => number;
 }
 
-/** What happened within one step, over all replicas. */
-interface HistorySample {
-  /** ISO-8601 UTC, when the step began. */
-  readonly at: string;
-  readonly reads: { readonly legacy: number; readonly orchestrator: number };
-  readonly writes: number;
-  readonly match: number;
-  readonly mismatch: number;
-  /** Upper end of its bucket, milliseconds; null without a measurement. */
-  readonly added_p95_ms: number | null;
-}
-
-/** The answer of `GET /v1/services/<service>/history?hours=`. */
-export interface History {
-  readonly service: string;
-  readonly step_seconds: number;
-  readonly samples: readonly HistorySample[];
-}
-
 const HOUR_SECONDS = 3_600;
 /** Windows in hours, with the length of a step. */
 const STEP_SECONDS: Readonly<Record<string, number>> = { 1: 60, 24: 600 };
 
 /** The history of a service in the last hour or day. */
 export function registerHistoryRoutes(app: FastifyInstance, parts: HistoryRouteParts): void {
-  app.get<{ Params: { service: string }; Querystring: { hours?: string | string[] } }>(
-    '/v1/services/:service/history',
-    ({ params, query }, reply) =>
-      answered(reply, () =>
-        historyOf(knownService(params.service, parts.services.keys()), query.hours, parts),
-      ),
+  serve(app, ENDPOINTS.showHistory, ({ params, query }) =>
+    historyOf(knownService(params.service, parts.services.keys()), query.hours, parts),
   );
 }
 
 async function historyOf(
   service: ServiceName,
-  hours: string | string[] | undefined,
+  hours: string | readonly string[] | undefined,
   parts: HistoryRouteParts,
 ): Promise<History> {
   const asked = typeof hours === 'string' ? hours : '1';
@@ -79,7 +59,7 @@ async function historyOf(
 function sampleOf(
   summed: readonly Summed[],
   actions: ServiceDefinition['actions'],
-): Omit<HistorySample, 'at'> {
+): Omit<History['samples'][number], 'at'> {
   const all = noCounts();
   for (const { counts } of summed) addCounts(all, counts);
   const orchestrator = all.orchestratorReads - all.orchestratorFailures;
@@ -111,10 +91,8 @@ interface LiveRouteParts {
 
 /** Samples of a service in the last 15 minutes, one per two seconds. */
 export function registerLiveRoutes(app: FastifyInstance, { services, book }: LiveRouteParts): void {
-  app.get<{ Params: { service: string } }>('/v1/services/:service/live', ({ params }, reply) =>
-    answered(reply, async () => {
-      const service = knownService(params.service, services);
-      return { service, samples: book.samplesOf(service) ?? [] };
-    }),
-  );
+  serve(app, ENDPOINTS.showLive, ({ params }) => {
+    const service = knownService(params.service, services);
+    return { service, samples: book.samplesOf(service) ?? [] };
+  });
 }

@@ -1,13 +1,15 @@
 import type { FastifyInstance } from 'fastify';
-import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
+import { SERVICE_FLAGS } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { InterlockFacts, InterlockMode } from '../../engine/guard/interlock-facts.ts';
+import type { InterlockFacts } from '../../engine/guard/interlock-facts.ts';
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { RaiseCheck } from '../api/history.ts';
 import { raiseCriteria } from '../report/criteria.ts';
-import type { Criterion } from '../report/report.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { operationsOf, type HistoryRouteParts } from './history-routes.ts';
+import { serve } from './serve.ts';
 
 export interface RaiseRouteParts extends HistoryRouteParts {
   /** Undefined before the first judgement. */
@@ -16,29 +18,13 @@ export interface RaiseRouteParts extends HistoryRouteParts {
   probe(service: ServiceName): Promise<InterlockFacts['answers']>;
 }
 
-/** The answer of `GET /v1/services/<service>/raise/<flag>`. */
-export interface RaiseCheck {
-  readonly service: string;
-  readonly flag: ServiceFlag;
-  /** Under `warn` a failed criterion lowers nothing. */
-  readonly mode: InterlockMode;
-  readonly criteria: readonly Criterion[];
-  readonly lanes: number;
-  /** Of agents, over all replicas. */
-  readonly reads_last_hour: number;
-}
-
 const MINUTE_MS = 60_000;
 const HOUR_SECONDS = 3_600;
 
 /** The criteria for raising a flag, and what the change would affect. */
 export function registerRaiseRoutes(app: FastifyInstance, parts: RaiseRouteParts): void {
-  app.get<{ Params: { service: string; flag: string } }>(
-    '/v1/services/:service/raise/:flag',
-    ({ params }, reply) =>
-      answered(reply, () =>
-        raiseCheck(knownService(params.service, parts.services.keys()), params.flag, parts),
-      ),
+  serve(app, ENDPOINTS.checkRaise, ({ params }) =>
+    raiseCheck(knownService(params.service, parts.services.keys()), params.flag, parts),
   );
 }
 

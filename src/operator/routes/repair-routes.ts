@@ -1,21 +1,21 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ItemFinding } from '../../engine/runs/attribute.ts';
 import type { Divergence } from '../../engine/runs/divergence-ports.ts';
 import type { RepairDesk, RepairPlan } from '../../engine/runs/repair-desk.ts';
 import type { RepairLimits } from '../../engine/ports/run.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { Divergence as PrintedDivergence, PrintedFinding } from '../api/repairs.ts';
+import type { Run } from '../api/runs.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { printedRun } from './run-routes.ts';
 import { memberOf, numberOf, ownerIn, requiredText, responsibleOf, said } from '../run-wishes.ts';
+import { serve } from './serve.ts';
 
-interface OfRun {
-  Params: { run: string };
-}
-
-interface OfService {
-  Params: { service: string };
-}
+type Asked<Name extends keyof typeof ENDPOINTS> = AskedOf<(typeof ENDPOINTS)[Name]>;
+type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
 
 export interface RepairRouteParts {
   readonly services: readonly ServiceName[];
@@ -25,19 +25,13 @@ export interface RepairRouteParts {
 /** Findings of reconciliations, their repair and its undo, and lost items that wait for a decision. */
 export function registerRepairRoutes(app: FastifyInstance, parts: RepairRouteParts): void {
   const routes = new RepairRoutes(parts);
-  app.get<OfRun>('/v1/runs/:run/divergences', (request, reply) =>
-    answered(reply, () => routes.divergences(request.params)),
-  );
-  app.get<OfRun>('/v1/runs/:run/repair-plan', (request, reply) =>
-    answered(reply, () => routes.plan(request.params)),
-  );
-  app.post<OfRun>('/v1/runs/:run/repair', (request, reply) => answered(reply, () => routes.apply(request)));
-  app.post<OfRun>('/v1/runs/:run/undo', (request, reply) => answered(reply, () => routes.undo(request)));
-  app.post<OfService>('/v1/services/:service/lanes/accept', (request, reply) =>
-    answered(reply, () => routes.accept(request)),
-  );
-  app.get('/v1/lost', (_request, reply) => answered(reply, () => routes.lost()));
-  app.post('/v1/lost', (request, reply) => answered(reply, () => routes.decide(request)));
+  serve(app, ENDPOINTS.listDivergences, ({ params }) => routes.divergences(params));
+  serve(app, ENDPOINTS.planRepair, ({ params }) => routes.plan(params));
+  serve(app, ENDPOINTS.applyRepair, (asked) => routes.apply(asked));
+  serve(app, ENDPOINTS.undoRepair, (asked) => routes.undo(asked));
+  serve(app, ENDPOINTS.acceptLane, (asked) => routes.accept(asked));
+  serve(app, ENDPOINTS.listLost, () => routes.lost());
+  serve(app, ENDPOINTS.decideLost, ({ body }) => routes.decide(body));
 }
 
 class RepairRoutes {
@@ -49,37 +43,37 @@ class RepairRoutes {
     this.#desk = desk;
   }
 
-  divergences({ run }: OfRun['Params']): Promise<object> {
+  divergences({ run }: Asked<'listDivergences'>['params']): Promise<Answered<'listDivergences'>> {
     return said(async () => ({
       divergences: (await this.#desk.divergences(numberOf(run, 'run'))).map(printed),
     }));
   }
 
-  plan({ run }: OfRun['Params']): Promise<object> {
+  plan({ run }: Asked<'planRepair'>['params']): Promise<Answered<'planRepair'>> {
     return said(async () => printedPlan(await this.#desk.plan(numberOf(run, 'run'))));
   }
 
-  apply({ params, body }: FastifyRequest<OfRun>): Promise<object> {
+  apply({ params, body }: Asked<'applyRepair'>): Promise<Run> {
     return said(async () =>
       printedRun(await this.#desk.apply(numberOf(params.run, 'run'), limitsOf(body), responsibleOf(body))),
     );
   }
 
-  undo({ params, body }: FastifyRequest<OfRun>): Promise<object> {
+  undo({ params, body }: Asked<'undoRepair'>): Promise<Answered<'undoRepair'>> {
     return said(() => this.#desk.undo(numberOf(params.run, 'run'), responsibleOf(body)));
   }
 
-  accept({ params, body }: FastifyRequest<OfService>): Promise<object> {
+  async accept({ params, body }: Asked<'acceptLane'>): Promise<Answered<'acceptLane'>> {
     const service = knownService(params.service, this.#services);
     const owner = ownerIn(body);
     if (owner === undefined) throw new Refusal(400, 'invalid_request', 'owner is required');
     return said(async () => ({
-      accepted: true,
+      accepted: true as const,
       ...(await this.#desk.accept(service, owner, responsibleOf(body))),
     }));
   }
 
-  async lost(): Promise<object> {
+  async lost(): Promise<Answered<'listLost'>> {
     const items = await this.#desk.lost();
     return {
       items: items.map(({ service, owner, memoryId, digest, position, storedAt, shape, foundAtMs }) => ({
@@ -95,7 +89,7 @@ class RepairRoutes {
     };
   }
 
-  decide({ body }: FastifyRequest): Promise<object> {
+  async decide(body: unknown): Promise<Answered<'decideLost'>> {
     const decision = requiredText(body, 'decision');
     if (decision !== 'accept' && decision !== 'restore')
       throw new Refusal(400, 'invalid_request', 'decision must be one of accept, restore');
@@ -126,7 +120,7 @@ function limitsOf(body: unknown): Partial<RepairLimits> {
   };
 }
 
-function printed(found: Divergence): object {
+function printed(found: Divergence): PrintedDivergence {
   const { id, run, service, owner, foundAtMs, findings, before, after, state, foundAgainBy = null } = found;
   return {
     id,
@@ -142,7 +136,7 @@ function printed(found: Divergence): object {
   };
 }
 
-function printedFinding({ memoryId, beforeFields, afterFields, ...finding }: ItemFinding): object {
+function printedFinding({ memoryId, beforeFields, afterFields, ...finding }: ItemFinding): PrintedFinding {
   return {
     ...finding,
     ...(memoryId !== undefined && { memory_id: memoryId }),
@@ -151,6 +145,14 @@ function printedFinding({ memoryId, beforeFields, afterFields, ...finding }: Ite
   };
 }
 
-function printedPlan({ run, lanes, findings, share, limits, refusal, untouched }: RepairPlan): object {
+function printedPlan({
+  run,
+  lanes,
+  findings,
+  share,
+  limits,
+  refusal,
+  untouched,
+}: RepairPlan): Answered<'planRepair'> {
   return { run, findings, share, limits, refusal: refusal ?? null, untouched, lanes: lanes.map(printed) };
 }

@@ -1,11 +1,14 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { LaneKey, ServiceName } from '../../domain/ids.ts';
 import type { DifferenceQuery, StoredDifference } from '../../engine/compare/comparison-stores.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { FoundDifference } from '../api/comparisons.ts';
 import { printedComparison } from '../printed-comparison.ts';
-import type { Readiness } from '../readiness.ts';
 import { knownService } from '../known-service.ts';
-import { answered, Refusal } from '../refusal.ts';
-import type { Status } from '../status.ts';
+import { Refusal } from '../refusal.ts';
+import type { Readiness, Status } from '../api/status.ts';
+import { serve } from './serve.ts';
 
 export interface OperatorParts {
   /** @throws StorageError */
@@ -20,26 +23,20 @@ export interface OperatorParts {
 
 const DEFAULT_LIMIT = 50;
 const MOST_DIFFERENCES = 1_000;
-const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** `owner`: of the lane. `hours`: maximum age. `before`: an id, for the next page. */
 const FILTERS = ['action', 'owner', 'path', 'class', 'hours', 'before'] as const;
 
-interface DifferencesRoute {
-  Params: { service: string };
-  Querystring: Readonly<Partial<Record<(typeof FILTERS)[number] | 'limit', string | string[]>>>;
-}
+type Asked = AskedOf<typeof ENDPOINTS.listDifferences>;
 
 /** The API for an operator and a scraper: health, metrics, status and differences. */
 export function registerOperatorRoutes(app: FastifyInstance, parts: OperatorParts): void {
   const routes = new OperatorRoutes(parts);
-  app.get('/health/live', () => ({ status: 'live' }));
-  app.get('/health/ready', (_request, reply) => answered(reply, () => routes.ready(reply)));
-  app.get('/metrics', (_request, reply) => answered(reply, () => routes.metrics(reply)));
-  app.get('/v1/status', (_request, reply) => answered(reply, () => parts.status()));
-  app.get<DifferencesRoute>('/v1/services/:service/differences', (request, reply) =>
-    answered(reply, () => routes.differences(request)),
-  );
+  serve(app, ENDPOINTS.showLiveness, () => ({ status: 'live' as const }));
+  serve(app, ENDPOINTS.showReadiness, (_asked, { reply }) => routes.ready(reply));
+  serve(app, ENDPOINTS.showMetrics, (_asked, { reply }) => routes.metrics(reply));
+  serve(app, ENDPOINTS.showStatus, () => parts.status());
+  serve(app, ENDPOINTS.listDifferences, (asked) => routes.differences(asked));
 }
 
 class OperatorRoutes {
@@ -49,7 +46,7 @@ class OperatorRoutes {
     this.#parts = parts;
   }
 
-  async ready(reply: FastifyReply): Promise<object> {
+  async ready(reply: FastifyReply): Promise<AnswerOf<typeof ENDPOINTS.showReadiness>> {
     const parts = await this.#parts.readiness();
     const ready = Object.values(parts).every(({ ok }) => ok);
     reply.code(ready ? 200 : 503);
@@ -58,11 +55,11 @@ class OperatorRoutes {
 
   async metrics(reply: FastifyReply): Promise<string> {
     const text = await this.#parts.metrics();
-    reply.type(PROMETHEUS_TEXT);
+    reply.type(ENDPOINTS.showMetrics.answer.document);
     return text;
   }
 
-  async differences({ params, query: given }: FastifyRequest<DifferencesRoute>): Promise<object> {
+  async differences({ params, query: given }: Asked): Promise<AnswerOf<typeof ENDPOINTS.listDifferences>> {
     const service = knownService(params.service, this.#parts.services);
     const limit = parseLimit(given.limit);
     if (limit === undefined) throw new Refusal(400, 'invalid_request', limitProblem(given.limit));
@@ -73,7 +70,7 @@ class OperatorRoutes {
   }
 }
 
-function parseLimit(value: string | string[] | undefined): number | undefined {
+function parseLimit(value: Asked['query']['limit']): number | undefined {
   if (value === undefined) return DEFAULT_LIMIT;
   if (typeof value !== 'string' || !/^\d{1,4}$/.test(value)) return undefined;
   const limit = Number(value);
@@ -86,10 +83,7 @@ const FILTER_PROBLEM =
 const WHOLE: Readonly<Partial<Record<string, RegExp>>> = { hours: /^[1-9]\d{0,3}$/, before: /^\d{1,15}$/ };
 
 /** Undefined if a filter is not valid. */
-function queryOf(
-  service: string,
-  query: DifferencesRoute['Querystring'],
-): Omit<DifferenceQuery, 'limit'> | undefined {
+function queryOf(service: string, query: Asked['query']): Omit<DifferenceQuery, 'limit'> | undefined {
   const given = FILTERS.flatMap((name) => (query[name] === undefined ? [] : [[name, query[name]] as const]));
   if (!given.every(([name, value]) => typeof value === 'string' && (WHOLE[name]?.test(value) ?? true)))
     return undefined;
@@ -106,7 +100,7 @@ function limitProblem(value: unknown): string {
   return `limit must be a whole number from 1 to ${MOST_DIFFERENCES}, got ${JSON.stringify(value)}`;
 }
 
-function printed({ id, operationId, comparison, atMs, ...rest }: StoredDifference): object {
+function printed({ id, operationId, comparison, atMs, ...rest }: StoredDifference): FoundDifference {
   return {
     ...(id !== undefined && { id }),
     at: new Date(atMs).toISOString(),

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import {
   auditedServices,
@@ -9,11 +9,14 @@ import {
 } from '../../engine/ports/run.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { RunDesk, RunStatus } from '../../engine/runs/run-desk.ts';
+import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
+import { ENDPOINTS } from '../api/endpoints.ts';
+import type { Run as ShownRun, RunResult } from '../api/runs.ts';
 import { knownService } from '../known-service.ts';
 import type { StandingLanes } from '../../engine/runs/run-ports.ts';
-import type { RunResult } from '../run-result-words.ts';
-import { answered, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { memberOf, numberOf, ownerIn, responsibleOf, said, textOf } from '../run-wishes.ts';
+import { serve } from './serve.ts';
 
 interface RunRouteParts {
   readonly services: readonly ServiceName[];
@@ -23,23 +26,18 @@ interface RunRouteParts {
 
 const RUNS_SHOWN = 50;
 
-interface OfRun {
-  Params: { run: string };
-}
+type Asked<Name extends keyof typeof ENDPOINTS> = AskedOf<(typeof ENDPOINTS)[Name]>;
+type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
 
 /** Backfills, reconciliations and repairs: start, show, stop, resume. */
 export function registerRunRoutes(app: FastifyInstance, parts: RunRouteParts): void {
   const routes = new RunRoutes(parts);
-  app.get<{ Querystring: { kind?: string } }>('/v1/runs', (request, reply) =>
-    answered(reply, () => routes.list(request.query.kind)),
-  );
-  app.get<OfRun>('/v1/runs/:run', (request, reply) => answered(reply, () => routes.show(request.params)));
-  app.post('/v1/runs', (request, reply) => answered(reply, () => routes.begin(request)));
-  app.post('/v1/runs/rehearse', (request, reply) => answered(reply, () => routes.rehearse(request)));
-  app.post('/v1/runs/resume', (request, reply) => answered(reply, () => routes.resume(request)));
-  app.post<OfRun>('/v1/runs/:run/stop', (request, reply) =>
-    answered(reply, () => routes.stop(request.params, request.body)),
-  );
+  serve(app, ENDPOINTS.listRuns, ({ query }) => routes.list(query.kind));
+  serve(app, ENDPOINTS.showRun, ({ params }) => routes.show(params));
+  serve(app, ENDPOINTS.beginRun, ({ body }) => routes.begin(body));
+  serve(app, ENDPOINTS.rehearseRun, ({ body }) => routes.rehearse(body));
+  serve(app, ENDPOINTS.resumeRun, ({ body }) => routes.resume(body));
+  serve(app, ENDPOINTS.stopRun, ({ params, body }) => routes.stop(params, body));
 }
 
 class RunRoutes {
@@ -49,7 +47,7 @@ class RunRoutes {
     this.#parts = parts;
   }
 
-  async list(kind: string | undefined): Promise<object> {
+  async list(kind: Asked<'listRuns'>['query']['kind']): Promise<Answered<'listRuns'>> {
     const wanted = kind === undefined ? undefined : kindOf({ kind });
     const runs = await this.#parts.desk.recent(wanted, RUNS_SHOWN);
     const standing = await this.#parts.desk.standing(runs.map(({ id }) => id));
@@ -58,7 +56,7 @@ class RunRoutes {
     };
   }
 
-  show({ run }: OfRun['Params']): Promise<object> {
+  show({ run }: Asked<'showRun'>['params']): Promise<Answered<'showRun'>> {
     return said(async () => {
       const { desk } = this.#parts;
       const shown = await desk.show(numberOf(run, 'run'));
@@ -67,26 +65,26 @@ class RunRoutes {
     });
   }
 
-  async begin({ body }: FastifyRequest): Promise<object> {
+  async begin(body: unknown): Promise<ShownRun> {
     const kind = wishedKindOf(body);
     return this.#changed(body, 'begin', (by) =>
       this.#parts.desk.begin(kind, { ...this.#requestOf(body), ...by }),
     );
   }
 
-  async rehearse({ body }: FastifyRequest): Promise<object> {
+  async rehearse(body: unknown): Promise<Answered<'rehearseRun'>> {
     const kind = wishedKindOf(body);
     return said(async () => ({
       survey: await this.#parts.desk.rehearse(kind, this.#requestOf(body)),
     }));
   }
 
-  async resume({ body }: FastifyRequest): Promise<object> {
+  async resume(body: unknown): Promise<ShownRun> {
     const kind = wishedKindOf(body);
     return this.#changed(body, 'resume', () => this.#parts.desk.resume(kind));
   }
 
-  stop({ run }: OfRun['Params'], body: unknown): Promise<object> {
+  stop({ run }: Asked<'stopRun'>['params'], body: unknown): Promise<ShownRun> {
     return this.#changed(body, 'stop', ({ person, reason }) =>
       this.#parts.desk.stop(numberOf(run, 'run'), `stopped by ${person}: ${reason}`),
     );
@@ -97,7 +95,7 @@ class RunRoutes {
     body: unknown,
     command: string,
     change: (by: ReturnType<typeof responsibleOf>) => Promise<Run>,
-  ): Promise<object> {
+  ): Promise<ShownRun> {
     return said(async () => {
       const by = responsibleOf(body);
       const run = await change(by);
@@ -148,7 +146,7 @@ function resultOf({ kind, state, report }: Run, standing: StandingLanes | undefi
   };
 }
 
-function printed({ run, progress, brake }: RunStatus): object {
+function printed({ run, progress, brake }: RunStatus): Omit<Answered<'showRun'>, 'result'> {
   return {
     ...printedRun(run),
     lanes: progress.lanes,
@@ -160,7 +158,7 @@ function printed({ run, progress, brake }: RunStatus): object {
         { ...counts, digest },
       ]),
     ),
-    report: run.report,
+    report: run.report as Readonly<Record<string, unknown>> | null,
   };
 }
 
@@ -173,7 +171,7 @@ export function printedRun({
   beganAtMs,
   finishedAtMs,
   survey,
-}: Run): object {
+}: Run): ShownRun {
   return {
     run: id,
     kind,

@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs';
 import { fastify, type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boundBodies, POSTED_MEMBERS } from '../../../src/operator/posted-bodies.ts';
-import { OperatorAccess, type OperatorRole } from '../../../src/operator/operator-access.ts';
+import { OperatorAccess } from '../../../src/operator/operator-access.ts';
+import { type OperatorRole } from '../../../src/operator/api/endpoint.ts';
 
 /** What a route asks for, and what it is asked with here beside who and why. `own`: it has a token of its own. */
 type Asked = readonly [role: OperatorRole | 'own', body?: Readonly<Record<string, unknown>>];

@@ -1,11 +1,9 @@
+import type { ShownConsistency } from '../../../src/operator/api/history.ts';
 import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import {
-  registerConsistencyRoutes,
-  type ShownConsistency,
-} from '../../../src/operator/routes/consistency-routes.ts';
+import { registerConsistencyRoutes } from '../../../src/operator/routes/consistency-routes.ts';
 
 const SERVICE = serviceName('session-memory');
 /** 00:30 in Berlin: the day began half an hour ago. */

@@ -40,7 +40,7 @@ registerGuardRoutes(app, {
   accept: async () => undefined,
   signal: async () => undefined,
   minutes: async () => [],
-  explain: async () => ({}),
+  explain: () => Promise.reject(new Error('not used')),
   nowMs: () => NOW_MS,
 });
 afterAll(() => app.close());

@@ -1,3 +1,4 @@
+import type { Status } from '../../../src/operator/api/status.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
 import { Arms } from '../../../src/operator/arms.ts';
 import { fastify } from 'fastify';
@@ -11,7 +12,7 @@ import type { StoredDifference } from '../../../src/engine/compare/comparison-st
 import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import { registerOperatorRoutes, type OperatorParts } from '../../../src/operator/routes/routes.ts';
 import { createStatistics } from '../../../src/operator/statistics.ts';
-import { createStatusReader, type Status } from '../../../src/operator/status.ts';
+import { createStatusReader } from '../../../src/operator/status.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { freePort } from '../../support/ports.ts';
 

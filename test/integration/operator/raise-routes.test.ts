@@ -1,15 +1,13 @@
+import { answeringApi } from '../../support/desk/answering-api.ts';
+import type { History, RaiseCheck } from '../../../src/operator/api/history.ts';
 import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
 import { raisePanels } from '../../../src/operator/desk/pages/flags.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
-import { registerHistoryRoutes, type History } from '../../../src/operator/routes/history-routes.ts';
-import {
-  registerRaiseRoutes,
-  type RaiseCheck,
-  type RaiseRouteParts,
-} from '../../../src/operator/routes/raise-routes.ts';
+import { registerHistoryRoutes } from '../../../src/operator/routes/history-routes.ts';
+import { registerRaiseRoutes, type RaiseRouteParts } from '../../../src/operator/routes/raise-routes.ts';
 import { actionWith } from '../../unit/engine/guard/facts.ts';
 import { judgedBy } from '../../unit/operator/report/facts.ts';
 
@@ -100,7 +98,7 @@ test('before the first judgement, and for unknown flags, there is an error', asy
 test('the page of a flag at 0 % shows criteria, and the lanes and reads affected', async () => {
   const check = await checkOf('read-cutover');
   const visit = {
-    api: { get: async () => check },
+    api: answeringApi(() => check),
     visitor: { role: 'approver' },
     person: '',
     csrf: '',

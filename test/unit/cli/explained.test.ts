@@ -1,18 +1,17 @@
 import { expect, test } from 'vitest';
-import { isUnknownOwner, toldExplanation, type Explanation } from '../../../src/cli/explain.ts';
+import { isUnknownOwner, toldExplanation } from '../../../src/cli/explain.ts';
 
-const LANE = { condition: 'clean', reason: '', sequence: 12 };
+const LANE = { condition: 'clean', reason: '', sequence: 12 } as const;
 const READ = {
   primary: 'legacy',
   dual_write: false,
   shadow_read: true,
   reason: 'interlock',
   shadow_reason: 'flag_on',
-};
-const EXPLANATION: Explanation = {
+} as const;
+const EXPLANATION: Parameters<typeof toldExplanation>[0] = {
   service: 'session-memory',
   owner: 's-1',
-  asked_about: 'owner',
   decisions: {
     add_interaction: { primary: 'legacy', dual_write: true, shadow_read: false, reason: 'covered' },
     get_context: { ...READ, limit: { at_most: 0, lowered_by: 'interlock', because: ['never_reconciled'] } },

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { toldGuard, type WatchedService } from '../../../src/cli/guard-status.ts';
+import type { WatchedService } from '../../../src/operator/api/guard.ts';
+import { toldGuard } from '../../../src/cli/guard-status.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { Finding } from '../../../src/engine/ports/finding.ts';
 

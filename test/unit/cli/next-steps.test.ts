@@ -2,9 +2,10 @@ import { acceptedWords } from '../../../src/cli/repair.ts';
 import { expect, test } from 'vitest';
 import { afterReconciliation } from '../../../src/cli/reconcile.ts';
 import { showPlan } from '../../../src/cli/run-tables.ts';
-import type { RunView } from '../../../src/cli/run-watch.ts';
+import type { PrintedFinding } from '../../../src/operator/api/repairs.ts';
+import type { ShownRun } from '../../../src/operator/api/runs.ts';
 
-function ended(counts: Readonly<Record<string, number>>, more: Partial<RunView> = {}): RunView {
+function ended(counts: Readonly<Record<string, number>>, more: Partial<ShownRun> = {}): ShownRun {
   return {
     run: 7,
     kind: 'reconcile',
@@ -12,13 +13,14 @@ function ended(counts: Readonly<Record<string, number>>, more: Partial<RunView> 
     reason: '',
     began_at: '2026-11-22T12:00:00.000Z',
     finished_at: '2026-11-22T12:00:01.000Z',
-    request: { scope: 'changed' },
+    request: { services: ['session-memory'], scope: 'changed' },
     lanes: 1,
     lanes_done: 1,
     brake: null,
     survey: {},
     services: { 'session-memory': counts },
     report: null,
+    result: null,
     ...more,
   };
 }
@@ -42,7 +44,9 @@ test('a reconciliation of changed lanes says if no lane has changed', () => {
   expect(afterReconciliation(nothing, false)).toEqual([
     '  nothing to compare: no lane was written to since it was last found equal',
   ]);
-  expect(afterReconciliation({ ...nothing, request: { scope: 'full' } }, false)).toEqual([]);
+  expect(
+    afterReconciliation({ ...nothing, request: { services: ['session-memory'], scope: 'full' } }, false),
+  ).toEqual([]);
   const unread = { 'session-memory': { not_listed: 'no such file' } };
   expect(afterReconciliation({ ...nothing, survey: unread }, false)).toEqual([]);
   expect(afterReconciliation({ ...nothing, state: 'stopped' }, false)).toEqual([]);
@@ -76,7 +80,7 @@ test('a plan ends with the next command, or says that there is nothing to repair
 
 test('a plan shows the id, time, side, finding, before and after of each item', () => {
   const side = { items: 1, digest: '0'.repeat(32) };
-  const findings = [
+  const findings: PrintedFinding[] = [
     {
       side: 'unknown',
       kind: 'removed',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { showRuns } from '../../../src/cli/run-tables.ts';
-import type { RunView } from '../../../src/cli/run-watch.ts';
+import type { ShownRun } from '../../../src/operator/api/runs.ts';
 
 const RESULT = {
   differences: 0,
@@ -14,9 +14,9 @@ const FOUND = { ...RESULT, differences: 3, lanes: 2 };
 
 function lineOf(
   result: typeof RESULT,
-  request: RunView['request'] = { services: ['jarvis-memory'] },
+  request: ShownRun['request'] = { services: ['jarvis-memory'] },
 ): string {
-  const run: RunView = {
+  const run: ShownRun = {
     run: 1,
     kind: 'reconcile',
     state: 'finished',

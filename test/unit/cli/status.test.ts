@@ -1,6 +1,6 @@
+import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { toldAll } from '../../../src/cli/status.ts';
-import type { Status } from '../../../src/operator/status.ts';
 
 const FLAG = { asked: 0, in_effect: 0, reason: 'off' };
 const NOTHING_COMPARED = { match: 0, mismatch: 0, not_comparable: 0 };

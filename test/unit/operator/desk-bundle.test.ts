@@ -1,9 +1,9 @@
+import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { ApiRefusal } from '../../../src/operator/desk/operator-api.ts';
 import { bundlePage } from '../../../src/operator/desk/pages/bundle.ts';
 import { guardPage } from '../../../src/operator/desk/pages/guard.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
-import type { Status } from '../../../src/operator/status.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';

@@ -1,8 +1,8 @@
+import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { differencesPage } from '../../../src/operator/desk/pages/differences.ts';
 import { shell } from '../../../src/operator/desk/pages/layout.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
-import type { Status } from '../../../src/operator/status.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';

@@ -1,3 +1,4 @@
+import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { inZone, shell } from '../../../src/operator/desk/pages/layout.ts';
 import { incidentsOf, troubleOf } from '../../../src/operator/desk/incidents.ts';
@@ -6,7 +7,6 @@ import { overviewPage } from '../../../src/operator/desk/pages/overview.ts';
 import { html } from '../../../src/operator/desk/html.ts';
 import { when } from '../../../src/operator/desk/figures.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
-import type { Status } from '../../../src/operator/status.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';

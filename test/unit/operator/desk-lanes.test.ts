@@ -1,7 +1,7 @@
+import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { lanesPage } from '../../../src/operator/desk/pages/lanes.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
-import type { Status } from '../../../src/operator/status.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';

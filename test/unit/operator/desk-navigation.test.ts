@@ -1,10 +1,10 @@
+import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { guardPage } from '../../../src/operator/desk/pages/guard.ts';
 import { shell, type Page } from '../../../src/operator/desk/pages/layout.ts';
 import { deadLettersPage, unknownOutcomesPage } from '../../../src/operator/desk/pages/ledgers.ts';
 import { lostPage } from '../../../src/operator/desk/pages/lost.ts';
 import type { Asked, Visit } from '../../../src/operator/desk/visit.ts';
-import type { Status } from '../../../src/operator/status.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
 
 const SERVICE = 'session-memory';

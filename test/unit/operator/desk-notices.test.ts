@@ -4,12 +4,17 @@ import { inFieldNames } from '../../../src/operator/desk/operator-api.ts';
 import { glossaryPage } from '../../../src/operator/desk/pages/glossary.ts';
 import { noticeBar } from '../../../src/operator/desk/pages/layout.ts';
 import { RUN_CHANGES } from '../../../src/operator/desk/run-changes.ts';
+import { answeringApi } from '../../support/desk/answering-api.ts';
 
 test.each(['/runs/backfill', '/runs/reconcile', '/runs/:run/repair', '/runs/:kind/resume'])(
   'after %s the notice links to the run that was started',
-  (path) => {
-    const change = RUN_CHANGES.find((one) => one.path === path);
-    const done = change?.done({}, {}, { run: 7 });
+  async (path) => {
+    const route = RUN_CHANGES.find((one) => one.path === path);
+    const sent = { form: {}, params: { run: '3' }, by: { person: 'ann', reason: 'a test' } };
+    const done = await route?.make(
+      answeringApi(() => ({ run: 7 })),
+      sent,
+    );
     if (done === undefined || typeof done === 'string') throw new Error('a notice with a link was expected');
     expect(String(noticeBar({ tone: 'good', ...done }))).toContain('<a href="/runs/7">Open run 7</a>');
   },

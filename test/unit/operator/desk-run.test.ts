@@ -15,6 +15,7 @@ async function pageOf(run: object, divergences: readonly object[] = []): Promise
     reason: '',
     began_at: '2026-11-22T12:00:00.000Z',
     finished_at: '2026-11-22T12:00:01.000Z',
+    result: null,
     lanes: 0,
     lanes_done: 0,
     brake: null,

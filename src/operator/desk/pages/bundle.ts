@@ -1,6 +1,7 @@
-import type { ShownSignature } from '../../shown-signature.ts';
+import type { FoundDifference } from '../../api/comparisons.ts';
+import type { FlagStatus } from '../../api/status.ts';
+import type { ShownSignature } from '../../api/comparisons.ts';
 import { hintWords } from '../../words.ts';
-import type { FlagStatus } from '../../flags-in-effect.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import { causeOf } from '../incidents.ts';
@@ -8,7 +9,6 @@ import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { AuditEntry } from '../../api/audit.ts';
-import type { Found } from './found-differences.ts';
 import { laneLink } from './ledgers.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, tablePanel, words } from './table-panel.ts';
@@ -51,18 +51,15 @@ const MINUTES_SHOWN = 30;
 const SIGNATURES_SHOWN = 20;
 const LANES_SHOWN = 50;
 /** The most that the API returns. */
-const DIFFERENCES_READ = 1_000;
+const DIFFERENCES_READ = '1000';
 
 /** One trip of the guard as a page: its trigger, the order of events, and where to look. */
 export async function bundlePage(visit: Visit, { params }: Asked<{ bundle: string }>): Promise<Page> {
   const bundle = await bundleOf(visit, params.bundle);
   const { service, latch } = bundle;
-  const of = encodeURIComponent(service);
   const [{ entries }, { differences }] = await Promise.all([
     visit.api.ask(ENDPOINTS.listAudit, { query: { service, limit: '200' } }),
-    visit.api.get<{ differences: readonly Found[] }>(
-      `/v1/services/${of}/differences?limit=${DIFFERENCES_READ}`,
-    ),
+    visit.api.ask(ENDPOINTS.listDifferences, { params: { service }, query: { limit: DIFFERENCES_READ } }),
   ]);
   const download = `/guard/bundles/${bundle.bundle}/json`;
   return {
@@ -82,7 +79,7 @@ export async function bundlePage(visit: Visit, { params }: Asked<{ bundle: strin
 /** @throws ApiRefusal if neither a bundle nor an open latch has this number */
 async function bundleOf(visit: Visit, id: string): Promise<Bundle> {
   try {
-    return await visit.api.get<Bundle>(`/v1/guard/bundles/${encodeURIComponent(id)}`);
+    return JSON.parse(await visit.api.ask(ENDPOINTS.showBundle, { params: { bundle: id } })) as Bundle;
   } catch (error) {
     const found = visit.status?.services.find(({ guard }) => String(guard?.latch?.id) === id);
     const latch = found?.guard?.latch;
@@ -239,9 +236,9 @@ function signatures(bundle: Bundle): Html {
 }
 
 /** A bundle names no owner. The stored differences give the lane of an operation until they are removed. */
-function lanes(bundle: Bundle, known: readonly Found[]): Html | false {
+function lanes(bundle: Bundle, known: readonly FoundDifference[]): Html | false {
   const laneOf = new Map(known.map(({ operation_id: operation, lane }) => [operation, lane]));
-  const stored = listOf<Found>(bundle.differences);
+  const stored = listOf<FoundDifference>(bundle.differences);
   if (stored.length === 0) return false;
   const times = new Map<string, number>();
   for (const { operation_id: operation } of stored) {

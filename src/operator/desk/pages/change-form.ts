@@ -1,4 +1,4 @@
-import type { OperatorRole } from '../../operator-access.ts';
+import type { OperatorRole } from '../../api/endpoint.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import { may, type Visit } from '../visit.ts';
 

@@ -1,32 +1,20 @@
+import type { RuleInForce, ShownSignature } from '../../api/comparisons.ts';
+import type { Consistency } from '../../api/history.ts';
 import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
 import { hintWords } from '../../words.ts';
-import type { ShownSignature } from '../../shown-signature.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { TriedAction } from '../../api/rules.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import { consistencyOf } from '../consistency.ts';
-import type { Consistency } from '../../routes/consistency-routes.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { addressOf, differencesPanel, filterOf, type Found, searchOf } from './found-differences.ts';
+import { addressOf, differencesPanel, filterOf, searchOf } from './found-differences.ts';
 import { emptyState, noticeBar, type Page } from './layout.ts';
 import { serviceOf, type ServiceStatus } from './service.ts';
 import { nowrap, table, text, unseen, words } from './table-panel.ts';
-
-interface Rule {
-  readonly id: number | null;
-  readonly action: string;
-  readonly kind: string;
-  readonly path: string;
-  readonly owner: string;
-  readonly reason: string;
-  readonly expires?: string;
-  readonly expired: boolean;
-  readonly hits: number;
-}
 
 type OfService = Asked<{ service: string }>;
 
@@ -60,12 +48,12 @@ export function rulesIn(text: string): readonly unknown[] {
 async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial | undefined): Promise<Page> {
   const status = await serviceOf(visit, params.service);
   const { service } = status;
-  const base = `/v1/services/${service}`;
+  const ofService = { params: { service } };
   const filter = filterOf(query);
   const [{ signatures }, { differences }, { rules }] = await Promise.all([
-    visit.api.get<{ signatures: readonly ShownSignature[] }>(`${base}/signatures`),
-    visit.api.get<{ differences: readonly Found[] }>(`${base}/differences?${searchOf(filter)}`),
-    visit.api.get<{ rules: readonly Rule[] }>(`${base}/comparisons`),
+    visit.api.ask(ENDPOINTS.listSignatures, ofService),
+    visit.api.ask(ENDPOINTS.listDifferences, { ...ofService, query: searchOf(filter) }),
+    visit.api.ask(ENDPOINTS.showComparisons, ofService),
   ]);
   const proposal =
     trial?.rules ?? proposalOf(signatures, { query, actions: Object.keys(status.actions ?? {}) });
@@ -165,7 +153,7 @@ function dayFromNow(days: number): string {
   return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 }
 
-function rulesPanel(visit: Visit, rules: readonly Rule[]): Html | false {
+function rulesPanel(visit: Visit, rules: readonly RuleInForce[]): Html | false {
   if (rules.length === 0) return false;
   return html`<section class="panel" aria-labelledby="rules-in-force">
     <h2 id="rules-in-force">Rules in force</h2>
@@ -176,7 +164,7 @@ function rulesPanel(visit: Visit, rules: readonly Rule[]): Html | false {
   </section>`;
 }
 
-function ruleRow(visit: Visit, rule: Rule): readonly Shown[] {
+function ruleRow(visit: Visit, rule: RuleInForce): readonly Shown[] {
   const { id, kind, path, action, hits, reason, owner, expires, expired } = rule;
   const removal = { action: `/rules/${id}/remove`, label: 'Remove the rule', role: 'operator' } as const;
   return [

@@ -1,4 +1,4 @@
-import type { Status } from '../../status.ts';
+import type { Status } from '../../api/status.ts';
 import { count, percent, spoken } from '../figures.ts';
 import { noProofWords } from '../../words.ts';
 import { html, type Html } from '../html.ts';

@@ -1,5 +1,5 @@
+import type { FlagStatus } from '../../api/status.ts';
 import { flagReason } from '../../flag-reasons.ts';
-import type { FlagStatus } from '../../flags-in-effect.ts';
 import { percent } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 

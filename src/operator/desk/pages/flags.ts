@@ -1,18 +1,16 @@
+import type { Criterion, RaiseCheck } from '../../api/history.ts';
+import type { FlagStatus, Status } from '../../api/status.ts';
 import { flagName, SERVICE_FLAGS, type ServiceFlag } from '../../../domain/flags.ts';
 import { stageOf } from '../../../domain/stage.ts';
 import { flagReason } from '../../flag-reasons.ts';
-import type { FlagStatus } from '../../flags-in-effect.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { ShownFlag, ShownFlags } from '../../api/flags.ts';
-import type { Status } from '../../status.ts';
 import { count, counted, percent, spoken } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { CRITERION_WORDS, type CriterionName } from '../../report/criterion-words.ts';
 import { printedFigure } from '../../report/figures.ts';
-import type { Criterion } from '../../report/report.ts';
-import type { RaiseCheck } from '../../routes/raise-routes.ts';
 import { changeForm, foldedChange } from './change-form.ts';
 import { faderState } from './fader.ts';
 import type { Page } from './layout.ts';
@@ -273,15 +271,18 @@ const MODES: Readonly<Record<RaiseCheck['mode'], string>> = {
 export async function raisePanels(visit: Visit, flag: ShownFlag, share: number): Promise<Html | false> {
   if (flag.service === null || flag.flag === 'kill-switch') return false;
   if (flag.flag === 'write-cutover' || flag.flag === 'legacy-read-only') return false;
-  const check = await checkOf(visit, `/v1/services/${flag.service}/raise/${flag.flag}`);
+  const check = await checkOf(visit, { service: flag.service, flag: flag.flag });
   if (typeof check === 'string') return html`<p class="notice warn">◆ The criteria are unknown: ${check}</p>`;
   return html`${affected(flag, share, check)}${criteriaPanel(check)}${acceptances(visit, check)}`;
 }
 
 /** The reason, if the criteria are unknown. */
-async function checkOf({ api }: Visit, path: string): Promise<RaiseCheck | string> {
+async function checkOf(
+  { api }: Visit,
+  params: { readonly service: string; readonly flag: string },
+): Promise<RaiseCheck | string> {
   try {
-    return await api.get<RaiseCheck>(path);
+    return await api.ask(ENDPOINTS.checkRaise, { params });
   } catch (error) {
     if (error instanceof ApiRefusal) return error.message;
     throw error;

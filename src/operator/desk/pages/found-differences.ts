@@ -1,25 +1,9 @@
+import type { CallOf } from '../../api/endpoint.ts';
+import type { FoundDifference } from '../../api/comparisons.ts';
+import type { ENDPOINTS } from '../../api/endpoints.ts';
 import { hintWords } from '../../words.ts';
 import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
-
-export interface Found {
-  readonly id?: number;
-  readonly at: string;
-  readonly operation_id: string;
-  readonly action: string;
-  readonly lane: string;
-  readonly primary: string;
-  readonly verdict: string;
-  readonly differences: readonly {
-    readonly path: string;
-    readonly class: string;
-    readonly legacy: string;
-    readonly orchestrator: string;
-    readonly hint?: string;
-    readonly apart?: number;
-  }[];
-  readonly suppressed: number;
-}
 
 /** Differences shown unfolded. */
 const OPEN = 3;
@@ -43,10 +27,12 @@ export function filterOf(query: Readonly<Record<string, string | undefined>>): F
   return Object.fromEntries(given.map((name) => [name, (query[name] ?? '').trim()]));
 }
 
+type Query = CallOf<typeof ENDPOINTS.listDifferences>['query'] & object;
+
 /** The query of the API. It asks for one more than a page, to know whether there is a next page. */
-export function searchOf({ path, ...filter }: Filter): string {
+export function searchOf({ path, ...filter }: Filter): Query {
   const isByPath = path !== undefined && (path !== '' || filter.class !== undefined);
-  return new URLSearchParams({ ...filter, ...(isByPath && { path }), limit: String(PAGE + 1) }).toString();
+  return { ...filter, ...(isByPath && { path }), limit: String(PAGE + 1) };
 }
 
 /** The address on the desk. */
@@ -62,7 +48,7 @@ interface Listed {
 }
 
 /** One page of differences. The newest are open, the others folded. Equal ones are shown once. */
-export function differencesPanel(found: readonly Found[], listed: Listed): Html | false {
+export function differencesPanel(found: readonly FoundDifference[], listed: Listed): Html | false {
   const isFiltered = Object.keys(listed.filter).length > 0;
   if (found.length === 0 && !isFiltered) return false;
   const page = found.slice(0, PAGE);
@@ -88,7 +74,7 @@ export function differencesPanel(found: readonly Found[], listed: Listed): Html 
   </section>`;
 }
 
-function pages(found: readonly Found[], { service, filter }: Listed): Html {
+function pages(found: readonly FoundDifference[], { service, filter }: Listed): Html {
   const last = found[PAGE - 1]?.id;
   const hasMore = found.length > PAGE && last !== undefined;
   return html`<p class="pages">
@@ -141,12 +127,12 @@ function filterForm({ service, filter, actions }: Listed): Html {
 }
 
 /** The newest of those that are equal except for time and operation. */
-interface Collapsed extends Found {
+interface Collapsed extends FoundDifference {
   readonly times: number;
   readonly firstAt: string;
 }
 
-function collapsed(found: readonly Found[]): Collapsed[] {
+function collapsed(found: readonly FoundDifference[]): Collapsed[] {
   const groups = Map.groupBy(found, ({ action, lane, primary, differences, suppressed }) =>
     JSON.stringify([action, lane, primary, differences, suppressed]),
   );
@@ -197,12 +183,12 @@ function oneFound({
 }
 
 interface Alike {
-  readonly each: Found['differences'][number];
+  readonly each: FoundDifference['differences'][number];
   readonly times: number;
 }
 
 /** Rows that are equal except for their digests become one: an empty list beside seven items is one difference to a reader. */
-function grouped(differences: Found['differences']): Alike[] {
+function grouped(differences: FoundDifference['differences']): Alike[] {
   const groups = Map.groupBy(differences, ({ path, class: kind, legacy, orchestrator }) =>
     [path, kind, shapeOf(legacy), shapeOf(orchestrator)].join(' '),
   );

@@ -1,22 +1,13 @@
+import type { BundleHead, WatchedService as Watched } from '../../api/guard.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { TriggerLevel } from '../../../engine/guard/triggers.ts';
 import { groupedFindings, type FindingGroup } from '../../words.ts';
-import type { GuardStatus } from '../../guard-status.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { latchOf } from './latch.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text } from './table-panel.ts';
-
-type Watched = GuardStatus & { readonly triggers: readonly TriggerLevel[] };
-
-interface Bundle {
-  readonly bundle: number;
-  readonly service: string;
-  readonly at: string;
-  readonly trigger: string;
-  readonly bytes: number;
-}
 
 /** What each trigger watches, and what trips it. */
 const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
@@ -35,8 +26,8 @@ const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
 /** What the guard watches, how close each trigger is to a trip, and how to release a latch. */
 export async function guardPage(visit: Visit, { query }: Asked): Promise<Page> {
   const [{ services }, { bundles }] = await Promise.all([
-    visit.api.get<{ services: Readonly<Record<string, Watched>> }>('/v1/guard'),
-    visit.api.get<{ bundles: readonly Bundle[] }>('/v1/guard/bundles'),
+    visit.api.ask(ENDPOINTS.showGuard, {}),
+    visit.api.ask(ENDPOINTS.listBundles, {}),
   ]);
   const held = Object.values(services).filter(({ held_by: heldBy }) => heldBy !== null);
   return {
@@ -128,7 +119,7 @@ function storesSaid({
   return `${counted(items, 'item')} of ${count(ofItems)}, in ${counted(lanes, 'lane')} of ${count(ofLanes)}, limit ${percent(100 * limit)}`;
 }
 
-function bundlesPanel(bundles: readonly Bundle[]): Html {
+function bundlesPanel(bundles: readonly BundleHead[]): Html {
   if (bundles.length === 0)
     return emptyState(
       'No trips',

@@ -1,4 +1,5 @@
-import type { ListedLane } from '../../api/lanes.ts';
+import type { ExplainedWrite, Explanation } from '../../api/explain.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
 import { count, spoken, when } from '../figures.ts';
 import { term } from '../glossary.ts';
 import { html, type Html, type Shown } from '../html.ts';
@@ -9,51 +10,15 @@ import { emptyState, type Page } from './layout.ts';
 import { table, text } from './table-panel.ts';
 import { serviceOf } from './service.ts';
 
-interface Write {
-  readonly operation_id: string;
-  readonly sequence: number;
-  readonly action: string;
-  readonly accepted_at: string;
-  readonly outcome: string | null;
-  /** The state of a write on the orchestrator. */
-  readonly standing: string;
-  readonly dead_letter: string | null;
-}
-
-interface Explained {
-  readonly owner: string;
-  readonly decisions: Readonly<
-    Record<
-      string,
-      {
-        readonly primary: string;
-        readonly dual_write: boolean;
-        readonly shadow_read: boolean;
-        readonly reason: string;
-      }
-    >
-  >;
-  readonly inputs: {
-    readonly lane: Partial<ListedLane> | string;
-    readonly fence: string;
-  };
-  readonly writes: readonly Write[];
-  readonly differences: readonly {
-    readonly at: string;
-    readonly action: string;
-    readonly operation_id: string;
-  }[];
-}
-
 /** One lane: where its requests go and why, its last writes, and what a person can do. */
 export async function lanePage(
   visit: Visit,
   { params }: Asked<{ service: string; owner: string }>,
 ): Promise<Page> {
   const { service } = await serviceOf(visit, params.service);
-  const explained = await visit.api.get<Explained>(
-    `/v1/explain/${service}/${encodeURIComponent(params.owner)}`,
-  );
+  const explained = await visit.api.ask(ENDPOINTS.explain, {
+    params: { service, subject: params.owner },
+  });
   return {
     title: explained.owner,
     lead: html`A lane of <a href="/services/${service}">${service}</a>.
@@ -90,8 +55,10 @@ function standingOf(fence: string, reason: string | undefined): Shown {
   return FENCES[fence] ?? spoken(fence);
 }
 
-function standing({ inputs: { lane, fence } }: Explained): Html {
-  const known = typeof lane === 'string' ? {} : lane;
+type ExplainedLane = Exclude<Explanation['inputs']['lane'], string>;
+
+function standing({ inputs: { lane, fence } }: Explanation): Html {
+  const known: Partial<ExplainedLane> = typeof lane === 'string' ? {} : lane;
   return html`<section class="panel" aria-labelledby="now">
     <h2 id="now">Now</h2>
     <p>
@@ -120,7 +87,7 @@ function standing({ inputs: { lane, fence } }: Explained): Html {
   </section>`;
 }
 
-function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Explained): Html {
+function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Explanation): Html {
   const fields = { owner };
   return html`<section class="panel" aria-labelledby="deeds">
     <h2 id="deeds">Actions</h2>
@@ -144,7 +111,7 @@ function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Expla
   </section>`;
 }
 
-function timeline(writes: readonly Write[]): Html {
+function timeline(writes: readonly ExplainedWrite[]): Html {
   if (writes.length === 0)
     return emptyState(
       'No stored writes',
@@ -181,7 +148,7 @@ function timeline(writes: readonly Write[]): Html {
   </section>`;
 }
 
-function decisions({ decisions: decided }: Explained): Html {
+function decisions({ decisions: decided }: Explanation): Html {
   return html`<section class="panel" aria-labelledby="decided">
     <h2 id="decided">Decisions now</h2>
     ${table('decided', {
@@ -198,7 +165,7 @@ function decisions({ decisions: decided }: Explained): Html {
   </section>`;
 }
 
-function differing(service: string, { differences, owner }: Explained): Html | false {
+function differing(service: string, { differences, owner }: Explanation): Html | false {
   if (differences.length === 0) return false;
   return html`<section class="panel" aria-labelledby="differing">
     <h2 id="differing">Differences found here</h2>

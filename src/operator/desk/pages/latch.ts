@@ -1,4 +1,4 @@
-import type { Status } from '../../status.ts';
+import type { Status } from '../../api/status.ts';
 import { spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import { alertOf, causeOf, stillFound } from '../incidents.ts';

@@ -1,3 +1,5 @@
+import type { LostItem } from '../../api/repairs.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
 import { count, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
@@ -5,23 +7,13 @@ import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';
 import { laneLink } from './ledgers.ts';
 
-interface Lost {
-  readonly service: string;
-  readonly owner: string;
-  readonly memory_id: string;
-  readonly digest: string;
-  readonly stored_at: string | null;
-  readonly shape: string | null;
-  readonly found_at: string;
-}
-
 const SHOWN = 100;
 /** The most that the API lists. */
 const LISTED = 1_000;
 
 /** Items that legacy lost, one by one. Only a person decides about them. */
 export async function lostPage(visit: Visit): Promise<Page> {
-  const { items } = await visit.api.get<{ items: readonly Lost[] }>('/v1/lost');
+  const { items } = await visit.api.ask(ENDPOINTS.listLost, {});
   return {
     title: 'Lost items',
     // The list is limited. Only the status gives the total.
@@ -37,7 +29,7 @@ export async function lostPage(visit: Visit): Promise<Page> {
 }
 
 /** Lanes with more than one lost item. */
-function lanesOf(items: readonly Lost[]): (readonly [Lost, ...Lost[]])[] {
+function lanesOf(items: readonly LostItem[]): (readonly [LostItem, ...LostItem[]])[] {
   const lanes = Map.groupBy(items, ({ service, owner }) => `${service}/${owner}`);
   return [...lanes.values()].flatMap(([first, ...others]) =>
     first === undefined || others.length === 0 ? [] : [[first, ...others] as const],
@@ -45,7 +37,7 @@ function lanesOf(items: readonly Lost[]): (readonly [Lost, ...Lost[]])[] {
 }
 
 /** A conversation is restored as a whole, because each restored item becomes the last one of its lane. */
-function lanePanel(visit: Visit, [{ service, owner }, ...others]: readonly [Lost, ...Lost[]]): Html {
+function lanePanel(visit: Visit, [{ service, owner }, ...others]: readonly [LostItem, ...LostItem[]]): Html {
   const lane = `${service}/${owner}`;
   return html`<article class="panel">
     <h2>${laneLink(lane)}</h2>
@@ -64,7 +56,7 @@ function lanePanel(visit: Visit, [{ service, owner }, ...others]: readonly [Lost
 
 function lostCard(
   visit: Visit,
-  { service, owner, memory_id: memory, digest, stored_at: storedAt, shape, found_at: foundAt }: Lost,
+  { service, owner, memory_id: memory, digest, stored_at: storedAt, shape, found_at: foundAt }: LostItem,
 ): Html {
   const fields = { owner, memory_id: memory };
   return html`<article class="panel card" aria-labelledby="m-${memory}">

@@ -1,7 +1,8 @@
+import type { Status } from '../../api/status.ts';
 import { flagName, type ServiceFlag } from '../../../domain/flags.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { ShownFlags } from '../../api/flags.ts';
-import { openBesideLag, type Status } from '../../status.ts';
+import { openBesideLag } from '../../status.ts';
 import { consistencyOf, consistencyReading, type Windows } from '../consistency.ts';
 import { age, count, counted, ladder, milliseconds, percent, spoken } from '../figures.ts';
 import { term } from '../glossary.ts';
@@ -18,7 +19,7 @@ type ServiceStatus = Status['services'][number];
 /** The overview: one strip per service, like a mixing desk. */
 export async function overviewPage(visit: Visit): Promise<Page> {
   const flags = await visit.api.ask(ENDPOINTS.listFlags, {});
-  const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
+  const status = visit.status ?? (await visit.api.ask(ENDPOINTS.showStatus, {}));
   const consistency = await consistencyOf(visit);
   return {
     title: 'Desk',

@@ -1,20 +1,12 @@
+import { ENDPOINTS } from '../../api/endpoints.ts';
 import { counted, when } from '../figures.ts';
 import { html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 
-interface Reports {
-  readonly zone: string;
-  readonly reports: readonly {
-    readonly date: string;
-    readonly made_at: string;
-    readonly failed_criteria: number | readonly string[];
-  }[];
-}
-
 /** The stored daily reports, and the day so far. */
 export async function reportsPage(visit: Visit): Promise<Page> {
-  const { zone, reports } = await visit.api.get<Reports>('/v1/reports');
+  const { zone, reports } = await visit.api.ask(ENDPOINTS.listReports, {});
   return {
     title: 'Reports',
     lead: html`One per day, in ${zone}. <a href="/reports/today.html">The day so far</a>`,
@@ -39,12 +31,11 @@ export async function reportsPage(visit: Visit): Promise<Page> {
                 </thead>
                 <tbody>
                   ${reports.map(({ date, made_at: madeAt, failed_criteria: failed }) => {
-                    const failures = typeof failed === 'number' ? failed : failed.length;
                     return html`<tr>
                       <th scope="row"><a href="/reports/${date}.html">${date}</a></th>
                       <td>
-                        <span class="state ${failures === 0 ? 'good' : 'bad'}"
-                          >${failures === 0 ? '● all pass' : `▲ ${counted(failures, 'criterion', 'criteria')} failed`}</span
+                        <span class="state ${failed === 0 ? 'good' : 'bad'}"
+                          >${failed === 0 ? '● all pass' : `▲ ${counted(failed, 'criterion', 'criteria')} failed`}</span
                         >
                       </td>
                       <td class="nowrap">${when(madeAt)}</td>

@@ -1,11 +1,7 @@
-import {
-  changeWords,
-  concernsOf,
-  findingWords,
-  itemWords,
-  type PrintedFinding,
-  type ShownSurvey,
-} from '../../words.ts';
+import type { Divergence, RepairPlan } from '../../api/repairs.ts';
+import type { ShownRun } from '../../api/runs.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import { changeWords, concernsOf, findingWords, itemWords, type ShownSurvey } from '../../words.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import { inFieldNames } from '../operator-api.ts';
@@ -14,43 +10,20 @@ import { foldedChange } from './change-form.ts';
 import { laneLink } from './ledgers.ts';
 import type { Page } from './layout.ts';
 import { table, text, words } from './table-panel.ts';
-import { askedOf, isOpen, runProgress, runResult, type RunShown, runState } from './runs.ts';
-
-interface Side {
-  readonly items: number;
-  readonly digest: string;
-}
-
-interface Divergent {
-  readonly service: string;
-  readonly owner: string;
-  readonly state: string;
-  /** The later run that found it different again. */
-  readonly found_again_by?: number;
-  readonly findings: readonly PrintedFinding[];
-  readonly before: Side;
-  readonly after: Side;
-}
-
-interface Plan {
-  readonly findings: number;
-  readonly share: number;
-  readonly refusal: string | null;
-  readonly lanes: readonly Divergent[];
-}
+import { askedOf, isOpen, runProgress, runResult, runState } from './runs.ts';
 
 const LANES_SHOWN = 100;
 const FINDINGS_SHOWN = 200;
 
 /** One run: its progress, what it found, and what a person can do. */
 export async function runPage(visit: Visit, { params }: Asked<{ run: string }>): Promise<Page> {
-  const at = `/v1/runs/${encodeURIComponent(params.run)}`;
-  const run = await visit.api.get<RunShown>(at);
+  const call = { params };
+  const run = await visit.api.ask(ENDPOINTS.showRun, call);
   const isReconciliation = run.kind === 'reconcile';
   const { divergences } = isReconciliation
-    ? await visit.api.get<{ divergences: readonly Divergent[] }>(`${at}/divergences`)
+    ? await visit.api.ask(ENDPOINTS.listDivergences, call)
     : { divergences: [] };
-  const plan = isReconciliation && !isOpen(run) ? await visit.api.get<Plan>(`${at}/repair-plan`) : undefined;
+  const plan = isReconciliation && !isOpen(run) ? await visit.api.ask(ENDPOINTS.planRepair, call) : undefined;
   return {
     title: `${spoken(run.kind)} ${run.run}`,
     lead: html`Of ${askedOf(run)}; began ${when(run.began_at)}. <a href="/runs">All runs</a>`,
@@ -73,12 +46,12 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
   };
 }
 
-function hadNothingToCompare({ kind, state, request, lanes, survey = {} }: RunShown): boolean {
+function hadNothingToCompare({ kind, state, request, lanes, survey }: ShownRun): boolean {
   if (kind !== 'reconcile' || state !== 'finished' || request.scope !== 'changed') return false;
   return lanes === 0 && Object.values(survey).every((found) => !('not_listed' in found));
 }
 
-function tally(service: string, counts: RunShown['services'][string]): Html {
+function tally(service: string, counts: ShownRun['services'][string]): Html {
   const figures = Object.entries(counts).filter(([name]) => name !== 'digest');
   return html`<h3>${service}</h3>
     <dl class="figures">
@@ -92,7 +65,7 @@ function tally(service: string, counts: RunShown['services'][string]): Html {
     </dl>`;
 }
 
-function deedsOf(visit: Visit, run: RunShown, plan: Plan | undefined): Html | false {
+function deedsOf(visit: Visit, run: ShownRun, plan: RepairPlan | undefined): Html | false {
   const at = `/runs/${run.run}`;
   if (isOpen(run))
     return foldedChange(visit, { action: `${at}/stop`, label: 'Stop the run', role: 'operator' });
@@ -116,7 +89,7 @@ function deedsOf(visit: Visit, run: RunShown, plan: Plan | undefined): Html | fa
   );
 }
 
-function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal }: Plan): Html {
+function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal }: RepairPlan): Html {
   return html`<p class="help">
       A repair would settle ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')},
       ${percent(100 * share)} of the compared items. It reads each lane again first and ends if a lane has
@@ -147,7 +120,7 @@ function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal 
     })}`;
 }
 
-function foundPanel(divergences: readonly Divergent[]): Html {
+function foundPanel(divergences: readonly Divergence[]): Html {
   return html`<section class="panel" aria-labelledby="found">
     <h2 id="found">
       Lanes that differ
@@ -178,14 +151,14 @@ function foundPanel(divergences: readonly Divergent[]): Html {
 }
 
 /** The state of a lane now. */
-function stateOf({ state, found_again_by: by }: Pick<Divergent, 'state' | 'found_again_by'>): Html | string {
+function stateOf({ state, found_again_by: by }: Pick<Divergence, 'state' | 'found_again_by'>): Html | string {
   if (by !== undefined) return html`found again by <a href="/runs/${by}">run ${by}</a>`;
   if (state === 'lost') return html`<a href="/lost">lost</a>`;
   return state === 'gone' ? 'equal again' : spoken(state);
 }
 
 /** The findings of a lane, each kind once. */
-function sayingsOf(findings: Divergent['findings']): [string, number][] {
+function sayingsOf(findings: Divergence['findings']): [string, number][] {
   const times = new Map<string, number>();
   for (const finding of findings) {
     const saying = findingWords(finding);
@@ -195,7 +168,7 @@ function sayingsOf(findings: Divergent['findings']): [string, number][] {
 }
 
 /** Each item: what the orchestrator holds, and what it will hold after a repair. No content. */
-function itemsOf(findings: Divergent['findings']): Html {
+function itemsOf(findings: Divergence['findings']): Html {
   return html`<details>
     <summary>Item by item</summary>
     <table>
@@ -243,7 +216,7 @@ interface Imported {
 const SKIPPED_SHOWN = 100;
 
 /** What a backfill found before it wrote, what it left out and why, and how each member was mapped. */
-function importPanels(run: RunShown): Html | false {
+function importPanels(run: ShownRun): Html | false {
   if (run.kind !== 'backfill') return false;
   const imported = (run.report?.['services'] ?? {}) as Readonly<Record<string, Imported>>;
   return html`${Object.entries(run.survey ?? {}).map(([service, survey]) =>

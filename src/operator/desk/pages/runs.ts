@@ -1,5 +1,6 @@
-import { foundWords, standingNotes, type RunResult } from '../../run-result-words.ts';
-import type { ShownSurvey } from '../../words.ts';
+import type { ListedRun, ShownRun } from '../../api/runs.ts';
+import { ENDPOINTS } from '../../api/endpoints.ts';
+import { foundWords, standingNotes } from '../../run-result-words.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
@@ -7,45 +8,14 @@ import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text, words } from './table-panel.ts';
 
-/** A run as `GET /v1/runs` shows it. */
-interface RunListed {
-  readonly run: number;
-  readonly kind: string;
-  readonly state: string;
-  readonly reason: string;
-  readonly request: {
-    readonly services: readonly string[];
-    readonly owner?: string;
-    readonly scope?: string;
-    readonly of?: number;
-    readonly scheduled?: string;
-    readonly person?: string;
-    readonly reason?: string;
-  };
-  readonly began_at: string;
-  readonly finished_at: string | null;
-  /** Of a finished reconciliation. */
-  readonly result?: RunResult | null;
-}
-
-/** The same with its progress. */
-export interface RunShown extends RunListed {
-  readonly lanes: number;
-  readonly lanes_done: number;
-  readonly brake: string | null;
-  readonly services: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
-  readonly survey?: Readonly<Record<string, ShownSurvey>>;
-  readonly report?: Readonly<Record<string, unknown>> | null;
-}
-
 const SIGNS: Readonly<Record<string, string>> = { finished: 'good', failed: 'bad' };
 const MARKS: Readonly<Record<string, string>> = { good: '●', warn: '◆', bad: '▲' };
 
-export function isOpen({ state }: RunListed): boolean {
+export function isOpen({ state }: Pick<ListedRun, 'state'>): boolean {
   return state === 'listing' || state === 'running';
 }
 
-export function runState({ state, reason, result }: RunListed): Html {
+export function runState({ state, reason, result }: ListedRun): Html {
   // A finished run is not shown as good while lanes differ.
   const sign = (result?.unsettled_lanes ?? 0) > 0 ? 'warn' : (SIGNS[state] ?? 'warn');
   return html`<span class="state ${sign}"
@@ -54,7 +24,7 @@ export function runState({ state, reason, result }: RunListed): Html {
 }
 
 /** The result of a finished reconciliation. It stays amber until every lane is repaired or accepted. */
-export function runResult({ result = null, request }: RunListed): Html | false {
+export function runResult({ result, request }: ListedRun): Html | false {
   if (result === null) return false;
   const found = foundWords(result, request.owner);
   const isAmber = result.unsettled_lanes + result.not_comparable_lanes > 0;
@@ -64,7 +34,7 @@ export function runResult({ result = null, request }: RunListed): Html | false {
 }
 
 /** The progress of a running run. */
-export function runProgress({ lanes, lanes_done: done, brake, state }: RunShown): Html {
+export function runProgress({ lanes, lanes_done: done, brake, state }: ShownRun): Html {
   const share = lanes === 0 ? 0 : Math.floor((100 * done) / lanes);
   return html`<svg class="gauge" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
       <rect class="rest" width="100" height="4" />
@@ -78,7 +48,7 @@ export function runProgress({ lanes, lanes_done: done, brake, state }: RunShown)
 }
 
 /** What was requested, in one line. */
-export function askedOf({ request }: RunListed): Html {
+export function askedOf({ request }: ListedRun): Html {
   const { services, owner, scope, of, scheduled } = request;
   return html`${services.join(', ')}${owner !== undefined && html`, <code>${owner}</code>`}${
     scope === 'changed' && ', changed lanes only'
@@ -87,9 +57,9 @@ export function askedOf({ request }: RunListed): Html {
 
 /** Backfills, reconciliations and repairs: running ones, past ones, and forms to start one. */
 export async function runsPage(visit: Visit): Promise<Page> {
-  const { runs } = await visit.api.get<{ runs: readonly RunListed[] }>('/v1/runs');
+  const { runs } = await visit.api.ask(ENDPOINTS.listRuns, {});
   const open = await Promise.all(
-    runs.filter(isOpen).map(({ run }) => visit.api.get<RunShown>(`/v1/runs/${run}`)),
+    runs.filter(isOpen).map(({ run }) => visit.api.ask(ENDPOINTS.showRun, { params: { run: String(run) } })),
   );
   return {
     title: 'Runs',
@@ -111,7 +81,7 @@ export async function runsPage(visit: Visit): Promise<Page> {
   };
 }
 
-function openRun(run: RunShown): Html {
+function openRun(run: ShownRun): Html {
   return html`<section class="panel" aria-labelledby="open-${run.run}">
     <h2 id="open-${run.run}"><a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a></h2>
     ${runProgress(run)}
@@ -154,7 +124,7 @@ function beginForms(visit: Visit): Html {
   })}`;
 }
 
-function runsTable(runs: readonly RunListed[]): Html {
+function runsTable(runs: readonly ListedRun[]): Html {
   return html`<section class="panel" aria-labelledby="runs">
     <h2 id="runs">${runs.length === 1 ? 'The last run' : `The last ${count(runs.length)} runs`}</h2>
     ${table('runs', {

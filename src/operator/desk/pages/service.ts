@@ -1,6 +1,6 @@
+import type { Status } from '../../api/status.ts';
+import type { LiveSample } from '../../api/history.ts';
 import { flagReason } from '../../flag-reasons.ts';
-import type { LiveSample } from '../../live-book.ts';
-import type { Status } from '../../status.ts';
 import { count, ladder, milliseconds, percent, spoken, when } from '../figures.ts';
 import { term } from '../glossary.ts';
 import { html, type Html, type Shown } from '../html.ts';
@@ -19,7 +19,7 @@ export type ServiceStatus = Status['services'][number];
 
 /** The service of a page. @throws ApiRefusal if there is no such service */
 export async function serviceOf(visit: Visit, name: string): Promise<ServiceStatus> {
-  const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
+  const status = visit.status ?? (await visit.api.ask(ENDPOINTS.showStatus, {}));
   const service = status.services.find((one) => one.service === name);
   if (service === undefined) throw new ApiRefusal(404, 'service_not_found', `There is no service “${name}”.`);
   return service;
@@ -31,9 +31,9 @@ export async function servicePage(
   { params, query }: Asked<{ service: string }>,
 ): Promise<Page> {
   const service = await serviceOf(visit, params.service);
-  const { samples } = await visit.api.get<{ samples: readonly LiveSample[] }>(
-    `/v1/services/${service.service}/live`,
-  );
+  const { samples } = await visit.api.ask(ENDPOINTS.showLive, {
+    params: { service: service.service },
+  });
   const consistency = await consistencyOf(visit);
   return {
     title: service.service,
