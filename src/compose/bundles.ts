@@ -15,6 +15,7 @@ import { shownSettings } from '../operator/shown-settings.ts';
 import { type BundleSection, gatherBundle } from '../operator/trip-bundle.ts';
 import type { Part } from '../shared/parts.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
+import { backoffMs } from '../shared/backoff.ts';
 
 /** The minutes before a trip that a bundle holds. */
 const MINUTES = 60;
@@ -25,7 +26,7 @@ const AUDIT_ENTRIES = 50;
 /** Signatures and minutes are stored every five seconds: by then what led to the trip is there too. */
 const AGAIN_AFTER_MS = 7_000;
 const TRIES = 6;
-const FIRST_RETRY_MS = 1_000;
+const RETRY = { firstMs: 1_000 };
 
 interface BundleFacts {
   readonly config: Config;
@@ -80,7 +81,7 @@ async function write(latch: Latch, facts: BundleFacts, stopped: AbortSignal): Pr
       // What a database says of it may hold values: it is not repeated.
       if (tried === TRIES || stopped.aborted)
         return onProblem(`the bundle of the trip of ${latch.service} could not be stored`);
-      await clock.sleep(FIRST_RETRY_MS * 2 ** (tried - 1), stopped);
+      await clock.sleep(backoffMs(tried, RETRY), stopped);
     }
   }
 }

@@ -2,6 +2,7 @@ import type { Alert, Alerts } from '../engine/guard/guard-ports.ts';
 import { chatBody, type ChatMessage, type WebhookFormat } from './chat-message.ts';
 import { countedWords } from './words.ts';
 import { Webhook, type WebhookSettings } from './webhook.ts';
+import { backoffMs } from '../shared/backoff.ts';
 
 interface AlertSettings extends WebhookSettings {
   /** @defaultValue signed */
@@ -73,7 +74,7 @@ export class WebhookAlerts implements Alerts {
     const body = this.#bodyOf(alert);
     let problem: string | undefined = 'the proxy stopped';
     for (let tried = 0; tried < TRIES && !this.#stopped.signal.aborted; tried += 1) {
-      if (tried > 0) await clock.sleep(retryFirstMs * 2 ** (tried - 1), this.#stopped.signal);
+      if (tried > 0) await clock.sleep(backoffMs(tried, { firstMs: retryFirstMs }), this.#stopped.signal);
       problem = await this.#webhook.post(body);
       if (problem === undefined) return undefined;
     }

@@ -10,6 +10,7 @@ import {
   UnleashError,
   type UnleashResult,
 } from './unleash-poll.ts';
+import { backoffMs } from '../shared/backoff.ts';
 
 export interface AdminSettings {
   /** Unleash's admin API, usually ending with `/api/admin`. */
@@ -34,7 +35,7 @@ const TIMEOUT_MS = 5_000;
 /** Hosted servers and gateways limit the request rate. A limited request is repeated at most this often. */
 const MOST_WAITS = 3;
 const LONGEST_WAIT_MS = 60_000;
-const FIRST_WAIT_MS = 5_000;
+const RETRY = { firstMs: 5_000 };
 
 type Method = 'GET' | 'POST';
 
@@ -97,11 +98,11 @@ export class UnleashAdmin {
   }
 
   async #ask(method: Method, url: string, body?: object): Promise<unknown> {
-    for (let waited = 0; ; waited += 1) {
+    for (let asked = 1; ; asked += 1) {
       const answer = await this.#request(method, url, body);
-      const isLimited = answer.result === 'rate_limited' && waited < MOST_WAITS;
+      const isLimited = answer.result === 'rate_limited' && asked <= MOST_WAITS;
       if (!isLimited) return this.#trusted(url, answer);
-      await this.#pause(answer.retryAfterMs ?? FIRST_WAIT_MS * 2 ** waited);
+      await this.#pause(answer.retryAfterMs ?? backoffMs(asked, RETRY));
     }
   }
 

@@ -3,9 +3,9 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
-const RETRY_FIRST_MS = 250;
-const RETRY_LONGEST_MS = 10_000;
+const RETRY = { firstMs: 250, longestMs: 10_000 };
 const EXCLUSIVE_LOOK_MS = 5;
 /** After this many failures, those who wait for a copy get its failure. A service that restarts is back by then. */
 const WATCHED_ATTEMPTS = 4;
@@ -138,7 +138,7 @@ export class CopyQueue {
     } catch (error) {
       const attempt = wish.attempt + 1;
       if (attempt >= WATCHED_ATTEMPTS) this.#tell(lane, messageOf(error));
-      const retryInMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** wish.attempt);
+      const retryInMs = backoffMs(attempt, RETRY);
       this.#parts.emit('lane:copy_failed', {
         service: lane.service,
         lane: lane.key,

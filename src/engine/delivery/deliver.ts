@@ -9,9 +9,9 @@ import { culpritOf, type Delivered, isDelete, isTooLarge, Packer, type Parcel, r
 import { isAltered, isReadBackDue } from './read-back.ts';
 import { Refusals } from './refusals.ts';
 import { Watermarks } from './watermarks.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
-const FIRST_RETRY_MS = 50;
-const LONGEST_RETRY_MS = 5_000;
+const RETRY = { firstMs: 50, longestMs: 5_000 };
 /** Batches under way at the same time, for different lanes. A write need not wait for the batch before it. */
 const SENDERS = 3;
 /** Additional batches while reads wait, so that their deliveries need not wait for another batch to end. */
@@ -193,7 +193,7 @@ export class Deliverer {
       }
     } catch (error) {
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
-      await this.#parts.clock.sleep(FIRST_RETRY_MS);
+      await this.#parts.clock.sleep(RETRY.firstMs);
     } finally {
       this.#senders -= 1;
     }
@@ -367,8 +367,7 @@ export class Deliverer {
       error instanceof CrossfadeError && error.effect === 'rejected' ? culpritOf(parcels, error) : undefined;
     if (culprit !== undefined) return this.#refused(culprit, error as CrossfadeError);
     this.#attempt += 1;
-    const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#attempt - 1));
-    const retryInMs = longest * (0.5 + this.#parts.random() / 2);
+    const retryInMs = backoffMs(this.#attempt, RETRY) * (0.5 + this.#parts.random() / 2);
     const facts = { writes: parcels.length, attempt: this.#attempt, retryInMs, reason: messageOf(error) };
     this.#parts.emit('delivery:failed', facts);
     await this.#parts.clock.sleep(retryInMs);

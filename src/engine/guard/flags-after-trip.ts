@@ -4,10 +4,10 @@ import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { FlagSwitch, LatchStore } from './guard-ports.ts';
 import type { Hold, LatchBoard } from './latch-board.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
 const LOOK_EVERY_MS = 250;
-const FIRST_RETRY_MS = 1_000;
-const LONGEST_RETRY_MS = 30_000;
+const RETRY = { firstMs: 1_000, longestMs: 30_000 };
 /** The replica that tripped switches the flags off. If it cannot, the others do after this time. */
 const OTHERS_WAIT_MS = 5_000;
 
@@ -143,7 +143,7 @@ export class FlagsAfterTrip {
       if (this.#stopped.signal.aborted) return;
       // The guard reports a database that is away.
       if (wish.flags === undefined) this.#failed(service, wish, messageOf(error));
-      wish.nextAtMs = clock.now() + Math.min(FIRST_RETRY_MS * 2 ** (wish.tries - 1), LONGEST_RETRY_MS);
+      wish.nextAtMs = clock.now() + backoffMs(wish.tries, RETRY);
     }
   }
 

@@ -7,12 +7,12 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Reply, WriteRef } from '../ports/ports.ts';
 import { within } from '../../shared/within.ts';
 import { latestSend, type Sequenced } from './sequence-write.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
 /** Share of its deadline that a repeat waits for the equal write to be settled. */
 const LONGEST_WAIT = 0.5;
-/** Interval of checks whether the equal write is settled. */
-const FIRST_LOOK_MS = 5;
-const LONGEST_LOOK_MS = 100;
+/** Intervals of checks whether the equal write is settled. */
+const LOOK = { firstMs: 5, longestMs: 100 };
 /** A frontend usually knows within microseconds whether a reply can be sent. This limit is for one that never reports it. */
 const LONGEST_REPLYING_MS = 100;
 
@@ -113,7 +113,8 @@ export class Repeats {
   async settled(sequenced: Sequenced): Promise<void> {
     const { operation } = sequenced;
     const { clock } = this.#parts;
-    for (let lookInMs = FIRST_LOOK_MS; ; lookInMs = Math.min(LONGEST_LOOK_MS, lookInMs * 2)) {
+    for (let looks = 1; ; looks += 1) {
+      const lookInMs = backoffMs(looks, LOOK);
       if (clock.now() + lookInMs > waitUntil(operation)) throw this.#comeAgain(operation);
       await clock.sleep(lookInMs);
       const twins = await this.#twins(sequenced);

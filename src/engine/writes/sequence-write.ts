@@ -12,14 +12,14 @@ import { within } from '../../shared/within.ts';
 import type { NamedItems } from '../../domain/service-definition.ts';
 import { nameItems } from '../items/copy-plan.ts';
 import type { Settlements } from './settlements.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
 /** A write with less than this share of its deadline left is not sent (W6). */
 const LEAST_SHARE_LEFT = 0.2;
 /** A commit that takes longer than this share of the deadline, or beyond the latest send, is not awaited (W6). */
 const LONGEST_COMMIT = 0.5;
 /** Pause before a lane that another replica is busy with is tried again. */
-const FIRST_RETRY_MS = 5;
-const LONGEST_RETRY_MS = 100;
+const RETRY = { firstMs: 5, longestMs: 100 };
 
 interface SequencerParts {
   readonly journal: Pick<Journal, 'append'>;
@@ -148,15 +148,16 @@ export class Sequencer {
   async #append(intent: Intent, untilMs: number): Promise<LaneState> {
     const { clock } = this.#parts;
     let isSaid = false;
-    for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
+    for (let tried = 1; ; tried += 1) {
       const state = await this.#tryAppend(intent);
       if (state !== undefined) return state;
+      const retryInMs = backoffMs(tried, RETRY);
       if (clock.now() + retryInMs > untilMs)
         throw new ConnectionError('another replica was busy with the lane', {
           effect: 'not_applied',
           reason: 'lane_busy',
         });
-      if (retryInMs === LONGEST_RETRY_MS && !isSaid) {
+      if (retryInMs === RETRY.longestMs && !isSaid) {
         isSaid = true;
         this.#parts.busy(intent.lane);
       }

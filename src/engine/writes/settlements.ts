@@ -4,9 +4,9 @@ import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal, Settlement } from '../ports/ports.ts';
 import type { Signals } from '../signals.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
-const FIRST_RETRY_MS = 250;
-const LONGEST_RETRY_MS = 5_000;
+const RETRY = { firstMs: 250, longestMs: 5_000 };
 /** Most outcomes in memory while the journal is away. The next start finds further ones unsettled. */
 const LIMIT = 20_000;
 /**
@@ -84,10 +84,10 @@ export class Settlements {
     if (this.#waiting >= LIMIT) return false;
     this.#waiting += 1;
     try {
-      for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
+      for (let tried = 1; ; tried += 1) {
         if (await this.#isDone(work)) return true;
         if (this.#parts.clock.now() >= this.#endsAtMs) return false;
-        await this.#pause(retryInMs);
+        await this.#pause(backoffMs(tried, RETRY));
       }
     } finally {
       this.#waiting -= 1;
@@ -98,7 +98,7 @@ export class Settlements {
   async #pause(ms: number): Promise<void> {
     const sleeper = new AbortController();
     this.#sleepers.add(sleeper);
-    await this.#parts.clock.sleep(this.#isStopping ? FIRST_RETRY_MS : ms, sleeper.signal);
+    await this.#parts.clock.sleep(this.#isStopping ? RETRY.firstMs : ms, sleeper.signal);
     this.#sleepers.delete(sleeper);
   }
 

@@ -11,11 +11,11 @@ import type {
 import { dateAfter, dateOf } from './calendar-day.ts';
 import type { Deliver } from './deliver-report.ts';
 import type { ReportSchedule } from './schedule.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
 /** Interval for pending deliveries, for missing reports of a replica that died, and for a database that was away. */
 const LOOK_EVERY_MS = 20_000;
-const FIRST_RETRY_MS = 10_000;
-const LONGEST_RETRY_MS = 3_600_000;
+const RETRY = { firstMs: 10_000, longestMs: 3_600_000 };
 /** With these pauses, deliveries are tried for about a day. */
 const TRIES = 32;
 
@@ -153,9 +153,9 @@ export class ReportOffice {
     const problem = await deliveries.get(target)?.({ date, texts: { html, md, json } });
     if (problem === undefined) return store.delivered(delivery);
     this.#failed.set(target, (this.#failed.get(target) ?? 0) + 1);
-    const isGivenUp = failures + 1 >= TRIES;
-    const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
-    await store.failed(delivery, problem, isGivenUp ? null : retryMs);
+    const tried = failures + 1;
+    const isGivenUp = tried >= TRIES;
+    await store.failed(delivery, problem, isGivenUp ? null : backoffMs(tried, RETRY));
     const end = isGivenUp ? ' and will not be sent again' : '';
     onProblem(`the report of ${date} did not reach its ${target}${end}: ${problem}`);
   }

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CrossfadeError } from '../../domain/errors.ts';
 import { sqlstateOf } from '../../storage/database.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
 const MAX_TRIES = 6;
 // A conflict ends when the other transaction commits; a connection needs longer to recover. 310 ms in total.
-const FIRST_PAUSE_MS = 10;
+const RETRY = { firstMs: 10 };
 
 /** Repeats work that was not applied for a temporary reason. `causeOf` extracts the database failure from the error. */
 export async function retried<T>(
@@ -18,7 +19,7 @@ export async function retried<T>(
       const cause = causeOf(error);
       const treatment = treatmentOf(cause);
       if (tries >= MAX_TRIES || !treatment.isRetried || effectOf(cause) !== 'not_applied') throw error;
-      if (treatment.isOutage) await sleep(FIRST_PAUSE_MS * 2 ** (tries - 1));
+      if (treatment.isOutage) await sleep(backoffMs(tries, RETRY));
     }
   }
 }

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../../domain/errors.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
-const FIRST_REST_MS = 500;
-const LONGEST_REST_MS = 60_000;
+const RETRY = { firstMs: 500, longestMs: 60_000 };
 
 /** Resolves early, and without an error, when the signal ends. */
 export async function rest(ms: number, signal: AbortSignal): Promise<void> {
@@ -15,16 +15,16 @@ export async function keepOn(
   signal: AbortSignal,
   onFailure: (message: string) => void,
 ): Promise<void> {
-  let restMs = FIRST_REST_MS;
+  let failures = 0;
   while (!signal.aborted) {
     try {
       await work();
-      restMs = FIRST_REST_MS;
+      failures = 0;
     } catch (error) {
       if (signal.aborted) return;
       onFailure(messageOf(error));
-      await rest(restMs, signal);
-      restMs = Math.min(LONGEST_REST_MS, restMs * 2);
+      failures += 1;
+      await rest(backoffMs(failures, RETRY), signal);
     }
   }
 }

@@ -6,12 +6,12 @@ import { isJsonObject } from '../../domain/json.ts';
 import type { Space, Vector } from '../vectors/vector-store.ts';
 import type { EmbeddingSettings } from '../settings.ts';
 import { checkedVectors, type EmbeddingProvider, ProviderError, TextRefusedError } from './provider.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 
 type OpenAiSettings = EmbeddingSettings['openai'];
 
-const FIRST_WAIT_MS = 250;
-// If a server requests a longer wait, the batch fails and is repeated later.
-const LONGEST_WAIT_MS = 30_000;
+// If a server requests a longer wait than the longest, the batch fails and is repeated later.
+const RETRY = { firstMs: 250, longestMs: 30_000 };
 
 /** A temporary failure; the server may have sent a wait time. */
 class AgainError extends ProviderError {
@@ -78,7 +78,7 @@ function refusalOf(status: number, retryAfter: string | string[] | undefined, te
   const message = `The embedding endpoint answered ${status} for ${texts} texts`;
   if (status === 429 || status >= 500) {
     const afterMs = waitOf(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
-    return afterMs !== undefined && afterMs > LONGEST_WAIT_MS
+    return afterMs !== undefined && afterMs > RETRY.longestMs
       ? new ProviderError(`${message}, and requests a wait of ${Math.round(afterMs / 1_000)} s`)
       : new AgainError(message, afterMs);
   }
@@ -98,7 +98,7 @@ function waitOf(header: string | undefined): number | undefined {
 function waits(): DelegateBackoff<IRetryBackoffContext<unknown>> {
   return new DelegateBackoff(({ attempt, result }) => {
     const asked = 'error' in result && result.error instanceof AgainError ? result.error.afterMs : undefined;
-    return asked ?? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+    return asked ?? backoffMs(attempt, RETRY) * (0.5 + Math.random() / 2);
   });
 }
 
