@@ -39,9 +39,7 @@ afterAll(async () => {
 });
 
 async function ab(): Promise<AbStatus> {
-  const { ab: actions } = (await deployment.serviceStatus(SERVICE)) as unknown as {
-    ab: Record<string, AbStatus>;
-  };
+  const { ab: actions } = await deployment.serviceStatus<{ readonly ab: Record<string, AbStatus> }>(SERVICE);
   const found = actions['get_context'];
   if (found === undefined) throw new Error('nothing is compared');
   return found;

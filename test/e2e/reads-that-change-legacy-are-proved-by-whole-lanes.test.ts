@@ -44,7 +44,7 @@ afterAll(async () => {
   await deployment?.end();
 });
 
-const proved = async (): Promise<Proved> => (await deployment.serviceStatus(SERVICE)) as unknown as Proved;
+const proved = (): Promise<Proved> => deployment.serviceStatus<Proved>(SERVICE);
 
 /** Asks for the newest turn alone until the lane was compared as a whole. */
 async function readUntil(session: string, verdict: 'match' | 'mismatch'): Promise<Proved> {

@@ -70,8 +70,7 @@ interface Status {
   };
 }
 
-const status = async (): Promise<Status> =>
-  (await desk.deployment.serviceStatus(SERVICE)) as unknown as Status;
+const status = (): Promise<Status> => desk.deployment.serviceStatus<Status>(SERVICE);
 
 async function read(session: string): Promise<string> {
   const agent = createSessionAgent(desk.deployment.endpoints[SERVICE]);

@@ -112,8 +112,8 @@ test('one command restores a lane in its old order, without showing an item twic
   await reconcile();
   const listed = (await lostViews()).filter(({ owner }) => owner === 'whole');
   expect(listed.map(({ shape }) => shape)).toEqual(
-    ['one', 'two', 'three'].map(
-      (text) => expect.stringContaining(`content: string(${text.length})`) as unknown as string,
+    ['one', 'two', 'three'].map((text): unknown =>
+      expect.stringContaining(`content: string(${text.length})`),
     ),
   );
   expect(JSON.stringify(listed)).not.toContain('three');

@@ -33,7 +33,8 @@ export interface Deployment {
   /** Edits the flags, and waits until they are in effect and who was there before is listed: who comes later is no old lane to copy. */
   ask(asked: Asked): Promise<void>;
   status(): Promise<DeploymentStatus>;
-  serviceStatus(service: string): Promise<ServiceStatus>;
+  /** With what else the test reads of it. */
+  serviceStatus<More = object>(service: string): Promise<ServiceStatus & More>;
   /** Rows of the journal's database. */
   journal<Row>(sql: string): Promise<readonly Row[]>;
   /** Rows of the orchestrator's database. */
@@ -290,11 +291,11 @@ function watching({ httpUrl, postgres, output, folders, others, unlisted }: Watc
     (await (await fetch(`${httpUrl}/v1/status`)).json()) as DeploymentStatus;
   return {
     status,
-    async serviceStatus(service: string): Promise<ServiceStatus> {
+    async serviceStatus<More>(service: string): Promise<ServiceStatus & More> {
       const { services } = await status();
       const found = services.find((one) => one.service === service);
       if (found === undefined) throw new Error(`No status of ${service}`);
-      return found;
+      return found as ServiceStatus & More;
     },
     async ask(asked: Asked): Promise<void> {
       writeFlags(folders.flags, asked, others);

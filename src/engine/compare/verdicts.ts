@@ -20,8 +20,8 @@ const EXCHANGE_EVERY_MS = 5_000;
 
 /** The stores of rules and signatures, and the comparer for pairs that are too large for this thread. */
 export interface ComparisonEdges {
-  readonly rules: RuleStore;
-  readonly signatures: SignatureStore;
+  readonly rules: Pick<RuleStore, 'rules' | 'changes' | 'addHits'>;
+  readonly signatures: Pick<SignatureStore, 'add'>;
   readonly compareLarge: (pair: ReplyPair) => Promise<Judgement>;
 }
 

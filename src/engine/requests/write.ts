@@ -324,6 +324,12 @@ function asleep(): ConnectionError {
   });
 }
 
+/** What a write needs of {@link Repeats}. */
+type WrittenRepeats = Pick<
+  Repeats,
+  'judge' | 'settled' | 'quiet' | 'waiting' | 'replying' | 'unanswered' | 'handedOver' | 'keep'
+>;
+
 export interface WriteParts {
   readonly sequencer: Pick<Sequencer, 'sequence'>;
   /** Where writes go while the journal is away. Absent: they are refused. */
@@ -336,7 +342,7 @@ export interface WriteParts {
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly unjournaled: Pick<Unjournaled, 'begin'>;
-  readonly repeats: Repeats;
+  readonly repeats: WrittenRepeats;
   /** Whether no other replica writes. */
   isAlone(): boolean;
   /** An applied write waits for delivery. Takes it over at once and never throws. */

@@ -26,11 +26,11 @@ const RETRY_MS = 100;
 const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
 
 export interface SpillPathParts {
-  readonly outage: Outage;
+  readonly outage: Pick<Outage, 'admit' | 'ask'>;
   readonly membership: Pick<Membership, 'isOnlyOne' | 'claimedAtMs'>;
-  readonly store: SpillStore;
-  readonly journal: SpillJournal;
-  readonly identity: ReplicaIdentity;
+  readonly store: Pick<SpillStore, 'append' | 'settle'>;
+  readonly journal: Pick<SpillJournal, 'settle'>;
+  readonly identity: Pick<ReplicaIdentity, 'id'>;
   readonly settlements: Settlements;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly callLegacy: CallLegacy;

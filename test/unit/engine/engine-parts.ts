@@ -29,6 +29,7 @@ import { isMapped, type MappedOperation } from '../../../src/engine/calls/ask-or
 import { readText } from '../../../src/domain/request.ts';
 import { classify, type OwnedOperation } from '../../../src/engine/ports/operation.ts';
 import { Coverage, type ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
+import type { RunStore } from '../../../src/engine/runs/run-ports.ts';
 import type { ComparerParts } from '../../../src/engine/runs/lane-comparer.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 
@@ -241,6 +242,32 @@ export function deliveryParts(facts: Partial<DeliveryParts>): DeliveryParts {
     random: () => 0.5,
     isAlone: () => true,
     signals: NO_SIGNALS,
+    ...facts,
+  };
+}
+
+/** Runs of which none is there; every claim succeeds. */
+export function runStoreWith(facts: Partial<RunStore>): RunStore {
+  return {
+    create: async () => undefined,
+    takeUp: async () => true,
+    get: async () => undefined,
+    recent: async () => [],
+    open: async () => [],
+    progress: async () => ({ lanes: 1, lanesDone: 1, services: {} }),
+    standing: async () => new Map(),
+    tallies: async () => ({}),
+    claimListing: async () => true,
+    addLanes: async () => undefined,
+    cutPages: async () => 1,
+    surveyed: async () => undefined,
+    change: async () => true,
+    claimPage: async () => undefined,
+    finishPage: async () => undefined,
+    releasePage: async () => undefined,
+    pagesLeft: async () => 0,
+    report: async () => undefined,
+    figures: () => Promise.reject(new Error('this test reads no figures')),
     ...facts,
   };
 }

@@ -29,17 +29,18 @@ function begin(rules: MappedRead['rules'] = []) {
   const { emit, events } = recorder();
   const read = { ...(jarvisMemory.actions[ACTION] as MappedRead), rules };
   const definition = { ...jarvisMemory, actions: { ...jarvisMemory.actions, [ACTION]: read } };
-  const edges = {
+  const edges: ComparisonEdges = {
     rules: {
       rules: async () => stores.rules,
       changes: async () => [],
-      addHits: async (hits: readonly RuleHits[]) => {
+      addHits: async (hits) => {
         if (stores.isAway) throw new Error('away');
         stores.hits.push(...hits);
       },
     },
-    signatures: { add: async (found: readonly SignatureSightings[]) => void stores.sightings.push(...found) },
-  } as unknown as ComparisonEdges;
+    signatures: { add: async (found) => void stores.sightings.push(...found) },
+    compareLarge: () => Promise.reject(new Error('no reply of this test is large')),
+  };
   const services = new Map([[SERVICE, { definition, context: { timeZone: 'UTC' } }]]);
   const verdicts = new Verdicts({ services, clock, emit, edges });
   const compare = async (legacy: string, orchestrator: string): Promise<void> => {

@@ -1,16 +1,18 @@
 import { expect, test, vi } from 'vitest';
 import { CoverageKeeper, type CoverageParts } from '../../../../src/engine/coverage/coverage-keeper.ts';
+import { createLanes } from '../../../../src/engine/lane/lanes.ts';
+import type { CoverageStore, FlagAnswer } from '../../../../src/engine/ports/ports.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { recorder, SERVICE } from '../engine-parts.ts';
+import { fakeClock, readableJournal, recorder, SERVICE } from '../engine-parts.ts';
 
 /** A keeper of one covered service, whose next heartbeat comes when the flags change. */
 async function createKeeper() {
   const coverage = new Coverage();
-  const flags = { enabled: true, reason: 'on', changed: (): void => undefined };
+  const flags = { enabled: true, reason: 'on' as FlagAnswer['reason'], changed: (): void => undefined };
   const ended = { begin: (): void => undefined, answer: (): void => undefined };
   const isEnding = new Promise<void>((resolve) => (ended.begin = resolve));
   const answered = new Promise<void>((resolve) => (ended.answer = resolve));
-  const store = {
+  const store: CoverageStore = {
     current: async () => ({ number: 3, isQuiet: true }),
     begin: async () => 4,
     quiet: async () => undefined,
@@ -18,24 +20,30 @@ async function createKeeper() {
       ended.begin();
       await answered;
     },
+    renewAfterLoss: async () => undefined,
   };
   const beats: Record<string, number>[] = [];
-  const parts = {
+  const parts: CoverageParts = {
     membership: {
       isAlone: true,
       isAnySpilled: false,
       allReport: () => true,
-      beat: async (reported: Record<string, number>) => void beats.push(reported),
+      beat: async (reported) => void beats.push(reported),
     },
     unjournaled: { inherit: () => undefined },
     store,
+    journal: { outdated: async () => [] },
     services: new Map(),
     coverage: new Map([[SERVICE, coverage]]),
     flags: {
       isEnabled: () => ({ enabled: flags.enabled, reason: flags.reason }),
-      onChange: (listener: () => void) => void (flags.changed = listener),
+      onChange: (listener) => void (flags.changed = listener),
     },
     mayBegin: () => true,
+    copiesAll: true,
+    lanes: createLanes(readableJournal({}), fakeClock(), () => false),
+    copies: { add: () => undefined },
+    waitingLanes: () => [],
     clock: {
       now: () => 0,
       wallMs: () => 0,
@@ -43,7 +51,7 @@ async function createKeeper() {
         new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve())),
     },
     emit: recorder().emit,
-  } as unknown as CoverageParts;
+  };
   const keeper = new CoverageKeeper(parts);
   await keeper.start(false);
   const followed = async (change: Partial<typeof flags>): Promise<void> => {
@@ -55,7 +63,7 @@ async function createKeeper() {
   return { keeper, coverage, flags, followed, isEnding, endIsStored: ended.answer };
 }
 
-test.each(['stale', 'unknown_flag', 'not_ready'])(
+test.each(['stale', 'unknown_flag', 'not_ready'] as const)(
   'a flag that is %s does not end dual writes',
   async (reason) => {
     const { keeper, coverage, followed } = await createKeeper();

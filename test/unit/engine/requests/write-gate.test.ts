@@ -3,11 +3,8 @@ import { ConnectionError } from '../../../../src/domain/errors.ts';
 import type { LegacyAccess } from '../../../../src/domain/service-definition.ts';
 import type { Outcome } from '../../../../src/domain/outcome.ts';
 import type { CallLegacy } from '../../../../src/engine/calls/call-legacy.ts';
-import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import type { UnknownWrite } from '../../../../src/engine/writes/late-reply.ts';
 import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
-import type { Settlement } from '../../../../src/engine/ports/ports.ts';
 import { type WriteParts, WritePath } from '../../../../src/engine/requests/write.ts';
 import {
   fakeClock,
@@ -49,7 +46,7 @@ function createPath(
   const attempts: boolean[] = [];
   const lanes = createLanes(readableJournal({}), clock, () => false);
   const toldHome: string[] = [];
-  /** Of whoever brings the lane to the orchestrator. */
+  /** What brings the lane to the orchestrator. */
   const asked: string[] = [];
   const outcomes: Outcome[] = [];
   const late = { arrive: (): void => undefined, generations: [] as number[], settledAnew: [] as string[] };
@@ -66,26 +63,28 @@ function createPath(
     }
     return { reply: { body: Buffer.from('{"status": "ok"}') }, durationMs: 1 };
   };
-  const parts = {
+  const parts: WriteParts = {
     sequencer: {
-      sequence: async (written: OwnedOperation, lane: object) => ({
+      sequence: async (written, lane) => ({
         operation: written,
         lane,
         write: writeOf({ key: written.lane }, 1),
         acceptedAtMs: 0,
         coverage: 1,
+        maySeed: false,
         isHome: true,
         forgotten: 0,
+        mayRepeat: false,
       }),
     },
     settlements: {
-      record: ({ outcome }: Settlement) => {
+      record: ({ outcome }) => {
         outcomes.push(outcome);
         return recorded;
       },
     },
     lateReplies: {
-      resolve: async ({ generation }: UnknownWrite) => {
+      resolve: async ({ generation }) => {
         late.generations.push(generation);
         return false;
       },
@@ -95,20 +94,25 @@ function createPath(
     clock,
     emit,
     coverage: new Map(),
+    unjournaled: { begin: () => () => undefined },
     deliver: () => void asked.push('delivery'),
-    tellHome: ({ key }: Lane) => void toldHome.push(key),
-    copySoon: (_lane: Lane, reason: string) => void asked.push(reason),
+    tellHome: ({ key }) => void toldHome.push(key),
+    copySoon: (_lane, reason) => void asked.push(reason),
     written: () => undefined,
     settle: () => ({ marked: state.marked ?? Promise.resolve(), end: () => undefined }),
-    settleAnew: ({ key }: Lane) => void late.settledAnew.push(key),
+    settleAnew: ({ key }) => void late.settledAnew.push(key),
     mayAct: () => true,
+    mayPass: () => true,
     isAlone: () => state.marked === undefined,
     repeats: {
-      replying: (_sequenced: object, reply: object) => ({ reply, known: Promise.resolve() }),
+      judge: () => Promise.reject(new Error('this test repeats nothing')),
+      settled: () => Promise.resolve(),
+      quiet: () => Promise.resolve(),
+      waiting: () => () => undefined,
+      replying: (_sequenced, reply) => ({ reply, told: Promise.resolve(true), known: Promise.resolve() }),
       keep: () => Promise.resolve(),
-      handedOver: ({ known }: { readonly known: Promise<void> }) => known,
+      handedOver: ({ known }) => known,
       unanswered: () => undefined,
-      forget: () => undefined,
     },
     // Passed before the intent was written down; what shut it came later.
     gate: (() => {
@@ -117,7 +121,7 @@ function createPath(
     })(),
     isShut: () => state.isShut,
   };
-  const path = new WritePath(parts as unknown as WriteParts);
+  const path = new WritePath(parts);
   return { path, attempts, names, lanes, toldHome, late, asked, outcomes };
 }
 

@@ -4,19 +4,24 @@ import { fencedDivergences } from '../../../../src/engine/runs/fenced-divergence
 import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
-const changed = (finding: number): readonly LaneFinding[] => [{ service: SERVICE, owner: OWNER, finding }];
+const found = (finding: number): LaneFinding => ({ service: SERVICE, owner: OWNER, finding });
+const changed = (finding: number): readonly LaneFinding[] => [found(finding)];
 
 /** A store that answers as PostgreSQL does, over one lane that is known in memory. */
 function fenced(isAlone: boolean) {
   const lane = laneNamed('ann');
   lane.adopt(stateOf(lane, { seededCoverage: 1 }));
   const told: string[] = [];
-  const store = {
+  const store: DivergenceStore = {
     add: async () => changed(7),
     equal: async () => changed(-7),
     settle: async () => changed(-7),
-    accept: async () => ({ result: 'accepted', run: 1, findings: 1, lane: changed(-7)[0] }),
-  } as unknown as DivergenceStore;
+    accept: async () => ({ result: 'accepted', run: 1, findings: 1, lane: found(-7) }),
+    open: async () => [],
+    ofRun: async () => [],
+    undone: async () => undefined,
+    standing: async () => new Map(),
+  };
   const tellHome = async ({ key }: { readonly key: string }): Promise<void> => void told.push(key);
   return {
     lane,

@@ -3,11 +3,11 @@ import { ConnectionError, StorageError } from '../../../../src/domain/errors.ts'
 import { serviceName, type Owner, type ServiceName } from '../../../../src/domain/ids.ts';
 import { EMPTY_TALLY, type Page, type Run } from '../../../../src/engine/ports/run.ts';
 import { RunDesk } from '../../../../src/engine/runs/run-desk.ts';
-import type { RunStore, StateChange } from '../../../../src/engine/runs/run-ports.ts';
 import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
 import { RunWorker } from '../../../../src/engine/runs/run-worker.ts';
-import type { ListedLane, RunWork } from '../../../../src/engine/runs/run-work.ts';
+import type { RunWork } from '../../../../src/engine/runs/run-work.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { runStoreWith } from '../engine-parts.ts';
 
 const [BROKEN, SOUND] = [serviceName('contextual-memory'), serviceName('jarvis-memory')];
 const HALF = 'could not read store.json within 1000 ms: the file is empty or its JSON is incomplete';
@@ -26,32 +26,25 @@ function createStore(begun: readonly Run[]) {
     const run = runs.get(id);
     if (run !== undefined) runs.set(id, { ...run, ...change(run) });
   };
-  const store = {
+  const store = runStoreWith({
     open: async () => [...runs.values()].filter(({ state }) => state === 'listing' || state === 'running'),
-    get: async (id: number) => runs.get(id),
-    claimListing: async () => true,
-    addLanes: async (run: number, service: ServiceName, lanes: readonly ListedLane[]) => {
+    get: async (id) => runs.get(id),
+    addLanes: async (run, service, lanes) => {
       const owners = lanes.map(({ owner }) => owner);
       pages.push({ run, page: pages.length, service, owners, attempts: 1 });
     },
-    cutPages: async () => 1,
-    surveyed: async (id: number, service: string, found: object) =>
+    surveyed: async (id, service, found) =>
       put(id, ({ survey }) => ({ survey: { ...survey, [service]: found } })),
-    change: async (id: number, { from, to, reason = '' }: StateChange) => {
+    change: async (id, { from, to, reason = '' }) => {
       const isSo = from.includes(runs.get(id)?.state ?? 'failed');
       if (isSo) put(id, () => ({ state: to, reason }));
       return isSo;
     },
-    claimPage: async (id: number) => {
+    claimPage: async (id) => {
       const at = pages.findIndex(({ run }) => run === id);
       return at < 0 ? undefined : pages.splice(at, 1)[0];
     },
-    finishPage: async () => undefined,
-    pagesLeft: async () => 0,
-    progress: async () => ({ lanes: 0, lanesDone: 0, services: {} }),
-    tallies: async () => ({}),
-    report: async () => undefined,
-  } as unknown as RunStore;
+  });
   return { store, runs };
 }
 

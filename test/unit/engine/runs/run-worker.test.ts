@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Owner, ReplicaId, ServiceName } from '../../../../src/domain/ids.ts';
 import { EMPTY_TALLY, type Page, type Run, type Tally } from '../../../../src/engine/ports/run.ts';
-import type { RunStore } from '../../../../src/engine/runs/run-ports.ts';
 import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
 import { RunWorker } from '../../../../src/engine/runs/run-worker.ts';
 import type { RunControl, RunWork } from '../../../../src/engine/runs/run-work.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { runStoreWith } from '../engine-parts.ts';
 
 const SERVICE = 'jarvis-memory' as ServiceName;
 const RUN: Run = {
@@ -48,21 +48,16 @@ function startRun(parts: {
     attempts,
     page: index + 1,
   }));
-  const store = {
+  const store = runStoreWith({
     open: async () => (pages.length > 0 ? [run] : []),
     get: async () => run,
-    claimPage: async (_id: number, _replica: ReplicaId, underWay: readonly number[]) => {
+    claimPage: async (_id, _replica, underWay) => {
       const page = pages.shift();
       if (page !== undefined) claims.push({ page: page.page, underWay });
       return page;
     },
-    finishPage: async (_page: Page, tally: Tally) => void finished.push(tally),
-    pagesLeft: async () => 0,
-    progress: async () => ({ lanes: 1, lanesDone: 1, services: {} }),
-    tallies: async () => ({}),
-    report: async () => undefined,
-    change: async () => true,
-  } as unknown as RunStore;
+    finishPage: async (_page, tally) => void finished.push(tally),
+  });
   const work: RunWork = {
     lanesPerPage: () => 1,
     pagesAtOnce: parts.pagesAtOnce ?? 1,

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
+import { replicaId } from '../../../../src/domain/ids.ts';
 import type { Intent } from '../../../../src/engine/ports/ports.ts';
 import type { OutageState } from '../../../../src/engine/spill/outage.ts';
-import { SpillPath, type SpillPathParts } from '../../../../src/engine/spill/spill-path.ts';
+import { SpillPath } from '../../../../src/engine/spill/spill-path.ts';
 import type { Sequenced } from '../../../../src/engine/writes/sequence-write.ts';
-import { fakeClock, laneNamed, operationOf, recorder, SERVICE } from '../engine-parts.ts';
+import { coverageOf, fakeClock, laneNamed, operationOf, recorder, settlementsOf } from '../engine-parts.ts';
 
 const OPERATION = operationOf('{"action": "add_memory", "user_id": "ann", "memory": 1}');
 
@@ -11,15 +12,23 @@ const OPERATION = operationOf('{"action": "add_memory", "user_id": "ann", "memor
 function createSpillPath() {
   const facts: { state: OutageState; noted: Intent[] } = { state: 'here', noted: [] };
   const path = new SpillPath({
-    outage: { admit: async () => (facts.state === 'here' ? 'journal' : 'spill') },
-    store: { append: async (intent: Intent) => void facts.noted.push(intent), settle: () => undefined },
-    identity: { id: 'replica-1' },
+    outage: {
+      admit: async () => (facts.state === 'here' ? 'journal' : 'spill'),
+      ask: async () => facts.state === 'away',
+    },
+    membership: { isOnlyOne: true, claimedAtMs: 0 },
+    store: { append: async (intent) => void facts.noted.push(intent), settle: () => undefined },
+    journal: { settle: async () => undefined },
+    identity: { id: replicaId('replica-1') },
+    settlements: settlementsOf(fakeClock()),
     callLegacy: async () => ({ reply: { body: Buffer.from('{"status": "ok"}') }, durationMs: 1 }),
     clock: fakeClock(),
     emit: recorder().emit,
-    coverage: new Map([[SERVICE, { number: 7 }]]),
+    coverage: coverageOf(7),
+    settle: () => undefined,
     isShut: () => false,
-  } as unknown as SpillPathParts);
+    gate: async () => undefined,
+  });
   return { facts, path };
 }
 
