@@ -1,5 +1,6 @@
 import { messageOf } from '../domain/errors.ts';
 import type { Latch } from '../engine/ports/finding.ts';
+import { within } from '../shared/within.ts';
 
 /** One part of a bundle, gathered on demand. */
 export type BundleSection = () => unknown;
@@ -24,16 +25,11 @@ export async function gatherBundle(
 }
 
 async function gathering(section: BundleSection): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(() => resolve({ missing: `not gathered within ${SECTION_MS} ms` }), SECTION_MS);
-  });
+  const what = (): Error => new Error(`not gathered within ${SECTION_MS} ms`);
   try {
-    return await Promise.race([Promise.resolve().then(section), late]);
+    return await within(Promise.resolve().then(section), SECTION_MS, { what });
   } catch (error) {
     return { missing: messageOf(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

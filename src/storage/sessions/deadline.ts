@@ -1,4 +1,5 @@
 import { StorageError } from '../../domain/errors.ts';
+import { within } from '../../shared/within.ts';
 
 /** The end of the available time, as an instant of `performance.now()`. Infinity: no deadline. */
 export type DeadlineMs = number;
@@ -29,23 +30,11 @@ export function statementTimeoutMs(atMs: DeadlineMs, mostMs: number): number {
 }
 
 /** The result of `waiting`, or an error at the deadline. `lateArrival` gets a result that comes later. */
-export async function arrivedInTime<T>(
+export function arrivedInTime<T>(
   waiting: Promise<T>,
   atMs: DeadlineMs,
   lateArrival: (value: T) => void,
 ): Promise<T> {
   if (atMs === Infinity) return waiting;
-  let isOver = false;
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => {
-        isOver = true;
-        reject(tooLate());
-      },
-      Math.max(0, atMs - performance.now()),
-    );
-  });
-  waiting.then((value) => isOver && lateArrival(value)).catch(() => undefined);
-  return Promise.race([waiting, over]).finally(() => clearTimeout(timer));
+  return within(waiting, atMs - performance.now(), { what: tooLate, onLate: lateArrival });
 }
