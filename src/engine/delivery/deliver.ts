@@ -1,8 +1,11 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { PendingWrite } from '../ports/ports.ts';
-import type { DeliveryParts } from './delivery-parts.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Journal, Orchestrator, PendingWrite } from '../ports/ports.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { Signals } from '../signals.ts';
 import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
 import { DeliveryRecords } from './delivery-records.ts';
 import { culpritOf, type Delivered, isDelete, isTooLarge, Packer, type Parcel, resultsOf } from './pack.ts';
@@ -29,6 +32,23 @@ const ORDINARY_EVERY = 8;
 const LINGER_MS = 20;
 /** Writes that were applied just now are in the journal after this time. */
 const JOURNAL_LAG_MS = 5;
+
+export interface DeliveryParts {
+  readonly journal: Pick<Journal, 'delivered' | 'deadLetter' | 'pending' | 'lanes'>;
+  readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Most operations per batch. @defaultValue 200 */
+  readonly batchSize: number;
+  readonly timeoutMs: number;
+  /** A random number from 0 up to 1, which spreads the retries of several replicas. */
+  readonly random: () => number;
+  /** Whether no other replica writes. Then memory knows every write of a lane. Otherwise only the journal does. */
+  readonly isAlone: () => boolean;
+  readonly signals: Pick<Signals, 'note' | 'copyAnew' | 'overtaken'>;
+}
 
 /** What a read waits for: the lane's deliveries up to a sequence. */
 interface Asked {

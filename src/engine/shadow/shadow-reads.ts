@@ -103,7 +103,19 @@ export class ShadowReads {
 
   constructor(parts: ShadowParts) {
     this.#parts = parts;
-    this.#pairs = new ShadowPairs({ ...parts, emit: (...event) => this.#isStopped || parts.emit(...event) });
+    const { callLegacy, askOrchestrator, fences, hold, watermarks, isAlone, clock, timeoutMs } = parts;
+    const emit: Emit = (...event) => this.#isStopped || parts.emit(...event);
+    this.#pairs = new ShadowPairs({
+      callLegacy,
+      askOrchestrator,
+      fences,
+      hold,
+      watermarks,
+      isAlone,
+      clock,
+      timeoutMs,
+      emit,
+    });
   }
 
   /** Reads that wait, run, or will be looked at again. */

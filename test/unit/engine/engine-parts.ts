@@ -10,7 +10,7 @@ import {
   type ServiceName,
 } from '../../../src/domain/ids.ts';
 import type { Emit, EventName } from '../../../src/engine/ports/events.ts';
-import type { DeliveryParts } from '../../../src/engine/delivery/delivery-parts.ts';
+import type { DeliveryParts } from '../../../src/engine/delivery/deliver.ts';
 import { Lane } from '../../../src/engine/lane/lane.ts';
 import type { Signals } from '../../../src/engine/signals.ts';
 import { createLanes } from '../../../src/engine/lane/lanes.ts';
