@@ -44,7 +44,7 @@ export interface ExplainParts {
   readonly limits: ReadLimits;
   readonly guarding: GuardSource;
   readonly coverageOf: (service: ServiceName) => number;
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Pick<Orchestrator, 'read'>;
   readonly clock: Clock;
 }
 

@@ -19,7 +19,7 @@ const DEFAULT_MAX_TOKENS = 2000;
 const CUT_ON_READ = ['code_context', 'conversation_summary'];
 
 interface ContextualStoreParts {
-  readonly file: JsonStoreFile;
+  readonly file: Pick<JsonStoreFile, 'load' | 'save'>;
   readonly maxEntries: number;
   readonly clock: Clock;
 }

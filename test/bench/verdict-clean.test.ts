@@ -11,12 +11,12 @@ import { freePorts } from '../support/ports.ts';
 import { CleanRounds, type CleanPlan } from './verdict-clean.ts';
 import { VerdictWatch } from './verdict-watch.ts';
 
-const DIALOGUE = {
+const DIALOGUE: Dialogue = {
   id: 'one',
   vertical: 'Reminders',
   scenario: 'short',
   turns: [{ speaker: 'user', text: 'hello' }],
-} as unknown as Dialogue;
+};
 
 /** What GET /v1/guard says of the service. */
 let steps: readonly string[] = [];

@@ -46,7 +46,7 @@ export interface GuardWatchParts {
   readonly isBinding: boolean;
   readonly recorder: GuardRecorder;
   readonly board: LatchBoard;
-  readonly latches: LatchStore;
+  readonly latches: Pick<LatchStore, 'state' | 'trip' | 'release'>;
   readonly minutes: MinuteStore;
   readonly evidence: EvidenceStore;
   readonly alerts: Alerts;

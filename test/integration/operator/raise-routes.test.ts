@@ -97,14 +97,14 @@ test('before the first judgement, and for unknown flags, there is an error', asy
 
 test('the page of a flag at 0 % shows criteria, and the lanes and reads affected', async () => {
   const check = await checkOf('read-cutover');
-  const visit = {
+  const visit: Visit = {
     api: answeringApi(() => check),
     visitor: { role: 'approver' },
     person: '',
     csrf: '',
     path: '/',
     status: undefined,
-  } as unknown as Visit;
+  };
   const flag = { name: 'f', service: SERVICE, flag: 'read-cutover', kind: 'share', asked: 0 } as const;
   const page = String(await raisePanels(visit, flag, 15));
   expect(page).toContain('about 6 lanes of 40');

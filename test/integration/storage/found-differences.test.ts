@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import type { Comparison } from '../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
 import { createDifferenceStore } from '../../../src/storage/differences.ts';
@@ -25,7 +24,7 @@ onEachJournal((database) => {
           verdict: 'mismatch',
           differences: [{ path: more.path ?? 'a', class: 'value', legacy: 'x', orchestrator: 'y' }],
           suppressed: 0,
-        } as unknown as Comparison,
+        },
       });
     await add('ann', { agoHours: 30 });
     await add('bob', { path: 'b' });

@@ -2,21 +2,31 @@ import { expect, test } from 'vitest';
 import { showImport, showSurvey } from '../../../src/cli/import-document.ts';
 
 const none = { count: 0, owners: [] };
+const NO_CONCERNS = {
+  unreadable: none,
+  about_to_be_forgotten: none,
+  escaped_items: none,
+  oversize_items: none,
+  repeated_items: none,
+  shortened_ids: none,
+  times_going_backwards: none,
+  unknown_times: none,
+};
 
 test('a survey shows the counts and problems of each service', () => {
-  const survey = {
+  const survey: Parameters<typeof showSurvey>[0] = {
     'jarvis-memory': {
       owners_from: 'store',
       lanes: 2,
       items: 1,
       content_bytes: 20_480,
       newest_at: '2026-01-01T00:00:00.000Z',
-      concerns: { unreadable: none, shortened_ids: { count: 1, owners: ['a'.repeat(600)] } },
+      concerns: { ...NO_CONCERNS, shortened_ids: { count: 1, owners: ['a'.repeat(600)] } },
       strays: { 'users whose id no lane can carry': 3, 'other users': 0 },
       to_embed: { items: 1, seconds_with_the_built_in_model: 600 },
     },
     'session-memory': { not_listed: 'its file is not there' },
-  } as unknown as Parameters<typeof showSurvey>[0];
+  };
   expect(showSurvey(survey).split('\n')).toEqual([
     'jarvis-memory',
     '  2 lanes, 1 item, 20 KiB, the newest of 2026-01-01T00:00:00.000Z',

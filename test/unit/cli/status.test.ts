@@ -1,6 +1,7 @@
 import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { toldAll } from '../../../src/cli/status.ts';
+import { statusWith } from '../../support/desk/status.ts';
 
 const FLAG = { asked: 0, in_effect: 0, reason: 'off' };
 const NOTHING_COMPARED = { match: 0, mismatch: 0, not_comparable: 0 };
@@ -34,7 +35,7 @@ function statusOf(service: object): Status {
     ...service,
   };
   const proxy = { flags: { fresh: true } };
-  return { proxy, readiness: {}, spill: null, services: [shown] } as unknown as Status;
+  return statusWith({ proxy, services: [shown] });
 }
 
 test('one lane, one write and one comparison are printed in the singular', () => {

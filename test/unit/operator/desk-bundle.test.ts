@@ -5,6 +5,7 @@ import { bundlePage } from '../../../src/operator/desk/pages/bundle.ts';
 import { guardPage } from '../../../src/operator/desk/pages/guard.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
+import { statusWith } from '../../support/desk/status.ts';
 
 const SERVICE = 'session-memory';
 const at = (second: number): number => Date.UTC(2026, 10, 22, 19, 31, second);
@@ -113,7 +114,7 @@ test('a trip without a stored bundle is shown from its latch', async () => {
     cool_down_until: new Date(at(20)).toISOString(),
   };
   const guard = { held_by: 'inconsistency', findings: [], latch: { id: 1, ...times, finding: FINDING } };
-  const status = { services: [{ service: SERVICE, guard }] } as unknown as Status;
+  const status = statusWith({ services: [{ service: SERVICE, guard }] });
   const page = await pageOf(visitOf(undefined, status));
   expect(page).toContain('The bundle of this trip is not stored');
   expect(page).not.toContain('/json');

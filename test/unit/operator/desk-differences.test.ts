@@ -1,9 +1,9 @@
-import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { differencesPage } from '../../../src/operator/desk/pages/differences.ts';
 import { shell } from '../../../src/operator/desk/pages/layout.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
+import { statusWith } from '../../support/desk/status.ts';
 
 const SERVICE = 'session-memory';
 const SEEN = { action: 'get_context', class: 'value', shape: '', count: 1, lanes: 1, hint: null };
@@ -41,7 +41,7 @@ async function pageOf(
     person: '',
     csrf: '',
     path: '/',
-    status: { services: [service], proxy, replicas: { live: 1 }, readiness: {} } as unknown as Status,
+    status: statusWith({ services: [service], proxy, replicas: { live: 1 } }),
   };
   return shell(visit, await differencesPage(visit, { params: { service: SERVICE }, query }));
 }

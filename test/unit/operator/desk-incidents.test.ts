@@ -8,6 +8,7 @@ import { html } from '../../../src/operator/desk/html.ts';
 import { when } from '../../../src/operator/desk/figures.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
+import { statusWith } from '../../support/desk/status.ts';
 
 const SERVICE = 'session-memory';
 const TRIPPED = '2026-11-22T19:31:09.000Z';
@@ -22,6 +23,14 @@ const FINDING = {
 const LATCH = { id: 7, tripped_at: TRIPPED, cool_down_until: TRIPPED, finding: FINDING };
 const FREE = { held_by: null, findings: [] };
 const LATCHED = { held_by: 'inconsistency', latch: LATCH, findings: [FINDING] };
+
+const FLAGS = {
+  'dual-write': FLAG,
+  'shadow-read': FLAG,
+  'read-cutover': FLAG,
+  'write-cutover': { ...FLAG, reason: 'not_available' },
+  'legacy-read-only': FLAG,
+};
 
 interface World {
   readonly guard?: object;
@@ -44,12 +53,7 @@ function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false, facts
     service: SERVICE,
     stage: 'read_cutover',
     requested_stage: 'read_cutover',
-    flags: Object.fromEntries(
-      ['dual-write', 'shadow-read', 'read-cutover', 'write-cutover', 'legacy-read-only'].map((flag) => [
-        flag,
-        flag === 'write-cutover' ? { ...FLAG, reason: 'not_available' } : FLAG,
-      ]),
-    ),
+    flags: FLAGS,
     guard,
     // Of a process that was started a moment ago.
     comparisons: { match: 3, mismatch: 0, not_comparable: 0 },
@@ -62,14 +66,14 @@ function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false, facts
     pending: 0,
     ...facts,
   };
-  return {
+  return statusWith({
     proxy,
     services: [service],
     readiness: { [SERVICE]: { ok: !isLegacyDown } },
     replicas: { live: 1 },
     backlog: {},
     spill: spill ?? null,
-  } as unknown as Status;
+  });
 }
 
 function visitOf(status: Status | undefined, answers: Readonly<Record<string, object>> = {}): Visit {
@@ -153,8 +157,8 @@ test('without a status the banner says that the journal does not answer', () => 
 test('a release warns while the guard still finds what tripped it', () => {
   const visit = visitOf(statusOf());
   const of = (findings: readonly object[]): string => {
-    const guarded = { ...LATCHED, findings } as unknown as NonNullable<Status['services'][number]['guard']>;
-    return latchOf(visit, { service: SERVICE, guarded }).toString();
+    const [service] = statusOf({ guard: { ...LATCHED, findings } }).services;
+    return latchOf(visit, { service: SERVICE, guarded: service?.guard ?? expect.fail() }).toString();
   };
   expect(of([FINDING])).toContain('The guard still finds: inconsistency: 21 of 25 differ');
   expect(of([])).not.toContain('still finds');
@@ -176,15 +180,8 @@ test('the desk shows consistency of all replicas by window, not since the start'
 });
 
 test('the desk shows a requested stage that is not active, with the reason', async () => {
-  const status = statusOf();
-  const [service] = status.services as unknown as Record<string, unknown>[];
-  Object.assign(service ?? {}, {
-    stage: 'shadow_read',
-    flags: {
-      ...(service?.['flags'] as object),
-      'read-cutover': { asked: 5, in_effect: 0, reason: 'latched' },
-    },
-  });
+  const flags = { ...FLAGS, 'read-cutover': { asked: 5, in_effect: 0, reason: 'latched' } };
+  const status = statusOf({ facts: { stage: 'shadow_read', flags } });
   const answers = { '/v1/flags': { flags: [], editable: true, server: null } };
   const page = (await overviewPage(visitOf(status, answers))).body.toString();
   expect(page).toContain('<strong>shadow read</strong>');

@@ -1,8 +1,8 @@
-import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { lanesPage } from '../../../src/operator/desk/pages/lanes.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
+import { statusWith } from '../../support/desk/status.ts';
 
 const SERVICE = 'session-memory';
 const LANE = {
@@ -21,15 +21,17 @@ const LANES = { total: 240, seeded: 238, dirty: 2, copying: 0, stopped: 0, excep
 
 async function pageOf(query: Readonly<Record<string, string>>, listed = 101) {
   const asked: string[] = [];
-  const visit = {
+  const visit: Visit = {
     api: answeringApi((path) => {
       asked.push(path);
       return { lanes: Array.from({ length: listed }, (_, index) => ({ ...LANE, owner: `chat-${index}` })) };
     }),
     visitor: { role: 'viewer' },
+    person: '',
+    csrf: '',
     path: '/lanes',
-    status: { services: [{ service: SERVICE, lanes: LANES }] } as unknown as Status,
-  } as unknown as Visit;
+    status: statusWith({ services: [{ service: SERVICE, lanes: LANES }] }),
+  };
   const { body } = await lanesPage(visit, { params: {}, query });
   return { page: String(body), asked: new URLSearchParams(asked[0]?.split('?')[1]) };
 }

@@ -1,4 +1,3 @@
-import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { guardPage } from '../../../src/operator/desk/pages/guard.ts';
 import { shell, type Page } from '../../../src/operator/desk/pages/layout.ts';
@@ -6,6 +5,7 @@ import { deadLettersPage, unknownOutcomesPage } from '../../../src/operator/desk
 import { lostPage } from '../../../src/operator/desk/pages/lost.ts';
 import type { Asked, Visit } from '../../../src/operator/desk/visit.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
+import { statusWith } from '../../support/desk/status.ts';
 
 const SERVICE = 'session-memory';
 const NOBODY = { decided_by: null, resolved_by: null, end: null, choices: [] };
@@ -42,7 +42,7 @@ function visitOf(path: string, waiting: number): Visit {
     person: '',
     csrf: '',
     path,
-    status: { services: [service], proxy, replicas: { live: 1 }, readiness: {} } as unknown as Status,
+    status: statusWith({ services: [service], proxy, replicas: { live: 1 } }),
   };
 }
 

@@ -5,7 +5,8 @@ import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts'
 import type { Trigger } from '../../../src/engine/ports/finding.ts';
 import type { ExplainedLane, ExplainedOperation } from '../../../src/engine/ports/explain-ports.ts';
 import { explain, type ExplainParts, timelineOf } from '../../../src/operator/explain.ts';
-import { serviceWith } from '../engine/engine-parts.ts';
+import { NO_LIMITS } from '../../../src/engine/ports/decision.ts';
+import { flagsThatAreOn, serviceWith } from '../engine/engine-parts.ts';
 
 const SERVICE = serviceName('jarvis-memory');
 const OPERATION = '0d9b0c9e-0000-7000-8000-000000000001';
@@ -41,6 +42,22 @@ const WRITE = {
 };
 const SERVICE_RUNTIME = serviceWith({ name: SERVICE });
 
+const LANE: ExplainedLane = {
+  sequence: 1,
+  generation: 0,
+  epoch: 0,
+  primary_backend: 'legacy',
+  condition: 'clean',
+  reason: '',
+  seeded_coverage: 0,
+  delivered_sequence: 1,
+  settled_sequence: 1,
+  exceptions: 0,
+  finding: 0,
+  differences: 0,
+  found_by_run: null,
+};
+
 function explaining(
   store: Partial<ExplainParts['store']>,
   { isAsked = false, coverage = 0, dropped = [] as readonly Trigger[], isGone = false } = {},
@@ -57,13 +74,13 @@ function explaining(
       ...store,
     },
     flags: {
+      ...flagsThatAreOn([]),
       isEnabled: () => ({ enabled: isAsked, reason: 'on' }),
-      killSwitch: () => false,
-    } as unknown as ExplainParts['flags'],
+    },
     limits: {
-      cutover: () => ({ atMost: 100 }),
+      ...NO_LIMITS,
       mayShadow: () => dropped.length === 0,
-    } as unknown as ExplainParts['limits'],
+    },
     guarding: {
       judged: () => undefined,
       holdOf: () => undefined,
@@ -74,12 +91,12 @@ function explaining(
     coverageOf: () => coverage,
     clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
     orchestrator: {
-      read: async (read: OrchestratorRead) => {
+      read: async (read) => {
         asked.push(read);
         if (isGone) throw new NotFoundError('no such memory');
         return { text: '{}', data: { position: 1 } };
       },
-    } as unknown as ExplainParts['orchestrator'],
+    },
   };
   return { asked, explain: (subject: string) => explain(parts, SERVICE_RUNTIME, subject) };
 }
@@ -189,7 +206,7 @@ test.each([
   ['stopped', { seeded_coverage: 1, condition: 'stopped', exceptions: 0, finding: 0 }],
 ] as const)('a read that the flag moves stays on legacy while its lane is %s', async (fence, lane) => {
   const asked = explaining(
-    { lane: async () => lane as unknown as ExplainedLane | undefined },
+    { lane: async () => lane && { ...LANE, ...lane } },
     { isAsked: true, coverage: 1 },
   );
   const { decisions, inputs } = (await asked.explain('ada')) as {
@@ -201,9 +218,8 @@ test.each([
 });
 
 test('a read of an open lane goes where the flag sends it', async () => {
-  const lane = { seeded_coverage: 1, condition: 'clean', exceptions: 0, finding: 0 };
   const { decisions } = (await explaining(
-    { lane: async () => lane as unknown as ExplainedLane },
+    { lane: async () => ({ ...LANE, seeded_coverage: 1 }) },
     { isAsked: true, coverage: 1 },
   ).explain('ada')) as { decisions: Record<string, object> };
   expect(decisions['get_memories']).toMatchObject({ primary: 'orchestrator', reason: 'flag_on' });

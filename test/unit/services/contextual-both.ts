@@ -2,7 +2,6 @@ import { expect } from 'vitest';
 import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
 import { compareReplies } from '../../../src/engine/compare/compare-replies.ts';
 import { ContextualStore } from '../../../src/sandbox/contextual-store.ts';
-import type { JsonStoreFile } from '../../../src/sandbox/json-store-file.ts';
 import { dumpPythonJson, dumpPythonJsonFile } from '../../../src/sandbox/python-json.ts';
 import { parsePythonJson } from '../../../src/sandbox/python-json-parser.ts';
 import type { PythonMap, PythonValue } from '../../../src/sandbox/python-values.ts';
@@ -31,7 +30,7 @@ export class Both {
     const save = (value: PythonValue): void => {
       this.fileText = dumpPythonJsonFile(value).text;
     };
-    const file = { load: () => undefined, save } as unknown as JsonStoreFile;
+    const file = { load: () => undefined, save };
     this.store = new ContextualStore({ file, maxEntries: 50, clock: () => this.#nowMs });
   }
 

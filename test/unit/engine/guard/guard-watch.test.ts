@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { type LaneKey, operationId, replicaId } from '../../../../src/domain/ids.ts';
+import { type LaneKey, operationId, replicaId, type ServiceName } from '../../../../src/domain/ids.ts';
 import { createEvents } from '../../../../src/engine/ports/events.ts';
 import { GUARD_LIMITS } from '../../../../src/engine/guard/triggers.ts';
 import { GuardRecorder } from '../../../../src/engine/guard/guard-recorder.ts';
 import { GuardWatch, type GuardWatchParts } from '../../../../src/engine/guard/guard-watch.ts';
-import type { Finding, Latch } from '../../../../src/engine/ports/finding.ts';
+import type { Latch } from '../../../../src/engine/ports/finding.ts';
 import { LatchBoard } from '../../../../src/engine/guard/latch-board.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { SERVICE } from '../engine-parts.ts';
@@ -24,7 +24,7 @@ class WatchedBoard extends LatchBoard {
 function createWatch() {
   const asked: string[] = [];
   const open: Latch[] = [];
-  const released = new Map<string, number>();
+  const released = new Map<ServiceName, number>();
   /** When the answer to the next question comes. */
   let arrives: Promise<void> = Promise.resolve();
   let nowMs = 1_000_000;
@@ -40,7 +40,7 @@ function createWatch() {
   const recorder = new GuardRecorder(clock, () => undefined);
   events.subscribe(recorder.listener);
   const board = new WatchedBoard(clock);
-  const parts = {
+  const parts: GuardWatchParts = {
     replica: replicaId('here'),
     services: [SERVICE],
     digestOf: () => 'one',
@@ -56,29 +56,31 @@ function createWatch() {
         await arrived;
         return { open: seen, releasedAtMs: new Map(released), troubled: new Map() };
       },
-      trip: async (finding: Finding) => {
+      trip: async (finding) => {
         asked.push('trip');
         const latch = { id: 1, service: SERVICE, finding, replica: replicaId('here') };
-        open.push({ ...latch, trippedAtMs: nowMs, coolDownUntilMs: nowMs });
-        return { latch: open.at(-1), isNew: true };
+        const tripped: Latch = { ...latch, trippedAtMs: nowMs, coolDownUntilMs: nowMs };
+        open.push(tripped);
+        return { latch: tripped, isNew: true };
       },
       release: async () => {
         released.set(SERVICE, nowMs);
-        return { result: 'released', latch: open.pop() };
+        return { result: 'released', latch: open.pop() ?? expect.fail() };
       },
     },
     minutes: {
       write: async () => void asked.push('minutes'),
       since: async () => [],
+      prune: async () => undefined,
     },
-    evidence: { add: async () => void asked.push('evidence') },
+    evidence: { add: async () => void asked.push('evidence'), of: async () => new Map() },
     alerts: { send: () => undefined },
     clock,
     emit: events.emit,
     firstCoolDownMs: 0,
     keepMinutesMs: 1,
   };
-  const watch = new GuardWatch(parts as unknown as GuardWatchParts);
+  const watch = new GuardWatch(parts);
   /** The next question's answer, given at once, arrives when the returned function is called. */
   const delayAnswer = (): (() => void) => {
     const { promise, resolve } = Promise.withResolvers<void>();

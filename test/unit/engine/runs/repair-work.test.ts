@@ -2,8 +2,6 @@ import { expect, test } from 'vitest';
 import type { Owner, ReplicaId } from '../../../../src/domain/ids.ts';
 import type { ItemFinding } from '../../../../src/engine/runs/attribute.ts';
 import type { Divergence } from '../../../../src/engine/runs/divergence-ports.ts';
-import type { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
-import type { LaneRepairer } from '../../../../src/engine/runs/lane-repairer.ts';
 import { RepairWork } from '../../../../src/engine/runs/repair-work.ts';
 import type { Run } from '../../../../src/engine/ports/run.ts';
 import { ownerNamed, SERVICE } from '../engine-parts.ts';
@@ -11,7 +9,29 @@ import { ownerNamed, SERVICE } from '../engine-parts.ts';
 const OWNERS = ['ann', 'bob', 'cid', 'dan', 'eve', 'fay'].map(ownerNamed);
 const FOUND: ItemFinding = { side: 'legacy', kind: 'added', after: 'a'.repeat(32) };
 const OTHER: ItemFinding = { ...FOUND, after: 'b'.repeat(32) };
-const RUN = { id: 2, kind: 'repair', request: { services: [SERVICE], of: 1 } } as unknown as Run;
+const RUN: Run = {
+  id: 2,
+  kind: 'repair',
+  request: { services: [SERVICE], of: 1 },
+  state: 'running',
+  reason: '',
+  beganAtMs: 0,
+  finishedAtMs: null,
+  survey: {},
+  report: null,
+};
+const SIDE = { items: 0, digest: '' };
+const LOOK = {
+  sequence: 1,
+  generation: 0,
+  source: { exists: true, items: [] },
+  listed: [],
+  removable: [],
+  lost: [],
+  forgotten: 0,
+  before: SIDE,
+  after: SIDE,
+};
 
 /** A page of six lanes, `surprising` ones of which differ in another way by now. */
 async function repair(width: number, surprising: ReadonlySet<Owner>, before: readonly Owner[] = []) {
@@ -32,16 +52,16 @@ async function repair(width: number, surprising: ReadonlySet<Owner>, before: rea
     } as never,
     directory: { homesElsewhere: async () => new Map<never, ReplicaId>() } as never,
     comparer: {
-      compare: async (_service: unknown, owner: Owner) => {
+      compare: async (_service, owner) => {
         compared.push(owner);
         await new Promise((resolve) => setTimeout(resolve, 5));
-        if (repaired.includes(owner)) return { verdict: 'equal' };
-        return { verdict: 'different', findings: [surprising.has(owner) ? OTHER : FOUND] };
+        if (repaired.includes(owner)) return { verdict: 'equal', ...LOOK, findings: [] };
+        return { verdict: 'different', ...LOOK, findings: [surprising.has(owner) ? OTHER : FOUND] };
       },
-    } as unknown as LaneComparer,
+    },
     repairer: {
-      repair: async (_run: unknown, _service: unknown, owner: Owner) => repaired.push(owner),
-    } as unknown as LaneRepairer,
+      repair: async (_run, _service, owner) => repaired.push(owner),
+    },
     repairs: {
       steps: async () =>
         before.map((owner) => ({ run: 2, service: SERVICE, owner, inverse: '[{}, {}, {}]', sequence: 1 })),
