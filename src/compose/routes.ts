@@ -54,6 +54,7 @@ type RouteFacts = GuardRouteFacts &
   FlagRouteFacts &
   Parameters<typeof readinessOf>[0] & {
     readonly config: Config;
+    readonly version: string;
     readonly differences: DifferenceArchive;
     readonly signatures: SignatureStore;
     readonly migration: Migration;
@@ -102,6 +103,7 @@ export function registerRoutes(
   registerRuns(app, facts);
   registerComparisonRoutes(app, comparisonRoutesOf(facts));
   registerOperatorRoutes(app, {
+    version: facts.version,
     status: () => status.read(),
     metrics: () => metrics.render(),
     readiness: () => readinessOf(facts),

@@ -90,16 +90,19 @@ const ShownSignature = Type.Object({
 /** A group of differences. */
 export type ShownSignature = Of<typeof ShownSignature>;
 
-const RuleInForce = Type.Object({
-  /** Null for a rule of the definition. */
-  id: orNull(Count),
-  action: Type.String(),
-  ...RULE,
-  expired: Type.Boolean(),
-  /** Differences that it accepted in this process since its start. */
-  hits: Count,
-  last_hit_at: orNull(Time),
-});
+const RuleInForce = Type.Object(
+  {
+    /** Null for a rule of the definition. */
+    id: orNull(Count),
+    action: Type.String(),
+    ...RULE,
+    expired: Type.Boolean(),
+    /** Differences that it accepted in this process since its start. */
+    hits: Count,
+    last_hit_at: orNull(Time),
+  },
+  { additionalProperties: true },
+);
 
 /** A rule of a service. The members of its kind are beside these. */
 export type RuleInForce = Of<typeof RuleInForce>;

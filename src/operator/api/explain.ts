@@ -25,7 +25,7 @@ const TimelineStep = Type.Object(
     where: oneOf(['journal', 'legacy', 'orchestrator', 'person']),
     what: Type.String(),
   },
-  { description: 'One event of an operation. Some steps have more members.' },
+  { additionalProperties: true, description: 'One event of an operation. Some steps have more members.' },
 );
 
 const ExplainedOperation = Type.Object({

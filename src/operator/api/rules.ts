@@ -19,7 +19,7 @@ const ListedRule = Type.Object({
   /** Null for a rule of the definition. Only the definition's file changes it. */
   id: orNull(Count),
   action: Type.String(),
-  rule: Type.Unsafe<ComparisonRule>(Type.Object(RULE)),
+  rule: Type.Unsafe<ComparisonRule>(Type.Object(RULE, { additionalProperties: true })),
   expired: Type.Boolean(),
   /** Differences that it accepted, over all replicas since it was added. */
   hits: Count,
@@ -45,7 +45,7 @@ const TriedAction = Type.Object({
       path: Type.String(),
       class: Type.String(),
       shape: Type.String(),
-      hint: Type.Optional(Type.Union([Type.String(), Type.Undefined()])),
+      hint: Type.Optional(Type.Unsafe<string | undefined>(Type.String())),
       accepted: Count,
       counts: Count,
       explained: Count,

@@ -27,7 +27,10 @@ const RUN = {
   began_at: Time,
   finished_at: orNull(Time),
   /** What was found before anything was written, by service. */
-  survey: Type.Record(Type.String(), Type.Unsafe<ShownSurvey>(Type.Object({}))),
+  survey: Type.Record(
+    Type.String(),
+    Type.Unsafe<ShownSurvey>(Type.Object({}, { additionalProperties: true })),
+  ),
 };
 
 export const Run = Type.Object(RUN);

@@ -297,6 +297,20 @@ export const STATUS = {
     caller: 'viewer',
     answer: { document: 'text/plain; version=0.0.4; charset=utf-8' },
   },
+  showOpenApi: {
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'Describes every route of this API.',
+    caller: 'viewer',
+    answer: {
+      json: Type.Object({
+        openapi: Type.String(),
+        info: Type.Object({ title: Type.String(), version: Type.String(), description: Type.String() }),
+        paths: Type.Record(Type.String(), Type.Object({}, { additionalProperties: true })),
+        components: Type.Object({}, { additionalProperties: true }),
+      }),
+    },
+  },
   showStatus: {
     method: 'GET',
     path: '/v1/status',

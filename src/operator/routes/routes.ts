@@ -3,6 +3,7 @@ import type { LaneKey, ServiceName } from '../../domain/ids.ts';
 import type { DifferenceQuery, StoredDifference } from '../../engine/compare/comparison-stores.ts';
 import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
 import { ENDPOINTS } from '../api/endpoints.ts';
+import { openApiOf } from '../api/openapi.ts';
 import type { FoundDifference } from '../api/comparisons.ts';
 import { printedComparison } from '../printed-comparison.ts';
 import { knownService } from '../known-service.ts';
@@ -11,6 +12,8 @@ import type { Readiness, Status } from '../api/status.ts';
 import { serve } from './serve.ts';
 
 export interface OperatorParts {
+  /** Of Crossfade. */
+  readonly version: string;
   /** @throws StorageError */
   status(): Promise<Status>;
   /** Prometheus text. */
@@ -35,6 +38,7 @@ export function registerOperatorRoutes(app: FastifyInstance, parts: OperatorPart
   serve(app, ENDPOINTS.showLiveness, () => ({ status: 'live' as const }));
   serve(app, ENDPOINTS.showReadiness, (_asked, { reply }) => routes.ready(reply));
   serve(app, ENDPOINTS.showMetrics, (_asked, { reply }) => routes.metrics(reply));
+  serve(app, ENDPOINTS.showOpenApi, () => openApiOf(ENDPOINTS, parts.version));
   serve(app, ENDPOINTS.showStatus, () => parts.status());
   serve(app, ENDPOINTS.listDifferences, (asked) => routes.differences(asked));
 }

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { fastify, type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ENDPOINTS } from '../../../src/operator/api/endpoints.ts';
 import { boundBodies, POSTED_MEMBERS } from '../../../src/operator/posted-bodies.ts';
 import { OperatorAccess } from '../../../src/operator/operator-access.ts';
 import { type OperatorRole } from '../../../src/operator/api/endpoint.ts';
@@ -43,6 +44,7 @@ const tokenOf = (role: OperatorRole): string => `the-token-of-the-${role}`;
 
 const app = fastify();
 const posted: string[] = [];
+const registered = new Set<string>();
 
 /** Registers all that the folders hold, whatever it is called: nothing that is added later is forgotten here. */
 async function registerAll(scope: FastifyInstance): Promise<void> {
@@ -65,6 +67,7 @@ async function registerAll(scope: FastifyInstance): Promise<void> {
 beforeAll(async () => {
   app.addHook('onRoute', ({ method, url }) => {
     const methods = [method].flat();
+    for (const one of methods) if (one !== 'HEAD') registered.add(`${one} ${url}`);
     if (!methods.some((one) => one === 'GET' || one === 'HEAD')) posted.push(url);
   });
   await app.register(registerAll);
@@ -93,6 +96,29 @@ async function post(route: string, role: OperatorRole | undefined, payload: obje
 
 test('every POST route is listed here', () => {
   expect(posted.toSorted()).toEqual([...Object.keys(CHANGES), ...Object.keys(LOOKS)].toSorted());
+});
+
+test('the table of endpoints lists exactly the registered routes', () => {
+  const declared = Object.values(ENDPOINTS).map(({ method, path }) => `${method} ${path}`);
+  expect([...registered].toSorted()).toEqual(declared.toSorted());
+});
+
+test('the OpenAPI document describes every registered route', async () => {
+  const { payload } = await app.inject({
+    url: '/openapi.json',
+    headers: { authorization: `Bearer ${tokenOf('viewer')}` },
+  });
+  const { openapi, paths } = JSON.parse(payload) as {
+    openapi: string;
+    paths: Record<string, Record<string, { responses: object }>>;
+  };
+  expect(openapi).toMatch(/^3\.1/);
+  const described = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map(
+      (method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+    ),
+  );
+  expect(described.toSorted()).toEqual([...registered].toSorted());
 });
 
 test('every POST route has a list of its body’s members', () => {

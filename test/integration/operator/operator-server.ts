@@ -115,6 +115,7 @@ export class OperatorServer {
     const status = this.#statusReader();
     const metrics = this.#metrics();
     registerOperatorRoutes(this.#app, {
+      version: '0.0.0-test',
       status: () => status.read(),
       metrics: () => metrics.render(),
       readiness: () => Promise.resolve(this.world.readiness),
