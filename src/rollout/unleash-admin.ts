@@ -11,6 +11,7 @@ import {
   type UnleashResult,
 } from './unleash-poll.ts';
 import { backoffMs } from '../shared/backoff.ts';
+import { systemClock } from '../shared/clock.ts';
 
 export interface AdminSettings {
   /** Unleash's admin API, usually ending with `/api/admin`. */
@@ -102,7 +103,8 @@ export class UnleashAdmin {
       const answer = await this.#request(method, url, body);
       const isLimited = answer.result === 'rate_limited' && asked <= MOST_WAITS;
       if (!isLimited) return this.#trusted(url, answer);
-      await this.#pause(answer.retryAfterMs ?? backoffMs(asked, RETRY));
+      const waitMs = answer.retryAfterMs ?? backoffMs(asked, RETRY);
+      await systemClock.sleep(Math.min(waitMs, LONGEST_WAIT_MS), this.#stopped.signal);
     }
   }
 
@@ -137,14 +139,6 @@ export class UnleashAdmin {
       if (!this.#stopped.signal.aborted) onAnswer?.('admin', failure.result);
       throw failure;
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#stopped;
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(ms, LONGEST_WAIT_MS));
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-    });
   }
 }
 

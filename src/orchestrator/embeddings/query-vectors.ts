@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { messageOf } from '../../domain/errors.ts';
+import { within } from '../../shared/within.ts';
 import type { Vector } from '../vectors/vector-store.ts';
 import type { EmbeddingSettings } from '../settings.ts';
 import type { Line } from './lines.ts';
@@ -39,10 +40,6 @@ export function createQueryVectors(
 
   return {
     async of(query, line) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<QueryVector>((resolve) => {
-        timer = setTimeout(() => resolve({ reason: 'query_embedding_timeout' }), queryTimeoutMs);
-      });
       const embedded = embed(query, line).then(
         (vector) => {
           tally.worked();
@@ -53,8 +50,8 @@ export function createQueryVectors(
           return { reason: 'query_embedding_failed' };
         },
       );
-      const result = await Promise.race([embedded, late]);
-      clearTimeout(timer);
+      const tooLate = (): QueryVector => ({ reason: 'query_embedding_timeout' });
+      const result = await within(embedded, queryTimeoutMs, { what: 'the embedding' }).catch(tooLate);
       tally.query('vector' in result);
       return result;
     },
