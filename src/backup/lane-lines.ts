@@ -14,12 +14,15 @@ export function encodeLane(owner: Owner, { items, session, derived }: LegacyLane
   return `${JSON.stringify({ owner, items, session, derived })}\n`;
 }
 
+function isLane(value: unknown): value is LaneLine {
+  return isJsonObject(value) && typeof value['owner'] === 'string' && Array.isArray(value['items']);
+}
+
 /** @throws Error if the line is not a lane */
 export function decodeLane(line: string): LaneLine {
   const value: unknown = JSON.parse(line);
-  if (!isJsonObject(value) || typeof value['owner'] !== 'string' || !Array.isArray(value['items']))
-    throw new Error('not a valid lane');
-  return value as unknown as LaneLine;
+  if (!isLane(value)) throw new Error('not a valid lane');
+  return value;
 }
 
 /** Only a line feed ends a line. node:readline also splits at U+2028, which JSON does not escape in texts. */

@@ -15,9 +15,14 @@ export function encodeCursor(key: Key): string {
 /** @throws ValidationError for a text that is not from {@link encodeCursor} with these parts */
 export function decodeCursor<K extends Key>(cursor: string, parts: Parts<K>): K {
   const key = parsed(cursor);
-  if (!Array.isArray(key) || key.length !== parts.length || !key.every((part, at) => isPart(part, parts[at])))
-    throw notOurs();
-  return key as unknown as K;
+  if (!isKey(key, parts)) throw notOurs();
+  return key;
+}
+
+function isKey<K extends Key>(key: unknown, parts: Parts<K>): key is K {
+  return (
+    Array.isArray(key) && key.length === parts.length && key.every((part, at) => isPart(part, parts[at]))
+  );
 }
 
 /** The error for a cursor that is not from the orchestrator. */

@@ -8,12 +8,13 @@ import { raisePanels } from '../../../src/operator/desk/pages/flags.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import { registerHistoryRoutes } from '../../../src/operator/routes/history-routes.ts';
 import { registerRaiseRoutes, type RaiseRouteParts } from '../../../src/operator/routes/raise-routes.ts';
+import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';
 import { actionWith } from '../../unit/engine/guard/facts.ts';
 import { judgedBy } from '../../unit/operator/report/facts.ts';
 
 const SERVICE = serviceName('session-memory');
 const NOW_MS = Date.UTC(2026, 10, 22, 20, 0, 30);
-const KINDS = { get_context: { kind: 'read' }, add_interaction: { kind: 'write' } };
+const { get_context = expect.fail(), add_interaction = expect.fail() } = sessionMemory.actions;
 const READS = {
   ...noCounts(),
   operations: 100,
@@ -31,9 +32,9 @@ interface World {
 function serve({ judged }: World) {
   const app = fastify();
   const asked: { fromMs: number; stepSeconds: number }[] = [];
-  const parts = {
-    services: new Map([[SERVICE, { definition: { actions: KINDS } }]]),
-    summed: async (_service: string, of: { fromMs: number; stepSeconds: number }) => {
+  const parts: RaiseRouteParts = {
+    services: new Map([[SERVICE, { definition: { actions: { get_context, add_interaction } } }]]),
+    summed: async (_service, of) => {
       asked.push(of);
       return [
         { action: 'get_context', step: 3, counts: READS },
@@ -43,7 +44,7 @@ function serve({ judged }: World) {
     judged: () => judged,
     probe: async () => ({ legacy: false, orchestrator: true }),
     nowMs: () => NOW_MS,
-  } as unknown as RaiseRouteParts;
+  };
   registerRaiseRoutes(app, parts);
   registerHistoryRoutes(app, parts);
   return { app, asked };

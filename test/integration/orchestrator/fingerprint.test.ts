@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digest } from '../../../src/orchestrator/memories/digest.ts';
-import type { Request } from '../../../src/orchestrator/wire/request.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import {
   createPgliteDatabase,
@@ -10,6 +9,7 @@ import {
 
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { DATABASES } from '../../support/tier.ts';
+import { requestWith } from '../../unit/orchestrator/request-with.ts';
 
 const SCHEMA = new URL('../../../src/orchestrator/schema/', import.meta.url);
 
@@ -54,13 +54,13 @@ describe.each(DATABASES)('fingerprints on %s', (kind) => {
   async function ask(ids: readonly string[], known: readonly (string | null)[]): Promise<readonly Shown[]> {
     const payload = {
       fields: ['text'],
-      session_ids: ids,
+      session_ids: [...ids],
       exclude_tags: ['hidden'],
-      known_fingerprints: known,
+      known_fingerprints: [...known],
       ordered: true,
       with_tags: true,
     };
-    const request = { payload, sessionId: '' } as unknown as Request<'digest'>;
+    const request = requestWith('digest', payload);
     const { sessions } = (await digest(database, request)) as { readonly sessions: readonly Shown[] };
     return sessions;
   }

@@ -58,7 +58,7 @@ describe.each(DATABASES)('contents that do not fit into one answer, on %s', (kin
       const paged = { ...payload, limit: 1_000, ...(cursor !== undefined && { cursor }) };
       const { data, error } = await orchestrator.ask(action, paged, SESSION);
       expect(error).toBeUndefined();
-      seen.push((data as unknown as Record<string, unknown[]>)[list]?.length ?? 0);
+      seen.push((data[list] as readonly unknown[] | undefined)?.length ?? 0);
       cursor = data.next_cursor;
     } while (cursor !== undefined);
     const all = action === 'scan' ? MEMORIES : MEMORIES - 1;

@@ -41,7 +41,7 @@ describe.each(DATABASES)('reads on %s', (kind) => {
     }));
     const { status, error } = await ask('batch_write', { operations }, { session_id });
     expect([status, error]).toEqual(['success', undefined]);
-    const listed = (data: AnswerData, list: readonly Memory[]): Listed =>
+    const listed = (data: AnswerData, list: readonly Pick<Memory, 'memory_id'>[]): Listed =>
       Object.assign(data, {
         indexes: list.map(({ memory_id }) => Number(memory_id.slice(session_id.length + 1))),
       });
@@ -59,7 +59,10 @@ describe.each(DATABASES)('reads on %s', (kind) => {
       },
       find: async (query: string, filters: object = {}, more_: object = {}) => {
         const { data } = await ask('search', { query, filters, ...more_ }, { session_id });
-        return listed(data, data.results as unknown as readonly Memory[]);
+        return listed(
+          data,
+          data.results.map((found) => ({ memory_id: String(found['memory_id']) })),
+        );
       },
     };
   }

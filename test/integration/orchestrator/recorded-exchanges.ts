@@ -45,7 +45,7 @@ export async function replay(
   for (const [exchange, { request, response }] of exchanges.entries()) {
     const answer = await client.send(withIds(textOf(request), ids));
     learnIds(response, answer, ids);
-    const [recorded, ours] = [essence(response), essence(answer as unknown as JsonObject)];
+    const [recorded, ours] = [essence(response), essence(answer)];
     const differs = JSON.stringify(recorded) !== JSON.stringify(withoutMore(ours, recorded));
     if (differs) differences.push({ exchange, recorded, ours });
   }
@@ -71,7 +71,11 @@ function learnIds(response: JsonObject, { data }: Answer, ids: Map<string, strin
 }
 
 /** What of a reply is neither generated nor wording: a refusal is its code, a success what it holds. */
-function essence(reply: JsonObject): unknown {
+function essence(reply: {
+  readonly status?: unknown;
+  readonly error?: unknown;
+  readonly data?: unknown;
+}): unknown {
   const { status, error, data } = reply;
   if (isJsonObject(error)) return error['code'];
   return data === undefined ? { status } : blanked(data);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operationId } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { Message } from '../../../src/domain/request.ts';
-import type { ItemKeys, ServiceDefinition } from '../../../src/domain/service-definition.ts';
+import type { ItemKeys, ServiceDefinition, WriteAction } from '../../../src/domain/service-definition.ts';
 import { RemovedItems } from '../../../src/engine/compare/removed-items.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createKeyedWrites } from '../../../src/storage/journal/kept-replies.ts';
@@ -28,12 +28,19 @@ const keysOf: Readonly<Record<string, (request: Message) => ItemKeys>> = {
   put_notes: (request) => ({ written: ids(request) }),
   clear_notes: () => ({ removesAll: true }),
 };
-const actions = Object.fromEntries(
+const WRITE: WriteAction = {
+  kind: 'write',
+  owner: () => undefined,
+  outcome: () => 'applied',
+  reverse: 'exact',
+  toOrchestrator: () => [],
+};
+const actions: ServiceDefinition['actions'] = Object.fromEntries(
   Object.entries(keysOf).map(([name, itemKeys]) => [
     name,
-    { kind: 'write', itemKeys, ...(name === 'put_notes' && { onlyAdds: true }) },
+    { ...WRITE, itemKeys, ...(name === 'put_notes' && { onlyAdds: true as const }) },
   ]),
-) as unknown as ServiceDefinition['actions'];
+);
 
 describe.each(DATABASES)('on %s', (kind) => {
   let database: Database;

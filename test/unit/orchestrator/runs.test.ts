@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import { runsOf } from '../../../src/orchestrator/memories/write.ts';
+import type { Action } from '../../../src/orchestrator/wire/payloads.ts';
 import type { Request } from '../../../src/orchestrator/wire/request.ts';
+import { requestWith } from './request-with.ts';
 
 /** `create ann 1`: an action, its session, and the memory it names. */
 function requestOf(said: string): Request {
-  const [action, sessionId, memory] = said.split(' ');
+  const [action, sessionId = '', memory] = said.split(' ');
   const payload = memory === undefined ? {} : { memory_id: memory };
-  return { action, sessionId, payload } as unknown as Request;
+  return requestWith(action as Action, payload, sessionId);
 }
 
 const runs = (...said: string[]): string[] => {

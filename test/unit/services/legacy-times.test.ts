@@ -30,9 +30,14 @@ function storedAs(
   timestamp: string,
 ): StoredMemory {
   const item: LegacyItem = { fields: fields as Record<string, string>, timestamp, at: AT };
-  const { memory_type, content, tags } = lanes.createPayload(item, OWNER) as unknown as StoredMemory;
+  const { memory_type, content, tags } = lanes.createPayload(item, OWNER);
   const place = { memory_id: 'm-1', position: 1, created_at: AT, source_agent: null };
-  return { ...place, memory_type, tags, content: encodeJson(content) };
+  return {
+    ...place,
+    memory_type: memory_type as string,
+    tags: tags as readonly string[],
+    content: encodeJson(content),
+  };
 }
 
 test.each(CASES)('$definition.name: an item adopts a time and keeps everything else', (facts) => {

@@ -46,16 +46,17 @@ export class MemoryList {
   }
 
   #create(sessionId: string, payload: Readonly<Record<string, unknown>>, fields: JsonObject): void {
-    const { memory_id, memory_type, tags, position, created_at } = fields as unknown as StoredMemory;
+    const text = (name: string): string => fields[name] as string;
+    const tags = fields['tags'] as readonly string[];
     for (const tag of tags) if (tag === '' || tag.length > 64) throw new Error('a tag is out of bounds');
     const content = encodeJson(payload['content']);
     const source_agent = null;
     this.memories.push({
-      memory_id,
-      memory_type,
+      memory_id: text('memory_id'),
+      memory_type: text('memory_type'),
       tags,
-      position,
-      created_at,
+      position: fields['position'] as number,
+      created_at: text('created_at'),
       content,
       source_agent,
       sessionId,
