@@ -1,5 +1,6 @@
 import { AGENTS } from './agents.ts';
 import { AUDIT } from './audit.ts';
+import type { AnswerOf, AskedOf } from './endpoint.ts';
 import { COMPARISONS } from './comparisons.ts';
 import { EXPLAIN } from './explain.ts';
 import { FLAGS } from './flags.ts';
@@ -30,3 +31,11 @@ export const ENDPOINTS = {
   ...AGENTS,
   ...AUDIT,
 };
+
+type Id = keyof typeof ENDPOINTS;
+
+/** What the handler of an endpoint gets. */
+export type Asked<Name extends Id> = AskedOf<(typeof ENDPOINTS)[Name]>;
+
+/** The answer of an endpoint. */
+export type Answered<Name extends Id> = AnswerOf<(typeof ENDPOINTS)[Name]>;

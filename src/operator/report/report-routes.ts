@@ -7,8 +7,7 @@ import {
   type ReportFormat,
   type ReportStore,
 } from '../../engine/report/report-ports.ts';
-import type { AnswerOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, ENDPOINTS } from '../api/endpoints.ts';
 import { Refusal } from '../refusal.ts';
 import { serve } from '../routes/serve.ts';
 import { dateAfter, dateOf, isDate, spanOf } from './calendar-day.ts';
@@ -52,7 +51,7 @@ class ReportRoutes {
     this.#parts = parts;
   }
 
-  async list(): Promise<AnswerOf<typeof ENDPOINTS.listReports>> {
+  async list(): Promise<Answered<'listReports'>> {
     const { store, zone } = this.#parts;
     const reports = await store.list(MOST_LISTED);
     return {

@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import { unknownService } from '../known-service.ts';
 import { serve } from './serve.ts';
 
@@ -20,12 +19,10 @@ export function registerAuditRoutes(app: FastifyInstance, parts: AuditRouteParts
   serve(app, ENDPOINTS.listAudit, ({ query }) => pageOf(parts, query));
 }
 
-type Asked = AskedOf<typeof ENDPOINTS.listAudit>['query'];
-
 async function pageOf(
   parts: AuditRouteParts,
-  { service, person, command, limit, before }: Asked,
-): Promise<AnswerOf<typeof ENDPOINTS.listAudit>> {
+  { service, person, command, limit, before }: Asked<'listAudit'>['query'],
+): Promise<Answered<'listAudit'>> {
   const most = Number(limit ?? DEFAULT_LIMIT);
   // One entry more than a page shows whether there is a next page.
   const found = await parts.audit.recent({

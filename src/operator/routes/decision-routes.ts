@@ -11,8 +11,7 @@ import type {
 } from '../../engine/ports/decision-ports.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { DeadLetter, LedgerQuery as LedgerFilter, UnknownOutcome } from '../api/ledgers.ts';
 import { knownService } from '../known-service.ts';
 import { Refusal } from '../refusal.ts';
@@ -31,8 +30,8 @@ export interface DecisionRouteParts {
 
 const DEFAULT_LIMIT = 50;
 
-type Settled = AnswerOf<typeof ENDPOINTS.assumeOutcome>;
-type Assumed = AskedOf<typeof ENDPOINTS.assumeOutcome>['body'];
+type Settled = Answered<'assumeOutcome'>;
+type Assumed = Asked<'assumeOutcome'>['body'];
 
 /** What waits for a person: dead letters, and writes whose outcome only a person can decide. */
 export function registerDecisionRoutes(app: FastifyInstance, parts: DecisionRouteParts): void {
@@ -68,12 +67,12 @@ class DecisionRoutes {
     this.#parts = parts;
   }
 
-  async letters(query: LedgerFilter): Promise<AnswerOf<typeof ENDPOINTS.listDeadLetters>> {
+  async letters(query: LedgerFilter): Promise<Answered<'listDeadLetters'>> {
     const found = await this.#parts.letters.list(this.#queryOf(query));
     return { dead_letters: found.map(printedLetter) };
   }
 
-  async letter(operation: OperationId): Promise<AnswerOf<typeof ENDPOINTS.showDeadLetter>> {
+  async letter(operation: OperationId): Promise<Answered<'showDeadLetter'>> {
     const letter = await this.#known(operation);
     const request = await this.#parts.letters.requestOf(operation);
     return { ...printedLetter(letter), request: request === undefined ? null : redacted(request) };
@@ -99,7 +98,7 @@ class DecisionRoutes {
     return { operation_id: operation, lane, state: 'copying' };
   }
 
-  async unknowns(query: LedgerFilter): Promise<AnswerOf<typeof ENDPOINTS.listUnknownOutcomes>> {
+  async unknowns(query: LedgerFilter): Promise<Answered<'listUnknownOutcomes'>> {
     const { unknowns, desk, nowMs } = this.#parts;
     const found = await unknowns.list(this.#queryOf(query));
     return {

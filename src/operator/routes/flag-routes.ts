@@ -5,8 +5,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Flags } from '../../engine/ports/ports.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { ShownFlag, ShownFlags } from '../api/flags.ts';
 import { isAvailable } from '../flags-in-effect.ts';
 import { Refusal } from '../refusal.ts';
@@ -65,10 +64,7 @@ class FlagRoutes {
     return { source, fresh, editable: editor !== undefined, server: server ?? null, flags: this.#all() };
   }
 
-  async set({
-    params,
-    body,
-  }: AskedOf<typeof ENDPOINTS.setFlag>): Promise<AnswerOf<typeof ENDPOINTS.setFlag>> {
+  async set({ params, body }: Asked<'setFlag'>): Promise<Answered<'setFlag'>> {
     const { flag: name } = params;
     const { share, was, person, reason } = body;
     const { editor, audit } = this.#parts;

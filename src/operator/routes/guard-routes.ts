@@ -3,8 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Release, StoredMinute, TripBundleStore } from '../../engine/guard/guard-ports.ts';
 import type { TriggerLevel } from '../../engine/guard/triggers.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { Explanation } from '../api/explain.ts';
 import type { WatchedService } from '../api/guard.ts';
 import { type GuardSource, guardStatus, stainedActions } from '../guard-status.ts';
@@ -48,9 +47,6 @@ const DEFAULT_HOURS = 24;
 const MOST_HOURS = 9_999;
 const LONGEST_WORDS = 500;
 const SUBJECT = /^(?:unclassified|action:[\w.-]{1,100})$/;
-
-type Asked<Name extends keyof typeof ENDPOINTS> = AskedOf<(typeof ENDPOINTS)[Name]>;
-type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
 
 /** Latches, their release, acceptances, external signals, and the counted minutes. */
 export function registerGuardRoutes(app: FastifyInstance, parts: GuardRouteParts): void {

@@ -2,8 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { laneKeyOf, type ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { LANE_ORDERS, LANE_STATES, ListedLane } from '../api/lanes.ts';
 import { knownService } from '../known-service.ts';
 import { Refusal } from '../refusal.ts';
@@ -37,8 +36,6 @@ const NO_COPY: Readonly<Record<NoCopy, string>> = {
 
 const DEFAULT_LIMIT = 50;
 
-type Asked = AskedOf<typeof ENDPOINTS.listLanes>;
-
 /** Lists lanes by the prefix of their owner, and copies one on request. */
 export function registerLaneRoutes(app: FastifyInstance, parts: LaneRouteParts): void {
   const routes = new LaneRoutes(parts);
@@ -53,7 +50,7 @@ class LaneRoutes {
     this.#parts = parts;
   }
 
-  async list({ params, query }: Asked): Promise<AnswerOf<typeof ENDPOINTS.listLanes>> {
+  async list({ params, query }: Asked<'listLanes'>): Promise<Answered<'listLanes'>> {
     const { owner, unwell, state, order = 'activity', limit, offset = '0' } = query;
     const service = this.#known(params.service);
     const lanes = await this.#parts.list({
@@ -67,10 +64,7 @@ class LaneRoutes {
     return { service, lanes };
   }
 
-  async copy({
-    params,
-    body,
-  }: AskedOf<typeof ENDPOINTS.copyLane>): Promise<AnswerOf<typeof ENDPOINTS.copyLane>> {
+  async copy({ params, body }: Asked<'copyLane'>): Promise<Answered<'copyLane'>> {
     const { desk, audit } = this.#parts;
     const service = this.#known(params.service);
     const lane = laneKeyOf(service, ownerOf(body.owner));

@@ -4,8 +4,7 @@ import type { ItemFinding } from '../../engine/runs/attribute.ts';
 import type { Divergence } from '../../engine/runs/divergence-ports.ts';
 import type { RepairDesk, RepairPlan } from '../../engine/runs/repair-desk.ts';
 import type { RepairLimits } from '../../engine/ports/run.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { Divergence as PrintedDivergence, PrintedFinding } from '../api/repairs.ts';
 import type { Run } from '../api/runs.ts';
 import { knownService } from '../known-service.ts';
@@ -13,9 +12,6 @@ import { Refusal } from '../refusal.ts';
 import { printedRun } from './run-routes.ts';
 import { memberOf, numberOf, ownerIn, requiredText, responsibleOf, said } from '../run-wishes.ts';
 import { serve } from './serve.ts';
-
-type Asked<Name extends keyof typeof ENDPOINTS> = AskedOf<(typeof ENDPOINTS)[Name]>;
-type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
 
 export interface RepairRouteParts {
   readonly services: readonly ServiceName[];

@@ -1,8 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { LaneKey, ServiceName } from '../../domain/ids.ts';
 import type { DifferenceQuery, StoredDifference } from '../../engine/compare/comparison-stores.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import { openApiOf } from '../api/openapi.ts';
 import type { FoundDifference } from '../api/comparisons.ts';
 import { printedComparison } from '../printed-comparison.ts';
@@ -30,8 +29,6 @@ const MOST_DIFFERENCES = 1_000;
 /** `owner`: of the lane. `hours`: maximum age. `before`: an id, for the next page. */
 const FILTERS = ['action', 'owner', 'path', 'class', 'hours', 'before'] as const;
 
-type Asked = AskedOf<typeof ENDPOINTS.listDifferences>;
-
 /** The API for an operator and a scraper: health, metrics, status and differences. */
 export function registerOperatorRoutes(app: FastifyInstance, parts: OperatorParts): void {
   const routes = new OperatorRoutes(parts);
@@ -50,7 +47,7 @@ class OperatorRoutes {
     this.#parts = parts;
   }
 
-  async ready(reply: FastifyReply): Promise<AnswerOf<typeof ENDPOINTS.showReadiness>> {
+  async ready(reply: FastifyReply): Promise<Answered<'showReadiness'>> {
     const parts = await this.#parts.readiness();
     const ready = Object.values(parts).every(({ ok }) => ok);
     reply.code(ready ? 200 : 503);
@@ -63,7 +60,10 @@ class OperatorRoutes {
     return text;
   }
 
-  async differences({ params, query: given }: Asked): Promise<AnswerOf<typeof ENDPOINTS.listDifferences>> {
+  async differences({
+    params,
+    query: given,
+  }: Asked<'listDifferences'>): Promise<Answered<'listDifferences'>> {
     const service = knownService(params.service, this.#parts.services);
     const limit = parseLimit(given.limit);
     if (limit === undefined) throw new Refusal(400, 'invalid_request', limitProblem(given.limit));
@@ -74,7 +74,7 @@ class OperatorRoutes {
   }
 }
 
-function parseLimit(value: Asked['query']['limit']): number | undefined {
+function parseLimit(value: Asked<'listDifferences'>['query']['limit']): number | undefined {
   if (value === undefined) return DEFAULT_LIMIT;
   if (typeof value !== 'string' || !/^\d{1,4}$/.test(value)) return undefined;
   const limit = Number(value);
@@ -87,7 +87,10 @@ const FILTER_PROBLEM =
 const WHOLE: Readonly<Partial<Record<string, RegExp>>> = { hours: /^[1-9]\d{0,3}$/, before: /^\d{1,15}$/ };
 
 /** Undefined if a filter is not valid. */
-function queryOf(service: string, query: Asked['query']): Omit<DifferenceQuery, 'limit'> | undefined {
+function queryOf(
+  service: string,
+  query: Asked<'listDifferences'>['query'],
+): Omit<DifferenceQuery, 'limit'> | undefined {
   const given = FILTERS.flatMap((name) => (query[name] === undefined ? [] : [[name, query[name]] as const]));
   if (!given.every(([name, value]) => typeof value === 'string' && (WHOLE[name]?.test(value) ?? true)))
     return undefined;

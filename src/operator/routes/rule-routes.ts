@@ -7,8 +7,7 @@ import type { RuleStore, StoredDifference } from '../../engine/compare/compariso
 import { isExpired } from '../../engine/compare/compiled-rules.ts';
 import { parseRules, type ProposedRule, RuleTrial, type TriedRules } from '../../engine/compare/try-rules.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { ListedRule, TriedAction } from '../api/rules.ts';
 import { knownService } from '../known-service.ts';
 import { Refusal } from '../refusal.ts';
@@ -38,8 +37,7 @@ export function registerRuleRoutes(app: FastifyInstance, parts: RuleRouteParts):
   serve(app, ENDPOINTS.removeRule, ({ params, body }) => routes.remove(Number(params.rule), body));
 }
 
-type BodyOf<Name extends 'tryRules' | 'addRules' | 'removeRule'> = AskedOf<(typeof ENDPOINTS)[Name]>['body'];
-type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
+type BodyOf<Name extends 'tryRules' | 'addRules' | 'removeRule'> = Asked<Name>['body'];
 
 class RuleRoutes {
   readonly #parts: RuleRouteParts;

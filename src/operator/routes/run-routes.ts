@@ -9,8 +9,7 @@ import {
 } from '../../engine/ports/run.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { RunDesk, RunStatus } from '../../engine/runs/run-desk.ts';
-import type { AnswerOf, AskedOf } from '../api/endpoint.ts';
-import { ENDPOINTS } from '../api/endpoints.ts';
+import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { Run as ShownRun, RunResult } from '../api/runs.ts';
 import { knownService } from '../known-service.ts';
 import type { StandingLanes } from '../../engine/runs/run-ports.ts';
@@ -25,9 +24,6 @@ interface RunRouteParts {
 }
 
 const RUNS_SHOWN = 50;
-
-type Asked<Name extends keyof typeof ENDPOINTS> = AskedOf<(typeof ENDPOINTS)[Name]>;
-type Answered<Name extends keyof typeof ENDPOINTS> = AnswerOf<(typeof ENDPOINTS)[Name]>;
 
 /** Backfills, reconciliations and repairs: start, show, stop, resume. */
 export function registerRunRoutes(app: FastifyInstance, parts: RunRouteParts): void {
