@@ -177,7 +177,9 @@ test('a dead letter is shown, and skipped by a person', async () => {
   expect(await page.getByRole('link', { name: /^Dead letters 1/ }).count()).toBe(1);
   await open('/', 'Desk');
   const readings = page.getByRole('article', { name: SERVICE }).locator('.readings');
-  expect(await readings.textContent()).toMatch(/Replication lag\s*\d+ (?:s|min)\s*[1-9]\d* writes? behind/);
+  expect(await readings.textContent()).toMatch(
+    /Replication lag\s*\d+ (?:s|min)\s*[1-9]\d* writes? to deliver/,
+  );
   await open('/dead-letters', 'Dead letters');
   await page.getByText('Send it again').first().click();
   expect(await photograph(page, 'dead-letters')).toEqual([]);
