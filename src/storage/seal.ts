@@ -3,7 +3,6 @@ import { StorageError } from '../domain/errors.ts';
 
 /** Encrypts texts for the database, and decrypts them. */
 export interface Seal {
-  readonly isEncrypting: boolean;
   seal(text: string): string;
   /** @throws StorageError if the text was sealed with another key or altered */
   open(text: string): string;
@@ -15,7 +14,6 @@ const TAG_BYTES = 16;
 
 /** Stores text unencrypted. Sealed text is an error, because the key is missing. */
 export const PLAIN: Seal = {
-  isEncrypting: false,
   seal: (text) => text,
   open: (text) => {
     if (!text.startsWith(MARK)) return text;
@@ -31,7 +29,6 @@ export const PLAIN: Seal = {
 /** AES-256-GCM. Text that was stored without a key stays readable. @param key 32 bytes */
 export function createSeal(key: Buffer): Seal {
   return {
-    isEncrypting: true,
     seal(text) {
       const iv = randomBytes(IV_BYTES);
       const cipher = createCipheriv('aes-256-gcm', key, iv);
