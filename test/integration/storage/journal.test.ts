@@ -186,9 +186,11 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       stopped: 1,
       excepted: 0,
       differs: 0,
+      differsSince: null,
       deadLetters: 1,
       unknown: 0,
       lostItems: 1,
+      lostSince: expect.any(Date) as Date,
     });
     expect(await journal.counts(serviceName('never-seen'))).toMatchObject({ lanes: 0, deadLetters: 0 });
   });
