@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import type { ShownAgents } from '../operator/api/agents.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -24,7 +23,7 @@ export function createAgentsCommand(env: Environment): Command {
 }
 
 async function list({ service, json, ...at }: AgentOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listAgents, { query: { service } });
+  const text = await callProxy(at, 'listAgents', { query: { service } });
   if (json === true) return console.log(text);
   const { agents, writers_past_proxy: writers } = parsed(text);
   console.log(agents.length === 0 ? 'no agent has sent a request through the proxy' : tableOf(agents));

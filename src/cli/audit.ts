@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { parseLimit } from './ledger-options.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -25,7 +24,7 @@ export function createAuditCommand(env: Environment): Command {
 }
 
 async function list({ service, limit, before, json, ...at }: AuditOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listAudit, { query: { limit, service, before } });
+  const text = await callProxy(at, 'listAudit', { query: { limit, service, before } });
   if (json === true) return console.log(text);
   const { entries, next } = parsed(text);
   if (entries.length === 0)

@@ -1,14 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { showSurvey } from './import-document.ts';
-import type { CallOf } from '../operator/api/endpoint.ts';
 import type { ShownRun } from '../operator/api/runs.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import {
   callPatiently,
   callProxy,
   parsed,
   tokenOption,
   urlOption,
+  type Asked,
   type Environment,
   type ProxyAddress,
 } from './operator-client.ts';
@@ -69,7 +68,7 @@ async function backfill(options: BackfillOptions): Promise<void> {
   const at = { url, ...(token !== undefined && { token }) };
   const wish = { kind: 'backfill' as const, service, owner, rate };
   if (options.dryRun === true) return rehearse(options, at, wish);
-  const endpoint = options.resume === true ? ENDPOINTS.resumeRun : ENDPOINTS.beginRun;
+  const endpoint = options.resume === true ? 'resumeRun' : 'beginRun';
   const by = responsibleFor(options);
   const { run } = parsed(await callProxy(at, endpoint, { body: { ...wish, ...by } }));
   if (options.detach === true) {
@@ -80,10 +79,10 @@ async function backfill(options: BackfillOptions): Promise<void> {
   tell(view, options.json === true);
 }
 
-type Wish = CallOf<typeof ENDPOINTS.rehearseRun>['body'] & object;
+type Wish = Asked<'rehearseRun'>['body'] & object;
 
 async function rehearse({ owner, json }: BackfillOptions, at: ProxyAddress, body: Wish): Promise<void> {
-  const { survey } = parsed(await callPatiently(at, ENDPOINTS.rehearseRun, { body }));
+  const { survey } = parsed(await callPatiently(at, 'rehearseRun', { body }));
   console.log(json === true ? JSON.stringify({ dry_run: true, survey }) : showSurvey(survey));
   if (isLeftOut({ survey }) || isOfNobody({ survey }, owner)) process.exitCode = LEFT;
 }

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -21,17 +20,17 @@ const HEADS = [
 /** Subcommand: its endpoint, its description, and what it prints after the operation id. */
 const CHANGES = {
   redrive: [
-    ENDPOINTS.redriveDeadLetter,
+    'redriveDeadLetter',
     'Send a dead letter again, and read it back to verify it',
     'will be sent again',
   ],
   skip: [
-    ENDPOINTS.skipDeadLetter,
+    'skipDeadLetter',
     'Skip a dead letter: the orchestrator never gets it, and later writes of its lane continue',
     'is skipped',
   ],
   copy: [
-    ENDPOINTS.copyLaneOfDeadLetter,
+    'copyLaneOfDeadLetter',
     'Copy the whole lane from legacy, which settles the dead letter',
     'will be settled by a copy of its lane',
   ],
@@ -52,7 +51,7 @@ export function createDeadLettersCommand(env: Environment): Command {
       .description('Show one dead letter; contents are redacted to shapes and digests'),
     env,
   ).action(async (operation: string, { json, ...at }: ProxyOptions) => {
-    const text = await callProxy(at, ENDPOINTS.showDeadLetter, { params: { operation } });
+    const text = await callProxy(at, 'showDeadLetter', { params: { operation } });
     console.log(json === true ? text : stringify(JSON.parse(text)));
   });
   for (const [name, [endpoint, description, said]] of Object.entries(CHANGES)) {
@@ -64,7 +63,7 @@ export function createDeadLettersCommand(env: Environment): Command {
 }
 
 async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listDeadLetters, { query: { state, limit, service } });
+  const text = await callProxy(at, 'listDeadLetters', { query: { state, limit, service } });
   if (json === true) return console.log(text);
   const { dead_letters: found } = parsed(text);
   if (found.length === 0) return console.log('no dead letters');

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { hintWords } from '../operator/words.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -22,7 +21,7 @@ export function createDifferencesCommand(env: Environment): Command {
 }
 
 async function show(service: string, { json, ...at }: ProxyOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listSignatures, { params: { service } });
+  const text = await callProxy(at, 'listSignatures', { params: { service } });
   if (json === true) return console.log(text);
   const { signatures } = parsed(text);
   if (signatures.length === 0)

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import type { ExplainedDecision, ExplainedOperation, Explanation } from '../operator/api/explain.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
@@ -35,7 +34,7 @@ async function explain(
   subject: string,
   { json, full, ...at }: ExplainOptions,
 ): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.explain, { params: { service, subject } });
+  const text = await callProxy(at, 'explain', { params: { service, subject } });
   const explanation = parsed(text);
   if (json === true) console.log(text);
   else if (full === true) console.log(stringify(rounded(explanation)));

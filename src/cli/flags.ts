@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import type { ShownFlags } from '../operator/api/flags.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import type { PushSettings } from './push-flags.ts';
@@ -53,7 +52,7 @@ export function createFlagSetCommand(env: Environment): Command {
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listFlags, {});
+  const text = await callProxy(at, 'listFlags', {});
   if (json === true) return console.log(text);
   const { source, fresh, editable, server, flags } = parsed(text);
   const where = editable ? 'changed with crossfade flags set' : `changed in ${server ?? 'the flag server'}`;
@@ -71,12 +70,12 @@ async function set(
   wished: Wish,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
-  const { flags } = parsed(await callProxy(at, ENDPOINTS.listFlags, {}));
+  const { flags } = parsed(await callProxy(at, 'listFlags', {}));
   const known = flags.find(({ name }) => name === flag);
   if (known === undefined) throw new Error(unknownFlag(flag, flags));
   const share = shareOf(wished, known);
   const body = { share, was: known.asked, person, reason };
-  const text = await callProxy(at, ENDPOINTS.setFlag, { params: { flag }, body });
+  const text = await callProxy(at, 'setFlag', { params: { flag }, body });
   if (json === true) return console.log(text);
   const { file, seen } = parsed(text);
   const read = seen ? 'the proxy has read it' : 'the proxy has not read it yet';

@@ -7,7 +7,6 @@ import type { MinuteRow } from '../engine/guard/guard-ports.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
 import { readAskedFile, writeAskedFile } from './asked-file.ts';
 import { toldGuard } from './guard-status.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted, table } from './tables.ts';
@@ -74,7 +73,7 @@ export function createGuardCommand(env: Environment): Command {
 }
 
 async function status({ service, json, ...at }: StatusOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.showGuard, {});
+  const text = await callProxy(at, 'showGuard', {});
   if (json === true && service === undefined) return console.log(text);
   const { services } = parsed(text);
   const chosen = Object.entries(services).filter(([name]) => service === undefined || name === service);
@@ -89,7 +88,7 @@ async function release(
   { person, reason, json, evenSo, ...at }: ReleaseOptions,
 ): Promise<void> {
   const body = { service, person, reason, ...(evenSo === true && { even_so: true }) };
-  const text = await callProxy(at, ENDPOINTS.releaseLatch, { body });
+  const text = await callProxy(at, 'releaseLatch', { body });
   if (json === true) return console.log(text);
   const { flags_off: flags, stained } = parsed(text);
   console.log(`${service} is released: the guard starts counting again from zero`);
@@ -106,7 +105,7 @@ async function accept(
   subject: string,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.acceptSubject, {
+  const text = await callProxy(at, 'acceptSubject', {
     body: { service, subject, person, reason },
   });
   console.log(json === true ? text : `${subject} of ${service} is accepted`);
@@ -202,7 +201,7 @@ export function createBundlesCommand(env: Environment): Command {
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listBundles, {});
+  const text = await callProxy(at, 'listBundles', {});
   if (json === true) return console.log(text);
   const { bundles } = parsed(text);
   const rows = bundles.map(({ bundle, at, service, trigger, bytes }) => [
@@ -227,7 +226,7 @@ export function createBundleCommand(env: Environment): Command {
     .option('--out <file>', 'write the bundle to this file, as JSON');
   return proxyOptions(command, env).action(
     async (bundle: string, { json, out, ...at }: ProxyOptions & { readonly out?: string }) => {
-      const text = await callProxy(at, ENDPOINTS.showBundle, { params: { bundle } });
+      const text = await callProxy(at, 'showBundle', { params: { bundle } });
       if (out !== undefined) {
         writeAskedFile({ option: '--out', path: out }, text);
         return console.log(`bundle ${bundle} written to ${out}`);
@@ -248,7 +247,7 @@ export function createMinutesCommand(env: Environment): Command {
     .option('--hours <n>', 'how many hours back', parseHours, 24);
   return proxyOptions(command, env, 'no effect: the output is always one JSON object per line').action(
     async ({ hours, json: _json, ...at }: MinutesOptions) => {
-      process.stdout.write(await callProxy(at, ENDPOINTS.listMinutes, { query: { hours: String(hours) } }));
+      process.stdout.write(await callProxy(at, 'listMinutes', { query: { hours: String(hours) } }));
     },
   );
 }

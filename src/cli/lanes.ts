@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { parseLimit } from './ledger-options.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
@@ -43,7 +42,7 @@ Exit codes: 0 success, 1 error (reason on stderr).`,
 
 async function show(service: string, { owner, unwell, limit, json, ...at }: ListOptions): Promise<void> {
   const query = { limit, owner, ...(unwell === true && { unwell: 'true' as const }) };
-  const text = await callProxy(at, ENDPOINTS.listLanes, { params: { service }, query });
+  const text = await callProxy(at, 'listLanes', { params: { service }, query });
   if (json === true) return console.log(text);
   const { lanes } = parsed(text);
   if (lanes.length === 0) return console.log('no lanes found');
@@ -66,7 +65,7 @@ async function copyLane(
   owner: string,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.copyLane, {
+  const text = await callProxy(at, 'copyLane', {
     params: { service },
     body: { owner, person, reason },
   });

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { LEDGER_STATES } from '../operator/api/ledgers.ts';
+import { LEDGER_STATES } from '../operator/api/endpoint.ts';
 import type { Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 

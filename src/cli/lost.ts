@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import type { LostItem } from '../operator/api/repairs.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
@@ -42,7 +41,7 @@ export function createLostCommand(env: Environment): Command {
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listLost, {});
+  const text = await callProxy(at, 'listLost', {});
   if (json === true) return console.log(text);
   const { items } = parsed(text);
   console.log(items.length === 0 ? 'no lost items' : lostLines(items).join('\n'));
@@ -84,7 +83,7 @@ async function decide(
     owner: lane.slice(slash + 1),
     ...(id !== undefined && { memory_id: id }),
   };
-  const text = await callPatiently(at, ENDPOINTS.decideLost, {
+  const text = await callPatiently(at, 'decideLost', {
     body: { ...item, decision, person, reason },
   });
   if (json === true) return console.log(text);

@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import { request } from 'undici';
-import { addressOf, type AnswerOf, type CallOf, type Endpoint } from '../operator/api/endpoint.ts';
+import { addressOf, type AnswerOf, type CallOf } from '../operator/api/endpoint.ts';
+import type { ENDPOINTS } from '../operator/api/endpoints.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -42,22 +43,38 @@ export function parsed<Answer>(text: AnswerText<Answer>): Answer {
   return JSON.parse(text) as Answer;
 }
 
+type Endpoints = typeof ENDPOINTS;
+
+/** The id of an operation of the API. */
+export type OperationName = keyof Endpoints;
+
+/** What a call of an operation sends. */
+export type Asked<Name extends OperationName> = CallOf<Endpoints[Name]>;
+
+type Answered<Name extends OperationName> = AnswerText<AnswerOf<Endpoints[Name]>>;
+
 /** Calls a running proxy; times out after 10 s. @throws Error with the proxy's message */
-export async function callProxy<E extends Endpoint>(
+export async function callProxy<Name extends OperationName>(
   at: ProxyAddress,
-  endpoint: E,
-  call: CallOf<E>,
-): Promise<AnswerText<AnswerOf<E>>> {
-  return ask({ at, path: addressOf(endpoint, call), body: call.body, timeoutMs: TIMEOUT_MS });
+  name: Name,
+  call: Asked<Name>,
+): Promise<Answered<Name>> {
+  return ask({ at, path: await pathOf(name, call), body: call.body, timeoutMs: TIMEOUT_MS });
 }
 
 /** The same without a timeout, for calls that may take long. */
-export async function callPatiently<E extends Endpoint>(
+export async function callPatiently<Name extends OperationName>(
   at: ProxyAddress,
-  endpoint: E,
-  call: CallOf<E>,
-): Promise<AnswerText<AnswerOf<E>>> {
-  return ask({ at, path: addressOf(endpoint, call), body: call.body, timeoutMs: 0 });
+  name: Name,
+  call: Asked<Name>,
+): Promise<Answered<Name>> {
+  return ask({ at, path: await pathOf(name, call), body: call.body, timeoutMs: 0 });
+}
+
+/** The schemas are loaded with the first call, so that help and completion answer at once. */
+async function pathOf<Name extends OperationName>(name: Name, call: Asked<Name>): Promise<string> {
+  const endpoints = (await import('../operator/api/endpoints.ts')).ENDPOINTS;
+  return addressOf(endpoints[name], call);
 }
 
 interface Question {

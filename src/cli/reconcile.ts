@@ -1,5 +1,4 @@
 import { Command, Option } from 'commander';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import type { RepairPlan } from '../operator/api/repairs.ts';
 import type { ShownRun } from '../operator/api/runs.ts';
 import {
@@ -76,7 +75,7 @@ async function reconcile(options: ReconcileOptions): Promise<void> {
   const by = responsibleFor(options);
   const at = addressOf(options);
   const scope = options.changed === true ? 'changed' : 'full';
-  const endpoint = options.resume === true ? ENDPOINTS.resumeRun : ENDPOINTS.beginRun;
+  const endpoint = options.resume === true ? 'resumeRun' : 'beginRun';
   const body = { kind: 'reconcile' as const, service, owner, scope, ...by };
   const { run } = parsed(await callProxy(at, endpoint, { body }));
   const isJson = options.json === true;
@@ -103,7 +102,7 @@ async function repair(options: ReconcileOptions, { run }: ShownRun): Promise<Sho
   const { lanes } = await planOf(at, run);
   if (lanes.length === 0) return undefined;
   const call = { params: { run: String(run) }, body: { ...by, ...limitsIn(options) } };
-  const begun = parsed(await callProxy(at, ENDPOINTS.applyRepair, call));
+  const begun = parsed(await callProxy(at, 'applyRepair', call));
   return watchRun(begun.run, { at, person: by.person, json: options.json === true });
 }
 
@@ -117,7 +116,7 @@ function addressOf({ url, token }: ReconcileOptions): ProxyAddress {
 }
 
 async function planOf(at: ProxyAddress, run: number): Promise<RepairPlan> {
-  return parsed(await callProxy(at, ENDPOINTS.planRepair, { params: { run: String(run) } }));
+  return parsed(await callProxy(at, 'planRepair', { params: { run: String(run) } }));
 }
 
 function resultOf({ run, state, reason, report }: ShownRun): object {

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import type { AcceptedLane } from '../operator/api/repairs.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
@@ -29,7 +28,7 @@ export function createRepairCommand(env: Environment): Command {
     .option('--reason <text>', 'accepted for scripts, no effect: a plan is not recorded in the audit log')
     .option('--person <name>', 'accepted for scripts, no effect');
   proxyOptions(planning, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
-    const text = await callProxy(at, ENDPOINTS.planRepair, { params: { run } });
+    const text = await callProxy(at, 'planRepair', { params: { run } });
     console.log(json === true ? text : showPlan(parsed(text)));
   });
   const applying = limitOptions(repair.command('apply'))
@@ -58,7 +57,7 @@ export function createRepairCommand(env: Environment): Command {
 async function apply(of: string, options: ApplyOptions): Promise<void> {
   const { person, reason, limitItems: _items, limitShare: _share, json, ...at } = options;
   const body = { person, reason, ...limitsIn(options) };
-  const { run } = parsed(await callProxy(at, ENDPOINTS.applyRepair, { params: { run: of }, body }));
+  const { run } = parsed(await callProxy(at, 'applyRepair', { params: { run: of }, body }));
   const view = await watchRun(run, { at, person, json: json === true });
   const { state, report } = view;
   console.log(json === true ? JSON.stringify({ run, state, reason: view.reason, ...report }) : showRun(view));
@@ -72,7 +71,7 @@ async function accept(lane: string, { person, reason, json, ...at }: PersonOptio
   if (slash < 1)
     throw new Error(`invalid lane "${lane}": use <service>/<owner>, as in "crossfade repair plan"`);
   const [service, owner] = [lane.slice(0, slash), lane.slice(slash + 1)] as const;
-  const text = await callProxy(at, ENDPOINTS.acceptLane, {
+  const text = await callProxy(at, 'acceptLane', {
     params: { service },
     body: { owner, person, reason },
   });
@@ -90,7 +89,7 @@ export function acceptedWords(
 }
 
 async function undo(run: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
-  const text = await callPatiently(at, ENDPOINTS.undoRepair, { params: { run }, body: { person, reason } });
+  const text = await callPatiently(at, 'undoRepair', { params: { run }, body: { person, reason } });
   const { undone, left } = parsed(text);
   if (json === true) console.log(text);
   else

@@ -7,7 +7,6 @@ import { failedIn } from '../operator/report/criteria.ts';
 import { printedFigure } from '../operator/report/figures.ts';
 import type { Report } from '../operator/report/report.ts';
 import { writeAskedFile } from './asked-file.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import {
   callProxy,
   parsed,
@@ -87,7 +86,7 @@ const formatOf = ({ format, json }: ReportOptions): ReportFormat | undefined =>
 
 function fetched({ date, url, token }: ReportOptions, format: ReportFormat): Promise<string> {
   const at = { url, ...(token !== undefined && { token }) };
-  return callProxy(at, ENDPOINTS.showReport, { params: { report: `${date}.${format}` } });
+  return callProxy(at, 'showReport', { params: { report: `${date}.${format}` } });
 }
 
 function print({ out }: ReportOptions, text: string): void {
@@ -129,7 +128,7 @@ function createListCommand(env: Environment): Command {
     .action(async (_options: Listed, command: Command) => {
       // The parent command has consumed the options that it knows too.
       const { json, url, token } = command.optsWithGlobals<Listed>();
-      const text = await callProxy({ url, ...(token !== undefined && { token }) }, ENDPOINTS.listReports, {});
+      const text = await callProxy({ url, ...(token !== undefined && { token }) }, 'listReports', {});
       if (json === true) return console.log(text);
       const { reports } = parsed(text);
       const rows = reports.map(({ date, made_at: at, failed_criteria: failed }) => [

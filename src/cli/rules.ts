@@ -3,8 +3,8 @@ import { parse } from 'yaml';
 import { ruleNameOf } from '../domain/comparison.ts';
 import { messageOf } from '../domain/errors.ts';
 import { hintWords } from '../operator/words.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
-import { MOST_TRIED, type TriedAction } from '../operator/api/rules.ts';
+import { MOST_TRIED } from '../operator/api/endpoint.ts';
+import type { TriedAction } from '../operator/api/rules.ts';
 import { readAskedFile } from './asked-file.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
@@ -82,7 +82,7 @@ export function createRulesCommand(env: Environment): Command {
 }
 
 async function list({ service, json, ...at }: LookOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listRules, { query: { service } });
+  const text = await callProxy(at, 'listRules', { query: { service } });
   if (json === true) return console.log(text);
   const { rules } = parsed(text);
   if (rules.length === 0) return console.log(`no rules: every difference of ${service} counts`);
@@ -99,7 +99,7 @@ async function list({ service, json, ...at }: LookOptions): Promise<void> {
 }
 
 async function tryFile(file: string, { service, limit, json, ...at }: TryOptions): Promise<void> {
-  const text = await callPatiently(at, ENDPOINTS.tryRules, {
+  const text = await callPatiently(at, 'tryRules', {
     body: { service, limit, rules: rulesIn(file) },
   });
   if (json === true) return console.log(text);
@@ -132,7 +132,7 @@ function told({ action, signatures, ...tried }: TriedAction): string {
 
 async function add(file: string, options: AddOptions): Promise<void> {
   const { service, person, reason, json, ...at } = options;
-  const text = await callProxy(at, ENDPOINTS.addRules, {
+  const text = await callProxy(at, 'addRules', {
     body: { service, person, reason, rules: rulesIn(file) },
   });
   const { added } = parsed(text);
@@ -144,7 +144,7 @@ async function add(file: string, options: AddOptions): Promise<void> {
 }
 
 async function remove(id: string, { service, person, reason, json, ...at }: RemoveOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.removeRule, {
+  const text = await callProxy(at, 'removeRule', {
     params: { rule: id },
     body: { service, person, reason },
   });

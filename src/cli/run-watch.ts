@@ -1,4 +1,3 @@
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import type { ShownRun } from '../operator/api/runs.ts';
 import { callProxy, parsed, NoProxy, type ProxyAddress } from './operator-client.ts';
 
@@ -46,7 +45,7 @@ export async function watchRun(id: number, { at, person, json }: WatchOptions): 
     process.exitCode = INTERRUPTED;
     const stop = { person, reason: 'stopped with Ctrl-C on the command line' };
     const params = { run: String(id) };
-    void callProxy(at, ENDPOINTS.stopRun, { params, body: stop }).catch(() => undefined);
+    void callProxy(at, 'stopRun', { params, body: stop }).catch(() => undefined);
   };
   process.once('SIGINT', onInterrupt);
   try {
@@ -66,7 +65,7 @@ async function lookAt(at: ProxyAddress, id: number): Promise<ShownRun> {
   const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return parsed(await callProxy(at, ENDPOINTS.showRun, { params: { run: String(id) } }));
+      return parsed(await callProxy(at, 'showRun', { params: { run: String(id) } }));
     } catch (error) {
       if (!(error instanceof NoProxy) || performance.now() > untilMs) throw error;
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import type { ShownRun } from '../operator/api/runs.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
@@ -19,7 +18,7 @@ export function createRunsCommand(env: Environment): Command {
     .argument('<run>')
     .description('Show the progress of a run, its findings, and its document');
   proxyOptions(showing, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
-    const text = await callProxy(at, ENDPOINTS.showRun, { params: { run } });
+    const text = await callProxy(at, 'showRun', { params: { run } });
     console.log(json === true ? text : shown(parsed(text)));
   });
   const stopping = runs
@@ -29,14 +28,14 @@ export function createRunsCommand(env: Environment): Command {
       'Finish pages in progress and stop a run; continue later with --resume of backfill or reconcile',
     );
   personOptions(stopping, env).action(async (run: string, { person, reason, json, ...at }: PersonOptions) => {
-    const text = await callProxy(at, ENDPOINTS.stopRun, { params: { run }, body: { person, reason } });
+    const text = await callProxy(at, 'stopRun', { params: { run }, body: { person, reason } });
     console.log(json === true ? text : `stopped run ${run}`);
   });
   return runs;
 }
 
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listRuns, {});
+  const text = await callProxy(at, 'listRuns', {});
   if (json === true) return console.log(text);
   const { runs: all } = parsed(text);
   console.log(

@@ -8,7 +8,6 @@ import { flagsInUse, noProofWords } from '../operator/words.ts';
 import { allAbLines } from './ab-lines.ts';
 import { findingLines } from './guard-status.ts';
 import type { ServiceStatus } from '../operator/api/status.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted } from './tables.ts';
@@ -26,7 +25,7 @@ export function createStatusCommand(env: Environment): Command {
     );
   return proxyOptions(command, env, 'print all facts, as JSON').action(
     async ({ json, ...at }: ProxyOptions) => {
-      const text = await callProxy(at, ENDPOINTS.showStatus, {});
+      const text = await callProxy(at, 'showStatus', {});
       console.log(json === true ? text : toldAll(parsed(text)));
     },
   );

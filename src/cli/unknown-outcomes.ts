@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
-import { ENDPOINTS } from '../operator/api/endpoints.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -34,7 +33,7 @@ export function createUnknownOutcomesCommand(env: Environment): Command {
 }
 
 async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
-  const text = await callProxy(at, ENDPOINTS.listUnknownOutcomes, { query: { state, limit, service } });
+  const text = await callProxy(at, 'listUnknownOutcomes', { query: { state, limit, service } });
   if (json === true) return console.log(text);
   const { unknown_outcomes: found } = parsed(text);
   if (found.length === 0) return console.log('no unknown outcomes');
@@ -57,7 +56,7 @@ async function assume(
 ): Promise<void> {
   for (const operation of operations) {
     const call = { params: { operation }, body: { outcome, person, reason } };
-    const text = await callProxy(at, ENDPOINTS.assumeOutcome, call);
+    const text = await callProxy(at, 'assumeOutcome', call);
     console.log(json === true ? text : `${operation} is assumed to be ${outcome}`);
   }
 }

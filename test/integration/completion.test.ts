@@ -39,7 +39,7 @@ test('a completion loads no part of the proxy or the orchestrator', async () => 
   expect(stdout).toMatch(/^backfill/m);
   expect(stderr).toMatch(/\/src\/cli\/orchestrator\.ts$/m);
   expect(stderr).not.toMatch(
-    /\/src\/(proxy|config|orchestrator\/orchestrator)\.ts$|node_modules\/(pg|fastify|typebox)\//m,
+    /\/src\/(compose\/proxy|config\/config|orchestrator\/orchestrator)\.ts$|node_modules\/(pg|fastify|typebox)\//m,
   );
 });
 

@@ -5,6 +5,14 @@ export const OPERATOR_ROLES = ['viewer', 'operator', 'approver'] as const;
 
 export type OperatorRole = (typeof OPERATOR_ROLES)[number];
 
+// The command line needs these two without the schemas.
+
+/** Which entries of a ledger are listed. */
+export const LEDGER_STATES = ['open', 'ended', 'all'] as const;
+
+/** Most stored differences that are judged again under proposed rules. */
+export const MOST_TRIED = 1_000;
+
 /** One route of the operator's API. The routes, the desk, the command line and the OpenAPI document are made from it. */
 export interface Endpoint {
   readonly method: 'GET' | 'POST';

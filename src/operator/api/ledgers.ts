@@ -1,11 +1,8 @@
 import { Type } from 'typebox';
-import type { Endpoint, Of } from './endpoint.ts';
+import { LEDGER_STATES, type Endpoint, type Of } from './endpoint.ts';
 import { BY_PERSON, ByPerson, Count, oneOf, OptionalLimit, orNull, Service, Time, UUID } from './schemas.ts';
 
 const OfOperation = Type.Object({ operation: Type.String({ pattern: UUID }) });
-
-/** Which entries of a ledger are listed. */
-export const LEDGER_STATES = ['open', 'ended', 'all'] as const;
 
 const LedgerQuery = Type.Object(
   {

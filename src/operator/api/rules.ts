@@ -1,10 +1,7 @@
 import { Type } from 'typebox';
 import type { ComparisonRule } from '../../domain/comparison.ts';
-import type { Endpoint, Of } from './endpoint.ts';
+import { MOST_TRIED, type Endpoint, type Of } from './endpoint.ts';
 import { BY_PERSON, Count, NUMBER, OfService, orNull } from './schemas.ts';
-
-/** Most stored differences that are judged again under proposed rules. */
-export const MOST_TRIED = 1_000;
 
 /** The members that every rule has. Those of its kind are in the guide. */
 export const RULE = {

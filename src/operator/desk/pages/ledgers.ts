@@ -1,5 +1,6 @@
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { LEDGER_STATES, type DeadLetter, type LedgerQuery, type UnknownOutcome } from '../../api/ledgers.ts';
+import { LEDGER_STATES } from '../../api/endpoint.ts';
+import type { DeadLetter, LedgerQuery, UnknownOutcome } from '../../api/ledgers.ts';
 import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
