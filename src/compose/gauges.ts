@@ -7,7 +7,7 @@ import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { abStatuses } from '../operator/ab-status.ts';
 import type { AgentBook } from '../operator/agents.ts';
 import type { Arms } from '../operator/arms.ts';
-import type { ReportCounts } from '../operator/report/report-office.ts';
+import type { ReportCounts } from '../operator/report/daily-reports.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 import type { RequestCounts } from '../rollout/unleash-poll.ts';
 import type { AbGauges, MemoryGauges } from '../telemetry/gauge-definitions.ts';

@@ -14,7 +14,7 @@ import type {
 } from '../engine/guard/guard-ports.ts';
 import { GuardRecorder } from '../engine/guard/guard-recorder.ts';
 import { GuardWatch, type GuardWatchParts } from '../engine/guard/guard-watch.ts';
-import { LatchBoard } from '../engine/guard/latch-board.ts';
+import { Latches } from '../engine/guard/latches.ts';
 import { createBackendProbes, InterlockKeeper } from '../engine/guard/interlock-keeper.ts';
 import type { InterlockMode, InterlockStore } from '../engine/guard/interlock-facts.ts';
 import type { Migration } from '../engine/migration.ts';
@@ -51,7 +51,7 @@ interface GuardFacts {
 
 /** What lowers flags: the guard's latches, and the interlocks. */
 export interface Guarding {
-  readonly board: LatchBoard;
+  readonly board: Latches;
   readonly watch: GuardWatch;
   readonly flagsAfterTrip: FlagsAfterTrip;
   readonly interlocks: InterlockKeeper;
@@ -68,7 +68,7 @@ export interface Guarding {
 
 export function createGuarding(facts: GuardFacts): Guarding {
   const { config, database, clock } = facts;
-  const board = new LatchBoard(clock);
+  const board = new Latches(clock);
   const release = new OrchestratorRelease({ ...facts, store: createReleaseStore(database) });
   const shared = {
     ...facts,

@@ -9,7 +9,7 @@ import type { Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { createDeliveries } from '../operator/report/deliver-report.ts';
 import { makeReport, type GatherParts } from '../operator/report/gather-report.ts';
-import { ReportOffice, type ReportCounts } from '../operator/report/report-office.ts';
+import { DailyReports, type ReportCounts } from '../operator/report/daily-reports.ts';
 import type { ReportRouteParts } from '../operator/report/report-routes.ts';
 import { createSchedule } from '../operator/report/schedule.ts';
 import { NO_SCHEDULE } from '../operator/run-schedule.ts';
@@ -63,7 +63,7 @@ export function createReports(facts: ReportFacts): Reports {
     rulesOf: (service) => facts.migration.comparisonsOf(service).rules,
   };
   const make = (date: string) => makeReport(date, gathered);
-  const office = new ReportOffice({
+  const dailyReports = new DailyReports({
     ...facts,
     store,
     facts: known,
@@ -78,13 +78,13 @@ export function createReports(facts: ReportFacts): Reports {
     }),
   });
   const stop = async (): Promise<void> => {
-    await office.stop();
+    await dailyReports.stop();
     await webhook?.close();
   };
   return {
-    part: { name: 'reports', start: () => office.start(), stop },
+    part: { name: 'reports', start: () => dailyReports.start(), stop },
     routes: { store, facts: known, make, zone, knownDays: config.guard.keepDays, clock },
-    counts: () => office.counts(),
+    counts: () => dailyReports.counts(),
   };
 }
 

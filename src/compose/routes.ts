@@ -129,7 +129,7 @@ function registerRuns(
 ): void {
   if (runs === undefined) return;
   registerRunRoutes(app, { services: [...services.keys()], desk: runs.desk, audit });
-  registerRepairRoutes(app, { services: [...services.keys()], desk: runs.repairDesk });
+  registerRepairRoutes(app, { services: [...services.keys()], desk: runs.repairCommands });
 }
 
 function comparisonRoutesOf({ services, migration, signatures }: RouteFacts): ComparisonRouteParts {
@@ -144,7 +144,7 @@ interface DecisionFacts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly letters: DeadLetterStore;
   readonly unknowns: UnknownLedger;
-  readonly migration: Pick<Migration, 'laneDesk'>;
+  readonly migration: Pick<Migration, 'laneCommands'>;
   readonly guarding: Pick<Guarding, 'audit'>;
   readonly clock: Clock;
 }
@@ -161,7 +161,7 @@ function decisionRoutesOf(facts: DecisionFacts): DecisionRouteParts {
     services: [...services.keys()],
     letters,
     unknowns,
-    desk: migration.laneDesk,
+    desk: migration.laneCommands,
     audit: guarding.audit,
     nowMs: () => clock.wallMs(),
   };
@@ -175,7 +175,7 @@ function laneRoutesOf(
   return {
     services: [...services.keys()],
     list: createLaneList(database),
-    desk: migration.laneDesk,
+    desk: migration.laneCommands,
     audit: guarding.audit,
   };
 }

@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts';
 import type { MigrationParts } from './parts.ts';
 import { LaneComparer } from './runs/lane-comparer.ts';
 import { type LaneSampleParts, LaneSamples } from './shadow/lane-samples.ts';
-import { LaneSieve } from './runs/lane-sieve.ts';
+import { LaneFilter } from './runs/lane-filter.ts';
 
 /** Percent of the reads with side effects on legacy that get a comparison of their lane. */
 const PERCENTAGE = 1;
@@ -17,7 +17,7 @@ const HELD_MS = 250;
 
 export interface LaneComparing {
   readonly comparer: LaneComparer;
-  readonly sieve: LaneSieve;
+  readonly laneFilter: LaneFilter;
   readonly samples: LaneSamples;
   /**
    * Why legacy shows less of the lane than the orchestrator. Undefined if the lane differs, or cannot be compared. Never throws.
@@ -38,7 +38,7 @@ export function createLaneComparing(
   const { timeoutMs } = settings.delivery;
   // Writes that were spilled, here or elsewhere, are on legacy, but a query of the journal does not show them.
   const isSpilling = (): boolean => engine.isSpilling() || membership.isAnySpilled;
-  const sieve = new LaneSieve({
+  const laneFilter = new LaneFilter({
     coverage,
     journal,
     baselines,
@@ -69,18 +69,18 @@ export function createLaneComparing(
     hideForgotten,
     isSpilling,
   });
-  const samples = createSamples(parts, engine, { sieve, comparer, verdicts, lostItems });
-  return { comparer, sieve, samples, explainGone: (operation) => explainGone(comparer, operation) };
+  const samples = createSamples(parts, engine, { laneFilter, comparer, verdicts, lostItems });
+  return { comparer, laneFilter, samples, explainGone: (operation) => explainGone(comparer, operation) };
 }
 
 function createSamples(
   { differences, random, clock, events, settings }: MigrationParts,
   { membership }: Engine,
-  made: Pick<LaneSampleParts, 'sieve' | 'comparer' | 'verdicts' | 'lostItems'>,
+  made: Pick<LaneSampleParts, 'laneFilter' | 'comparer' | 'verdicts' | 'lostItems'>,
 ): LaneSamples {
-  const { sieve, comparer, verdicts, lostItems } = made;
+  const { laneFilter, comparer, verdicts, lostItems } = made;
   return new LaneSamples({
-    sieve,
+    laneFilter,
     comparer,
     verdicts,
     differences,

@@ -7,22 +7,22 @@ import { fencedDivergences } from './runs/fenced-divergences.ts';
 import type { LaneComparer } from './runs/lane-comparer.ts';
 import { LaneRepairer } from './runs/lane-repairer.ts';
 import { ReconcileWork } from './runs/reconcile-work.ts';
-import { RepairDesk, type RepairDeskParts } from './runs/repair-desk.ts';
+import { RepairCommands, type RepairCommandParts } from './runs/repair-commands.ts';
 import { RepairWork } from './runs/repair-work.ts';
 import { createEmbeddingLine, LiveLatency } from './runs/pace.ts';
-import { RunDesk } from './runs/run-desk.ts';
+import { RunCommands } from './runs/run-commands.ts';
 import { RunWorker, type RunWorkerParts } from './runs/run-worker.ts';
 
 export interface Runs {
-  readonly desk: RunDesk;
+  readonly desk: RunCommands;
   readonly worker: RunWorker;
-  readonly repairDesk: RepairDesk;
+  readonly repairCommands: RepairCommands;
 }
 
 interface RunParts {
   readonly edges: RunEdges;
-  readonly comparing: Pick<LaneComparing, 'comparer' | 'sieve'>;
-  readonly say: RepairDeskParts['say'];
+  readonly comparing: Pick<LaneComparing, 'comparer' | 'laneFilter'>;
+  readonly say: RepairCommandParts['say'];
 }
 
 /** Creates backfill, reconciliation and repair. */
@@ -35,13 +35,13 @@ export function createRuns(parts: MigrationParts, engine: Engine, { edges, compa
   const repairer = createRepairer(parts, engine, { edges, comparer });
   const works = createWorks(parts, engine, { edges, comparing, divergences, repairer });
   const worker = createWorker(parts, engine, { store, works });
-  const desk = new RunDesk({
+  const desk = new RunCommands({
     store,
     works,
     worker,
     isCovered: (service) => (coverage.get(service)?.number ?? 0) > 0,
   });
-  const repairDesk = new RepairDesk({
+  const repairCommands = new RepairCommands({
     services,
     store,
     desk,
@@ -57,7 +57,7 @@ export function createRuns(parts: MigrationParts, engine: Engine, { edges, compa
     timeoutMs: settings.delivery.timeoutMs,
     say,
   });
-  return { desk, worker, repairDesk };
+  return { desk, worker, repairCommands };
 }
 
 function createRepairer(
@@ -90,7 +90,7 @@ function createWorks(
 ): RunWorkerParts['works'] {
   const { edges, comparing, divergences, repairer } = made;
   const { baselines, directory, lostItems, repairs } = edges;
-  const { comparer, sieve } = comparing;
+  const { comparer, laneFilter } = comparing;
   const { emit } = events;
   return {
     backfill: new BackfillWork({
@@ -111,7 +111,7 @@ function createWorks(
       divergences,
       lostItems,
       comparer,
-      sieve,
+      laneFilter,
       emit,
     }),
     repair: new RepairWork({ divergences, directory, comparer, repairer, repairs }),

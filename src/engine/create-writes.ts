@@ -44,7 +44,7 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
     unjournaled,
     deliver,
     tellHome,
-    written: (lane) => engine.looseEnds.note(lane.key),
+    written: (lane) => engine.unconfirmed.note(lane.key),
     lateReplies: new LateReplies({
       journal,
       settlements,

@@ -11,7 +11,7 @@ import { createLanes, type Lanes } from './lane/lanes.ts';
 import type { MigrationParts } from './parts.ts';
 import { Coverage } from './ports/service-runtime.ts';
 import { ForeignLanes } from './replicas/foreign-lanes.ts';
-import { LooseEnds } from './replicas/loose-ends.ts';
+import { UnconfirmedLanes } from './replicas/unconfirmed-lanes.ts';
 import { Membership } from './replicas/membership.ts';
 import { TakeOver } from './replicas/take-over.ts';
 import { createSignalHub, type SignalHub } from './signals.ts';
@@ -225,7 +225,7 @@ function createSpilling(
 /** The parts that continue what other replicas, or the last process, have left. */
 interface Recovery {
   readonly takeOver: TakeOver;
-  readonly looseEnds: LooseEnds;
+  readonly unconfirmed: UnconfirmedLanes;
   readonly foreign: ForeignLanes;
 }
 
@@ -259,8 +259,16 @@ function createRecovery(
     spilled: (lane, replayed) => takeOver.spilled(lane, replayed),
     recover: () => takeOver.recover(),
   });
-  const looseEnds = new LooseEnds({ journal, lanes, deliverer, clock, membership, copies, takeOver });
-  connect({ note: (lane) => looseEnds.note(lane) });
-  const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, copies, takeOver, looseEnds });
-  return { takeOver, looseEnds, foreign };
+  const unconfirmed = new UnconfirmedLanes({
+    journal,
+    lanes,
+    deliverer,
+    clock,
+    membership,
+    copies,
+    takeOver,
+  });
+  connect({ note: (lane) => unconfirmed.note(lane) });
+  const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, copies, takeOver, unconfirmed });
+  return { takeOver, unconfirmed, foreign };
 }

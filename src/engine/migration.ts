@@ -9,7 +9,7 @@ import { createEngine, type Engine } from './engine.ts';
 import { type Living, startEngine, Starting, stopEngine } from './engine-life.ts';
 import { DeliveryWait } from './requests/delivery-wait.ts';
 import { Handler } from './requests/handle.ts';
-import { LaneDesk } from './runs/lane-desk.ts';
+import { LaneCommands } from './runs/lane-commands.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { StreamHandler } from './ports/operation.ts';
 import type { ReplicaCounts } from './replicas/membership.ts';
@@ -52,9 +52,9 @@ export interface Migration extends StreamHandler {
   coverageOf(service: ServiceName): number;
   comparisonsOf(service: ServiceName): ComparisonReport;
   /** Runs over all lanes. Absent without a run store. */
-  readonly runs: Pick<Runs, 'desk' | 'repairDesk'> | undefined;
+  readonly runs: Pick<Runs, 'desk' | 'repairCommands'> | undefined;
   /** What people request for single lanes. */
-  readonly laneDesk: LaneDesk;
+  readonly laneCommands: LaneCommands;
   /** Changes with the comparison rules of an action, because evidence gathered under other rules proves nothing. */
   rulesVersion(service: ServiceName, action: string): string;
 }
@@ -102,7 +102,7 @@ export function createMigration(parts: MigrationParts): Migration {
     spillStatus: () => engine.spilling?.spill.status(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
     runs,
-    laneDesk: createLaneDesk(parts, engine),
+    laneCommands: createLaneDesk(parts, engine),
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
   };
@@ -127,8 +127,8 @@ function createPassPath(
 function createLaneDesk(
   { journal, services }: MigrationParts,
   { lanes, coverage, settler, takeOver }: Engine,
-): LaneDesk {
-  return new LaneDesk({ lanes, journal, services, coverage, settler, takeOver });
+): LaneCommands {
+  return new LaneCommands({ lanes, journal, services, coverage, settler, takeOver });
 }
 
 function backlogOf({ engine: { deliverer, copies, keeper }, shadows }: Living): Backlog {

@@ -11,7 +11,7 @@ export interface Signals {
   /**
    * The journal may not know yet what this replica did to the lane, or a crash of the database may lose it. Sent after an
    * abandoned intent (Settlements), after a recorded delivery position (Deliverer), and after a lane was released or its recovery
-   * failed (TakeOver). Received by LooseEnds.
+   * failed (TakeOver). Received by UnconfirmedLanes.
    */
   readonly note: (lane: LaneKey) => void;
   /**

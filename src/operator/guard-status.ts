@@ -2,7 +2,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import { GUARD_LIMITS } from '../engine/guard/triggers.ts';
 import type { Finding, Trigger } from '../engine/ports/finding.ts';
 import type { FlagsOffState } from '../engine/guard/flags-after-trip.ts';
-import type { Hold } from '../engine/guard/latch-board.ts';
+import type { Hold } from '../engine/guard/latches.ts';
 import type { ActionFacts } from '../engine/guard/interlock-facts.ts';
 import type { Judged } from '../engine/guard/interlock-keeper.ts';
 import type { FlagVerdict } from '../engine/guard/judge-flags.ts';

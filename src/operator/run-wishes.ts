@@ -1,5 +1,5 @@
 import { parseOwner, type Owner } from '../domain/ids.ts';
-import { RunRefused } from '../engine/runs/run-desk.ts';
+import { RunRefused } from '../engine/runs/run-commands.ts';
 import { Refusal } from './refusal.ts';
 import { MISSING } from './routes/serve.ts';
 

@@ -2,7 +2,7 @@ import { messageOf } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Run, RunRequest } from '../engine/ports/run.ts';
-import { RunRefused } from '../engine/runs/run-desk.ts';
+import { RunRefused } from '../engine/runs/run-commands.ts';
 import type { RunSchedule } from './run-schedule.ts';
 
 const LOOK_EVERY_MS = 20_000;

@@ -3,7 +3,7 @@ import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { FlagSwitch, LatchStore } from './guard-ports.ts';
-import type { Hold, LatchBoard } from './latch-board.ts';
+import type { Hold, Latches } from './latches.ts';
 import { backoffMs } from '../../shared/backoff.ts';
 
 const LOOK_EVERY_MS = 250;
@@ -14,7 +14,7 @@ const OTHERS_WAIT_MS = 5_000;
 export interface FlagsAfterTripParts {
   readonly replica: ReplicaId;
   readonly services: readonly ServiceName[];
-  readonly board: LatchBoard;
+  readonly board: Latches;
   readonly latches: Pick<LatchStore, 'areFlagsDue' | 'flagsAreOff'>;
   /** Absent if flags cannot be changed from here, because they are files or no admin token is configured. */
   readonly flagSwitch: FlagSwitch | undefined;

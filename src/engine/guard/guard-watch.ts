@@ -25,7 +25,7 @@ import type {
   Release,
 } from './guard-ports.ts';
 import type { GuardRecorder } from './guard-recorder.ts';
-import type { LatchBoard } from './latch-board.ts';
+import type { Latches } from './latches.ts';
 import { MinuteBook } from './minute-book.ts';
 
 const EVERY_MS = 1_000;
@@ -45,7 +45,7 @@ export interface GuardWatchParts {
   /** False if findings are only reported. Then nothing trips and nothing is blocked. */
   readonly isBinding: boolean;
   readonly recorder: GuardRecorder;
-  readonly board: LatchBoard;
+  readonly board: Latches;
   readonly latches: Pick<LatchStore, 'state' | 'trip' | 'release'>;
   readonly minutes: MinuteStore;
   readonly evidence: EvidenceStore;

@@ -9,7 +9,7 @@ import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { within } from '../../shared/within.ts';
 import type { CutoverLimit, ReadLimits } from '../ports/decision.ts';
 import type { DigestOf, EvidenceStore } from './guard-ports.ts';
-import type { LatchBoard } from './latch-board.ts';
+import type { Latches } from './latches.ts';
 import type {
   ActionFacts,
   GrantRow,
@@ -32,7 +32,7 @@ interface InterlockKeeperParts {
   readonly flags: Flags;
   readonly store: InterlockStore;
   readonly evidence: EvidenceStore;
-  readonly board: LatchBoard;
+  readonly board: Latches;
   readonly probes: BackendProbes;
   /** Comparisons that are not stored yet. */
   readonly unwrittenEvidence: (service: ServiceName, action: string) => Evidence;

@@ -6,7 +6,7 @@ import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal } from '../ports/ports.ts';
-import type { LooseEnds } from './loose-ends.ts';
+import type { UnconfirmedLanes } from './unconfirmed-lanes.ts';
 import type { TakeOver } from './take-over.ts';
 
 /** How long a write of another replica may wait before the lane's home sees it. */
@@ -23,7 +23,7 @@ export interface ForeignLaneParts {
   readonly isAlone: () => boolean;
   readonly copies: Pick<CopyQueue, 'holds'>;
   readonly takeOver: Pick<TakeOver, 'foreign' | 'attend'>;
-  readonly looseEnds: Pick<LooseEnds, 'look'>;
+  readonly unconfirmed: Pick<UnconfirmedLanes, 'look'>;
 }
 
 /**
@@ -55,7 +55,7 @@ export class ForeignLanes {
       await this.#parts.clock.sleep(LOOK_EVERY_MS);
       if (!this.#parts.isAlone() || looks % RARELY === 0) await this.#try(() => this.#look());
       if (looks % RARELY === 0) await this.#try(() => this.#lookForUnattended());
-      if (looks % LOOSE_ENDS_EVERY === 0) await this.#try(() => this.#parts.looseEnds.look());
+      if (looks % LOOSE_ENDS_EVERY === 0) await this.#try(() => this.#parts.unconfirmed.look());
     }
   }
 

@@ -20,7 +20,7 @@ import type { LaneDirectory } from './run-ports.ts';
 import type { DivergenceStore } from './divergence-ports.ts';
 import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
 import { isSameStates } from './lane-digests.ts';
-import type { EqualLane, LaneSieve } from './lane-sieve.ts';
+import type { EqualLane, LaneFilter } from './lane-filter.ts';
 
 interface ReconcileParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -29,7 +29,7 @@ interface ReconcileParts {
   readonly divergences: DivergenceStore;
   readonly lostItems: LostItemStore;
   readonly comparer: LaneComparer;
-  readonly sieve: LaneSieve;
+  readonly laneFilter: LaneFilter;
   readonly emit: Emit;
 }
 
@@ -61,7 +61,7 @@ export class ReconcileWork implements RunWork {
 
   async page(run: Run, { service: name, owners }: Page, control: RunControl): Promise<PageOutcome> {
     const service = this.#service(name);
-    const { equal, doubtful } = await this.#parts.sieve.sift(service, owners);
+    const { equal, doubtful } = await this.#parts.laneFilter.sift(service, owners);
     await this.#remember(equal);
     const found = new Map<Owner, ComparedLane>();
     const isWhole = await inParallel(doubtful, control, async (owner) => {

@@ -18,7 +18,7 @@ import type { DifferenceStore } from '../compare/comparison-stores.ts';
 import type { LostItemStore } from '../ports/lost-items.ts';
 import type { ComparedLane, LaneComparer, LaneDifference } from '../runs/lane-comparer.ts';
 import { lostAs } from '../items/lane-contents.ts';
-import type { LaneSieve } from '../runs/lane-sieve.ts';
+import type { LaneFilter } from '../runs/lane-filter.ts';
 import type { ItemFinding } from '../runs/attribute.ts';
 
 /** If such reads are rare, at least one in this time queues its lane. */
@@ -38,7 +38,7 @@ const HELD_MS = 250;
 const FAILED = notComparable('shadow_error');
 
 export interface LaneSampleParts {
-  readonly sieve: Pick<LaneSieve, 'sift'>;
+  readonly laneFilter: Pick<LaneFilter, 'sift'>;
   readonly comparer: Pick<LaneComparer, 'compare'>;
   readonly verdicts: Pick<Verdicts, 'concludeLane'>;
   readonly differences: DifferenceStore;
@@ -134,7 +134,9 @@ export class LaneSamples {
 
   async #compareAll(queue: Queue, batch: ReadonlyMap<Owner, MappedOperation>): Promise<void> {
     try {
-      const { equal, doubtful, readingMs } = await this.#parts.sieve.sift(queue.service, [...batch.keys()]);
+      const { equal, doubtful, readingMs } = await this.#parts.laneFilter.sift(queue.service, [
+        ...batch.keys(),
+      ]);
       queue.readMs += readingMs;
       for (const { owner, sequence } of equal) this.#conclude(batch.get(owner), LANE_MATCHES, sequence);
       const control = { isStopped: () => this.#stopping.signal.aborted, width: () => WIDTH };

@@ -7,7 +7,7 @@ import type { AgentReply, AgentRequest, RequestHandler } from '../../engine/port
 import type { ConnectionLimit } from '../connection-limit.ts';
 import { takePort } from '../take-port.ts';
 import { AgentConnection, type ConnectionSettings } from './agent-connection.ts';
-import { type Admission, type Admitted, Doorway } from './doorway.ts';
+import { type Admission, type Admitted, AdmissionControl } from './admission-control.ts';
 
 /** Problems between the proxy and an agent. They are reported and never thrown, because no caller could catch them. */
 type FrontendProblem =
@@ -64,13 +64,13 @@ class RequestRouter {
   readonly #settings: ZmqFrontendSettings;
   readonly #connections = new Set<AgentConnection>();
   readonly #connecting: ConnectionSettings;
-  readonly #doorway: Doorway;
+  readonly #admissionControl: AdmissionControl;
   #server: Server | undefined;
   #isLeaving = false;
 
   constructor(settings: ZmqFrontendSettings) {
     this.#settings = settings;
-    this.#doorway = new Doorway({
+    this.#admissionControl = new AdmissionControl({
       inFlightLimit: settings.inFlightLimit ?? IN_FLIGHT_LIMIT,
       admission: settings.admission,
       clock: settings.clock,
@@ -85,7 +85,7 @@ class RequestRouter {
       onMessage: (connection, message) => {
         connection.inFlight += 1;
         connection.place?.begin();
-        this.#doorway.enter(connection, message);
+        this.#admissionControl.enter(connection, message);
       },
       onTooLate: () =>
         settings.onProblem?.(
@@ -169,7 +169,7 @@ class RequestRouter {
     const isSent = isLast ? connection.leaveWith(frames) : connection.send(frames);
     reply.delivered?.(isSent);
     if (!isSent) this.#settings.onProblem?.('reply_undeliverable', 'the agent has disconnected');
-    this.#doorway.leave(admitted);
+    this.#admissionControl.leave(admitted);
   }
 }
 

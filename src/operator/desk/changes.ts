@@ -5,7 +5,7 @@ import { count, counted } from './figures.ts';
 import { ENDPOINTS } from '../api/endpoints.ts';
 import { begun, change, type ChangeRoute, type Form, type Params, RUN_CHANGES } from './run-changes.ts';
 import { rulesIn } from './pages/differences.ts';
-import type { Reception } from './reception.ts';
+import type { Visitors } from './visitors.ts';
 import { fromOurForm } from './sessions.ts';
 import { goTo, placeOf, tell } from './visit.ts';
 
@@ -96,10 +96,10 @@ function stainOf(stained: readonly StainedAction[]): string {
 }
 
 /** Every form that makes a change. Each asks for a name and a reason, makes the change, and returns to its page. */
-export function registerChanges(app: FastifyInstance, reception: Reception): void {
+export function registerChanges(app: FastifyInstance, visitors: Visitors): void {
   for (const route of CHANGES)
     app.post<{ Body: Form; Params: Params }>(route.path, { preHandler: fromOurForm(app) }, (request, reply) =>
-      made(reception, route, { request, reply }),
+      made(visitors, route, { request, reply }),
     );
 }
 
@@ -109,11 +109,11 @@ interface Exchange {
 }
 
 async function made(
-  reception: Reception,
+  visitors: Visitors,
   route: ChangeRoute,
   { request, reply }: Exchange,
 ): Promise<FastifyReply> {
-  const known = reception.known(request);
+  const known = visitors.known(request);
   if (known === undefined) return goTo(reply, '/sign-in');
   const { body: form, params } = request;
   const { reason = '', person = known.visitor.name ?? '' } = form;

@@ -15,7 +15,7 @@ import { registerPages, registerReportPages } from './page-routes.ts';
 import { registerSecurity } from './security.ts';
 import { registerSessions } from './sessions.ts';
 import { registerSignIn } from './sign-in-routes.ts';
-import { Reception } from './reception.ts';
+import { Visitors } from './visitors.ts';
 import { type DeskPages, goTo, type Visit } from './visit.ts';
 import { html } from './html.ts';
 import { documentOf, type Page, shell, wordmark } from './pages/layout.ts';
@@ -68,17 +68,17 @@ export async function createDesk({
   await registerAssets(app);
   await registerSecurity(app, { isOpen: book.isEmpty });
   await registerSessions(app);
-  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi), nowMs, zone, pages });
-  registerProblems(app, reception);
-  registerSignIn(app, { tokens: book, reception });
-  if (pages === 'reports') registerReportPages(app, reception);
+  const visitors = new Visitors({ tokens, api: new OperatorApiHost(registerApi), nowMs, zone, pages });
+  registerProblems(app, visitors);
+  registerSignIn(app, { tokens: book, visitors });
+  if (pages === 'reports') registerReportPages(app, visitors);
   else {
-    registerPages(app, reception);
-    registerChanges(app, reception);
-    registerServiceDocuments(app, reception);
-    registerLiveStream(app, { reception, live });
+    registerPages(app, visitors);
+    registerChanges(app, visitors);
+    registerServiceDocuments(app, visitors);
+    registerLiveStream(app, { visitors, live });
   }
-  registerReportDocuments(app, reception);
+  registerReportDocuments(app, visitors);
   return app;
 }
 
@@ -107,9 +107,9 @@ function folderOf(url: string): string {
 }
 
 /** Every failure becomes a page that says what failed and what to do next. */
-function registerProblems(app: FastifyInstance, reception: Reception): void {
+function registerProblems(app: FastifyInstance, visitors: Visitors): void {
   const show = async (problem: Problem, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const visit = await reception.visit(request, reply).catch(() => undefined);
+    const visit = await visitors.visit(request, reply).catch(() => undefined);
     await reply.code(problem.status).type('text/html').send(problemPage(problem, visit));
   };
   app.setErrorHandler((error, request, reply) => show(problemOf(error), request, reply));
@@ -171,20 +171,20 @@ function problemPage({ status, message }: Problem, visit: Visit | undefined): st
 }
 
 /** Daily reports, unchanged. */
-function registerReportDocuments(app: FastifyInstance, reception: Reception): void {
-  serve(app, reception, {
+function registerReportDocuments(app: FastifyInstance, visitors: Visitors): void {
+  serve(app, visitors, {
     path: '/reports/:name',
     source: (api, report) => api.document(ENDPOINTS.showReport, { params: { report } }),
   });
 }
 
 /** The bundle of a trip, saved as a file, and the figures for a service's charts. */
-function registerServiceDocuments(app: FastifyInstance, reception: Reception): void {
+function registerServiceDocuments(app: FastifyInstance, visitors: Visitors): void {
   // Used by the charts of the same page.
   app.get<{ Params: { service: string }; Querystring: { hours?: string } }>(
     '/services/:service/history',
     async (request, reply) => {
-      const known = reception.known(request);
+      const known = visitors.known(request);
       if (known === undefined) return reply.code(401).send();
       // The API refuses other windows.
       const query = { hours: String(request.query.hours) as '1' | '24' };
@@ -193,7 +193,7 @@ function registerServiceDocuments(app: FastifyInstance, reception: Reception): v
       return reply.type(type).header('cache-control', 'no-store').send(text);
     },
   );
-  serve(app, reception, {
+  serve(app, visitors, {
     path: '/guard/bundles/:name/json',
     source: (api, bundle) => api.document(ENDPOINTS.showBundle, { params: { bundle } }),
     // Only a number passes here, because the API knows no other bundle.
@@ -207,9 +207,9 @@ interface Served {
   readonly saveAs?: (name: string) => string;
 }
 
-function serve(app: FastifyInstance, reception: Reception, { path, source, saveAs }: Served): void {
+function serve(app: FastifyInstance, visitors: Visitors, { path, source, saveAs }: Served): void {
   app.get<{ Params: { name: string } }>(path, async (request, reply) => {
-    const known = reception.known(request);
+    const known = visitors.known(request);
     if (known === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
     const { text, type, policy } = await source(known.api, request.params.name);
     // A report is one file with its styles inside. It names them by their digests itself.

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { LiveBook } from '../live-book.ts';
-import type { Reception } from './reception.ts';
+import type { Visitors } from './visitors.ts';
 
 /** Proxies in between close a connection that is silent for a minute. */
 const STILL_HERE_MS = 20_000;
@@ -17,17 +17,17 @@ interface StreamRoute {
 /** Streams the samples of a service as server-sent events, the stored ones first. */
 export function registerLiveStream(
   app: FastifyInstance,
-  { reception, live }: { readonly reception: Reception; readonly live: LiveBook },
+  { visitors, live }: { readonly visitors: Visitors; readonly live: LiveBook },
 ): void {
   let open = 0;
   app.get<StreamRoute>('/live/:service', (request, reply) => {
     const service = request.params.service as ServiceName;
-    if (reception.known(request) === undefined) return reply.code(401).send();
+    if (visitors.known(request) === undefined) return reply.code(401).send();
     if (live.samplesOf(service) === undefined) return reply.code(404).send();
     if (open >= MOST_STREAMS) return reply.code(503).header('retry-after', '30').send();
     open += 1;
     const ended = new AbortController();
-    const isWelcome = (): Promise<boolean> => reception.stillKnown(request);
+    const isWelcome = (): Promise<boolean> => visitors.stillKnown(request);
     const stream = Readable.from(eventsOf(live, service, { signal: ended.signal, isWelcome }));
     reply.raw.once('close', () => {
       open -= 1;

@@ -17,7 +17,7 @@ import { overviewPage } from './pages/overview.ts';
 import { runPage } from './pages/run.ts';
 import { runsPage } from './pages/runs.ts';
 import { servicePage } from './pages/service.ts';
-import type { Reception } from './reception.ts';
+import type { Visitors } from './visitors.ts';
 import { goTo, type Asked, type Visit } from './visit.ts';
 
 type PageMaker = (visit: Visit, asked: Asked<never>) => Promise<Page>;
@@ -45,21 +45,21 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
 };
 
 /** The list of reports alone, for people who only read. */
-export function registerReportPages(app: FastifyInstance, reception: Reception): void {
+export function registerReportPages(app: FastifyInstance, visitors: Visitors): void {
   app.get('/', (_request, reply) => goTo(reply, '/reports'));
-  app.get('/reports', (request, reply) => shown(reception, reportsPage, { request, reply }));
+  app.get('/reports', (request, reply) => shown(visitors, reportsPage, { request, reply }));
 }
 
-export function registerPages(app: FastifyInstance, reception: Reception): void {
+export function registerPages(app: FastifyInstance, visitors: Visitors): void {
   for (const [path, make] of Object.entries(PAGES))
-    app.get(path, (request, reply) => shown(reception, make, { request, reply }));
+    app.get(path, (request, reply) => shown(visitors, make, { request, reply }));
   // Trying rules changes nothing, so the answer is the page itself.
   app.post<{ Body: { rules?: string } }>(
     '/services/:service/differences',
     { preHandler: fromOurForm(app) },
     (request, reply) => {
       const make: PageMaker = (visit, asked) => triedPage(visit, asked, request.body.rules ?? '');
-      return shown(reception, make, { request, reply });
+      return shown(visitors, make, { request, reply });
     },
   );
 }
@@ -70,11 +70,11 @@ interface Exchange {
 }
 
 async function shown(
-  reception: Reception,
+  visitors: Visitors,
   make: PageMaker,
   { request, reply }: Exchange,
 ): Promise<FastifyReply> {
-  const visit = await reception.visit(request, reply);
+  const visit = await visitors.visit(request, reply);
   if (visit === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
   const page = await make(visit, { params: request.params as never, query: onceEach(request.query) });
   return reply.type('text/html').header('cache-control', 'no-store').send(shell(visit, page));

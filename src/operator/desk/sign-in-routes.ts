@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { TokenBook } from '../operator-access.ts';
-import type { Reception } from './reception.ts';
+import type { Visitors } from './visitors.ts';
 import { SIGN_INS_A_MINUTE } from './security.ts';
 import { fromOurForm } from './sessions.ts';
 import { goTo, type Notice, placeOf } from './visit.ts';
@@ -15,11 +15,11 @@ interface SignInForm {
 /** Signs in with a token, and signs out. */
 export function registerSignIn(
   app: FastifyInstance,
-  { tokens, reception }: { readonly tokens: TokenBook; readonly reception: Reception },
+  { tokens, visitors }: { readonly tokens: TokenBook; readonly visitors: Visitors },
 ): void {
   app.get<SignInForm>('/sign-in', (request, reply) => {
     const to = placeOf(request.query.to);
-    if (reception.known(request) !== undefined) return goTo(reply, to);
+    if (visitors.known(request) !== undefined) return goTo(reply, to);
     return reply.type('text/html').send(signInPage({ csrf: reply.generateCsrf(), to }));
   });
   const limited = { config: { rateLimit: { max: SIGN_INS_A_MINUTE, timeWindow: '1 minute' } } };
@@ -34,7 +34,7 @@ export function registerSignIn(
     }
     // A new session id, so that a person who knew the earlier one does not get in.
     await request.session.regenerate();
-    reception.admit(request, caller.name);
+    visitors.admit(request, caller.name);
     return goTo(reply, placeOf(to));
   });
   app.post('/sign-out', { preHandler: fromOurForm(app) }, async (request, reply) => {

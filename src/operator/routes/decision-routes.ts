@@ -10,7 +10,7 @@ import type {
   UnknownLedger,
 } from '../../engine/ports/decision-ports.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
-import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
+import type { LaneCommands, NoCopy } from '../../engine/runs/lane-commands.ts';
 import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { DeadLetter, LedgerQuery as LedgerFilter, UnknownOutcome } from '../api/ledgers.ts';
 import { knownService } from '../known-service.ts';
@@ -23,7 +23,7 @@ export interface DecisionRouteParts {
   readonly services: readonly ServiceName[];
   readonly letters: DeadLetterStore;
   readonly unknowns: UnknownLedger;
-  readonly desk: Pick<LaneDesk, 'isReadable' | 'changed' | 'whyNotCopied' | 'copy'>;
+  readonly desk: Pick<LaneCommands, 'isReadable' | 'changed' | 'whyNotCopied' | 'copy'>;
   readonly audit: Pick<AuditStore, 'add'>;
   readonly nowMs: () => number;
 }

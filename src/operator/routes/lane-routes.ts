@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { laneKeyOf, type ServiceName } from '../../domain/ids.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
-import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
+import type { LaneCommands, NoCopy } from '../../engine/runs/lane-commands.ts';
 import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { LANE_ORDERS, LANE_STATES, ListedLane } from '../api/lanes.ts';
 import { knownService } from '../known-service.ts';
@@ -20,7 +20,7 @@ export interface LaneRouteParts {
     readonly offset: number;
     readonly limit: number;
   }): Promise<readonly ListedLane[]>;
-  readonly desk: Pick<LaneDesk, 'whyNotCopied' | 'copy'>;
+  readonly desk: Pick<LaneCommands, 'whyNotCopied' | 'copy'>;
   readonly audit: Pick<AuditStore, 'add'>;
 }
 

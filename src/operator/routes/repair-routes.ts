@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ItemFinding } from '../../engine/runs/attribute.ts';
 import type { Divergence } from '../../engine/runs/divergence-ports.ts';
-import type { RepairDesk, RepairPlan } from '../../engine/runs/repair-desk.ts';
+import type { RepairCommands, RepairPlan } from '../../engine/runs/repair-commands.ts';
 import type { RepairLimits } from '../../engine/ports/run.ts';
 import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { Divergence as PrintedDivergence, PrintedFinding } from '../api/repairs.ts';
@@ -15,7 +15,7 @@ import { serve } from './serve.ts';
 
 export interface RepairRouteParts {
   readonly services: readonly ServiceName[];
-  readonly desk: RepairDesk;
+  readonly desk: RepairCommands;
 }
 
 /** Findings of reconciliations, their repair and its undo, and lost items that wait for a decision. */
@@ -32,7 +32,7 @@ export function registerRepairRoutes(app: FastifyInstance, parts: RepairRoutePar
 
 class RepairRoutes {
   readonly #services: readonly ServiceName[];
-  readonly #desk: RepairDesk;
+  readonly #desk: RepairCommands;
 
   constructor({ services, desk }: RepairRouteParts) {
     this.#services = services;

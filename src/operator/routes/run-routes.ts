@@ -8,7 +8,7 @@ import {
   type RunRequest,
 } from '../../engine/ports/run.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
-import type { RunDesk, RunStatus } from '../../engine/runs/run-desk.ts';
+import type { RunCommands, RunStatus } from '../../engine/runs/run-commands.ts';
 import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { Run as ShownRun, RunResult } from '../api/runs.ts';
 import { knownService } from '../known-service.ts';
@@ -19,7 +19,7 @@ import { serve } from './serve.ts';
 
 interface RunRouteParts {
   readonly services: readonly ServiceName[];
-  readonly desk: RunDesk;
+  readonly desk: RunCommands;
   readonly audit: Pick<AuditStore, 'add'>;
 }
 

@@ -5,7 +5,7 @@ import type { ServiceFlag } from '../../../src/domain/flags.ts';
 import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
 import { NO_EVIDENCE } from '../../../src/engine/evidence/confidence.ts';
 import { createEvents } from '../../../src/engine/ports/events.ts';
-import { LatchBoard } from '../../../src/engine/guard/latch-board.ts';
+import { Latches } from '../../../src/engine/guard/latches.ts';
 import type { InterlockMode, JournalFacts } from '../../../src/engine/guard/interlock-facts.ts';
 import { InterlockKeeper } from '../../../src/engine/guard/interlock-keeper.ts';
 import type { Database } from '../../../src/storage/database.ts';
@@ -39,7 +39,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
   let coverage: number;
   let journal: Partial<JournalFacts>;
   let running: InterlockKeeper[];
-  let board: LatchBoard;
+  let board: Latches;
   let made = 0;
 
   beforeAll(async () => {
@@ -59,7 +59,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     // What is not built yet is put in its place: everything else is the database's.
     journal = { reconciledAgoSeconds: 60 };
     running = [];
-    board = new LatchBoard(systemClock);
+    board = new Latches(systemClock);
     board.adopt([], board.asking());
   });
 

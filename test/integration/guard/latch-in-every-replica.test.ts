@@ -8,7 +8,7 @@ import { GUARD_LIMITS } from '../../../src/engine/guard/triggers.ts';
 import type { Alert } from '../../../src/engine/guard/guard-ports.ts';
 import { GuardRecorder } from '../../../src/engine/guard/guard-recorder.ts';
 import { GuardWatch } from '../../../src/engine/guard/guard-watch.ts';
-import { LatchBoard } from '../../../src/engine/guard/latch-board.ts';
+import { Latches } from '../../../src/engine/guard/latches.ts';
 import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evidence.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { createPostgresDatabase, type Database } from '../../../src/storage/database.ts';
@@ -55,7 +55,7 @@ afterEach(async () => {
 });
 
 interface Replica {
-  readonly board: LatchBoard;
+  readonly board: Latches;
   readonly watch: GuardWatch;
   readonly database: Database;
   readonly alerts: Alert[];
@@ -70,7 +70,7 @@ async function startReplica({ isBehindNetwork = false, isBinding = true } = {}):
   if (isBehindNetwork) url.port = String(network.port);
   const database = createPostgresDatabase({ url: url.href, poolSize: 2, statementTimeoutMs: 2_000 });
   const events = createEvents();
-  const board = new LatchBoard(systemClock);
+  const board = new Latches(systemClock);
   const alerts: Alert[] = [];
   const recorder: GuardRecorder = new GuardRecorder(systemClock, (service, count) =>
     watch.seenAgain(service, count),
@@ -214,7 +214,7 @@ describe('a replica that has lost the database', () => {
     await eventually('blind', () => causeIn(cut) === 'database_lost');
     const blindAfterMs = performance.now() - startedAtMs;
     expect(blindAfterMs).toBeGreaterThan(3_500);
-    // From the last question that was answered it is 5 s to the millisecond (latch-board.test.ts); the rest is how often this looks.
+    // From the last question that was answered it is 5 s to the millisecond (latches.test.ts); the rest is how often this looks.
     expect(blindAfterMs).toBeLessThan(5_000 + LOOKS_LATE_MS);
     expect(causeIn(fine)).toBeUndefined();
     await network.pass();

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { replicaId } from '../../../src/domain/ids.ts';
 import type { ReportStore } from '../../../src/engine/report/report-ports.ts';
-import { ReportOffice } from '../../../src/operator/report/report-office.ts';
+import { DailyReports } from '../../../src/operator/report/daily-reports.ts';
 import { createSchedule } from '../../../src/operator/report/schedule.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
@@ -17,7 +17,7 @@ const OWED = ['2026-11-18', '2026-11-19', '2026-11-20'];
 
 let postgres: TestPostgres;
 let database: Database;
-let running: ReportOffice | undefined;
+let running: DailyReports | undefined;
 let taken: string[];
 let problems: string[];
 
@@ -44,7 +44,7 @@ async function start(store: ReportStore, oddDate?: string): Promise<void> {
   await database.query("insert into replicas (id, heartbeat_at) values ($1, now() + interval '1 hour')", [
     id,
   ]);
-  running = new ReportOffice({
+  running = new DailyReports({
     store,
     facts: createReportFactStore(database),
     make: async (date) => {

@@ -5,7 +5,7 @@ import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
 import type { MadeReport, ReportTarget } from '../../../src/engine/report/report-ports.ts';
 import type { Deliver } from '../../../src/operator/report/deliver-report.ts';
 import { spanOf } from '../../../src/operator/report/calendar-day.ts';
-import { ReportOffice } from '../../../src/operator/report/report-office.ts';
+import { DailyReports } from '../../../src/operator/report/daily-reports.ts';
 import { createSchedule } from '../../../src/operator/report/schedule.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createMinuteStore } from '../../../src/storage/evidence.ts';
@@ -42,7 +42,7 @@ const reportOf = (date: string, by: string): MadeReport => ({
 
 describe.each(DATABASES)('on %s', (kind) => {
   let database: Database;
-  let running: ReportOffice[];
+  let running: DailyReports[];
   let made: { readonly date: string; readonly by: ReplicaId }[];
   let taken: { readonly date: string; readonly target: ReportTarget }[];
   let problems: string[];
@@ -60,7 +60,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   });
 
   afterEach(async () => {
-    await Promise.all(running.map((office) => office.stop()));
+    await Promise.all(running.map((dailyReports) => dailyReports.stop()));
   });
 
   async function newReplica(isAlive = true): Promise<ReplicaId> {
@@ -80,12 +80,12 @@ describe.each(DATABASES)('on %s', (kind) => {
     readonly keepDays?: number;
   }
 
-  async function office({
+  async function dailyReports({
     services = SERVICES,
     make,
     deliver,
     keepDays = 30,
-  }: Differing = {}): Promise<ReportOffice> {
+  }: Differing = {}): Promise<DailyReports> {
     const by = await newReplica();
     const deliverTo =
       (target: ReportTarget): Deliver =>
@@ -94,7 +94,7 @@ describe.each(DATABASES)('on %s', (kind) => {
         if (problem === undefined) taken.push({ date: report.date, target });
         return problem;
       };
-    const one = new ReportOffice({
+    const one = new DailyReports({
       store: createReportStore(database),
       facts: createReportFactStore(database),
       make:
@@ -134,7 +134,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     (await createReportStore(database).list(100)).map(({ date }) => date).toReversed();
 
   test('replicas that race make each report once and deliver it once per target', async () => {
-    const offices = await Promise.all([office(), office(), office()]);
+    const offices = await Promise.all([dailyReports(), dailyReports(), dailyReports()]);
     await eventually('all is delivered', () => taken.length >= 2 * OWED.length);
     // Time enough for a second one.
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -152,7 +152,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     const [living, dead] = [await newReplica(), await newReplica(false)];
     expect(await store.claim('2026-11-19', living, SERVICES)).toBe(true);
     expect(await store.claim('2026-11-20', dead, SERVICES)).toBe(true);
-    await office();
+    await dailyReports();
     await eventually('the others are delivered', () => taken.length >= 4);
     expect(await dates()).toEqual(['2026-11-18', '2026-11-20']);
     // The dead one comes back: its report is of no use any more.
@@ -165,7 +165,9 @@ describe.each(DATABASES)('on %s', (kind) => {
 
   test('a failed delivery is retried by any replica until it succeeds', async () => {
     let tries = 0;
-    const failing = await office({ deliver: async () => (++tries > 3 ? undefined : 'it answered 503') });
+    const failing = await dailyReports({
+      deliver: async () => (++tries > 3 ? undefined : 'it answered 503'),
+    });
     const failures = async () =>
       (await database.query<{ sum: number }>('select sum(failures)::int as sum from report_deliveries'))[0]
         ?.sum;
@@ -186,15 +188,15 @@ describe.each(DATABASES)('on %s', (kind) => {
       const isWhole = services.length === 2;
       return { ...reportOf(date, services.join(' ')), services, isWhole };
     };
-    const first = await office({ services: [session], make: addingTo(session) });
+    const first = await dailyReports({ services: [session], make: addingTo(session) });
     await eventually('the first has made all', async () => (await dates()).length === 3);
     await first.stop();
     // A minute is left for the other proxy.
     expect(taken).toEqual([]);
-    await office({ services: [jarvis], make: addingTo(jarvis) });
+    await dailyReports({ services: [jarvis], make: addingTo(jarvis) });
     await eventually('all is delivered', () => taken.length === 2 * OWED.length);
     for (const date of OWED) expect(await store.read(date, 'md')).toBe('session-memory jarvis-memory');
-    await office({ services: [session, jarvis], make: addingTo(jarvis) });
+    await dailyReports({ services: [session, jarvis], make: addingTo(jarvis) });
     // Time enough for a third one.
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(taken).toHaveLength(2 * OWED.length);
@@ -202,14 +204,14 @@ describe.each(DATABASES)('on %s', (kind) => {
   });
 
   test('a delivered report is delivered again after another proxy has added to it', async () => {
-    await office();
+    await dailyReports();
     await eventually('all is delivered', () => taken.length === 2 * OWED.length);
     const jarvis = serviceName('jarvis-memory');
     const make = async (date: string) => ({
       ...reportOf(date, 'both'),
       services: [...SERVICES, jarvis],
     });
-    await office({ services: [jarvis], make });
+    await dailyReports({ services: [jarvis], make });
     await eventually('all is delivered again', () => taken.length === 4 * OWED.length);
   });
 
@@ -224,7 +226,7 @@ describe.each(DATABASES)('on %s', (kind) => {
 
   test('a report that could not be made is made later', async () => {
     let tries = 0;
-    await office({
+    await dailyReports({
       make: async (date) => {
         tries += 1;
         if (tries < 3) throw new Error('the database was away');
@@ -256,11 +258,11 @@ describe.each(DATABASES)('on %s', (kind) => {
     const replica = await newReplica();
     await store.claim('2026-11-18', replica, SERVICES);
     await store.put(reportOf('2026-11-18', 'ann'), replica, []);
-    const one = await office({ keepDays: 2 });
+    const one = await dailyReports({ keepDays: 2 });
     await eventually('what is kept is delivered', () => taken.length >= 4);
     await eventually('the old one is gone', async () => !(await dates()).includes('2026-11-18'));
     await one.stop();
-    await office({ keepDays: 2 });
+    await dailyReports({ keepDays: 2 });
     // Time enough for an old one to come again.
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(made.map(({ date }) => date)).toEqual(['2026-11-19', '2026-11-20']);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { Run, RunRequest } from '../../../src/engine/ports/run.ts';
-import { RunRefused } from '../../../src/engine/runs/run-desk.ts';
+import { RunRefused } from '../../../src/engine/runs/run-commands.ts';
 import { createRunSchedule, longestGapMs, type RunSchedule } from '../../../src/operator/run-schedule.ts';
 import { ScheduledReconciliations, type Scope } from '../../../src/operator/scheduled-reconciliations.ts';
 

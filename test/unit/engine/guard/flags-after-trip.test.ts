@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { replicaId } from '../../../../src/domain/ids.ts';
 import type { Finding } from '../../../../src/engine/ports/finding.ts';
 import { FlagsAfterTrip } from '../../../../src/engine/guard/flags-after-trip.ts';
-import { LatchBoard } from '../../../../src/engine/guard/latch-board.ts';
+import { Latches } from '../../../../src/engine/guard/latches.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { SERVICE } from '../engine-parts.ts';
 
@@ -32,7 +32,7 @@ beforeEach(() => {
     wallMs: () => Date.now(),
     sleep: () => new Promise<void>((resolve) => setImmediate(resolve)),
   };
-  const board = new LatchBoard(clock);
+  const board = new Latches(clock);
   // As this replica's last look at the database showed it.
   board.adopt([LATCH], board.asking());
   flagsAfterTrip = new FlagsAfterTrip({

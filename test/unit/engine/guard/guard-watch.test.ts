@@ -5,15 +5,15 @@ import { GUARD_LIMITS } from '../../../../src/engine/guard/triggers.ts';
 import { GuardRecorder } from '../../../../src/engine/guard/guard-recorder.ts';
 import { GuardWatch, type GuardWatchParts } from '../../../../src/engine/guard/guard-watch.ts';
 import type { Latch } from '../../../../src/engine/ports/finding.ts';
-import { LatchBoard } from '../../../../src/engine/guard/latch-board.ts';
+import { Latches } from '../../../../src/engine/guard/latches.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { SERVICE } from '../engine-parts.ts';
 
 /** Notes what held the service's reads after each answer of the database. */
-class WatchedBoard extends LatchBoard {
+class WatchedBoard extends Latches {
   readonly causes: (string | undefined)[] = [];
 
-  override adopt(...answer: Parameters<LatchBoard['adopt']>): boolean {
+  override adopt(...answer: Parameters<Latches['adopt']>): boolean {
     const isAdopted = super.adopt(...answer);
     this.causes.push(this.holdOf(SERVICE)?.cause);
     return isAdopted;

@@ -26,7 +26,7 @@ test('every foreign change is reported, even if the journal goes away meanwhile'
   };
   const told: LaneKey[] = [];
   const foreign = new ForeignLanes({
-    looseEnds: { look: async () => undefined },
+    unconfirmed: { look: async () => undefined },
     journal,
     lanes: createLanes(journal, clock, () => false),
     clock,

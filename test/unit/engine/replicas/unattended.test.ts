@@ -28,7 +28,7 @@ async function createLooking() {
   const lane = await lanes.load(SERVICE, ANN);
   const attended: Lane[] = [];
   const foreign = new ForeignLanes({
-    looseEnds: { look: async () => undefined },
+    unconfirmed: { look: async () => undefined },
     journal,
     lanes,
     clock,

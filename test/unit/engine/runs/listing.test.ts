@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { ConnectionError, StorageError } from '../../../../src/domain/errors.ts';
 import { serviceName, type Owner, type ServiceName } from '../../../../src/domain/ids.ts';
 import { EMPTY_TALLY, type Page, type Run } from '../../../../src/engine/ports/run.ts';
-import { RunDesk } from '../../../../src/engine/runs/run-desk.ts';
+import { RunCommands } from '../../../../src/engine/runs/run-commands.ts';
 import { ReplicaIdentity } from '../../../../src/engine/ports/replica-ports.ts';
 import { RunWorker } from '../../../../src/engine/runs/run-worker.ts';
 import type { RunWork } from '../../../../src/engine/runs/run-work.ts';
@@ -128,7 +128,7 @@ test('a run that waits for the journal blocks no other, and continues later', as
 });
 
 test('a rehearsal shows what can be read, and names what cannot', async () => {
-  const desk = new RunDesk({
+  const desk = new RunCommands({
     store: createStore([]).store,
     works: createWork(unreadable).works,
     worker: undefined as never,

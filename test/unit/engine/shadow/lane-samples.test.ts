@@ -4,7 +4,7 @@ import { createEvents } from '../../../../src/engine/ports/events.ts';
 import type { Clock } from '../../../../src/shared/clock.ts';
 import type { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
 import { LaneSamples } from '../../../../src/engine/shadow/lane-samples.ts';
-import type { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
+import type { LaneFilter } from '../../../../src/engine/runs/lane-filter.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { mappedOf, ownerNamed, serviceWith } from '../engine-parts.ts';
@@ -25,7 +25,7 @@ function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
     nowMs += ms;
   };
   const clock: Clock = { now: () => nowMs, wallMs: () => nowMs, sleep };
-  const sift: LaneSieve['sift'] = async (_service, owners) => {
+  const sift: LaneFilter['sift'] = async (_service, owners) => {
     nowMs += siftMs;
     return { equal: [], doubtful: owners, readingMs: siftMs };
   };
@@ -39,7 +39,7 @@ function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
     if (name === 'lane:compared') concluded += 1;
   });
   const samples = new LaneSamples({
-    sieve: { sift },
+    laneFilter: { sift },
     comparer: { compare },
     verdicts: { concludeLane: (_of, comparison) => comparison },
     differences: { add: async () => undefined } as never,

@@ -15,7 +15,7 @@ export type NoCopy = 'unreadable' | 'uncovered' | 'stopped' | 'undone' | 'unknow
 
 const NOT_COPIED: Readonly<Record<string, NoCopy>> = { lost: 'stopped', repair_undone: 'undone' };
 
-export interface LaneDeskParts {
+export interface LaneCommandParts {
   readonly lanes: Lanes;
   readonly journal: Pick<Journal, 'lanes'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -25,10 +25,10 @@ export interface LaneDeskParts {
 }
 
 /** Commands of people for single lanes. */
-export class LaneDesk {
-  readonly #parts: LaneDeskParts;
+export class LaneCommands {
+  readonly #parts: LaneCommandParts;
 
-  constructor(parts: LaneDeskParts) {
+  constructor(parts: LaneCommandParts) {
     this.#parts = parts;
   }
 

@@ -13,7 +13,7 @@ import type { Journal, Orchestrator, OrchestratorOptions } from '../ports/ports.
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { LostItem, LostItemName, LostItemStore } from '../ports/lost-items.ts';
 import { notRestorable } from './restorable.ts';
-import { type RunDesk, RunRefused } from './run-desk.ts';
+import { type RunCommands, RunRefused } from './run-commands.ts';
 import type { RunStore, StandingLanes } from './run-ports.ts';
 import type { Divergence, DivergenceStore, RepairStore } from './divergence-ports.ts';
 import type { LaneComparer } from './lane-comparer.ts';
@@ -23,10 +23,10 @@ const SHOWN = 1_000;
 /** Limits of a repair unless the person raises them. */
 const LIMITS: RepairLimits = { items: 1_000, share: 0.005 };
 
-export interface RepairDeskParts {
+export interface RepairCommandParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly store: RunStore;
-  readonly desk: RunDesk;
+  readonly desk: RunCommands;
   readonly divergences: DivergenceStore;
   readonly lostItems: LostItemStore;
   readonly repairs: RepairStore;
@@ -72,10 +72,10 @@ export interface RepairPlan {
 }
 
 /** Commands of people to repair, undo, and decide about lost items. @throws RunRefused; StorageError */
-export class RepairDesk {
-  readonly #parts: RepairDeskParts;
+export class RepairCommands {
+  readonly #parts: RepairCommandParts;
 
-  constructor(parts: RepairDeskParts) {
+  constructor(parts: RepairCommandParts) {
     this.#parts = parts;
   }
 

@@ -19,7 +19,7 @@ export interface Admitted {
   readonly isRefused: boolean;
 }
 
-export interface DoorwaySettings {
+export interface AdmissionControlSettings {
   /** Largest number of requests in progress. */
   readonly inFlightLimit: number;
   readonly admission?: Admission | undefined;
@@ -31,13 +31,13 @@ export interface DoorwaySettings {
  * Admits messages while there is room for them. A connection over the limit is paused, so that its next messages wait in the agent's
  * own queues. A message that has waited past the agent's patience is rejected, because the agent would no longer be listening.
  */
-export class Doorway {
-  readonly #settings: DoorwaySettings;
+export class AdmissionControl {
+  readonly #settings: AdmissionControlSettings;
   #inFlight = 0;
   /** Agents that wait for a place, each with one message. */
   readonly #waiting = new FairQueue<() => void>();
 
-  constructor(settings: DoorwaySettings) {
+  constructor(settings: AdmissionControlSettings) {
     this.#settings = settings;
   }
 

@@ -12,7 +12,7 @@ interface Known {
   readonly api: OperatorApi;
 }
 
-interface ReceptionParts {
+interface VisitorParts {
   readonly tokens: readonly OperatorToken[];
   readonly api: OperatorApiHost;
   readonly nowMs: () => number;
@@ -21,14 +21,14 @@ interface ReceptionParts {
 }
 
 /** Identifies the visitor by the session, and calls the API as that visitor. */
-export class Reception {
+export class Visitors {
   readonly #tokens: readonly OperatorToken[];
   readonly #api: OperatorApiHost;
   readonly #nowMs: () => number;
   readonly #zone: string;
   readonly #pages: DeskPages;
 
-  constructor({ tokens, api, nowMs, zone, pages }: ReceptionParts) {
+  constructor({ tokens, api, nowMs, zone, pages }: VisitorParts) {
     this.#tokens = tokens;
     this.#api = api;
     this.#nowMs = nowMs;

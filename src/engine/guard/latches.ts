@@ -21,7 +21,7 @@ interface AskedLatches {
 }
 
 /** The latches as this replica knows them: those of the database, and its own trips from the moment they happen. */
-export class LatchBoard {
+export class Latches {
   readonly #clock: Clock;
   readonly #ownTrips = new Map<ServiceName, Finding>();
   #open = new Map<ServiceName, Latch>();

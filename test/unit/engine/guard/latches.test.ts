@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { replicaId } from '../../../../src/domain/ids.ts';
 import type { Finding, Latch } from '../../../../src/engine/ports/finding.ts';
-import { LatchBoard } from '../../../../src/engine/guard/latch-board.ts';
+import { Latches } from '../../../../src/engine/guard/latches.ts';
 import { SERVICE } from '../engine-parts.ts';
 
 const FINDING: Finding = {
@@ -21,11 +21,11 @@ const LATCH: Latch = {
 const BLIND_AFTER_MS = 5_000;
 
 let nowMs: number;
-let board: LatchBoard;
+let board: Latches;
 
 beforeEach(() => {
   nowMs = 1_000;
-  board = new LatchBoard({ now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined });
+  board = new Latches({ now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined });
 });
 
 const cause = () => board.holdOf(SERVICE)?.cause;

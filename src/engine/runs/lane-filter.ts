@@ -14,7 +14,7 @@ import { digestsOfLegacy, digestsOfOrchestrator, EqualLanes } from './lane-diges
 const LEGACY_PATIENCE_MS = 2_000;
 const LEGACY_LOOK_MS = 20;
 
-interface SieveParts {
+interface LaneFilterParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly journal: Pick<Journal, 'fences'>;
   readonly baselines: Pick<BaselineStore, 'summaries'>;
@@ -55,11 +55,11 @@ interface TwoLooks {
 }
 
 /** Compares many lanes by digest, with one reading of the legacy store and few calls of the orchestrator. */
-export class LaneSieve {
-  readonly #parts: SieveParts;
+export class LaneFilter {
+  readonly #parts: LaneFilterParts;
   readonly #times: LegacyTimes;
 
-  constructor(parts: SieveParts) {
+  constructor(parts: LaneFilterParts) {
     this.#parts = parts;
     this.#times = new LegacyTimes(parts);
   }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Clock } from '../../../../src/shared/clock.ts';
-import { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
+import { LaneFilter } from '../../../../src/engine/runs/lane-filter.ts';
 import { coverageOf, orchestratorWith, ownerNamed, serviceWith, viewOf } from '../engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
@@ -19,7 +19,7 @@ function siftBeside(queuedAt: (nowMs: number) => number) {
   const clock = sleptOnClock();
   const asked: { readonly what: string; readonly atMs: number }[] = [];
   const saw = (what: string): void => void asked.push({ what, atMs: clock.now() });
-  const sieve = new LaneSieve({
+  const laneFilter = new LaneFilter({
     clock,
     timeoutMs: 1_000,
     isSpilling: () => false,
@@ -45,7 +45,7 @@ function siftBeside(queuedAt: (nowMs: number) => number) {
       load: () => ({ inFlight: 1, queued: queuedAt(clock.now()), isConnected: true, breaker: 'closed' }),
     },
   });
-  return { asked, sift: () => sieve.sift(service, [OWNER]) };
+  return { asked, sift: () => laneFilter.sift(service, [OWNER]) };
 }
 
 test('a service is not read while its agents queue', async () => {

@@ -19,7 +19,7 @@ const RETRY = { firstMs: 10_000, longestMs: 3_600_000 };
 /** With these pauses, deliveries are tried for about a day. */
 const TRIES = 32;
 
-export interface ReportOfficeParts {
+export interface DailyReportParts {
   readonly store: ReportStore;
   readonly facts: Pick<ReportFactStore, 'installedAtMs'>;
   readonly make: (date: string) => Promise<MadeReport>;
@@ -48,14 +48,14 @@ export interface ReportCounts {
  * services to a report that another proxy made without them. Reports that were missed, because no proxy ran or the database was
  * away, are made later.
  */
-export class ReportOffice {
-  readonly #parts: ReportOfficeParts;
+export class DailyReports {
+  readonly #parts: DailyReportParts;
   readonly #stopped = new AbortController();
   readonly #failed = new Map<ReportTarget, number>();
   #lastMadeAtMs: number | undefined;
   #loop: Promise<void> | undefined;
 
-  constructor(parts: ReportOfficeParts) {
+  constructor(parts: DailyReportParts) {
     this.#parts = parts;
     for (const target of parts.deliveries.keys()) this.#failed.set(target, 0);
   }

@@ -13,7 +13,7 @@ import type { TakeOver } from './take-over.ts';
 const ASKED_AT_ONCE = 1_000;
 const FIRST = { writes: 1, bytes: 1 };
 
-export interface LooseEndParts {
+export interface UnconfirmedLaneParts {
   readonly journal: Pick<Journal, 'lanes' | 'pending'>;
   readonly lanes: Pick<Lanes, 'of' | 'unattended'>;
   readonly deliverer: Pick<Deliverer, 'isHolding' | 'recordAgain' | 'wake'>;
@@ -29,14 +29,14 @@ export interface LooseEndParts {
  * may have been taken by a statement whose answer was lost. Memory then considers the lane done, the journal considers it this
  * replica's, and no replica would look at it again.
  */
-export class LooseEnds {
-  readonly #parts: LooseEndParts;
+export class UnconfirmedLanes {
+  readonly #parts: UnconfirmedLaneParts;
   /** With the time of the last work. */
   readonly #noted = new Map<LaneKey, number>();
   /** Lanes that were dirty in memory at the last check, but not in the journal. */
   #doubted: ReadonlySet<LaneKey> = new Set();
 
-  constructor(parts: LooseEndParts) {
+  constructor(parts: UnconfirmedLaneParts) {
     this.#parts = parts;
   }
 

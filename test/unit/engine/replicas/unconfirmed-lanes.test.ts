@@ -3,7 +3,7 @@ import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
-import { LooseEnds } from '../../../../src/engine/replicas/loose-ends.ts';
+import { UnconfirmedLanes } from '../../../../src/engine/replicas/unconfirmed-lanes.ts';
 import { fakeClock, ownerNamed, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
 
 beforeEach(() => {
@@ -38,7 +38,7 @@ async function createReplica(row: Partial<LaneState> = {}) {
   const lanes = createLanes(reads, clock, () => facts.isHeld);
   const lane = await lanes.load(SERVICE, ownerNamed('ann'));
   journal.asked = 0;
-  const looseEnds = new LooseEnds({
+  const unconfirmed = new UnconfirmedLanes({
     journal: reads,
     lanes,
     deliverer: {
@@ -56,8 +56,8 @@ async function createReplica(row: Partial<LaneState> = {}) {
     journal,
     facts,
     done,
-    note: (): void => looseEnds.note(ANN),
-    look: (): Promise<void> => looseEnds.look(),
+    note: (): void => unconfirmed.note(ANN),
+    look: (): Promise<void> => unconfirmed.look(),
     /** A heartbeat that is sent later is answered. */
     beats: async (): Promise<void> => {
       await clock.pass(SECOND_MS);

@@ -19,7 +19,7 @@ export class RunRefused extends Error {
   }
 }
 
-interface RunDeskParts {
+interface RunCommandParts {
   readonly store: RunStore;
   readonly works: Readonly<Record<RunKind, RunWork>>;
   readonly worker: RunWorker;
@@ -34,10 +34,10 @@ export interface RunStatus {
 }
 
 /** Commands of people to start, watch and stop runs. @throws RunRefused; StorageError */
-export class RunDesk {
-  readonly #parts: RunDeskParts;
+export class RunCommands {
+  readonly #parts: RunCommandParts;
 
-  constructor(parts: RunDeskParts) {
+  constructor(parts: RunCommandParts) {
     this.#parts = parts;
   }
 
