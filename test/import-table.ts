@@ -50,7 +50,7 @@ export const TABLE: Readonly<Record<string, Allowed>> = {
       'frontends/connection-limit.ts',
       'storage/database.ts',
       'storage/apply-schema.ts',
-      'storage/sessions/prepared.ts',
+      'storage/sessions/session.ts',
       'telemetry',
     ],
     npm: [

@@ -1,7 +1,7 @@
-import { createHttpLegacyBackend } from '../backends/http-legacy.ts';
+import { createHttpLegacyBackend } from '../backends/http-channel.ts';
 import type { LegacyClient } from '../backends/channels.ts';
 import { createLegacyAccess } from '../backends/legacy-store.ts';
-import { createZmqLegacyBackend } from '../backends/zmq-legacy.ts';
+import { createZmqLegacyBackend } from '../backends/zmq-channel.ts';
 import type { DefinedService } from './definitions.ts';
 import { serviceName } from '../domain/ids.ts';
 import type { LegacyAccess } from '../domain/service-definition.ts';

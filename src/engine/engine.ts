@@ -18,8 +18,7 @@ import { createSignalHub, type SignalHub } from './signals.ts';
 import { Outage } from './spill/outage.ts';
 import { SpillPath } from './spill/spill-path.ts';
 import { Spill } from './spill/spill.ts';
-import { Settlements } from './writes/settlements.ts';
-import { Settler } from './writes/settle.ts';
+import { Settlements, Settler } from './writes/settle.ts';
 
 /** The background parts, each made once. */
 export interface Engine extends Presence, Moving, Covering, Recovery {}

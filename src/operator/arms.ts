@@ -13,7 +13,7 @@ import type { Listener, MigrationEvents, ReplyStatus } from '../engine/ports/eve
 import type { Clock } from '../shared/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Backend } from '../domain/backend.ts';
-import { LatencyHistogram } from './latency-histogram.ts';
+import { LatencyHistogram } from './statistics.ts';
 
 /** Data is dropped after an hour, in slices of ten minutes. So both arms cover the same hour, in every replica. */
 const SLICE_MS = 600_000;

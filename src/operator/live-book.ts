@@ -2,7 +2,7 @@ import type { Backend } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
 import type { LiveSample } from './api/history.ts';
-import { LatencyHistogram } from './latency-histogram.ts';
+import { LatencyHistogram } from './statistics.ts';
 
 export const SAMPLE_MS = 2_000;
 /** A quarter of an hour. */

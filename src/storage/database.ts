@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Extensions, PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
+import type { Extensions, PGlite } from '@electric-sql/pglite';
 import { messageOf, StorageError } from '../domain/errors.ts';
 import { sqlstateOf, storageError } from './database-errors.ts';
-import { arrivedInTime, type DeadlineMs } from './sessions/deadline.ts';
+import { arrivedInTime, type DeadlineMs, type Session, type Work } from './sessions/session.ts';
 import { lockFolder } from './folder-lock.ts';
 import { pgliteSession, pgliteTransaction, Turns } from './sessions/pglite-session.ts';
 import {
@@ -15,13 +15,12 @@ import {
   SILENCE_AFTER_MS,
   tellTimeout,
 } from './sessions/postgres-session.ts';
-import type { Session, Work } from './sessions/session.ts';
 
 export { sqlstateOf };
 export type { Session };
 
 /** The current load of a database. */
-export interface DatabaseLoad {
+interface DatabaseLoad {
   /** Open connections: 1 on PGlite. */
   readonly connections: number;
   readonly idle: number;
@@ -46,7 +45,7 @@ export interface Database extends Session {
   close(): Promise<void>;
 }
 
-export interface PostgresSettings {
+interface PostgresSettings {
   readonly url: string;
   /** @defaultValue 10 */
   readonly poolSize?: number;
@@ -60,7 +59,7 @@ export interface PostgresSettings {
   readonly role?: string | undefined;
 }
 
-export interface PgliteSettings {
+interface PgliteSettings {
   /** Without it the database is in memory. The folder is locked against a second process. */
   readonly folder?: string | undefined;
   readonly extensions?: Extensions;

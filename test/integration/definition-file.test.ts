@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { importDefinition } from '../../src/compose/definition-file.ts';
+import { importDefinition } from '../../src/compose/definitions.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'crossfade-definition-'));
 

@@ -1,9 +1,9 @@
 import { messageOf } from '../../domain/errors.ts';
-import { parseLaneKey, type LaneKey, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
+import { type LaneKey, parseLaneKey, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Deliverer } from '../delivery/deliver.ts';
-import type { Emit } from '../ports/events.ts';
+import type { CopyCause, Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -11,10 +11,8 @@ import type { Journal } from '../ports/ports.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Signals } from '../signals.ts';
-import type { Settlements } from '../writes/settlements.ts';
-import type { Settler } from '../writes/settle.ts';
+import type { Settlements, Settler } from '../writes/settle.ts';
 import type { ReplayedLane } from '../ports/spill-ports.ts';
-import type { CopyCause } from '../ports/events.ts';
 
 /** The reason of a dirty lane that a late unjournaled write of this replica has changed. */
 const LATE_UNJOURNALED: CopyCause = 'late_unjournaled';

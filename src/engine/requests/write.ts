@@ -14,7 +14,7 @@ import {
   type Sequencer,
 } from '../writes/sequence-write.ts';
 import type { Repeats, Replying, Verdict } from '../writes/repeats.ts';
-import type { Settling } from '../writes/settle.ts';
+import type { Settlements, Settling } from '../writes/settle.ts';
 import {
   type LateReplies,
   mayBeStoredLate,
@@ -26,7 +26,6 @@ import {
 import type { CopyCause, Emit } from '../ports/events.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
-import type { Settlements } from '../writes/settlements.ts';
 import type { SpillPath } from '../spill/spill-path.ts';
 import type { Unjournaled } from '../coverage/unjournaled.ts';
 

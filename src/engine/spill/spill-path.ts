@@ -13,7 +13,7 @@ import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Membership } from '../replicas/membership.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
-import type { Settlements } from '../writes/settlements.ts';
+import type { Settlements } from '../writes/settle.ts';
 import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/late-reply.ts';
 import type { Outage } from './outage.ts';
 import type { SpillJournal, SpillStore } from '../ports/spill-ports.ts';
@@ -25,7 +25,7 @@ const RETRY_MS = 100;
 /** Failures of the journal only, in which the write was not sent. */
 const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
 
-export interface SpillPathParts {
+interface SpillPathParts {
   readonly outage: Pick<Outage, 'admit' | 'ask'>;
   readonly membership: Pick<Membership, 'isOnlyOne' | 'claimedAtMs'>;
   readonly store: Pick<SpillStore, 'append' | 'settle'>;

@@ -8,8 +8,7 @@ import { isReadable, type ServiceDefinition, type WriteAction } from '../../doma
 import type { OwnedOperation } from '../ports/operation.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { type Sequenced, sequencedLabels } from './sequence-write.ts';
-import type { Settlements } from './settlements.ts';
-import type { Settling } from './settle.ts';
+import type { Settlements, Settling } from './settle.ts';
 
 interface LateReplyParts {
   readonly journal: Pick<Journal, 'resolveLate'>;

@@ -11,7 +11,7 @@ import type { Coverage } from '../ports/service-runtime.ts';
 import { within } from '../../shared/within.ts';
 import type { NamedItems } from '../../domain/service-definition.ts';
 import { nameItems } from '../items/copy-plan.ts';
-import type { Settlements } from './settlements.ts';
+import type { Settlements } from './settle.ts';
 import { backoffMs } from '../../shared/backoff.ts';
 
 /** A write with less than this share of its deadline left is not sent (W6). */

@@ -4,7 +4,7 @@ import { encodeJson, Json } from '../../domain/json.ts';
 import type { Session } from '../../storage/database.ts';
 import type { Action, PayloadOf } from '../wire/payloads.ts';
 import type { Request } from '../wire/request.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { CacheSettings } from '../settings.ts';
 
 /**

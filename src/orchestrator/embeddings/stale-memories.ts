@@ -1,5 +1,5 @@
 import { textColumns, textIn, type TextRow } from '../encryption/sealed-content.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { Vault } from '../encryption/vault.ts';
 import type { VaultDatabase } from '../encryption/vault-session.ts';
 import { VISIBLE } from '../memories/filter.ts';

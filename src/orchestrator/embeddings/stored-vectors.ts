@@ -1,6 +1,6 @@
 import { encodeJson } from '../../domain/json.ts';
 import type { Session } from '../../storage/database.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { Space, Vector } from '../vectors/vector-store.ts';
 import type { StaleMemory } from './stale-memories.ts';
 

@@ -1,6 +1,6 @@
 import { type CrossfadeError, NotFoundError, ValidationError } from '../../domain/errors.ts';
 import { encodeJson, Json } from '../../domain/json.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { Vault } from '../encryption/vault.ts';
 import type { VaultSession as Session } from '../encryption/vault-session.ts';
 import type { Request } from '../wire/request.ts';

@@ -1,6 +1,6 @@
 import { type CrossfadeError, DuplicateError, NotFoundError, StorageError } from '../../domain/errors.ts';
 import { encodeJson } from '../../domain/json.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import { INPUT, inputsOf } from './create-input.ts';
 import type { VaultSession as Session } from '../encryption/vault-session.ts';
 import type { WriteKey } from './idempotency.ts';

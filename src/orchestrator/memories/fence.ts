@@ -1,4 +1,4 @@
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { Session } from '../../storage/database.ts';
 import type { Lane } from '../wire/payloads.ts';
 
@@ -13,7 +13,7 @@ const UNDER_COPY = -1;
 
 export type Verdict = 'applied' | 'superseded' | 'already_applied';
 
-export interface Judgement {
+interface Judgement {
   readonly verdict: Verdict;
   /** The position of the lane afterwards. */
   readonly place: Place;

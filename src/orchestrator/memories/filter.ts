@@ -1,6 +1,6 @@
 import { ValidationError } from '../../domain/errors.ts';
 import { rawMembers } from '../../domain/json.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import { markedWith } from '../encryption/blind-search.ts';
 import type { Vault } from '../encryption/vault.ts';
 import type { PayloadOf } from '../wire/payloads.ts';

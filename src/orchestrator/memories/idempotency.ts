@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { CrossfadeError } from '../../domain/errors.ts';
 import { encodeJson, Json } from '../../domain/json.ts';
 import { type Database, type Session, sqlstateOf } from '../../storage/database.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { Call } from '../call.ts';
 
 /*

@@ -1,6 +1,6 @@
 import { encodeJson } from '../../domain/json.ts';
 import { sqlstateOf } from '../../storage/database.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import { type CreateInput, INPUT, inputsOf } from './create-input.ts';
 import type { VaultSession as Session } from '../encryption/vault-session.ts';
 import { passageOf, passing } from './fence.ts';

@@ -1,7 +1,7 @@
 import { NotFoundError, ValidationError } from '../../domain/errors.ts';
 import { CONTENT } from '../encryption/sealed-content.ts';
 import type { Vault } from '../encryption/vault.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { VaultSession as Session } from '../encryption/vault-session.ts';
 import { conditionOf, type Filter, Parameters, VISIBLE } from './filter.ts';
 import { LIMITS } from '../wire/limits.ts';

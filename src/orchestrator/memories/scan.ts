@@ -1,5 +1,5 @@
 import { type Session, sqlstateOf } from '../../storage/database.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import { decodeCursor, encodeCursor, notOurs } from './cursor.ts';
 import { VISIBLE } from './filter.ts';
 import { LIMITS } from '../wire/limits.ts';

@@ -1,4 +1,4 @@
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { CreateInput } from './create-input.ts';
 import { type Passage, passing } from './fence.ts';
 import type { WriteKey } from './idempotency.ts';

@@ -1,5 +1,5 @@
 import { ValidationError } from '../../domain/errors.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import type { Call } from '../call.ts';
 import { checkedVector } from '../embeddings/supplied-vectors.ts';
 import type { NoMeaningReason, Searchable } from '../embeddings/meaning.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DuplicateError, NotFoundError } from '../../domain/errors.ts';
 import { encodeJson } from '../../domain/json.ts';
-import { prepared } from '../../storage/sessions/prepared.ts';
+import { prepared } from '../../storage/sessions/session.ts';
 import { decodeCursor, encodeCursor } from '../memories/cursor.ts';
 import { Parameters } from '../memories/filter.ts';
 import { SUMMARY, summaryPlace } from '../encryption/sealed-content.ts';

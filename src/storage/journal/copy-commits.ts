@@ -3,7 +3,7 @@ import type { FinishedCopy } from '../../engine/ports/journal-facts.ts';
 import { packBaseline, REPLACE_BASELINE } from '../runs/baselines.ts';
 import type { Database } from '../database.ts';
 import { STANDING } from '../runs/standing.ts';
-import { prepared } from '../sessions/prepared.ts';
+import { prepared } from '../sessions/session.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { LaneRow } from './journal-rows.ts';
 import { claimedByOther, LANE_COLUMNS } from './journal-sql.ts';

@@ -2,7 +2,7 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Intent, Settlement } from '../../engine/ports/ports.ts';
 import { type Database, sqlstateOf } from '../database.ts';
 import { bigints, instants, texts, uuids } from '../sessions/columns.ts';
-import { prepared } from '../sessions/prepared.ts';
+import { prepared } from '../sessions/session.ts';
 import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type { Seal } from '../seal.ts';
 import { GroupCommit } from './group-commit.ts';

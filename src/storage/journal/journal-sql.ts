@@ -1,5 +1,5 @@
 import { UNSETTLED } from '../runs/standing.ts';
-import { prepared } from '../sessions/prepared.ts';
+import { prepared } from '../sessions/session.ts';
 
 export const LANE_COLUMNS =
   'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, finding, delivered_sequence, claim_replica, coalesce(repeats_until > now(), false) as may_repeat, uncertain_count';

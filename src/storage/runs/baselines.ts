@@ -8,7 +8,7 @@ import type {
   BaselineSummary,
 } from '../../engine/ports/journal-facts.ts';
 import type { Database } from '../database.ts';
-import { prepared } from '../sessions/prepared.ts';
+import { prepared } from '../sessions/session.ts';
 import { GroupCommit } from '../journal/group-commit.ts';
 
 /** Follows an insert into `lane_baselines as b`. An older list replaces nothing, and known equal states stay. */

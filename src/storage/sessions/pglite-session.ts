@@ -2,9 +2,15 @@ import type * as Wire from '@electric-sql/pglite';
 import type { PGlite, Transaction } from '@electric-sql/pglite';
 import { type Phase, storageError } from '../database-errors.ts';
 import { Column } from './columns.ts';
-import { arrivedInTime, checkDeadline, type DeadlineMs } from './deadline.ts';
-import { runWork, type Session, type Work } from './session.ts';
-import { nameOfPrepared } from './prepared.ts';
+import {
+  arrivedInTime,
+  checkDeadline,
+  type DeadlineMs,
+  nameOfPrepared,
+  runWork,
+  type Session,
+  type Work,
+} from './session.ts';
 
 /** @param inside the open transaction, which runs its other statements */
 export function pgliteSession(pglite: PGlite, phase: Phase, inside?: Transaction): Session {

@@ -1,9 +1,14 @@
 import type pg from 'pg';
 import { StorageError } from '../../domain/errors.ts';
 import { type Phase, sqlstateOf, storageError } from '../database-errors.ts';
-import { type DeadlineMs, statementTimeoutMs } from './deadline.ts';
-import { nameOfPrepared } from './prepared.ts';
-import { runWork, type Session, type Work } from './session.ts';
+import {
+  type DeadlineMs,
+  nameOfPrepared,
+  runWork,
+  type Session,
+  statementTimeoutMs,
+  type Work,
+} from './session.ts';
 
 // A silent server never sends its own timeout, so the client aborts this much later.
 export const SILENCE_AFTER_MS = 2_000;

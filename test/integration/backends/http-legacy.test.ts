@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import { createHttpLegacyBackend, type HttpLegacySettings } from '../../../src/backends/http-legacy.ts';
+import { createHttpLegacyBackend, type HttpLegacySettings } from '../../../src/backends/http-channel.ts';
 import type { LegacyClient } from '../../../src/backends/channels.ts';
 import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Reply as ReplySocket } from 'zeromq';
 import type { LegacyClient } from '../../../src/backends/channels.ts';
-import { createZmqLegacyBackend, type ZmqLegacySettings } from '../../../src/backends/zmq-legacy.ts';
+import { createZmqLegacyBackend, type ZmqLegacySettings } from '../../../src/backends/zmq-channel.ts';
 import { systemClock as clock } from '../../../src/shared/clock.ts';
 import type { Purpose } from '../../../src/domain/backend.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';

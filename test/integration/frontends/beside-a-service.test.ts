@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Publisher, Reply, Subscriber } from 'zeromq';
 import { systemClock as clock } from '../../../src/shared/clock.ts';
-import { createZmqLegacyBackend } from '../../../src/backends/zmq-legacy.ts';
+import { createZmqLegacyBackend } from '../../../src/backends/zmq-channel.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { createLegacyHealth } from '../../../src/compose/fronts.ts';
 import { sessionMemory } from '../../../src/services/session-memory/session-memory.ts';

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { createHttpLegacyBackend } from '../../../src/backends/http-legacy.ts';
+import { createHttpLegacyBackend } from '../../../src/backends/http-channel.ts';
 import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';

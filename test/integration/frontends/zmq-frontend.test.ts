@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Request } from 'zeromq';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createZmqLegacyBackend } from '../../../src/backends/zmq-legacy.ts';
+import { createZmqLegacyBackend } from '../../../src/backends/zmq-channel.ts';
 import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { createZmqFrontend } from '../../../src/frontends/zmq/router.ts';

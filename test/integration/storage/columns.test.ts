@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bigints, instants, texts, uuids } from '../../../src/storage/sessions/columns.ts';
-import { prepared } from '../../../src/storage/sessions/prepared.ts';
+import { prepared } from '../../../src/storage/sessions/session.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { createJournalDatabase } from './journal-under-test.ts';
 import { DATABASES } from '../../support/tier.ts';

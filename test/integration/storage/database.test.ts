@@ -10,7 +10,7 @@ import {
   createPostgresDatabase,
   type Database,
 } from '../../../src/storage/database.ts';
-import { prepared } from '../../../src/storage/sessions/prepared.ts';
+import { prepared } from '../../../src/storage/sessions/session.ts';
 import { eventually } from '../../support/eventually.ts';
 import { databaseOf, startPostgres, type TestPostgres } from '../../support/postgres.ts';
 

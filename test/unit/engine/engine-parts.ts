@@ -15,7 +15,7 @@ import { Lane } from '../../../src/engine/lane/lane.ts';
 import type { Signals } from '../../../src/engine/signals.ts';
 import { createLanes } from '../../../src/engine/lane/lanes.ts';
 import type { TakeOverParts } from '../../../src/engine/replicas/take-over.ts';
-import { Settlements } from '../../../src/engine/writes/settlements.ts';
+import { Settlements } from '../../../src/engine/writes/settle.ts';
 import { systemClock, type Clock } from '../../../src/shared/clock.ts';
 import type {
   FlagContext,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Backend } from '../../../../src/domain/backend.ts';
 import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
-import { DeliveryWait } from '../../../../src/engine/requests/delivery-wait.ts';
+import { DeliveryWait } from '../../../../src/engine/requests/read.ts';
 import { ownerNamed, SERVICE } from '../engine-parts.ts';
 
 const ACTION = 'get_memories';

@@ -3,7 +3,7 @@ import { StorageError } from '../../../../src/domain/errors.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { Intent } from '../../../../src/engine/ports/ports.ts';
-import { Settlements } from '../../../../src/engine/writes/settlements.ts';
+import { Settlements } from '../../../../src/engine/writes/settle.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { Sequencer } from '../../../../src/engine/writes/sequence-write.ts';
 import { seedOf } from '../../../../src/engine/writes/late-reply.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
-import { Settlements } from '../../../../src/engine/writes/settlements.ts';
+import { Settlements } from '../../../../src/engine/writes/settle.ts';
 import { fakeClock, laneNamed, NO_SIGNALS, recorder, type FakeClock, writeOf } from '../engine-parts.ts';
 
 beforeEach(() => {
