@@ -241,7 +241,7 @@ function createHandler(
     emit,
     hurry: (lane) => engine.deliverer.hurry(lane),
     isCopiedSoon: (lane) => engine.copies.holds(lane),
-    isCatchingUp: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
+    mayDeliveriesSucceed: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
     readTimeoutMs: settings.reads.timeoutMs,
     deliveryWait,
   });

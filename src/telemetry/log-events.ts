@@ -66,7 +66,7 @@ const ENTRIES: Entries = {
   },
   'delivery:failed': {
     level: 'warn',
-    message: 'a delivery to the secondary failed and will be repeated',
+    message: 'a delivery to the orchestrator failed and will be repeated',
     facts: ({ writes, attempt, retryInMs, reason }) => ({
       writes,
       attempt,
@@ -94,7 +94,7 @@ const ENTRIES: Entries = {
   },
   'delivery:dead_letter': {
     level: 'warn',
-    message: 'the secondary refused a write for good',
+    message: 'the orchestrator refuses a write permanently',
     facts: ({ service, lane, operationId, action, sequence, code, reason }) => ({
       service,
       lane,

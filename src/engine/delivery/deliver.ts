@@ -73,7 +73,7 @@ export class Deliverer {
   readonly #asked = new Map<Lane, Asked>();
   #senders = 0;
   #isStopped = false;
-  #attempt = 0;
+  #failuresInARow = 0;
   #batches = 0;
   #isHurried = false;
   #timer: NodeJS.Timeout | undefined;
@@ -98,12 +98,12 @@ export class Deliverer {
     return this.#queue.sizeOf(service);
   }
 
-  /** Number of lanes with waiting writes. */
+  /** The lanes with waiting writes. */
   allWaiting(): Iterable<Lane> {
     return this.#queue.lanes();
   }
 
-  /** Number of lanes of one service with waiting writes. */
+  /** The lanes of one service with waiting writes. */
   waitingLanes(service: ServiceName): readonly Lane[] {
     return this.#queue.lanesOf(service);
   }
@@ -118,9 +118,9 @@ export class Deliverer {
     void this.#records.record(lane, { laneId: lane.id, lane: lane.key, sequence: lane.delivered });
   }
 
-  /** Whether the last batch succeeded. */
+  /** Whether no batch has failed since the last success. */
   get isFlowing(): boolean {
-    return this.#attempt === 0;
+    return this.#failuresInARow === 0;
   }
 
   /** Takes over an applied write. */
@@ -242,7 +242,7 @@ export class Deliverer {
 
   /** Whether one more sender has something to send. While the secondary fails, one sender tries. */
   #maySend(): boolean {
-    if (this.#attempt > 0) return this.#senders === 0 && this.#hasReady();
+    if (this.#failuresInARow > 0) return this.#senders === 0 && this.#hasReady();
     if (this.#senders < SENDERS) return this.#hasReady();
     return this.#senders < SENDERS + EXPRESS_SENDERS && this.#hasAwaited();
   }
@@ -317,7 +317,7 @@ export class Deliverer {
               deadlineAtMs: clock.now() + timeoutMs,
               operations: parcels.map(({ write }) => write.operationId),
             });
-      this.#attempt = 0;
+      this.#failuresInARow = 0;
       superseded = this.#arrived(parcels, resultsOf(parcels, answers));
     } catch (error) {
       if (parcels.length > 1 && isTooLarge(error)) return this.#sendHalves(parcels);
@@ -386,9 +386,14 @@ export class Deliverer {
     const culprit =
       error instanceof CrossfadeError && error.effect === 'rejected' ? culpritOf(parcels, error) : undefined;
     if (culprit !== undefined) return this.#refused(culprit, error as CrossfadeError);
-    this.#attempt += 1;
-    const retryInMs = backoffMs(this.#attempt, RETRY) * (0.5 + this.#parts.random() / 2);
-    const facts = { writes: parcels.length, attempt: this.#attempt, retryInMs, reason: messageOf(error) };
+    this.#failuresInARow += 1;
+    const retryInMs = backoffMs(this.#failuresInARow, RETRY) * (0.5 + this.#parts.random() / 2);
+    const facts = {
+      writes: parcels.length,
+      attempt: this.#failuresInARow,
+      retryInMs,
+      reason: messageOf(error),
+    };
     this.#parts.emit('delivery:failed', facts);
     await this.#parts.clock.sleep(retryInMs);
   }

@@ -26,7 +26,7 @@ export interface ReadParts {
   /** Longest time that a cut-over read waits for the orchestrator before legacy answers. @defaultValue 250 */
   readonly readTimeoutMs: number;
   /** Whether deliveries succeed. If not, no read waits for one. */
-  readonly isCatchingUp: () => boolean;
+  readonly mayDeliveriesSucceed: () => boolean;
   /** Requests the lane's deliveries at once. */
   readonly hurry: (lane: Lane) => void;
   readonly deliveryWait: Pick<DeliveryWait, 'of' | 'ofCopy'>;
@@ -77,9 +77,9 @@ export class ReadPath {
   }
 
   async #fence(operation: OwnedOperation, lane: Lane): Promise<FenceReason | undefined> {
-    const { fences, deliveryWait, hurry, isCatchingUp } = this.#parts;
+    const { fences, deliveryWait, hurry, mayDeliveriesSucceed } = this.#parts;
     const reason = await fences.look(lane);
-    if (!isCatchingUp()) return reason;
+    if (!mayDeliveriesSucceed()) return reason;
     if (reason === 'behind') {
       hurry(lane);
       return fences.catchUp(lane, deliveryWait.of(lane.service, operation.name));

@@ -200,6 +200,54 @@ test('the deliverer ends only when pending dead letters are stored', async () =>
   expect(names()).toContain('delivery:dead_letter');
 });
 
+test('W2: pauses grow while the orchestrator is down, and start over after a delivery', async () => {
+  const isDown = [true, true, true, false, true];
+  const { write, applied, events } = createDeliverer(
+    async () => undefined,
+    async () => {
+      if (isDown.shift() === true) throw new Error('down');
+    },
+  );
+  const lane = seededLane('ann');
+  write(lane, 1);
+  await vi.waitFor(() => expect(applied()).toHaveLength(1), { timeout: 10_000 });
+  write(lane, 2);
+  await vi.waitFor(() => expect(applied()).toHaveLength(2), { timeout: 10_000 });
+  const failed = events.filter(({ name }) => name === 'delivery:failed');
+  expect(failed).toMatchObject(
+    [
+      [1, 37.5],
+      [2, 75],
+      [3, 150],
+      [1, 37.5],
+    ].map(([attempt, retryInMs]) => ({ event: { attempt, retryInMs } })),
+  );
+});
+
+test('W2: after a failure one sender tries, until a batch succeeds', async () => {
+  const sent: boolean[] = [];
+  let answer = (): void => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const { deliverer, write, applied } = createDeliverer(
+    async () => undefined,
+    async () => {
+      sent.push(deliverer.isFlowing);
+      if (sent.length === 1) throw new Error('down');
+      await answered;
+    },
+  );
+  const [lane, other] = [seededLane('ann'), seededLane('bob')];
+  write(lane, 1);
+  await vi.waitFor(() => expect(sent).toHaveLength(2), { timeout: 10_000 });
+  write(other, 1);
+  deliverer.hurry(other);
+  await sleep(50);
+  expect(sent).toEqual([true, false]);
+  answer();
+  await vi.waitFor(() => expect(applied()).toHaveLength(2), { timeout: 10_000 });
+  expect(deliverer.isFlowing).toBe(true);
+});
+
 test('nothing of a lane is delivered while it is being copied', async () => {
   const { deliverer, write, applied } = createDeliverer(async () => undefined);
   const [copying, clean] = [seededLane('ann'), seededLane('bob')];

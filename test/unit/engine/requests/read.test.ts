@@ -37,7 +37,7 @@ function readOfNewLane({ isCopiedSoon }: { readonly isCopiedSoon: boolean }) {
     callLegacy: async () => ({ reply: { body: Buffer.from('legacy') }, durationMs: 1 }),
     askOrchestrator: async () => 'orchestrator',
     deliveryWait: { of: () => 0, ofCopy: () => COPY_WAIT_MS },
-    isCatchingUp: () => true,
+    mayDeliveriesSucceed: () => true,
     isCopiedSoon: () => isCopiedSoon,
     hurry: () => undefined,
     shadows: { offer: () => undefined },
