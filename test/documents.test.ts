@@ -7,7 +7,7 @@ type Tree = ReadonlyMap<string, string>;
 
 /** The engine's contract: it defines the numbers that other files cite. */
 const CONTRACT = 'src/engine/README.md';
-const DEFINED = [...numbered('I', 10), ...numbered('W', 11), ...numbered('C', 8)];
+const DEFINED = [...numbered('I', 10), ...numbered('W', 11), ...numbered('C', 9)];
 
 /** These read like documents of this repository, and are none. */
 const NO_CITATIONS: readonly string[] = [
@@ -127,7 +127,7 @@ const tree: Tree = new Map(
     .map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]),
 );
 
-test('the contract defines I1 to I10, W1 to W11 and C1 to C8, each once', () => {
+test('the contract defines I1 to I10, W1 to W11 and C1 to C9, each once', () => {
   expect(definedNumbers(tree.get(CONTRACT) ?? '')).toEqual(DEFINED);
 });
 

@@ -15,7 +15,7 @@ const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
 export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): WritePath {
   const { clock, journal } = parts;
   const { emit } = parts.events;
-  const { lanes, coverage, membership, isAlone, unjournaled, settlements, settler } = engine;
+  const { lanes, coverage, membership, isAlone, unjournaled, outcomeRecorder, settler } = engine;
   const { services, settings } = parts;
   const waiting = (): Iterable<Lane> => engine.deliverer.allWaiting();
   const backlog = new BacklogLimit({ limits: settings.backlog ?? NO_LIMIT, services, clock, waiting });
@@ -28,14 +28,14 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
     kept: parts.keptReplies,
     clock,
     emit,
-    untilDone: (work) => settlements.untilDone(work),
+    untilDone: (work) => outcomeRecorder.untilDone(work),
   });
   return new WritePath({
     repeats,
     isAlone,
     spill: engine.spilling?.path,
     sequencer: createSequencer(parts, engine),
-    settlements,
+    outcomeRecorder,
     lanes,
     callLegacy,
     clock,
@@ -47,7 +47,7 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
     written: (lane) => engine.unconfirmed.note(lane.key),
     lateReplies: new LateReplies({
       journal,
-      settlements,
+      outcomeRecorder,
       emit,
       deliver,
       tellHome,
@@ -65,10 +65,10 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
 
 function createSequencer({ journal, clock, events }: MigrationParts, engine: Engine): Sequencer {
   const { emit } = events;
-  const { settlements, settler, coverage, takeOver, keeper } = engine;
+  const { outcomeRecorder, settler, coverage, takeOver, keeper } = engine;
   return new Sequencer({
     journal,
-    settlements,
+    outcomeRecorder,
     clock,
     emit,
     coverage,

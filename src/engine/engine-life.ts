@@ -61,7 +61,7 @@ export async function stopEngine({
   await engine.copies.stop();
   await working;
   await engine.deliverer.stop();
-  await engine.settlements.stop();
+  await engine.outcomeRecorder.stop();
   await engine.membership.leave().catch(() => undefined);
 }
 

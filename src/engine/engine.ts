@@ -18,7 +18,8 @@ import { createSignalHub, type SignalHub } from './signals.ts';
 import { Outage } from './spill/outage.ts';
 import { SpillPath } from './spill/spill-path.ts';
 import { Spill } from './spill/spill.ts';
-import { Settlements, Settler } from './writes/settle.ts';
+import { OutcomeRecorder } from './writes/outcome-recorder.ts';
+import { Settler } from './writes/settle.ts';
 
 /** The background parts, each made once. */
 export interface Engine extends Presence, Moving, Covering, Recovery {}
@@ -37,7 +38,7 @@ export function createEngine(parts: MigrationParts): Engine {
 /** This replica among the others, and what it knows of the journal. */
 interface Presence {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly settlements: Settlements;
+  readonly outcomeRecorder: OutcomeRecorder;
   /** Absent: nothing is spilled, and writes are refused while the journal is away. */
   readonly outage: Outage | undefined;
   readonly membership: Membership;
@@ -53,7 +54,7 @@ function createPresence(parts: MigrationParts, { signals }: SignalHub): Presence
   const { clock, journal, services, spill, replica: identity } = parts;
   const { emit } = parts.events;
   const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
-  const settlements = new Settlements({ journal, clock, emit, signals });
+  const outcomeRecorder = new OutcomeRecorder({ journal, clock, emit, signals });
   const outage = spill && new Outage({ clock, emit, signals });
   const isSpilling = (): boolean => outage?.isSpilling ?? false;
   const membership = new Membership({
@@ -74,7 +75,7 @@ function createPresence(parts: MigrationParts, { signals }: SignalHub): Presence
     mayAct: () => membership.mayAct,
     busy: signals.busy,
   });
-  return { coverage, settlements, outage, membership, isAlone, isSpilling, fences, hold };
+  return { coverage, outcomeRecorder, outage, membership, isAlone, isSpilling, fences, hold };
 }
 
 /** The parts that move data to the secondary, and the lanes. */
@@ -89,7 +90,7 @@ interface Moving {
 function createMoving(parts: MigrationParts, hub: SignalHub, presence: Presence): Moving {
   const { clock, journal, orchestrator, services, settings, random } = parts;
   const { emit } = parts.events;
-  const { coverage, settlements, membership, isAlone, isSpilling } = presence;
+  const { coverage, outcomeRecorder, membership, isAlone, isSpilling } = presence;
   const { batchSize, timeoutMs } = settings.delivery;
   const deliverer = new Deliverer({
     journal,
@@ -115,7 +116,7 @@ function createMoving(parts: MigrationParts, hub: SignalHub, presence: Presence)
       coverage.get(service)?.mayCopy === true && !isSpilling() && !membership.isAnySpilled,
   });
   const lanes = createLanes(journal, clock, (lane) => copies.holds(lane));
-  const settler = new Settler({ journal, settlements, copies, clock, emit });
+  const settler = new Settler({ journal, outcomeRecorder, copies, clock, emit });
   hub.connect({ copyAnew: (lane, reason) => settler.copyAnew(lane, reason) });
   return { deliverer, copier, copies, lanes, settler };
 }
@@ -187,7 +188,7 @@ interface Spilling {
 function createSpilling(
   { spill: edges, replica: identity, services, coverageStore, clock, events }: MigrationParts,
   { signals }: SignalHub,
-  { outage, membership, settlements, coverage, settler }: Presence & Moving,
+  { outage, membership, outcomeRecorder, coverage, settler }: Presence & Moving,
 ): Spilling | undefined {
   if (edges === undefined || outage === undefined) return undefined;
   const { emit } = events;
@@ -198,7 +199,7 @@ function createSpilling(
     store,
     journal,
     identity,
-    settlements,
+    outcomeRecorder,
     coverage,
     callLegacy: createCallLegacy(clock, emit),
     clock,
@@ -233,7 +234,7 @@ function createRecovery(
   { signals, connect }: SignalHub,
   made: Presence & Moving & Covering,
 ): Recovery {
-  const { coverage, settlements, membership, isAlone, deliverer, copies, lanes, settler, keeper } = made;
+  const { coverage, outcomeRecorder, membership, isAlone, deliverer, copies, lanes, settler, keeper } = made;
   const { emit } = events;
   const takeOver = new TakeOver({
     identity,
@@ -244,7 +245,7 @@ function createRecovery(
     deliverer,
     copies,
     settler,
-    settlements,
+    outcomeRecorder,
     clock,
     emit,
     backfillAnew: () => keeper.backfillAnew(),

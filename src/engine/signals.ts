@@ -10,7 +10,7 @@ import type { ReplayedLane } from './ports/spill-ports.ts';
 export interface Signals {
   /**
    * The journal may not know yet what this replica did to the lane, or a crash of the database may lose it. Sent after an
-   * abandoned intent (Settlements), after a recorded delivery position (Deliverer), and after a lane was released or its recovery
+   * abandoned intent (OutcomeRecorder), after a recorded delivery position (Deliverer), and after a lane was released or its recovery
    * failed (TakeOver). Received by UnconfirmedLanes.
    */
   readonly note: (lane: LaneKey) => void;
@@ -31,7 +31,7 @@ export interface Signals {
   readonly letGo: (lane: Lane) => Promise<void>;
   /**
    * Another replica has been busy with the lane for longer than a write takes. Sent each second while a lane cannot be held
-   * (`busy` of `createHoldLane`). Received by TakeOver.
+   * (`createHoldLane`). Received by TakeOver. The sequencer calls TakeOver itself.
    */
   readonly busy: (lane: LaneKey) => void;
   /**

@@ -23,7 +23,7 @@ export interface FenceFacts extends Pick<
 > {
   /** A replica that may have written without the journal is silent. */
   readonly isReplicaSilent?: boolean;
-  /** An applied write is not on the secondary yet. */
+  /** A write that is applied, or that may be, is not recorded as delivered. */
   readonly isBehind?: boolean;
 }
 

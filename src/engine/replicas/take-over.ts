@@ -11,7 +11,8 @@ import type { Journal } from '../ports/ports.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Signals } from '../signals.ts';
-import type { Settlements, Settler } from '../writes/settle.ts';
+import type { OutcomeRecorder } from '../writes/outcome-recorder.ts';
+import type { Settler } from '../writes/settle.ts';
 import type { ReplayedLane } from '../ports/spill-ports.ts';
 
 /** The reason of a dirty lane that a late unjournaled write of this replica has changed. */
@@ -26,7 +27,7 @@ export interface TakeOverParts {
   readonly deliverer: Pick<Deliverer, 'resume' | 'resumeForeign' | 'forget'>;
   readonly copies: Pick<CopyQueue, 'add' | 'forget'>;
   readonly settler: Pick<Settler, 'resume' | 'closeLater' | 'copyAnew'>;
-  readonly settlements: Settlements;
+  readonly outcomeRecorder: OutcomeRecorder;
   readonly clock: Clock;
   readonly emit: Emit;
   /** Requests the copies of all lanes again that are not seeded. */
@@ -108,13 +109,13 @@ export class TakeOver {
   }
 
   async #takeUp(): Promise<boolean> {
-    const { settlements, lanes, backfillAnew } = this.#parts;
+    const { outcomeRecorder, lanes, backfillAnew } = this.#parts;
     let isDone = true;
     while (this.#isAsked) {
       this.#isAsked = false;
       // Lanes that were adopted, but not continued because the journal went away, are continued by no other replica while this
       // one lives.
-      isDone = await settlements.untilDone(() => this.recover());
+      isDone = await outcomeRecorder.untilDone(() => this.recover());
       if (!isDone) continue;
       // What the departed replica found out about lanes, and the results for lanes of its home, are only in the journal.
       lanes.reread();
@@ -184,8 +185,8 @@ export class TakeOver {
 
   /** A write that this replica applied waits for the lane's home, which is this replica if the other has died. */
   async tellHome(lane: Lane): Promise<void> {
-    const { journal, settlements } = this.#parts;
-    await settlements.untilDone(async () => {
+    const { journal, outcomeRecorder } = this.#parts;
+    await outcomeRecorder.untilDone(async () => {
       const state = await journal.tellHome(lane.key);
       if (state?.isHome === true) this.foreign(lane, state);
     });

@@ -14,7 +14,8 @@ import {
   type Sequencer,
 } from '../writes/sequence-write.ts';
 import type { Repeats, Replying, Verdict } from '../writes/repeats.ts';
-import type { Settlements, Settling } from '../writes/settle.ts';
+import type { OutcomeRecorder } from '../writes/outcome-recorder.ts';
+import type { Settling } from '../writes/settle.ts';
 import {
   type LateReplies,
   mayBeStoredLate,
@@ -235,7 +236,7 @@ export class WritePath {
     if (known !== undefined) await known;
     const { outcome, seedsUnder } = end;
     const settlement = { ref: sequenced.write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) };
-    const isDurable = await this.#parts.settlements.record(settlement);
+    const isDurable = await this.#parts.outcomeRecorder.record(settlement);
     this.#recorded(sequenced, outcome, isDurable);
     return isDurable;
   }
@@ -333,7 +334,7 @@ export interface WriteParts {
   readonly sequencer: Pick<Sequencer, 'sequence'>;
   /** Where writes go while the journal is away. Absent: they are refused. */
   readonly spill?: SpillPath | undefined;
-  readonly settlements: Pick<Settlements, 'record'>;
+  readonly outcomeRecorder: Pick<OutcomeRecorder, 'record'>;
   readonly lateReplies: Pick<LateReplies, 'resolve'>;
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;

@@ -13,7 +13,7 @@ import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Membership } from '../replicas/membership.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
-import type { Settlements } from '../writes/settle.ts';
+import type { OutcomeRecorder } from '../writes/outcome-recorder.ts';
 import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/late-reply.ts';
 import type { Outage } from './outage.ts';
 import type { SpillJournal, SpillStore } from '../ports/spill-ports.ts';
@@ -31,7 +31,7 @@ interface SpillPathParts {
   readonly store: Pick<SpillStore, 'append' | 'settle'>;
   readonly journal: Pick<SpillJournal, 'settle'>;
   readonly identity: Pick<ReplicaIdentity, 'id'>;
-  readonly settlements: Settlements;
+  readonly outcomeRecorder: OutcomeRecorder;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly callLegacy: CallLegacy;
   readonly clock: Clock;
@@ -120,7 +120,7 @@ export class SpillPath {
 
   #withdraw(sequencing: Promise<Sequenced>): void {
     sequencing.then(
-      ({ write }) => void this.#parts.settlements.record({ ref: write, outcome: 'not_applied' }),
+      ({ write }) => void this.#parts.outcomeRecorder.record({ ref: write, outcome: 'not_applied' }),
       () => undefined,
     );
   }
@@ -228,8 +228,8 @@ export class SpillPath {
   }
 
   #settleInJournal(lane: LaneKey, id: OperationId, outcome: Outcome): void {
-    const { settlements, journal } = this.#parts;
-    void settlements.untilDone(() => journal.settle([{ lane, operationId: id, outcome }]));
+    const { outcomeRecorder, journal } = this.#parts;
+    void outcomeRecorder.untilDone(() => journal.settle([{ lane, operationId: id, outcome }]));
   }
 }
 

@@ -8,11 +8,12 @@ import { isReadable, type ServiceDefinition, type WriteAction } from '../../doma
 import type { OwnedOperation } from '../ports/operation.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { type Sequenced, sequencedLabels } from './sequence-write.ts';
-import type { Settlements, Settling } from './settle.ts';
+import type { OutcomeRecorder } from './outcome-recorder.ts';
+import type { Settling } from './settle.ts';
 
 interface LateReplyParts {
   readonly journal: Pick<Journal, 'resolveLate'>;
-  readonly settlements: Settlements;
+  readonly outcomeRecorder: OutcomeRecorder;
   readonly emit: Emit;
   deliver(lane: Lane, write: PendingWrite): void;
   tellHome(lane: Lane): void;
@@ -54,7 +55,7 @@ export class LateReplies {
       ...(seedsUnder !== undefined && { seedsUnder }),
     };
     let state: LaneState | undefined;
-    await this.#parts.settlements.untilDone(async () => {
+    await this.#parts.outcomeRecorder.untilDone(async () => {
       state = await this.#parts.journal.resolveLate(late);
     });
     if (state === undefined) return false;

@@ -11,7 +11,7 @@ import type { Coverage } from '../ports/service-runtime.ts';
 import { within } from '../../shared/within.ts';
 import type { NamedItems } from '../../domain/service-definition.ts';
 import { nameItems } from '../items/copy-plan.ts';
-import type { Settlements } from './settle.ts';
+import type { OutcomeRecorder } from './outcome-recorder.ts';
 import { backoffMs } from '../../shared/backoff.ts';
 
 /** A write with less than this share of its deadline left is not sent (W6). */
@@ -23,7 +23,7 @@ const RETRY = { firstMs: 5, longestMs: 100 };
 
 interface SequencerParts {
   readonly journal: Pick<Journal, 'append'>;
-  readonly settlements: Settlements;
+  readonly outcomeRecorder: OutcomeRecorder;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
@@ -166,12 +166,12 @@ export class Sequencer {
   }
 
   async #tryAppend(intent: Intent): Promise<LaneState | undefined> {
-    const { journal, settlements } = this.#parts;
+    const { journal, outcomeRecorder } = this.#parts;
     try {
       return await journal.append(intent);
     } catch (error) {
       const mayBeDurable = !(error instanceof StorageError) || error.effect === 'unknown';
-      if (mayBeDurable) settlements.abandon(intent.lane, intent.operationId);
+      if (mayBeDurable) outcomeRecorder.abandon(intent.lane, intent.operationId);
       throw error;
     }
   }
@@ -179,7 +179,7 @@ export class Sequencer {
   /** Its intent became durable after the agent got an error. Nothing was sent. */
   #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
     const ref = { laneId: id, lane: operation.lane, sequence };
-    void this.#parts.settlements.record({ ref, outcome: 'not_applied' });
+    void this.#parts.outcomeRecorder.record({ ref, outcome: 'not_applied' });
   }
 }
 

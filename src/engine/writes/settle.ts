@@ -1,23 +1,22 @@
-import { ConnectionError, messageOf } from '../../domain/errors.ts';
-import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
+import { ConnectionError } from '../../domain/errors.ts';
+import type { ServiceName } from '../../domain/ids.ts';
 import { isReadable, isSerial } from '../../domain/service-definition.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
-import type { Journal, Settlement } from '../ports/ports.ts';
+import type { Journal } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import type { Signals } from '../signals.ts';
-import { backoffMs } from '../../shared/backoff.ts';
+import type { OutcomeRecorder } from './outcome-recorder.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 const PROBE_PAUSE_MS = 200;
 /** A late reply is awaited for this long. By then, an effect after all probes has shown itself. */
 const CLOSED_AFTER_MS = 60_000;
 
-interface SettlerParts {
+export interface SettlerParts {
   readonly journal: Pick<Journal, 'markDirty'>;
-  readonly settlements: Settlements;
+  readonly outcomeRecorder: OutcomeRecorder;
   readonly copies: Pick<CopyQueue, 'add' | 'wake'>;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -67,7 +66,7 @@ export class Settler {
     this.#copyWhenProbed(lane, service, { sentAtMs, marked: this.#markDirty(lane, reason) });
   }
 
-  /** Settles a lane that is dirty in the journal, after a start. The start may have come directly after the unknown write. */
+  /** Settles a lane that is dirty in the journal, after a take-over. That may have come directly after the unknown write. */
   resume(lane: Lane, service: ServiceRuntime): void {
     this.#copyWhenProbed(lane, service, { sentAtMs: this.#parts.clock.now(), marked: Promise.resolve() });
   }
@@ -169,10 +168,10 @@ export class Settler {
    * after the copy would leave the lane dirty forever. Never rejects.
    */
   #markDirty(lane: Lane, reason: string): Promise<void> {
-    const { emit, journal, settlements } = this.#parts;
+    const { emit, journal, outcomeRecorder } = this.#parts;
     lane.markDirty();
     emit('lane:dirty', { service: lane.service, lane: lane.key, reason });
-    return settlements.untilDone(() => journal.markDirty(lane.key, reason)).then(() => undefined);
+    return outcomeRecorder.untilDone(() => journal.markDirty(lane.key, reason)).then(() => undefined);
   }
 
   stop(): void {
@@ -199,113 +198,6 @@ export class Settler {
       });
       return true;
     } catch {
-      return false;
-    }
-  }
-}
-
-const RETRY = { firstMs: 250, longestMs: 5_000 };
-/** Most outcomes in memory while the journal is away. The next start finds further ones unsettled. */
-const LIMIT = 20_000;
-/**
- * A statement whose connection broke may commit up to this much later. Most do so soon, and until that is checked they block
- * other replicas.
- */
-const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
-
-/** A process that ends waits this long for a journal that does not answer. */
-const LAST_PATIENCE_MS = 2_000;
-
-interface SettlementParts {
-  readonly journal: Pick<Journal, 'settle' | 'abandon'>;
-  readonly clock: Clock;
-  readonly emit: Emit;
-  readonly signals: Pick<Signals, 'note'>;
-}
-
-/**
- * Writes outcomes until they are durable, because a write that stays open in the journal keeps every other replica out of its
- * lane.
- */
-export class Settlements {
-  readonly #parts: SettlementParts;
-  #waiting = 0;
-  /** One signal per wait: notifying 20,000 listeners of one signal takes a second. */
-  readonly #sleepers = new Set<AbortController>();
-  #isStopping = false;
-  /** Nothing is retried from this time on. */
-  #endsAtMs = Infinity;
-
-  constructor(parts: SettlementParts) {
-    this.#parts = parts;
-  }
-
-  /** Resolves with whether it is durable: false if there are too many, or if the process ends. */
-  record(settlement: Settlement): Promise<boolean> {
-    return this.untilDone(() => this.#parts.journal.settle(settlement));
-  }
-
-  /** An intent may be durable although its commit was reported as failed. Nothing of it was or will be sent. */
-  abandon(lane: LaneKey, operationId: OperationId): void {
-    void this.#abandon(async () => {
-      await this.#parts.journal.abandon(lane, operationId);
-      // The intent became durable, or may do so, without a confirmation. This replica may be the lane's home then.
-      this.#parts.signals.note(lane);
-    });
-  }
-
-  async #abandon(look: () => Promise<void>): Promise<void> {
-    const { clock } = this.#parts;
-    await this.untilDone(look);
-    const sinceMs = clock.now();
-    for (const afterMs of LATE_COMMITS_MS) {
-      await this.#pause(Math.max(0, sinceMs + afterMs - clock.now()));
-      if (this.#isStopping) return;
-      await this.untilDone(look);
-    }
-  }
-
-  /**
-   * Retries everything at once. Resolves when all of it is in the journal, or after a time limit, because a take-over would find
-   * it open.
-   */
-  async stop(): Promise<void> {
-    const { clock } = this.#parts;
-    this.#endsAtMs = clock.now() + LAST_PATIENCE_MS;
-    this.#isStopping = true;
-    for (const sleeper of this.#sleepers) sleeper.abort();
-    while (this.#waiting > 0 && clock.now() < this.#endsAtMs) await clock.sleep(1);
-  }
-
-  /** Repeats a write to the journal until it is durable. Resolves with whether it is. */
-  async untilDone(work: () => Promise<void>): Promise<boolean> {
-    if (this.#waiting >= LIMIT) return false;
-    this.#waiting += 1;
-    try {
-      for (let tried = 1; ; tried += 1) {
-        if (await this.#isDone(work)) return true;
-        if (this.#parts.clock.now() >= this.#endsAtMs) return false;
-        await this.#pause(backoffMs(tried, RETRY));
-      }
-    } finally {
-      this.#waiting -= 1;
-    }
-  }
-
-  /** Not longer than the first wait, once the process ends. */
-  async #pause(ms: number): Promise<void> {
-    const sleeper = new AbortController();
-    this.#sleepers.add(sleeper);
-    await this.#parts.clock.sleep(this.#isStopping ? RETRY.firstMs : ms, sleeper.signal);
-    this.#sleepers.delete(sleeper);
-  }
-
-  async #isDone(work: () => Promise<void>): Promise<boolean> {
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      this.#parts.emit('journal:failed', { reason: messageOf(error) });
       return false;
     }
   }

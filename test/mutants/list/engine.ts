@@ -8,7 +8,7 @@ const LANE = 'src/engine/lane/lane.ts';
 const LANES = 'src/engine/lane/lanes.ts';
 const FENCE = 'src/engine/lane/fence.ts';
 const SETTLE = 'src/engine/writes/settle.ts';
-const SETTLEMENTS = 'src/engine/writes/settle.ts';
+const OUTCOME_RECORDER = 'src/engine/writes/outcome-recorder.ts';
 const LATE = 'src/engine/writes/late-reply.ts';
 const TAKE_OVER = 'src/engine/replicas/take-over.ts';
 const REPEATS = 'src/engine/writes/repeats.ts';
@@ -310,18 +310,18 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M55',
     fault: 'an outcome that the journal refused once is dropped',
-    file: SETTLEMENTS,
+    file: OUTCOME_RECORDER,
     search: '        if (await this.#isDone(work)) return true;',
     replace: '        return await this.#isDone(work);',
-    commands: [vitest('test/unit/engine/writes/settlements.test.ts')],
+    commands: [vitest('test/unit/engine/writes/outcome-recorder.test.ts')],
   },
   {
     id: 'M56',
     fault: 'outcomes that cannot be recorded fill the memory without bound',
-    file: SETTLEMENTS,
+    file: OUTCOME_RECORDER,
     search: '    if (this.#waiting >= LIMIT) return false;\n',
     replace: '',
-    commands: [vitest('test/unit/engine/writes/settlements.test.ts')],
+    commands: [vitest('test/unit/engine/writes/outcome-recorder.test.ts')],
   },
   {
     id: 'M57',
@@ -335,15 +335,15 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     id: 'M58',
     fault: 'an intent that may be durable is not abandoned after its commit failed',
     file: SEQUENCE,
-    search: 'if (mayBeDurable) settlements.abandon(intent.lane, intent.operationId);',
-    replace: 'void [mayBeDurable, settlements];',
+    search: 'if (mayBeDurable) outcomeRecorder.abandon(intent.lane, intent.operationId);',
+    replace: 'void [mayBeDurable, outcomeRecorder];',
     commands: [SEQUENCE_TESTS, sim('--runs 200')],
   },
   {
     id: 'M59',
     fault: 'an intent that became durable after its agent was refused keeps the lane closed',
     file: SEQUENCE,
-    search: "void this.#parts.settlements.record({ ref, outcome: 'not_applied' });",
+    search: "void this.#parts.outcomeRecorder.record({ ref, outcome: 'not_applied' });",
     replace: 'void ref;',
     commands: [SEQUENCE_TESTS, sim('--runs 200')],
   },

@@ -15,7 +15,7 @@ import { Lane } from '../../../src/engine/lane/lane.ts';
 import type { Signals } from '../../../src/engine/signals.ts';
 import { createLanes } from '../../../src/engine/lane/lanes.ts';
 import type { TakeOverParts } from '../../../src/engine/replicas/take-over.ts';
-import { Settlements } from '../../../src/engine/writes/settle.ts';
+import { OutcomeRecorder } from '../../../src/engine/writes/outcome-recorder.ts';
 import { systemClock, type Clock } from '../../../src/shared/clock.ts';
 import type {
   FlagContext,
@@ -198,7 +198,7 @@ export function takeOverParts(facts: Partial<TakeOverParts>): TakeOverParts {
     deliverer: { resume: () => undefined, resumeForeign: () => undefined, forget: () => undefined },
     copies: { add: () => undefined, forget: () => undefined },
     settler: { resume: () => undefined, closeLater: () => undefined, copyAnew: () => undefined },
-    settlements: settlementsOf(clock),
+    outcomeRecorder: outcomeRecorderOf(clock),
     clock,
     emit,
     signals: NO_SIGNALS,
@@ -218,10 +218,10 @@ export function takenJournal(facts: Partial<TakeOverParts['journal']> = {}): Tak
   };
 }
 
-/** Settlements before a journal that takes every outcome. */
-export function settlementsOf(clock: Clock): Settlements {
+/** An outcome recorder before a journal that takes every outcome. */
+export function outcomeRecorderOf(clock: Clock): OutcomeRecorder {
   const journal = { settle: async () => undefined, abandon: async () => undefined };
-  return new Settlements({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
+  return new OutcomeRecorder({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
 }
 
 /** Deliveries of jarvis-memory under coverage 1, each recorded at once. */

@@ -5,10 +5,10 @@ import { laneNamed, stateOf, takeOverParts } from '../engine-parts.ts';
 
 function createTold() {
   const lane = laneNamed('ann');
-  const facts = { settlements: 0 };
+  const facts = { outcomeRecorder: 0 };
   const settler = {
     resume(): void {
-      facts.settlements += 1;
+      facts.outcomeRecorder += 1;
       lane.beginSettling();
     },
     closeLater: () => undefined,
@@ -17,7 +17,7 @@ function createTold() {
   const takeOver = new TakeOver(takeOverParts({ settler }));
   const told = (state: Partial<LaneState>): number => {
     takeOver.foreign(lane, stateOf(lane, { condition: 'dirty', ...state }));
-    return facts.settlements;
+    return facts.outcomeRecorder;
   };
   return { lane, told };
 }

@@ -12,7 +12,7 @@ import {
   fakeClock,
   ownerNamed,
   SERVICE,
-  settlementsOf,
+  outcomeRecorderOf,
   stateOf,
   takenJournal,
   takeOverParts,
@@ -44,7 +44,7 @@ async function createPair() {
   const identity = new ReplicaIdentity(() => replicaId('this'));
   const lanes = createLanes(journal, clock, () => false);
   const takeOver = new TakeOver(
-    takeOverParts({ identity, journal, lanes, clock, settlements: settlementsOf(clock) }),
+    takeOverParts({ identity, journal, lanes, clock, outcomeRecorder: outcomeRecorderOf(clock) }),
   );
   const membership = new Membership({
     identity,

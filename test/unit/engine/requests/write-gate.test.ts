@@ -77,7 +77,7 @@ function createPath(
         mayRepeat: false,
       }),
     },
-    settlements: {
+    outcomeRecorder: {
       record: ({ outcome }) => {
         outcomes.push(outcome);
         return recorded;

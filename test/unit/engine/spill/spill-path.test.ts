@@ -4,7 +4,14 @@ import type { Intent } from '../../../../src/engine/ports/ports.ts';
 import type { OutageState } from '../../../../src/engine/spill/outage.ts';
 import { SpillPath } from '../../../../src/engine/spill/spill-path.ts';
 import type { Sequenced } from '../../../../src/engine/writes/sequence-write.ts';
-import { coverageOf, fakeClock, laneNamed, operationOf, recorder, settlementsOf } from '../engine-parts.ts';
+import {
+  coverageOf,
+  fakeClock,
+  laneNamed,
+  operationOf,
+  recorder,
+  outcomeRecorderOf,
+} from '../engine-parts.ts';
 
 const OPERATION = operationOf('{"action": "add_memory", "user_id": "ann", "memory": 1}');
 
@@ -20,7 +27,7 @@ function createSpillPath() {
     store: { append: async (intent) => void facts.noted.push(intent), settle: () => undefined },
     journal: { settle: async () => undefined },
     identity: { id: replicaId('replica-1') },
-    settlements: settlementsOf(fakeClock()),
+    outcomeRecorder: outcomeRecorderOf(fakeClock()),
     callLegacy: async () => ({ reply: { body: Buffer.from('{"status": "ok"}') }, durationMs: 1 }),
     clock: fakeClock(),
     emit: recorder().emit,

@@ -6,7 +6,7 @@ import {
   laneNamed,
   operationOf,
   recorder,
-  settlementsOf,
+  outcomeRecorderOf,
   stateOf,
   writeOf,
 } from '../engine-parts.ts';
@@ -26,7 +26,7 @@ function createLate(row: (lane: { readonly key: string }) => LaneState | undefin
   };
   const lateReplies = new LateReplies({
     journal,
-    settlements: settlementsOf(fakeClock()),
+    outcomeRecorder: outcomeRecorderOf(fakeClock()),
     emit,
     deliver: (_lane, { sequence }) => void seen.push(`delivered ${sequence}`),
     tellHome: () => void seen.push('home'),

@@ -3,7 +3,7 @@ import { StorageError } from '../../../../src/domain/errors.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { Intent } from '../../../../src/engine/ports/ports.ts';
-import { Settlements } from '../../../../src/engine/writes/settle.ts';
+import { OutcomeRecorder } from '../../../../src/engine/writes/outcome-recorder.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import { Sequencer } from '../../../../src/engine/writes/sequence-write.ts';
 import { seedOf } from '../../../../src/engine/writes/late-reply.ts';
@@ -47,7 +47,7 @@ function createSequencer({ action = 'add_interaction', maySeed = true } = {}) {
   };
   const sequencer = new Sequencer({
     journal,
-    settlements: new Settlements({ journal, clock, emit, signals: NO_SIGNALS }),
+    outcomeRecorder: new OutcomeRecorder({ journal, clock, emit, signals: NO_SIGNALS }),
     clock,
     emit,
     coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: 7 })]]),

@@ -4,7 +4,7 @@ import type { ServiceDefinition } from '../../../../src/domain/service-definitio
 import type { LegacyBackend } from '../../../../src/engine/ports/ports.ts';
 import { Settler } from '../../../../src/engine/writes/settle.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
-import { fakeClock, laneNamed, recorder, SERVICE, serviceWith, settlementsOf } from '../engine-parts.ts';
+import { fakeClock, laneNamed, recorder, SERVICE, serviceWith, outcomeRecorderOf } from '../engine-parts.ts';
 
 const DEADLINE_MS = 1_000;
 const PROBE_MS = 10;
@@ -44,7 +44,7 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
   };
   const settler = new Settler({
     journal,
-    settlements: settlementsOf(clock),
+    outcomeRecorder: outcomeRecorderOf(clock),
     copies,
     clock,
     emit,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
-import { Settlements } from '../../../../src/engine/writes/settle.ts';
+import { OutcomeRecorder } from '../../../../src/engine/writes/outcome-recorder.ts';
 import { fakeClock, laneNamed, NO_SIGNALS, recorder, type FakeClock, writeOf } from '../engine-parts.ts';
 
 beforeEach(() => {
@@ -21,10 +21,10 @@ function createStopping() {
       }),
     abandon: async () => undefined,
   };
-  const settlements = new Settlements({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
-  const recorded = settlements.record({ ref: writeOf(laneNamed('ann'), 1), outcome: 'applied' });
+  const outcomeRecorder = new OutcomeRecorder({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
+  const recorded = outcomeRecorder.record({ ref: writeOf(laneNamed('ann'), 1), outcome: 'applied' });
   let isStopped = false;
-  void settlements.stop().then(() => (isStopped = true));
+  void outcomeRecorder.stop().then(() => (isStopped = true));
   return { clock, recorded, answer: () => answer(), isStopped: () => isStopped };
 }
 
@@ -65,7 +65,7 @@ function createAway() {
         resolve();
       });
     });
-  const settlements = new Settlements({
+  const outcomeRecorder = new OutcomeRecorder({
     journal,
     clock: { ...clock, sleep },
     emit: recorder().emit,
@@ -74,19 +74,19 @@ function createAway() {
   const record = (writes: number): Promise<boolean[]> =>
     Promise.all(
       Array.from({ length: writes }, (_, index) =>
-        settlements.record({ ref: writeOf(laneNamed('ann'), index + 1), outcome: 'applied' }),
+        outcomeRecorder.record({ ref: writeOf(laneNamed('ann'), index + 1), outcome: 'applied' }),
       ),
     );
-  return { clock, facts, settlements, record };
+  return { clock, facts, outcomeRecorder, record };
 }
 
 test('outcomes that wait for a retry are written before the process ends', async () => {
-  const { clock, facts, settlements, record } = createAway();
+  const { clock, facts, outcomeRecorder, record } = createAway();
   const recorded = record(100);
   // By now each is tried every five seconds.
   for (let second = 0; second < 21; second += 1) await clock.pass(1_000);
   facts.isAway = false;
-  const stopped = settlements.stop();
+  const stopped = outcomeRecorder.stop();
   for (let ms = 0; ms < 50; ms += 1) await clock.pass(1);
   expect(facts.settled).toBe(100);
   expect(await recorded).not.toContain(false);
@@ -94,10 +94,10 @@ test('outcomes that wait for a retry are written before the process ends', async
 });
 
 test('a process that ends retries until its time limit', async () => {
-  const { clock, facts, settlements, record } = createAway();
+  const { clock, facts, outcomeRecorder, record } = createAway();
   const recorded = record(1);
   await clock.pass(10);
-  const stopped = settlements.stop();
+  const stopped = outcomeRecorder.stop();
   await clock.pass(1_000);
   facts.isAway = false;
   for (let ms = 0; ms < 300; ms += 5) await clock.pass(5);
@@ -106,8 +106,8 @@ test('a process that ends retries until its time limit', async () => {
 });
 
 test('outcomes above 20,000 are left to the next start to limit memory', async () => {
-  const { settlements, record } = createAway();
+  const { outcomeRecorder, record } = createAway();
   void record(20_000);
   expect(await record(2)).toEqual([false, false]);
-  void settlements.stop();
+  void outcomeRecorder.stop();
 }, 5_000);
