@@ -127,13 +127,17 @@ const namelessFiles = (tree: Tree): string[] =>
 
 const SRC = fileURLToPath(new URL('../src/', import.meta.url));
 
-const tree: Tree = new Map(
-  readdirSync(SRC, { recursive: true, encoding: 'utf8' })
-    .map((file) => file.replaceAll('\\', '/'))
-    .filter((file) => file.endsWith('.ts'))
-    .toSorted()
-    .map((file) => [file, readFileSync(`${SRC}${file}`, 'utf8')]),
-);
+function treeIn(folder: string): Tree {
+  return new Map(
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((file) => file.replaceAll('\\', '/'))
+      .filter((file) => file.endsWith('.ts'))
+      .toSorted()
+      .map((file) => [file, readFileSync(join(folder, file), 'utf8')]),
+  );
+}
+
+const tree = treeIn(SRC);
 
 test('the scan sees the source tree and its imports', () => {
   expect(tree.size).toBeGreaterThan(30);
@@ -162,6 +166,16 @@ test('folders import only what the import table allows', () => {
 
 test('no top folders import each other in a circle', () => {
   expect(folderCycles(tree)).toEqual([]);
+});
+
+test('a definition in config imports only domain and the helpers of services', () => {
+  const definitions = treeIn(join(SRC, '..', 'config'));
+  expect(definitions.has('examples/reminder-service.ts')).toBe(true);
+  const imports = [...definitions].flatMap(([file, text]) =>
+    importsOf(text).map(({ specifier }) => targetOf(`config/${file}`, specifier)),
+  );
+  expect(imports).toContain('src/domain/service-definition.ts');
+  expect(imports.filter((target) => !isWithin(target, ['src/domain', 'src/services']))).toEqual([]);
 });
 
 test('only main.ts reads process.env', () => {
@@ -250,7 +264,10 @@ const CASTS_THROUGH_UNKNOWN: Readonly<Record<string, string>> = {
 
 test('values are built whole, and not cast through unknown', () => {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const files = globSync(['src/**/*.ts', 'test/**/*.ts'], { cwd: root, exclude: ['**/node_modules'] });
+  const files = globSync(['src/**/*.ts', 'test/**/*.ts', 'config/**/*.ts'], {
+    cwd: root,
+    exclude: ['**/node_modules'],
+  });
   const cast = /\bas unknown as\b/;
   const casting = files.filter((path) => cast.test(readFileSync(join(root, path), 'utf8')));
   expect(files.length).toBeGreaterThan(500);

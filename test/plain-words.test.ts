@@ -53,7 +53,7 @@ describe.each(files)('$file', ({ file, proseOf }) => {
 });
 
 describe('comments and strings of the source', () => {
-  const texts = globSync('src/**/*.ts', { cwd: ROOT }).flatMap((file) =>
+  const texts = globSync(['src/**/*.ts', 'config/**/*.ts'], { cwd: ROOT }).flatMap((file) =>
     proseOfTypeScript(readFileSync(join(ROOT, file), 'utf8')).map(({ line, text }) => ({
       place: `${file}:${line}`,
       text,

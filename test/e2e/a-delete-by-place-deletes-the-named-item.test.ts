@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAgent } from '../../src/sandbox/agent.ts';
@@ -6,15 +9,18 @@ import { eventually } from '../support/eventually.ts';
 import { freePorts } from '../support/ports.ts';
 import { createReminders, type ReminderStandIn } from '../support/reminder-stand-in.ts';
 
-const DEFINITION = fileURLToPath(new URL('../support/reminder-service.ts', import.meta.url));
+const DEFINITION = fileURLToPath(new URL('../../config/examples/reminder-service.ts', import.meta.url));
 
 let deployment: Deployment;
 let legacy: ReminderStandIn;
 let endpoint: string;
+let folder: string;
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'crossfade-reminders-'));
+  const jsonFile = join(folder, 'reminders.json');
   const [front = 0, back = 0] = await freePorts(2);
   endpoint = `tcp://127.0.0.1:${front}`;
-  legacy = createReminders(back);
+  legacy = createReminders(back, jsonFile);
   await legacy.start();
   deployment = await startDeployment({
     asked: { dualWrite: true, shadowRead: 0, readCutover: 0 },
@@ -22,7 +28,7 @@ beforeAll(async () => {
       reminders: {
         definition: DEFINITION,
         port: front,
-        legacy: { endpoint: `tcp://127.0.0.1:${back}` },
+        legacy: { endpoint: `tcp://127.0.0.1:${back}`, jsonFile },
       },
     },
   });
@@ -30,6 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await deployment.end();
   await legacy.stop();
+  rmSync(folder, { recursive: true });
 });
 
 /** Asks one after the other over one strict REQ socket. */

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { createSerialServer, type SerialServer } from '../../src/sandbox/serial-server.ts';
 
 interface Reminder {
@@ -12,12 +13,12 @@ interface Request {
   readonly index?: number;
 }
 
-/** The reminders of memory.py: lists by user, without ids. */
+/** The service of config/examples/reminder-service.ts: lists by user, without ids, in a JSON file. */
 export interface ReminderStandIn extends Pick<SerialServer, 'start' | 'stop' | 'setFaults'> {
   of(user: string): readonly unknown[];
 }
 
-export function createReminders(port: number): ReminderStandIn {
+export function createReminders(port: number, file: string): ReminderStandIn {
   const lists = new Map<string, Reminder[]>();
   const answer = ({ action, user_id: user = 'default_user', reminder, index = -1 }: Request): object => {
     const list = lists.get(user) ?? [];
@@ -26,6 +27,7 @@ export function createReminders(port: number): ReminderStandIn {
     if (action === 'add_reminder') list.push({ timestamp: Date.now() / 1_000, reminder });
     else if (action !== 'delete_reminder') return { status: 'error', reason: 'Unknown action' };
     else if (list.splice(index, 1).length === 0) return { status: 'error', reason: 'Invalid index' };
+    writeFileSync(file, JSON.stringify(Object.fromEntries(lists)));
     return { status: 'ok' };
   };
   const server = createSerialServer({

@@ -14,7 +14,7 @@ import { readJournaled } from '../../../../src/engine/copies/journaled-writes.ts
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
-import { reminders } from '../../../support/reminder-service.ts';
+import reminders from '../../../../config/examples/reminder-service.ts';
 import { laneNamed, SERVICE, writeOf } from '../engine-parts.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
