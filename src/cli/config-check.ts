@@ -1,10 +1,13 @@
 import { ConfigError, type Environment, keyOf, linesOf, loadConfig, readTree } from '../config/config.ts';
 import { isTree, type Tree, valueAt } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
-import { loadDefinitions } from '../compose/definitions.ts';
+import { type DefinedService, DefinitionError, loadDefinitions } from '../compose/definitions.ts';
 import { messageOf } from '../domain/errors.ts';
 import { checkFlags } from '../compose/flags.ts';
-import { FLAG_PREFIX, KILL_SWITCH, SERVICE_FLAGS } from '../domain/flags.ts';
+import { callsOfOurselves } from '../compose/ports.ts';
+import { FLAG_PREFIX, flagName, KILL_SWITCH, SERVICE_FLAGS } from '../domain/flags.ts';
+import { serviceName } from '../domain/ids.ts';
+import { isReadable, type LegacyAccess } from '../domain/service-definition.ts';
 import { nearestName } from '../shared/nearest-name.ts';
 
 /** One reason why a start would refuse the file. */
@@ -18,25 +21,74 @@ export interface ConfigProblem {
 
 /** Every problem for which a start with this file would fail. Starts nothing. */
 export async function checkConfig(file: string, env: Environment): Promise<ConfigProblem[]> {
-  const settings = settingProblems(file, env);
+  const { config, problems } = settingsOf(file, env);
   const tree = treeOf(file);
-  const others =
-    tree === undefined ? [] : [...(await flagProblems(tree)), ...(await definitionProblems(tree))];
-  return placed(file, [...settings, ...others]);
+  if (tree === undefined) return placed(file, problems);
+  const { services, problems: ofDefinitions } = await definitionsOf(config?.services ?? tree['services']);
+  const loops = config === undefined ? [] : callsOfOurselves(config, services);
+  return placed(file, [...problems, ...(await flagProblems(tree)), ...ofDefinitions, ...loops]);
 }
 
-/** What does not stop a start and is probably a mistake: flags in the files that Crossfade does not know. */
-export async function checkFlagNames(file: string): Promise<ConfigProblem[]> {
+/**
+ * What does not stop a start and is probably a mistake: flags in the files that Crossfade does not know, services without flags,
+ * and services whose lanes cannot be copied.
+ */
+export async function checkForWarnings(file: string, env: Environment): Promise<ConfigProblem[]> {
   const tree = treeOf(file);
-  const config = tree === undefined ? undefined : flagConfigOf(tree);
-  if (tree === undefined || config === undefined) return [];
-  const defined = await checkFlags(config).catch(() => []);
+  if (tree === undefined) return [];
+  const { services } = await definitionsOf(settingsOf(file, env).config?.services ?? tree['services']);
+  return placed(file, [...(await flagWarnings(tree)), ...services.flatMap(storeWarning)]);
+}
+
+async function flagWarnings(tree: Tree): Promise<string[]> {
+  const config = flagConfigOf(tree);
+  if (config === undefined) return [];
+  const defined = await checkFlags(config).catch(() => undefined);
+  if (defined === undefined) return [];
   const services = Object.keys(isTree(tree['services']) ? tree['services'] : {});
-  const warnings = defined.flatMap((name) => unknownFlag(name, { defined, services }));
-  return placed(
-    file,
-    warnings.map((warning) => `rollout.folder: ${warning}`),
+  const warnings = [
+    ...defined.flatMap((name) => unknownFlag(name, { defined, services })),
+    ...services.flatMap((service) => missingFlags(service, config.rollout.folder, defined)),
+  ];
+  return warnings.map((warning) => `rollout.folder: ${warning}`);
+}
+
+/** The flags without which nothing of a service moves. The others are not available yet. */
+const NEEDED = ['dual-write', 'shadow-read', 'read-cutover'] as const;
+
+function missingFlags(service: string, folder: string, defined: readonly string[]): string[] {
+  const missing = NEEDED.map((flag) => flagName(serviceName(service), flag)).filter(
+    (name) => !defined.includes(name),
   );
+  if (missing.length === 0) return [];
+  return [`the files in ${folder} do not define ${missing.join(', ')}; a flag that is not defined is off`];
+}
+
+const STORES = { jsonFile: 'jsonFile', sqliteFile: 'sqlite' } as const;
+
+/** A warning if the lanes of a service cannot be read with the configured stores. Asks the definition, and opens nothing. */
+function storeWarning({ name, config, definition }: DefinedService): string[] {
+  const configured = Object.entries(STORES).filter(
+    ([setting]) => (config.legacy as Tree | undefined)?.[setting] !== undefined,
+  );
+  const access = accessWith(configured.map(([, store]) => store));
+  const where = `services.${name}.legacy`;
+  try {
+    if (isReadable({ definition, access })) return [];
+    const [helpful] = Object.entries(STORES).filter(([, store]) =>
+      isReadable({ definition, access: { ...access, ...accessWith([store]) } }),
+    );
+    const advice = helpful === undefined ? '' : `; set ${where}.${helpful[0]}`;
+    return [`${where}: with these settings the lanes cannot be read, so no lane can be copied${advice}`];
+  } catch (error) {
+    return [`${where}: lanes.isReadable of the definition failed: ${messageOf(error)}`];
+  }
+}
+
+/** Only for asking what is configured: it cannot be read. */
+function accessWith(stores: readonly ('jsonFile' | 'sqlite')[]): LegacyAccess {
+  const refuse = () => Promise.reject(new Error('a check of the settings reads no store'));
+  return Object.fromEntries([...stores, 'call'].map((store) => [store, refuse]));
 }
 
 function placed(file: string, messages: readonly string[]): ConfigProblem[] {
@@ -47,12 +99,12 @@ function placed(file: string, messages: readonly string[]): ConfigProblem[] {
   });
 }
 
-function settingProblems(file: string, env: Environment): readonly string[] {
+/** The settings, if they are valid. */
+function settingsOf(file: string, env: Environment): { config?: Config; problems: readonly string[] } {
   try {
-    loadConfig(file, env, 'real');
-    return [];
+    return { config: loadConfig(file, env, 'real'), problems: [] };
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
+    if (error instanceof ConfigError) return { problems: error.problems };
     throw error;
   }
 }
@@ -80,13 +132,34 @@ function flagConfigOf(tree: Tree): Config | undefined {
   return hasFiles ? ({ rollout: { folder } } as Config) : undefined;
 }
 
-async function definitionProblems(tree: Tree): Promise<string[]> {
-  const services = isTree(tree['services']) ? tree['services'] : {};
-  const found = Object.entries(services).map(([name, service]) => {
-    const only = { services: { [name]: isTree(service) ? service : {} } } as unknown as Config;
-    return problemsOf('', () => loadDefinitions(only));
-  });
-  return (await Promise.all(found)).flat();
+interface Definitions {
+  /** Those that could be loaded. */
+  readonly services: readonly DefinedService[];
+  readonly problems: readonly string[];
+}
+
+/** The definitions of all services. @param services as they are in the file, if settings are invalid */
+async function definitionsOf(services: unknown): Promise<Definitions> {
+  const loaded = await Promise.all(
+    Object.entries(isTree(services) ? services : {}).map(([name, service]) =>
+      definitionOf(name, isTree(service) ? service : {}),
+    ),
+  );
+  return {
+    services: loaded.flatMap((one) => one.services),
+    problems: loaded.flatMap((one) => one.problems),
+  };
+}
+
+async function definitionOf(name: string, service: Tree): Promise<Definitions> {
+  try {
+    return {
+      services: await loadDefinitions({ services: { [name]: service } } as unknown as Config),
+      problems: [],
+    };
+  } catch (error) {
+    return { services: [], problems: error instanceof DefinitionError ? error.problems : [messageOf(error)] };
+  }
 }
 
 async function problemsOf(prefix: string, check: () => Promise<unknown>): Promise<string[]> {

@@ -5,7 +5,7 @@ import { counted } from './tables.ts';
 const HELP = `
 Checks every setting, the flag files (unless a flag server is configured) and the definition of every service, exactly as a start
 does, but starts nothing. Each problem names the setting, its value, the allowed values and the line. Secrets are not shown.
-A flag in the files that Crossfade does not know is a warning.
+Warnings: a flag in the files that Crossfade does not know, a service without flags, and a service whose lanes cannot be copied.
 Exit codes: 0 no problems, with or without warnings; 1 problems (listed on stdout).`;
 
 /** `crossfade config`: checks settings without starting anything. */
@@ -21,9 +21,9 @@ export function createConfigCommand(env: Environment): Command {
     .addHelpText('after', HELP)
     // Loaded on use, because help and completion do not need the settings.
     .action(async (file: string, { json }: { readonly json?: true }) => {
-      const { checkConfig, checkFlagNames } = await import('./config-check.ts');
+      const { checkConfig, checkForWarnings } = await import('./config-check.ts');
       const problems = await checkConfig(file, env);
-      const warnings = await checkFlagNames(file);
+      const warnings = await checkForWarnings(file, env);
       const usable = problems.length === 0;
       console.log(
         json === true ? JSON.stringify({ file, usable, problems, warnings }) : told(file, problems, warnings),

@@ -9,6 +9,7 @@ import { nearestName } from '../shared/nearest-name.ts';
 import { jarvisMemory } from '../services/jarvis-memory.ts';
 import { sessionMemory } from '../services/session-memory/session-memory.ts';
 import { messageOf } from '../domain/errors.ts';
+import { shapeProblems } from './definition-shape.ts';
 
 const BUILT_IN: ReadonlyMap<string, ServiceDefinition> = new Map(
   [sessionMemory, contextualMemory, jarvisMemory].map((definition) => [definition.name, definition]),
@@ -21,24 +22,72 @@ export interface DefinedService {
   readonly definition: ServiceDefinition;
 }
 
-/** Loads the definition of each configured service: built in, or the user's own file. @throws Error with the service and its file */
+/** Lists every problem of the definitions. Each starts with the setting. */
+export class DefinitionError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    const [first = '', ...others] = problems;
+    super(others.length === 0 ? first : `the definitions cannot be used:\n${listed(problems)}`, options);
+    this.name = 'DefinitionError';
+    this.problems = problems;
+  }
+}
+
+const listed = (problems: readonly string[]): string =>
+  problems.map((problem) => `  - ${problem}`).join('\n');
+
+/**
+ * Loads the definition of each configured service: built in, or the user's own file. @throws DefinitionError listing the problems
+ * of every service
+ */
 export async function loadDefinitions(config: Config): Promise<readonly DefinedService[]> {
-  return Promise.all(
-    Object.entries(config.services).map(async ([name, service]) => {
-      const found =
-        service.definition === undefined
-          ? BUILT_IN.get(name)
-          : await importDefinition(name, service.definition);
-      if (found === undefined) {
-        const known = [...BUILT_IN.keys()];
-        const near = nearestName(name, known);
-        throw new Error(
-          `services.${name} has no definition: set services.${name}.definition to your own file, or use the name of a built-in service (${known.join(', ')})${near === undefined ? '' : `; did you mean services.${near}?`}`,
-        );
-      }
-      return { name, config: service, definition: adjusted(found, service) };
-    }),
+  const loaded = await Promise.allSettled(
+    Object.entries(config.services).map(([name, service]) => loadService(name, service)),
   );
+  const failures = loaded.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  if (failures.length > 0) throw new DefinitionError(failures.flatMap(problemsIn), { cause: failures[0] });
+  return loaded.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+}
+
+function problemsIn(failure: unknown): readonly string[] {
+  return failure instanceof DefinitionError ? failure.problems : [messageOf(failure)];
+}
+
+async function loadService(name: string, service: ServiceConfig): Promise<DefinedService> {
+  const found =
+    service.definition === undefined ? BUILT_IN.get(name) : await importDefinition(name, service.definition);
+  if (found === undefined) {
+    const known = [...BUILT_IN.keys()];
+    const near = nearestName(name, known);
+    throw new DefinitionError([
+      `services.${name} has no definition: set services.${name}.definition to your own file, or use the name of a built-in service (${known.join(', ')})${near === undefined ? '' : `; did you mean services.${near}?`}`,
+    ]);
+  }
+  const problems = addressProblems(name, service, found);
+  if (problems.length > 0) throw new DefinitionError(problems);
+  return { name, config: service, definition: adjusted(found, service) };
+}
+
+const PROTOCOLS = {
+  zmq: { name: 'ZeroMQ', begins: /^(?:tcp|ipc):/, words: 'tcp:// or ipc://' },
+  http: { name: 'HTTP', begins: /^https?:/, words: 'http:// or https://' },
+} as const;
+
+/** The service must be called by the protocol that its agents speak. */
+function addressProblems(
+  name: string,
+  { legacy, definition: file }: ServiceConfig,
+  { endpoint: { kind } }: ServiceDefinition,
+): string[] {
+  const protocol = PROTOCOLS[kind];
+  // A check of the settings may come here with a file that lacks the address, which is a problem of its own.
+  const endpoint: unknown = legacy?.endpoint;
+  if (typeof endpoint !== 'string' || !/^\w+:\/\//.test(endpoint) || protocol.begins.test(endpoint))
+    return [];
+  return [
+    `services.${name}.legacy.endpoint must begin with ${protocol.words}, because ${file ?? 'its definition'} declares a service that speaks ${protocol.name}, got ${JSON.stringify(endpoint)}`,
+  ];
 }
 
 /** The definition with the ports and the retention of the settings. */
@@ -63,19 +112,35 @@ function given<Value>(settings: Readonly<Record<string, Value | undefined>> = {}
   return Object.fromEntries(entries);
 }
 
-/** Loads a user's own definition. @throws Error with the service, the file, the problem and, if known, the line */
+/**
+ * Loads a user's own definition. @throws DefinitionError with the service, the file and every problem: the line of a failure to
+ * load, or the members that are missing or wrong
+ */
 export async function importDefinition(service: string, file: string): Promise<ServiceDefinition> {
   const path = resolve(file);
   const named = `services.${service}.definition ${file}`;
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
-    throw new Error(`${named} cannot be loaded: file ${path} not found`);
+    throw new DefinitionError([`${named} cannot be loaded: file ${path} not found`]);
   const module = (await withoutExit(() => import(pathToFileURL(path).href)).catch((cause: unknown) => {
-    throw new Error(`${named} cannot be loaded: ${failureOf(cause, path)}`, { cause });
-  })) as { default?: ServiceDefinition };
-  if (module.default?.actions === undefined) {
-    throw new Error(`${named} must default-export defineService({...})`);
-  }
-  return module.default;
+    throw new DefinitionError([`${named} cannot be loaded: ${failureOf(cause, path)}`], { cause });
+  })) as { default?: unknown };
+  const definition = module.default;
+  if (typeof definition !== 'object' || definition === null)
+    throw new DefinitionError([`${named} must default-export defineService({...})`]);
+  const problems = problemsOf(service, definition);
+  if (problems.length > 0) throw new DefinitionError(problems.map((problem) => `${named}: ${problem}`));
+  return definition as ServiceDefinition;
+}
+
+function problemsOf(service: string, definition: { readonly name?: unknown }): string[] {
+  const { name } = definition;
+  const isOther = typeof name === 'string' && name !== '' && name !== service;
+  return [
+    ...(isOther
+      ? [`name must be ${JSON.stringify(service)}, as under services, got ${JSON.stringify(name)}`]
+      : []),
+    ...shapeProblems(definition),
+  ];
 }
 
 let guarded = 0;

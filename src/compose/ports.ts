@@ -21,7 +21,7 @@ export function createPortCheck(config: Config, services: readonly DefinedServic
     name: 'listening',
     start: async () => {
       const listeners = listenersOf(config, services);
-      refuse('a service would be asked for at the proxy itself', callsOfOurselves(services, listeners));
+      refuse('a service would be asked for at the proxy itself', callsOfOurselves(config, services));
       // The proxy that this one replaces still listens.
       if (config.proxy.takeOverMs > 0) return;
       await refuseTakenPorts(listeners);
@@ -66,15 +66,18 @@ const ALL_ADDRESSES: ReadonlySet<string> = new Set(['*', ANY, '::']);
 const TARGET = /^[a-z]+:\/\/(\[[^\]]+\]|[^:/]+):(\d+)/;
 const LOOPBACK = /^(?:localhost|127\.[0-9.]+|\[?::1\]?)$/;
 
-/** A definition brings ports of its own: only with it is known what the configuration left open. */
-function callsOfOurselves(services: readonly DefinedService[], listeners: readonly Listener[]): string[] {
+/** Ports may come from the definitions, so the settings alone do not show every call of the proxy to itself. */
+export function callsOfOurselves(config: Config, services: readonly DefinedService[]): string[] {
+  const listeners = listenersOf(config, services);
   return services.flatMap(({ name, config: { legacy } }) =>
     Object.entries({ endpoint: legacy.endpoint, pubEndpoint: legacy.pubEndpoint }).flatMap(
       ([key, address]) => {
         const self = listeners.find((listener) => isAddressOf(address, listener));
         return self === undefined
           ? []
-          : [`services.${name}.legacy.${key} is ${String(address)}: ${self.key} is ${self.port}`];
+          : [
+              `services.${name}.legacy.${key} is ${String(address)}, the proxy's own address: ${self.key} is ${self.port} too`,
+            ];
       },
     ),
   );

@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { importDefinition } from '../../src/compose/definitions.ts';
+import { shapeProblems } from '../../src/compose/definition-shape.ts';
+import { importDefinition, loadDefinitions } from '../../src/compose/definitions.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { notes } from '../sim/legacy/notes-service.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'crossfade-definition-'));
 
@@ -56,6 +60,22 @@ test('an error during the load is reported with its line and message', async () 
 test('a file with another export is refused with the expected export', async () => {
   const path = file('other.js', 'export const definition = 1;\n');
   await expect(importDefinition('x', path)).rejects.toThrow('must default-export defineService({...})');
+});
+
+test('the shipped definitions and a full one of the tests have the right shape', async () => {
+  const { services } = loadConfig(fileURLToPath(new URL('../../config/crossfade.yaml', import.meta.url)), {});
+  const shipped = await loadDefinitions({ services } as Config);
+  expect(shipped.length).toBe(3);
+  for (const { name, definition } of [...shipped, { name: 'notes', definition: notes }])
+    expect(shapeProblems(definition), name).toEqual([]);
+});
+
+test('a start is refused with the problems of every definition at once', async () => {
+  const path = file('empty.js', 'export default { actions: {} };\n');
+  const printed = await startWith(path);
+  expect(printed).toContain('crossfade: the definitions cannot be used:\n');
+  expect(printed).toContain(`  - services.x.definition ${path}: name is missing`);
+  expect(printed).toContain(`  - services.x.definition ${path}: lanes is missing: it must be an object`);
 });
 
 test('a definition that ends the process is reported with its line, and ends nothing', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkConfig, checkFlagNames } from '../../../src/cli/config-check.ts';
+import { checkConfig, checkForWarnings } from '../../../src/cli/config-check.ts';
 import { loadConfig } from '../../../src/config/config.ts';
 import { blocksOf } from '../../support/guide-examples.ts';
 
@@ -143,10 +143,15 @@ function flagFile(features: readonly object[]): void {
   writeFileSync(join(folder, 'flags.json'), JSON.stringify({ version: 2, features }));
 }
 
-const warnedOf = async (...names: readonly string[]) => {
-  flagFile(names.map((name) => ({ name, enabled: false })));
-  const warnings = await checkFlagNames(written(`rollout: {folder: ${folder}}\n${SERVICES}`));
+const warnedOf = async (text: string) => {
+  const warnings = await checkForWarnings(written(text), {});
   return warnings.map(({ line, message }) => [line, message]);
+};
+
+const unknownAmong = async (...names: readonly string[]) => {
+  flagFile(names.map((name) => ({ name, enabled: false })));
+  const warnings = await warnedOf(`rollout: {folder: ${folder}}\n${SERVICES}`);
+  return warnings.filter(([, message]) => String(message).includes('Crossfade has no flag'));
 };
 
 test.each([
@@ -157,12 +162,123 @@ test.each([
   ['crossfade.on', ''],
 ])('a flag that Crossfade does not know is a warning: %s', async (name, hint) => {
   const message = `rollout.folder: Crossfade has no flag ${name}, so it has no effect${hint}`;
-  expect(await warnedOf(name)).toEqual([[1, message]]);
+  expect(await unknownAmong(name)).toEqual([[1, message]]);
 });
 
 test('flags of other applications and services are no warning', async () => {
   const names = ['another.app', 'crossfade.jarvis-memory.dual-write', 'crossfade.kill-switch'];
-  expect(await warnedOf('crossfade.session-memory.read-cutover', ...names)).toEqual([]);
-  const shipped = await checkFlagNames(written(`rollout: {folder: ${FLAGS}}\n${SERVICES}`));
-  expect(shipped).toEqual([]);
+  expect(await unknownAmong('crossfade.session-memory.read-cutover', ...names)).toEqual([]);
+  const stored = SERVICES.replace('}}}', ', sqliteFile: ./session.db}}}');
+  expect(await warnedOf(`rollout: {folder: ${FLAGS}}\n${stored}`)).toEqual([]);
+});
+
+const EXAMPLE = fileURLToPath(new URL('../../../config/examples/reminder-service.ts', import.meta.url));
+const FRONT =
+  'rollout: {folder: FOLDER}\nservices:\n  reminders:\n    definition: EXAMPLE\n    legacy:\n      ';
+
+/** Settings of the example, with these members of `legacy`. */
+const remindersWith = (...legacy: readonly string[]): string =>
+  FRONT.replace('FOLDER', FLAGS).replace('EXAMPLE', EXAMPLE) + legacy.join('\n      ');
+
+test('flags that a service lacks are a warning with their names', async () => {
+  const text = remindersWith('endpoint: tcp://127.0.0.1:1', 'jsonFile: ./reminders.json');
+  const names = ['dual-write', 'shadow-read', 'read-cutover'].map((flag) => `crossfade.reminders.${flag}`);
+  expect(await warnedOf(text)).toEqual([
+    [
+      1,
+      `rollout.folder: the files in ${FLAGS} do not define ${names.join(', ')}; a flag that is not defined is off`,
+    ],
+  ]);
+});
+
+test('a store that is not configured is a warning with the missing setting', async () => {
+  const text = remindersWith('endpoint: tcp://127.0.0.1:1', 'jsonFile: ${REMINDERS_FILE:-}');
+  expect((await warnedOf(text)).slice(1)).toEqual([
+    [
+      5,
+      'services.reminders.legacy: with these settings the lanes cannot be read, so no lane can be copied; set services.reminders.legacy.jsonFile',
+    ],
+  ]);
+});
+
+test("a legacy address that is the definition's own port is a problem", async () => {
+  expect(await checked(remindersWith('endpoint: tcp://localhost:5590'))).toEqual([
+    {
+      key: 'services.reminders.legacy.endpoint',
+      line: 6,
+      message:
+        "services.reminders.legacy.endpoint is tcp://localhost:5590, the proxy's own address: services.reminders.port is 5590 too",
+    },
+  ]);
+  expect(await checked(remindersWith('endpoint: tcp://192.0.2.1:5590'))).toEqual([]);
+});
+
+test('an address of another protocol than the definition declares is a problem', async () => {
+  expect(await checked(remindersWith('endpoint: http://127.0.0.1:1'))).toMatchObject([
+    {
+      line: 6,
+      message: `services.reminders.legacy.endpoint must begin with tcp:// or ipc://, because ${EXAMPLE} declares a service that speaks ZeroMQ, got "http://127.0.0.1:1"`,
+    },
+  ]);
+});
+
+test('a definition under another name than its own is a problem', async () => {
+  const text = remindersWith('endpoint: tcp://127.0.0.1:1').replace('reminders:', 'notes:');
+  expect(await checked(text)).toEqual([
+    {
+      key: 'services.notes.definition',
+      line: 4,
+      message: `services.notes.definition ${EXAMPLE}: name must be "notes", as under services, got "reminders"`,
+    },
+  ]);
+});
+
+test('every wrong member of a definition is a problem with its file and path', async () => {
+  const file = join(folder, 'own.ts');
+  const example = JSON.stringify(EXAMPLE);
+  writeFileSync(
+    file,
+    `import example from ${example};
+const { add_reminder: add, delete_reminder: remove, list_reminders: list } = example.actions;
+export default {
+  ...example,
+  name: 'own',
+  actions: {
+    add: { ...add, reverse: 'lossi' },
+    remove: { ...remove, names: { find: () => [] } },
+    list: { ...list, onLegacy: undefined, rules: [{ ...list.rules[0], seconds: '5' }, { kind: 'fuzzy' }] },
+    other: { kind: 'reed' },
+  },
+  lanes: { ...example.lanes, createPaylod: () => ({}) },
+};`,
+  );
+  const problems = await checked(
+    `rollout: {folder: ${FLAGS}}\nservices: {own: {definition: ${file}, legacy: {endpoint: "tcp://127.0.0.1:1"}}}`,
+  );
+  const kinds =
+    'prefix, equal_if_missing, set, ignore, tolerance_seconds, tolerance, default, keyed, ranking';
+  expect(
+    problems.map(({ key, message }) => [key, message.replace(`services.own.definition ${file}: `, '')]),
+  ).toEqual(
+    [
+      'actions.add.reverse must be one of exact, lossy, impossible, got "lossi"',
+      'actions.remove.names.atMost is missing: it must be a whole number of at least 1, or Infinity',
+      'actions.list.onLegacy is missing: it must be a function',
+      'actions.list.rules[0].seconds must be a number, got "5"',
+      `actions.list.rules[1].kind must be one of ${kinds}, got "fuzzy"`,
+      'actions.other.kind must be one of write, read, passthrough, got "reed"',
+      'lanes.createPaylod is not a member of lanes; did you mean createPayload?',
+    ].map((message) => ['services.own.definition', message]),
+  );
+});
+
+test('a definition without its members is a problem for each of them', async () => {
+  const file = join(folder, 'empty.ts');
+  writeFileSync(file, 'export default { actions: {} };');
+  const problems = await checked(
+    `rollout: {folder: ${FLAGS}}\nservices: {own: {definition: ${file}, legacy: {endpoint: "tcp://127.0.0.1:1"}}}`,
+  );
+  expect(
+    problems.map(({ message }) => /: (\w+) is missing|: (\w+) must/.exec(message)?.slice(1).join('')),
+  ).toEqual(['name', 'endpoint', 'dialect', 'lanes', 'probe', 'unmapped']);
 });
