@@ -41,14 +41,20 @@ export interface WriteFacts {
   memoryId(index?: number): MemoryId;
 }
 
-/** How a write says which items it means where they have no ids: by their place in a list, or by a condition. */
+/**
+ * How a write says which items it means where the orchestrator does not know their ids: by their place in a list, by a condition,
+ * or by an id that the service made in a reply.
+ */
 export interface NamedItems {
   /**
    * How many items it can mean at most. If the lane could not be read before the write, this many vanished items may be its
    * effect.
    */
   readonly atMost: number;
-  /** Indices into `lane.items`, in the lane's state directly before the write is sent. */
+  /**
+   * Indices into `lane.items`, in the lane's state directly before the write is sent. `lane` is what `readLegacy` has returned, so
+   * its items may have further members for this search, such as the service's id.
+   */
   find(request: Message, lane: LegacyLane): readonly number[];
 }
 
@@ -75,7 +81,7 @@ export interface WriteAction extends OwnedAction {
   /** What a reply shows of the write's effect. Any reply that is not known is `unknown`. */
   outcome(reply: Message, request: Message): ReplyOutcome;
   /**
-   * For a write such as "delete reminder 3": the named items are found before it is sent, stored, and delivered by item (`items`
+   * For a write such as "delete reminder 3", or "delete todo 17" where the service made the 17: the named items are found before it is sent, stored, and delivered by item (`items`
    * of {@link WriteFacts}). Only where `readLegacy` has no effect on the service. @defaultValue it names nothing
    */
   readonly names?: NamedItems;
@@ -92,8 +98,17 @@ export interface WriteAction extends OwnedAction {
   readonly provesEmpty?: boolean;
   /** Side effects outside the store, and which backend raises them. @defaultValue none */
   readonly sideEffects?: { readonly raisedBy: 'legacy' | 'orchestrator'; readonly what: string };
-  /** Whether the write can be delivered to legacy once the orchestrator is primary. */
+  /**
+   * Whether the write could be sent to legacy again, once the orchestrator is primary: with the same effect, with a loss such as
+   * another id, or not at all. Not used yet.
+   */
   readonly reverse: 'exact' | 'lossy' | 'impossible';
+  /**
+   * The write in the orchestrator's actions. The same write may be delivered several times, so every value must come from `write`. A
+   * `create` needs the payload of {@link LaneDefinition.createPayload}, and `memory_id`, `position` and `created_at` from `write`. A
+   * `bulk_delete` needs `position_below: write.position()` in its filter, and may have `memory_type` and `tags`. With any other
+   * condition the copies of the lane cannot tell which items it removed, and count them as lost.
+   */
   toOrchestrator(write: WriteFacts, context: ServiceContext): OrchestratorWrite[];
 }
 
@@ -149,7 +164,12 @@ export interface LegacyAccess {
 
 /** One item that a legacy store shows of a lane. */
 export interface LegacyItem {
-  /** Everything the source shows of it except its time: the item's identity in a multiset. Raw JSON text per field. */
+  /**
+   * What identifies the item, in the legacy store and on the orchestrator: raw JSON text per field. Equal items may repeat. Include
+   * everything that the store shows and that {@link LaneDefinition.fieldsOf} can return for a delivered item. Leave out the time,
+   * which `retime` takes over. Leave out an id that the service makes in its reply: a delivery does not see the reply, so the
+   * delivered item would differ from the same item in the store, and a copy would replace it.
+   */
   readonly fields: Readonly<Record<string, string>>;
   /** The time in the service's own spelling. */
   readonly timestamp: string;
@@ -228,12 +248,17 @@ export interface OwnersAround {
   readonly since: number;
 }
 
-/** The members of `content` that identify an item, whichever writer wrote it. */
+/**
+ * The members of `content` that identify an item, whichever writer wrote it. What {@link LaneDefinition.createPayload} makes of
+ * legacy's items is digested by them, and compared with the orchestrator's digest of the session. Only lanes with different digests
+ * are read item by item.
+ */
 export interface LaneDigest {
+  /** Together they must show every difference that {@link LegacyItem.fields} shows. */
   readonly fields: readonly string[];
   /** Nested members that depend on the writer or the time, such as `metadata.legacy_timestamp`. */
   readonly without: readonly string[];
-  /** Tags of items that are no part of the list. Items marked forgotten are always left out. */
+  /** Tags of items that {@link LaneDefinition.fieldsOf} leaves out. Items marked forgotten are always left out. */
   readonly excludeTags: readonly string[];
 }
 
@@ -280,11 +305,17 @@ export interface LaneDefinition {
   readonly mapping?: readonly { readonly from: string; readonly to: string }[];
   /** Tags that say what an item is. An item carries exactly one of them. */
   readonly kindTags?: readonly string[];
-  /** The `create` payload of an item that a copy writes, without ids, position and times. */
+  /**
+   * The `create` payload of an item that a copy writes, without ids, position and times. It needs `memory_type` (a lowercase word)
+   * and `content` (an object), and `create_session: true` where no other write creates the session. `tags` have at most 64
+   * characters. With `escape_unstorable: true` the orchestrator also stores texts that PostgreSQL cannot hold.
+   */
   createPayload(item: LegacyItem, owner: Owner): Readonly<Record<string, unknown>>;
   /**
    * The `update` payload, without the id, that gives an orchestrator item legacy's time of the same item. Undefined if it has
-   * that time. Absent: delivered items keep the time at which the proxy accepted them.
+   * that time. Absent: delivered items keep the time at which the proxy accepted them. The helper `retime` of
+   * `src/services/stored-items.ts` stores the time in `content.metadata.legacy_timestamp`. It needs an object in `content.metadata`,
+   * and {@link createPayload} must store the item's `timestamp` under the same name.
    */
   retime?(memory: StoredMemory, item: LegacyItem): Readonly<Record<string, unknown>> | undefined;
   /**
