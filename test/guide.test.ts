@@ -9,7 +9,7 @@ import * as orchestratorMetrics from '../src/orchestrator/observability/metric-d
 import { SettingsSchema, SETTINGS_FROM_ENVIRONMENT } from '../src/orchestrator/settings.ts';
 import { GAUGES } from '../src/telemetry/gauge-definitions.ts';
 import { COUNTERS, HISTOGRAMS } from '../src/telemetry/metric-definitions.ts';
-import { missingIn } from './support/guide-examples.ts';
+import { blocksOf, missingIn } from './support/guide-examples.ts';
 import { ROOT } from './tiers.ts';
 
 const MOST_LINES = 220;
@@ -76,6 +76,13 @@ describe.each(PAGES)('%s', (file) => {
     for (const path of named.filter((one) => !one.includes('NNN')))
       expect(existsSync(join(ROOT, path)), path).toBe(true);
   });
+});
+
+test('the code of the page about adding a service is that of the example', () => {
+  const example = read('config/examples/reminder-service.ts');
+  const blocks = blocksOf('add-a-service.md', 'ts');
+  expect(blocks.length).toBeGreaterThan(4);
+  for (const block of blocks) expect(example).toContain(block);
 });
 
 describe('everything that the README and the guide name exists', () => {

@@ -119,15 +119,8 @@ const listReminders: MappedRead = {
   // The reply as the service would spell it, or the page that must be read first.
   fromOrchestrator: (answers, { sessionId }) => {
     const last = answers.at(-1);
-    if (last !== undefined && hasMore(last))
-      return {
-        next: [
-          pageOf(
-            sessionId,
-            answers.reduce((sum, answer) => sum + countItems(answer), 0),
-          ),
-        ],
-      };
+    const read = answers.reduce((sum, answer) => sum + countItems(answer), 0);
+    if (last !== undefined && hasMore(last)) return { next: [pageOf(sessionId, read)] };
     const reminders = answers.flatMap(itemsOf).map((item) => ({
       timestamp: new Json(epochTimestampOf(item)),
       reminder: new Json(item.content.raw['reminder'] ?? 'null'),

@@ -88,6 +88,21 @@ test('the example of the guide prints what the guide shows', async () => {
   expect([...lines, `${problems.length} problems`, ''].join('\n')).toBe(shown);
 });
 
+test('the settings of a new service print what the guide shows', async () => {
+  const [text = ''] = blocksOf('add-a-service.md', 'yaml');
+  const [shown] = blocksOf('add-a-service.md', 'text');
+  expect(await checked(text)).toEqual([]);
+  const warnings = (await warnedOf(text)).map(([, message]) => `crossfade.yaml: warning: ${String(message)}`);
+  expect([...warnings, `crossfade.yaml: no problems, ${warnings.length} warning`, ''].join('\n')).toBe(shown);
+});
+
+test('the flags of a new service are complete in the guide', async () => {
+  const [text = ''] = blocksOf('add-a-service.md', 'yaml');
+  writeFileSync(join(folder, 'reminders.json'), blocksOf('add-a-service.md', 'json').at(-1) ?? '');
+  expect(await checked(`${text}rollout: {folder: ${folder}}\n`)).toEqual([]);
+  expect(await warnedOf(`${text}rollout: {folder: ${folder}}\n`)).toEqual([]);
+});
+
 const SERVICES = 'services: {session-memory: {legacy: {endpoint: "tcp://127.0.0.1:1"}}}';
 
 test.each([
