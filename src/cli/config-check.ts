@@ -1,10 +1,15 @@
-import { ConfigError, type Environment, keyOf, linesOf, loadConfig, readTree } from '../config/config.ts';
+import { ConfigError, type Environment, keyOf, linesOf, readSettings } from '../config/config.ts';
 import { isTree, type Tree, valueAt } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
-import { type DefinedService, DefinitionError, loadDefinitions } from '../compose/definitions.ts';
+import {
+  type DefinedService,
+  DefinitionError,
+  loadDefinitions,
+  prefixesUsedTwice,
+} from '../compose/definitions.ts';
 import { messageOf } from '../domain/errors.ts';
 import { checkFlags } from '../compose/flags.ts';
-import { callsOfOurselves } from '../compose/ports.ts';
+import { callsOfOurselves, portsUsedTwice } from '../compose/ports.ts';
 import { FLAG_PREFIX, flagName, KILL_SWITCH, SERVICE_FLAGS } from '../domain/flags.ts';
 import { serviceName } from '../domain/ids.ts';
 import { isReadable, type LegacyAccess } from '../domain/service-definition.ts';
@@ -21,12 +26,27 @@ export interface ConfigProblem {
 
 /** Every problem for which a start with this file would fail. Starts nothing. */
 export async function checkConfig(file: string, env: Environment): Promise<ConfigProblem[]> {
-  const { config, problems } = settingsOf(file, env);
-  const tree = treeOf(file);
+  const { tree, problems } = settingsOf(file, env);
   if (tree === undefined) return placed(file, problems);
-  const { services, problems: ofDefinitions } = await definitionsOf(config?.services ?? tree['services']);
-  const loops = config === undefined ? [] : callsOfOurselves(config, services);
-  return placed(file, [...problems, ...(await flagProblems(tree)), ...ofDefinitions, ...loops]);
+  const { services, problems: ofDefinitions } = await definitionsOf(tree['services']);
+  const all = [
+    ...problems,
+    ...(await flagProblems(tree)),
+    ...ofDefinitions,
+    ...clashes(tree as Config, services),
+  ];
+  // The settings alone may show the same clash of two ports.
+  return placed(file, [...new Set(all)]);
+}
+
+/** What fits in each definition, and not together. */
+function clashes(config: Config, services: readonly DefinedService[]): string[] {
+  const usable = services.filter((service) => isTree(service.config.legacy));
+  return [
+    ...prefixesUsedTwice(services),
+    ...portsUsedTwice(config, usable),
+    ...callsOfOurselves(config, usable),
+  ];
 }
 
 /**
@@ -34,9 +54,9 @@ export async function checkConfig(file: string, env: Environment): Promise<Confi
  * and services whose lanes cannot be copied.
  */
 export async function checkForWarnings(file: string, env: Environment): Promise<ConfigProblem[]> {
-  const tree = treeOf(file);
+  const { tree } = settingsOf(file, env);
   if (tree === undefined) return [];
-  const { services } = await definitionsOf(settingsOf(file, env).config?.services ?? tree['services']);
+  const { services } = await definitionsOf(tree['services']);
   return placed(file, [...(await flagWarnings(tree)), ...services.flatMap(storeWarning)]);
 }
 
@@ -99,26 +119,20 @@ function placed(file: string, messages: readonly string[]): ConfigProblem[] {
   });
 }
 
-/** The settings, if they are valid. */
-function settingsOf(file: string, env: Environment): { config?: Config; problems: readonly string[] } {
+interface Settings {
+  /** With the environment and the defaults, and possibly invalid. Undefined if the file is not YAML. */
+  readonly tree?: Tree;
+  readonly problems: readonly string[];
+}
+
+function settingsOf(file: string, env: Environment): Settings {
   try {
-    return { config: loadConfig(file, env, 'real'), problems: [] };
+    return readSettings(file, env, 'real');
   } catch (error) {
     if (error instanceof ConfigError) return { problems: error.problems };
     throw error;
   }
 }
-
-/** The file as a tree, even if settings are invalid; undefined if it is not YAML. */
-function treeOf(file: string): Tree | undefined {
-  try {
-    return readTree(file);
-  } catch {
-    return undefined;
-  }
-}
-
-const DEFAULT_FOLDER = './flags';
 
 async function flagProblems(tree: Tree): Promise<string[]> {
   const config = flagConfigOf(tree);
@@ -127,7 +141,7 @@ async function flagProblems(tree: Tree): Promise<string[]> {
 
 /** Undefined if the flags are not in files. */
 function flagConfigOf(tree: Tree): Config | undefined {
-  const folder = valueAt(tree, 'rollout.folder') ?? DEFAULT_FOLDER;
+  const folder = valueAt(tree, 'rollout.folder');
   const hasFiles = !isTree(valueAt(tree, 'rollout.unleash')) && typeof folder === 'string';
   return hasFiles ? ({ rollout: { folder } } as Config) : undefined;
 }

@@ -47,7 +47,23 @@ export async function loadDefinitions(config: Config): Promise<readonly DefinedS
   );
   const failures = loaded.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
   if (failures.length > 0) throw new DefinitionError(failures.flatMap(problemsIn), { cause: failures[0] });
-  return loaded.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const services = loaded.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const shared = prefixesUsedTwice(services);
+  if (shared.length > 0) throw new DefinitionError(shared);
+  return services;
+}
+
+/** Two services with one prefix would have their items of the same owner in one session of the orchestrator. */
+export function prefixesUsedTwice(services: readonly DefinedService[]): string[] {
+  const prefixOf = ({ definition }: DefinedService): string => definition.lanes.sessionPrefix;
+  return services.flatMap((service, index) => {
+    const other = services.slice(0, index).find((one) => prefixOf(one) === prefixOf(service));
+    if (other === undefined) return [];
+    const prefix = JSON.stringify(prefixOf(service));
+    return [
+      `services.${service.name}.definition: lanes.sessionPrefix is ${prefix}, which is also that of services.${other.name}: give each service a prefix of its own`,
+    ];
+  });
 }
 
 function problemsIn(failure: unknown): readonly string[] {

@@ -22,6 +22,7 @@ export function createPortCheck(config: Config, services: readonly DefinedServic
     start: async () => {
       const listeners = listenersOf(config, services);
       refuse('a service would be asked for at the proxy itself', callsOfOurselves(config, services));
+      refuse('every port must be used once', portsUsedTwice(config, services));
       // The proxy that this one replaces still listens.
       if (config.proxy.takeOverMs > 0) return;
       await refuseTakenPorts(listeners);
@@ -75,12 +76,26 @@ export function callsOfOurselves(config: Config, services: readonly DefinedServi
         const self = listeners.find((listener) => isAddressOf(address, listener));
         return self === undefined
           ? []
-          : [
-              `services.${name}.legacy.${key} is ${String(address)}, the proxy's own address: ${self.key} is ${self.port} too`,
-            ];
+          : [`services.${name}.legacy.${key} is the proxy's own address: ${self.key} is ${self.port} too`];
       },
     ),
   );
+}
+
+/** Two services may bring the same port in their definitions, such as two copies of one example. */
+export function portsUsedTwice(config: Config, services: readonly DefinedService[]): string[] {
+  const listeners = listenersOf(config, services);
+  return listeners.flatMap((listener, index) => {
+    const other = listeners.slice(0, index).find((one) => collide(one, listener));
+    return other === undefined
+      ? []
+      : [`${listener.key} is ${listener.port}, which is also the value of ${other.key}: use different ports`];
+  });
+}
+
+function collide(one: Listener, other: Listener): boolean {
+  const isAny = ALL_ADDRESSES.has(one.host) || ALL_ADDRESSES.has(other.host);
+  return one.port === other.port && (one.host === other.host || isAny);
 }
 
 function isAddressOf(address: string | undefined, { host, port }: Listener): boolean {

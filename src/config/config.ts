@@ -124,6 +124,17 @@ export function loadConfig(
   env: Environment,
   services: 'embedded' | 'real' = 'embedded',
 ): Config {
+  const { tree, problems } = readSettings(file, env, services);
+  if (problems.length > 0) throw new ConfigError(file, problems, linesOf(file));
+  return tree as Config;
+}
+
+/** Like {@link loadConfig}, but returns the settings also if they have problems. @throws ConfigError if the file is not YAML */
+export function readSettings(
+  file: string,
+  env: Environment,
+  services: 'embedded' | 'real',
+): { readonly tree: Tree; readonly problems: readonly string[] } {
   const problems: string[] = [];
   const substituted = new Set<string>();
   const read = substitutedIn(readTree(file), { env, problems, substituted, path: '' }) as Tree;
@@ -137,8 +148,7 @@ export function loadConfig(
   problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
   problems.push(...operatorProblems(tree), ...deskProblems(tree), ...reportProblems(tree));
   if (services === 'real') problems.push(...openDeskProblems(tree));
-  if (problems.length > 0) throw new ConfigError(file, problems, linesOf(file));
-  return tree as Config;
+  return { tree, problems };
 }
 
 function whyUnread(error: unknown): string {

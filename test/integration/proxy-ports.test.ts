@@ -81,7 +81,7 @@ test('a legacy address that is the proxy itself is refused', async () => {
       `http: { port: ${http} }\nproxy: { host: 0.0.0.0 }\nservices: { session-memory: { legacy: { endpoint: "tcp://${host}:5574" } } }`,
     );
     expect(error).toContain(
-      `services.session-memory.legacy.endpoint is tcp://${host}:5574, the proxy's own address: services.session-memory.port is 5574 too`,
+      `services.session-memory.legacy.endpoint is the proxy's own address: services.session-memory.port is 5574 too`,
     );
     expect(isNextStarted).toBe(false);
   }

@@ -222,10 +222,38 @@ test("a legacy address that is the definition's own port is a problem", async ()
       key: 'services.reminders.legacy.endpoint',
       line: 6,
       message:
-        "services.reminders.legacy.endpoint is tcp://localhost:5590, the proxy's own address: services.reminders.port is 5590 too",
+        "services.reminders.legacy.endpoint is the proxy's own address: services.reminders.port is 5590 too",
     },
   ]);
   expect(await checked(remindersWith('endpoint: tcp://192.0.2.1:5590'))).toEqual([]);
+});
+
+test('two services with the same port and prefix are problems, beside other ones', async () => {
+  const copy = join(folder, 'copy.ts');
+  writeFileSync(
+    copy,
+    `import example from ${JSON.stringify(EXAMPLE)};\nexport default { ...example, name: 'copy' };`,
+  );
+  const text = `${remindersWith('endpoint: tcp://127.0.0.1:1')}\n  copy: {definition: ${copy}, legacy: {endpoint: "tcp://127.0.0.1:5590"}}\nproxy: {deadlineMs: 5}`;
+  expect((await checked(text)).map(({ message }) => message)).toEqual([
+    'proxy.deadlineMs must be at least 100, got 5',
+    'services.copy.definition: lanes.sessionPrefix is "reminders", which is also that of services.reminders: give each service a prefix of its own',
+    'services.copy.port is 5590, which is also the value of services.reminders.port: use different ports',
+    "services.copy.legacy.endpoint is the proxy's own address: services.reminders.port is 5590 too",
+  ]);
+});
+
+test('a section that is no mapping is one problem', async () => {
+  const text = `rollout: {folder: ${FLAGS}}\nproxy: 5\ndesk: 5\nservices: {session-memory: {legacy: 5}, jarvis-memory: 5}`;
+  const problems = await checked(text);
+  expect(problems.map(({ key }) => key)).toEqual(
+    expect.arrayContaining([
+      'proxy',
+      'desk',
+      'services.session-memory.legacy',
+      'services.jarvis-memory',
+    ]) as unknown,
+  );
 });
 
 test('an address of another protocol than the definition declares is a problem', async () => {
