@@ -126,3 +126,22 @@ test('while the orchestrator is away no such write is lost', async () => {
   await deployment.orchestratorPath.pass();
   await isEqual('dan');
 });
+
+test('the orchestrator lists what is left as legacy lists it', async () => {
+  await ask(add('eve', 'a'), add('eve', { at: 5 }), add('eve', 'c'), remove('eve', 0));
+  await deployment.ask({ dualWrite: true, shadowRead: 100, readCutover: 100 });
+  const readsBy = async () => (await deployment.serviceStatus('reminders')).reads_by.orchestrator;
+  const agent = createAgent({ endpoint });
+  const list = JSON.stringify({ action: 'list_reminders', user_id: 'eve' });
+  const reply = await eventually('a read that the orchestrator answers', async () => {
+    const before = await readsBy();
+    const answer = (await agent.call(list)).toString();
+    return (await readsBy()) > before && answer;
+  });
+  agent.close();
+  const { status, reminders } = JSON.parse(reply) as { status: string; reminders: { reminder: unknown }[] };
+  expect(status).toBe('ok');
+  expect(reminders.map(({ reminder }) => reminder)).toEqual(legacy.of('eve'));
+  const { comparisons } = await deployment.serviceStatus('reminders');
+  expect(comparisons.mismatch).toBe(0);
+});
