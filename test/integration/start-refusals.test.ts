@@ -39,7 +39,7 @@ test('a file in place of the data folder is reported with a solution', async () 
   );
 });
 
-/** Ports of which the first is taken, and what takes it. */
+/** A taken port, free ports, and a function that frees the taken one. */
 async function portsOfWhichOneIsTaken() {
   const [taken = 0, ...free] = await freePorts(4);
   const server = createServer().listen(taken, '127.0.0.1');

@@ -108,7 +108,7 @@ interface Refused {
   readonly settings: ReceiveSettings;
 }
 
-async function refuse(why: NoBody, { exchange, to, facts, settings }: Refused): Promise<void> {
+async function refuse(why: BodyFailure, { exchange, to, facts, settings }: Refused): Promise<void> {
   const { request, response } = exchange;
   if (why === 'aborted') return;
   if (why === 'too_large') {
@@ -153,13 +153,13 @@ interface ReceivedBody {
 }
 
 /** Why there is no body: `busy`: no room for it in time; `late`: it did not arrive in time; `aborted`: the client disconnected. */
-type NoBody = 'too_large' | 'busy' | 'late' | 'aborted';
+type BodyFailure = 'too_large' | 'busy' | 'late' | 'aborted';
 
 /** The whole body. Bytes are counted as they arrive, so a client that announces a body but sends none uses no budget. Never rejects. */
 async function receiveBody(
   request: IncomingMessage,
   { messageBytes, budget, leftMs, caller }: BodyLimits,
-): Promise<ReceivedBody | NoBody> {
+): Promise<ReceivedBody | BodyFailure> {
   if (Number(request.headers['content-length'] ?? 0) > messageBytes) return 'too_large';
   const body = new ArrivingBody(request, { messageBytes, budget, leftMs, caller });
   const bytes = await body.whole;
@@ -172,11 +172,11 @@ async function receiveBody(
 
 class ArrivingBody {
   readonly arrival: Arrival;
-  readonly whole: Promise<Buffer | NoBody>;
+  readonly whole: Promise<Buffer | BodyFailure>;
   readonly #request: IncomingMessage;
   readonly #chunks: Buffer[] = [];
   readonly #limitBytes: number;
-  #resolve: (result: Buffer | NoBody) => void = () => undefined;
+  #resolve: (result: Buffer | BodyFailure) => void = () => undefined;
 
   constructor(request: IncomingMessage, { messageBytes, budget, leftMs }: BodyLimits) {
     this.#request = request;
@@ -213,13 +213,13 @@ class ArrivingBody {
     this.#resolve(this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks));
   }
 
-  #stop(why: NoBody): void {
+  #stop(why: BodyFailure): void {
     this.#request.removeAllListeners('data').pause();
     this.#end(why);
   }
 
   /** Only the first call counts, because a request also closes after its end. */
-  #end(why: NoBody): void {
+  #end(why: BodyFailure): void {
     if (!this.arrival.isWhole) this.arrival.end();
     this.#resolve(why);
   }

@@ -246,7 +246,7 @@ export function deliveryParts(facts: Partial<DeliveryParts>): DeliveryParts {
   };
 }
 
-/** Runs of which none is there; every claim succeeds. */
+/** A run store without runs. Every claim succeeds. */
 export function runStoreWith(facts: Partial<RunStore>): RunStore {
   return {
     create: async () => undefined,
