@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import { eventually } from '../support/eventually.ts';
@@ -82,13 +83,14 @@ test('a PostgreSQL that crashes and recovers loses no acknowledged write', async
     user_id: `${one.prefix}-probe`,
     memory: 'is it back?',
   });
-  await eventually('writes are taken again', async () =>
-    String(await probe.call(request)).includes('"status": "ok"'),
-  );
+  const takesWrites = async (): Promise<boolean> =>
+    String(await probe.call(request)).includes('"status": "ok"');
+  await eventually('writes are taken again', takesWrites);
+  // The next heartbeat may find that the crash took this replica's row. It then holds its writes for two seconds more.
+  await sleep(3_000);
+  await eventually('writes are still taken', takesWrites);
   probe.close();
-  // Each service takes writes again once its unknown outcomes are settled, and refuses them until then.
-  for (let round = 2; round <= 5 && acknowledgedIn(works) <= OF_A_ROUND; round += 1)
-    await agentsRun(one, works, round);
+  await agentsRun(one, works, 2);
   await one.settled();
   expect(acknowledgedIn(works)).toBeGreaterThan(OF_A_ROUND);
   expect(findingsOf(works, await one.stores())).toEqual([]);
