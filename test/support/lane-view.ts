@@ -30,11 +30,16 @@ export async function readLane(deployment: Deployment, session: string): Promise
  * it as a delivery a moment after the answer.
  */
 export async function everythingDelivered(deployment: Deployment): Promise<void> {
-  await eventually('everything delivered', async () => {
-    const left = await deployment.journal(
-      "select 1 from lanes where condition <> 'clean' or seeded_coverage = 0 or delivered_sequence < sequence",
+  let left: readonly object[] = [];
+  const isDelivered = async () => {
+    left = await deployment.journal(
+      `select key, condition, seeded_coverage, sequence, delivered_sequence from lanes
+      where condition <> 'clean' or seeded_coverage = 0 or delivered_sequence < sequence`,
     );
     return left.length === 0;
+  };
+  await eventually('everything delivered', isDelivered).catch((error: unknown) => {
+    throw new Error(`lanes left: ${JSON.stringify(left)}`, { cause: error });
   });
 }
 
