@@ -7,7 +7,7 @@ import { begun, change, type ChangeRoute, type Form, type Params, RUN_CHANGES } 
 import { rulesIn } from './pages/differences.ts';
 import type { Visitors } from './visitors.ts';
 import { fromOurForm } from './sessions.ts';
-import { goTo, placeOf, tell } from './visit.ts';
+import { goTo, placeOf } from './visit.ts';
 
 const CHANGES: readonly ChangeRoute[] = [
   change({
@@ -120,10 +120,10 @@ async function made(
   if (known.visitor.name === undefined) request.session.person = person;
   try {
     const done = await route.make(known.api, { form, params, by: { person, reason } });
-    tell(request, { tone: 'good', ...(typeof done === 'string' ? { text: done } : done) });
+    visitors.tell(request, { tone: 'good', ...(typeof done === 'string' ? { text: done } : done) });
   } catch (error) {
     if (!(error instanceof ApiRefusal)) throw error;
-    tell(request, { tone: 'bad', text: error.message });
+    visitors.tell(request, { tone: 'bad', text: error.message });
   }
   return goTo(reply, placeOf(form['back']));
 }

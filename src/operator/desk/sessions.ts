@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import cookie from '@fastify/cookie';
 import csrf from '@fastify/csrf-protection';
 import session, { type SessionStore } from '@fastify/session';
-import type { FastifyInstance, preHandlerHookHandler, Session } from 'fastify';
+import type { FastifyInstance, FastifyRequest, preHandlerHookHandler, Session } from 'fastify';
 import { LRUCache } from 'lru-cache';
+import type { Notice } from './visit.ts';
 
 /** A session ends after a working day, */
 const LONGEST_MS = 12 * 3_600_000;
@@ -22,7 +23,8 @@ export async function registerSessions(app: FastifyInstance): Promise<void> {
     cookie: { httpOnly: true, sameSite: 'lax', secure: 'auto', maxAge: LONGEST_MS, path: '/' },
     store: createSessionStore(),
     saveUninitialized: false,
-    rolling: true,
+    // A request that changes nothing must not store the session as it was when that request began.
+    rolling: false,
   });
   await app.register(csrf, {
     sessionPlugin: '@fastify/session',
@@ -41,17 +43,38 @@ export function isFresh(
 
 function createSessionStore(): SessionStore {
   const kept = new LRUCache<string, Session>({ max: MOST_SESSIONS, ttl: LONGEST_MS, updateAgeOnGet: true });
+  // A request that began before the sign-out may store its session afterwards. That must not sign the visitor in again.
+  const ended = new LRUCache<string, true>({ max: MOST_SESSIONS, ttl: LONGEST_MS });
   return {
     set(id, value, done) {
-      kept.set(id, value);
+      if (!ended.has(id)) kept.set(id, value);
       done();
     },
     get: (id, done) => done(null, kept.get(id) ?? null),
     destroy(id, done) {
       kept.delete(id);
+      ended.set(id, true);
       done();
     },
   };
+}
+
+/**
+ * The result of a visitor's last change, until a page shows it. It is not part of the session: requests of a session overlap, and each
+ * stores the session as it has read it.
+ */
+export class Notices {
+  readonly #waiting = new LRUCache<string, Notice>({ max: MOST_SESSIONS, ttl: LONGEST_MS });
+
+  tell({ session }: FastifyRequest, notice: Notice): void {
+    this.#waiting.set(session.sessionId, notice);
+  }
+
+  take({ session }: FastifyRequest): Notice | undefined {
+    const notice = this.#waiting.get(session.sessionId);
+    this.#waiting.delete(session.sessionId);
+    return notice;
+  }
 }
 
 /** Every form that makes a change must hold the secret of its session. */

@@ -1,5 +1,5 @@
 import type { Status } from '../api/status.ts';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { mayAs } from '../operator-access.ts';
 import { type OperatorRole } from '../api/endpoint.ts';
 import type { OperatorApi } from './operator-api.ts';
@@ -63,13 +63,7 @@ declare module 'fastify' {
     signedInMs?: number;
     activeMs?: number;
     person?: string;
-    notice?: Notice;
   }
-}
-
-/** Shows a notice on the next page. */
-export function tell(request: FastifyRequest, notice: Notice): void {
-  request.session.notice = notice;
 }
 
 /** Returns a path on this desk, or its front page. Never another address. */

@@ -4,8 +4,8 @@ import { KILL_SWITCH } from '../../domain/flags.ts';
 import { ENDPOINTS } from '../api/endpoints.ts';
 import type { OperatorToken } from '../operator-access.ts';
 import { ApiRefusal, type OperatorApi, type OperatorApiHost } from './operator-api.ts';
-import { isFresh } from './sessions.ts';
-import type { DeskPages, Visit, Visitor } from './visit.ts';
+import { isFresh, Notices } from './sessions.ts';
+import type { DeskPages, Notice, Visit, Visitor } from './visit.ts';
 
 interface Known {
   readonly visitor: Visitor;
@@ -27,6 +27,7 @@ export class Visitors {
   readonly #nowMs: () => number;
   readonly #zone: string;
   readonly #pages: DeskPages;
+  readonly #notices = new Notices();
 
   constructor({ tokens, api, nowMs, zone, pages }: VisitorParts) {
     this.#tokens = tokens;
@@ -68,6 +69,11 @@ export class Visitors {
     return this.#tokens.find(({ name }) => name === session.caller);
   }
 
+  /** Shows a notice on the visitor's next page. */
+  tell(request: FastifyRequest, notice: Notice): void {
+    this.#notices.tell(request, notice);
+  }
+
   /** Everything that a page needs. A notice is shown once and then removed. */
   async visit(request: FastifyRequest, reply: FastifyReply): Promise<Visit | undefined> {
     const known = this.known(request);
@@ -75,8 +81,7 @@ export class Visitors {
     const { session, url } = request;
     const { person = '' } = session;
     // A page that refreshes itself must not use up the notice.
-    const notice = request.headers['x-refresh'] === undefined ? session.notice : undefined;
-    if (notice !== undefined) delete session.notice;
+    const notice = request.headers['x-refresh'] === undefined ? this.#notices.take(request) : undefined;
     const status = await statusOf(known.api);
     const killedSince = status?.proxy.flags.kill_switch === true ? await killedSinceOf(known.api) : undefined;
     return {

@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { createDesk } from '../../../src/operator/desk/desk.ts';
 import { LiveBook } from '../../../src/operator/live-book.ts';
+import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 
 const SERVICE = serviceName('session-memory');
@@ -156,4 +157,78 @@ test('sign-ins are counted per client only with a trusted server in front', asyn
     expect(await statuses(behind)).toBe(refused);
     await behind.close();
   }
+});
+
+const PROXY = { version: '1', started_at: '', journal: 'postgres', flags: { source: 'files', fresh: true } };
+
+describe('while another request of the same session is under way', () => {
+  const SKIP = '/dead-letters/0d9b0c9e-0000-7000-8000-000000000001/skip';
+  /** Pages wait for it. */
+  let gate: Promise<void>;
+  let pages = 0;
+
+  beforeEach(async () => {
+    gate = Promise.resolve();
+    await desk.close();
+    desk = await createDesk({
+      tokens: [LEAD],
+      registerApi(api) {
+        api.get('/v1/status', async () => {
+          pages += 1;
+          await gate;
+          return { services: [], replicas: { live: 1, silent: 0 }, proxy: PROXY };
+        });
+        api.post('/v1/*', async () => ({}));
+      },
+      live,
+      nowMs: () => nowMs,
+    });
+  });
+
+  async function glossary(cookie: string, more: Readonly<Record<string, string>> = {}) {
+    return desk.inject({ url: '/glossary', headers: { cookie, ...more } });
+  }
+
+  /** A page whose answer ends after `meanwhile`. */
+  async function overlapped(
+    cookie: string,
+    more: Readonly<Record<string, string>>,
+    meanwhile: () => Promise<unknown>,
+  ): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate = promise;
+    const before = pages;
+    const slow = glossary(cookie, more);
+    await eventually('a page that waits', () => pages > before);
+    await meanwhile();
+    resolve();
+    await slow;
+  }
+
+  /** @param page the page with the form's secret */
+  async function send(cookie: string, url: string, page: string): Promise<number> {
+    const csrf = /name="_csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
+    const payload = new URLSearchParams({ _csrf: csrf, reason: 'why', back: '/glossary' }).toString();
+    return (await desk.inject({ method: 'POST', url, headers: { ...FORM, cookie }, payload })).statusCode;
+  }
+
+  test.each<[string, Readonly<Record<string, string>>]>([
+    ['a refresh', { 'x-refresh': '1' }],
+    ['another page', {}],
+  ])('the result of a form is shown, although %s ends after it', async (_what, more) => {
+    const cookie = await signIn();
+    const { body } = await glossary(cookie);
+    expect(body).toContain('name="_csrf"');
+    await overlapped(cookie, more, async () => expect(await send(cookie, SKIP, body)).toBe(303));
+    expect((await glossary(cookie)).body).toContain('The write is skipped for good.');
+    expect((await glossary(cookie)).body).not.toContain('The write is skipped for good.');
+  });
+
+  test('a sign-out stays one, although a page ends after it', async () => {
+    const cookie = await signIn();
+    const { body } = await glossary(cookie);
+    expect(body).toContain('name="_csrf"');
+    await overlapped(cookie, {}, async () => expect(await send(cookie, '/sign-out', body)).toBe(303));
+    expect((await glossary(cookie)).statusCode).toBe(303);
+  });
 });
