@@ -3,8 +3,15 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { GLOSSARY } from '../src/operator/desk/glossary.ts';
 import { riddlesIn } from './support/plain-words.ts';
-import { proseOfMarkdown, proseOfYaml, sentencesOf, wordsOf, type Paragraph } from './support/prose.ts';
-import { proseOfTypeScript, titlesOf } from './support/source-prose.ts';
+import {
+  proseOfMarkdown,
+  proseOfSql,
+  proseOfYaml,
+  sentencesOf,
+  wordsOf,
+  type Paragraph,
+} from './support/prose.ts';
+import { commentsOfTypeScript, proseOfTypeScript, titlesOf } from './support/source-prose.ts';
 import { ROOT } from './tiers.ts';
 
 /** What people read, and how its prose is found. Further files are added as a glob. */
@@ -13,11 +20,15 @@ const TEXTS: readonly { readonly glob: string; readonly proseOf: (text: string) 
     { glob: 'README.md', proseOf: proseOfMarkdown },
     { glob: 'deploy/guide/*.md', proseOf: proseOfMarkdown },
     { glob: 'deploy/CHANGELOG.md', proseOf: proseOfMarkdown },
-    { glob: 'config/*.yaml', proseOf: proseOfYaml },
+    { glob: 'src/DECISIONS.md', proseOf: proseOfMarkdown },
+    { glob: 'src/engine/README.md', proseOf: proseOfMarkdown },
+    { glob: 'src/**/*.sql', proseOf: proseOfSql },
+    { glob: '{config,deploy,flags}/*.yaml', proseOf: proseOfYaml },
   ];
 
 /** We write for 25; a list of names may take a few more. */
 const LONGEST_SENTENCE = 25;
+const LONGEST_SENTENCE_OF_A_COMMENT = 30;
 
 const files = TEXTS.flatMap(({ glob, proseOf }) =>
   globSync(glob, { cwd: ROOT }).map((file) => ({ file, proseOf })),
@@ -26,6 +37,11 @@ const files = TEXTS.flatMap(({ glob, proseOf }) =>
 function paragraphsIn(file: string, proseOf: (text: string) => readonly Paragraph[]): readonly Paragraph[] {
   return proseOf(readFileSync(join(ROOT, file), 'utf8'));
 }
+
+const tooLong = ({ text }: Paragraph, longest: number): readonly string[] =>
+  sentencesOf(text)
+    .filter((sentence) => wordsOf(sentence).length > longest)
+    .map((sentence) => `${wordsOf(sentence).length} words: ${sentence}`);
 
 test('the texts that people read are found', () => {
   expect(files.length).toBeGreaterThan(20);
@@ -43,27 +59,36 @@ describe.each(files)('$file', ({ file, proseOf }) => {
   });
 
   test(`has no sentence of more than ${LONGEST_SENTENCE} words`, () => {
-    const found = paragraphs.flatMap(({ line, text }) =>
-      sentencesOf(text)
-        .filter((sentence) => wordsOf(sentence).length > LONGEST_SENTENCE)
-        .map((sentence) => `${file}:${line}: ${wordsOf(sentence).length} words: ${sentence}`),
+    const found = paragraphs.flatMap((one) =>
+      tooLong(one, LONGEST_SENTENCE).map((sentence) => `${file}:${one.line}: ${sentence}`),
     );
     expect(found).toEqual([]);
   });
 });
 
 describe('comments and strings of the source', () => {
-  const texts = globSync(['src/**/*.ts', 'config/**/*.ts'], { cwd: ROOT }).flatMap((file) =>
-    proseOfTypeScript(readFileSync(join(ROOT, file), 'utf8')).map(({ line, text }) => ({
-      place: `${file}:${line}`,
-      text,
-    })),
-  );
+  const textsBy = (proseOf: (source: string) => readonly Paragraph[]) =>
+    globSync(['src/**/*.ts', 'config/**/*.ts'], { cwd: ROOT }).flatMap((file) =>
+      proseOf(readFileSync(join(ROOT, file), 'utf8')).map((one) => ({
+        ...one,
+        place: `${file}:${one.line}`,
+      })),
+    );
+  const texts = textsBy(proseOfTypeScript);
 
   test('are found', () => expect(texts.length).toBeGreaterThan(5_000));
 
   test('use the usual word, name the actor, and have one word for each thing', () => {
     const found = texts.flatMap(({ place, text }) => riddlesIn(text).map((riddle) => `${place}: ${riddle}`));
+    expect(found).toEqual([]);
+  });
+
+  test(`have no comment with a sentence of more than ${LONGEST_SENTENCE_OF_A_COMMENT} words`, () => {
+    const comments = textsBy(commentsOfTypeScript);
+    expect(comments.length).toBeGreaterThan(4_000);
+    const found = comments.flatMap((one) =>
+      tooLong(one, LONGEST_SENTENCE_OF_A_COMMENT).map((sentence) => `${one.place}: ${sentence}`),
+    );
     expect(found).toEqual([]);
   });
 });
@@ -82,8 +107,8 @@ describe('the titles of tests', () => {
   test('are found', () => expect(titles.length).toBeGreaterThan(2_000));
 
   test(`have at most ${LONGEST_TITLE} characters`, () => {
-    const tooLong = titles.filter(({ text }) => text.length > LONGEST_TITLE);
-    expect(tooLong.map(({ place, text }) => `${place}: ${text.length} characters: ${text}`)).toEqual([]);
+    const found = titles.filter(({ text }) => text.length > LONGEST_TITLE);
+    expect(found.map(({ place, text }) => `${place}: ${text.length} characters: ${text}`)).toEqual([]);
   });
 
   test('use the usual word, and name the actor', () => {
@@ -166,6 +191,14 @@ describe('this test', () => {
     expect(riddlesIn('What is through is kept.')).toEqual(['"is through" (write: delivered, finished)']);
   });
 
+  test('finds a comment of SQL, and none of its statements', () => {
+    const sql = '-- What nobody\n--   reads.\ncreate table anew (\n  -- Here.\n  a int -- anew\n);\n';
+    expect(proseOfSql(sql)).toEqual([
+      { line: 1, text: 'What nobody reads.' },
+      { line: 4, text: 'Here.' },
+    ]);
+  });
+
   test('finds a riddle in a comment and a string of the source, and none in SQL', () => {
     const source = [
       '/** Whoever comes',
@@ -180,6 +213,21 @@ describe('this test', () => {
       { line: 3, text: 'It § on' },
       { line: 3, text: 'It goes on' },
     ]);
+  });
+
+  test('finds a long sentence in a comment, and none in a diagram, a tag or code', () => {
+    const words = (count: number): string => Array.from({ length: count }, () => 'one').join(' ');
+    const source = [
+      '/**',
+      ` * ${words(20)}`,
+      ` * ${words(20)}.`,
+      ` *     ${words(40)}`,
+      ` * ${words(20)} @throws Error ${words(20)}`,
+      ' */',
+      `const text = '${words(40)}';`,
+    ].join('\n');
+    const found = commentsOfTypeScript(source).flatMap((one) => tooLong(one, LONGEST_SENTENCE));
+    expect(found).toEqual([`40 words: ${words(40)}.`]);
   });
 
   test('finds titles of every form, and no other text', () => {

@@ -24,9 +24,9 @@ import { contentOf, countItems, hasMore, itemsOf, retime, tagsOf } from '../../s
  * An example to copy: one file that teaches Crossfade a legacy service. The service exists nowhere. It keeps a list of reminders for
  * each user. Reminders have no ids, so agents delete them by their place in the list.
  *
- *   {"action": "add_reminder", "user_id": "ann", "reminder": "tea"}  → {"status": "ok"}
- *   {"action": "delete_reminder", "user_id": "ann", "index": 0}      → {"status": "ok"}
- *   {"action": "list_reminders", "user_id": "ann"} → {"status": "ok", "reminders": [{"timestamp": 1767268800.5, "reminder": "tea"}]}
+ *     {"action": "add_reminder", "user_id": "ann", "reminder": "tea"}  → {"status": "ok"}
+ *     {"action": "delete_reminder", "user_id": "ann", "index": 0}      → {"status": "ok"}
+ *     {"action": "list_reminders", "user_id": "ann"} → {"status": "ok", "reminders": [{"timestamp": 1767268800.5, "reminder": "tea"}]}
  *
  * It stores them in one JSON file before it replies: {"ann": [{"timestamp": 1767268800.5, "reminder": "tea"}]}
  */
@@ -205,7 +205,7 @@ export default defineService({
     {
       what: 'timestamps of reminders',
       reason:
-        'the service sets the time when it stores a reminder; until the next copy or comparison of the lane, a delivered reminder has the time at which the proxy accepted it',
+        'the service sets the time when it stores a reminder. Until the next copy or comparison of the lane, a delivered reminder has the time at which the proxy accepted it',
     },
   ],
 });

@@ -29,8 +29,8 @@ const STATES = {
 } as const satisfies Record<CircuitState, BackendLoad['breaker']>;
 
 /**
- * A circuit breaker without cost while it is closed: calls bypass the policy, which gets only the outcomes that change something (a
- * failure, the first success after one). Only trial calls run inside the policy, one at a time.
+ * A circuit breaker without cost while it is closed. Calls bypass the policy, which gets only the outcomes that change something: a
+ * failure, and the first success after one. Only trial calls run inside the policy, one at a time.
  */
 class Circuit {
   readonly #name: string;

@@ -37,8 +37,8 @@ interface BackupOptions {
 const LANES_AT_ONCE = 200;
 
 /**
- * Writes the whole store of a service: a snapshot of its file, the lanes in it, and the lanes as the service returns them if reading
- * does not change it.
+ * Writes the whole store of a service: a snapshot of its file, and the lanes in it. If reading does not change the service, it also
+ * writes the lanes as the service returns them.
  * @throws Error if something cannot be read or written. Then there is no manifest, and so no valid backup
  */
 export async function makeBackup(source: BackupSource, options: BackupOptions): Promise<Manifest> {

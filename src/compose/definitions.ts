@@ -130,7 +130,7 @@ function given<Value>(settings: Readonly<Record<string, Value | undefined>> = {}
 
 /**
  * Loads a user's own definition. @throws DefinitionError with the service, the file and every problem: the line of a failure to
- * load, or the members that are missing or wrong
+ * load, or missing and wrong members
  */
 export async function importDefinition(service: string, file: string): Promise<ServiceDefinition> {
   const path = resolve(file);

@@ -273,7 +273,7 @@ function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: Watche
   }
   if (isReconciledTooRarely(config)) {
     log.warn(
-      'Interlocks are enforced, and full reconciliations are not scheduled within every 48 h (reconciliation.full): unless a person or another scheduler begins them, reads that have moved go back to legacy.',
+      'Interlocks are enforced, and full reconciliations are not scheduled within every 48 h (reconciliation.full). Unless a person or another scheduler begins them, reads that have moved go back to legacy.',
     );
   }
   log.info(

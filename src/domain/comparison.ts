@@ -124,8 +124,8 @@ interface RankingFloors {
  * seconds or ISO text). `tolerance`: the maximum distance of two numbers. `prefix`: legacy's text, without its final `...`,
  * begins the orchestrator's. `equal_if_missing`: absent equals null. `default`: absent equals this value. `set`: the order of the
  * list does not count. `keyed`: the order does not count, and elements with the same `key` are compared. `ranking`: a search
- * answer, compared by minimum similarity and not by identity; `key` identifies an item, `text` holds its words, `query` is the
- * request's member with the query.
+ * answer, compared by minimum similarity and not by identity. Its `key` identifies an item, `text` holds the item's words, and
+ * `query` is the request's member with the query.
  */
 export type ComparisonRule = RuleBase &
   (

@@ -42,12 +42,12 @@ export interface WriteFacts {
 }
 
 /**
- * How a write says which items it means where the orchestrator does not know their ids: by their place in a list, by a condition,
- * or by an id that the service made in a reply.
+ * How a write names its items where the orchestrator does not know their ids. It may name them by their place in a list, by a
+ * condition, or by an id that the service made in a reply.
  */
 export interface NamedItems {
   /**
-   * How many items it can mean at most. If the lane could not be read before the write, this many vanished items may be its
+   * How many items it can name at most. If the lane could not be read before the write, this many vanished items may be its
    * effect.
    */
   readonly atMost: number;
@@ -81,8 +81,9 @@ export interface WriteAction extends OwnedAction {
   /** What a reply shows of the write's effect. Any reply that is not known is `unknown`. */
   outcome(reply: Message, request: Message): ReplyOutcome;
   /**
-   * For a write such as "delete reminder 3", or "delete todo 17" where the service made the 17: the named items are found before it is sent, stored, and delivered by item (`items`
-   * of {@link WriteFacts}). Only where `readLegacy` has no effect on the service. @defaultValue it names nothing
+   * For a write such as "delete reminder 3", or "delete todo 17" where the service made the 17. The named items are found and stored before
+   * the write is sent. The write is delivered item by item (`items` of {@link WriteFacts}). Only where `readLegacy` has no effect on the
+   * service. @defaultValue it names nothing
    */
   readonly names?: NamedItems;
   /**
@@ -99,8 +100,8 @@ export interface WriteAction extends OwnedAction {
   /** Side effects outside the store, and which backend raises them. @defaultValue none */
   readonly sideEffects?: { readonly raisedBy: 'legacy' | 'orchestrator'; readonly what: string };
   /**
-   * Whether the write could be sent to legacy again, once the orchestrator is primary: with the same effect, with a loss such as
-   * another id, or not at all. Not used yet.
+   * How the write could be sent to legacy once the orchestrator is primary. `exact`: with the same effect. `lossy`: with a
+   * loss, such as another id. `impossible`: not at all. Not used yet.
    */
   readonly reverse: 'exact' | 'lossy' | 'impossible';
   /**
@@ -167,8 +168,8 @@ export interface LegacyItem {
   /**
    * What identifies the item, in the legacy store and on the orchestrator: raw JSON text per field. Equal items may repeat. Include
    * everything that the store shows and that {@link LaneDefinition.fieldsOf} can return for a delivered item. Leave out the time,
-   * which `retime` takes over. Leave out an id that the service makes in its reply: a delivery does not see the reply, so the
-   * delivered item would differ from the same item in the store, and a copy would replace it.
+   * which `retime` takes over. Leave out an id that the service makes in its reply. A delivery does not see the reply, so the
+   * delivered item would differ from the same item in the store. A copy would then replace it.
    */
   readonly fields: Readonly<Record<string, string>>;
   /** The time in the service's own spelling. */

@@ -16,9 +16,9 @@ const FIRST_ANSWER_MS = 2_000;
 const METRICS_TIMEOUT_MS = 2_000;
 
 /**
- * Flags of an Unleash server, evaluated by its SDK. The last known flags stay active while the server cannot be read.
- * We poll ourselves, because a kill switch must arrive within one interval. The SDK's polling stops forever at a 401 or 403, slows
- * down to 165 s after server errors, and stays slow for a while after they end.
+ * Flags of an Unleash server, evaluated by its SDK. The last known flags stay active while the server cannot be read. We poll
+ * ourselves, because a kill switch must arrive within one interval. The SDK's polling stops forever at a 401 or 403. After server
+ * errors it slows down to 165 s, and stays slow for a while after they end.
  */
 export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
   const store = createDefinitionStore();

@@ -9,7 +9,8 @@ export interface AgentSettings {
 export interface Agent {
   /**
    * Sends one request (an array is sent as several frames) and waits for its reply.
-   * @throws Error if none comes in time, and at once after that, because a REQ socket does not recover from a lost reply
+   * @throws Error if none comes in time. Later calls then fail at once, because a REQ socket does not recover from a
+   * lost reply
    */
   call: (request: string | Buffer | readonly (string | Buffer)[]) => Promise<Buffer>;
   close: () => void;

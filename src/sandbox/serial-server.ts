@@ -8,8 +8,8 @@ export interface Faults {
   /** The loop hangs: before the request takes effect, or after it and before the reply. @defaultValue 'no' */
   readonly hang?: 'no' | 'before_effect' | 'after_effect';
   /**
-   * The originals sleep 50 ms between two polls of 100 ms while nothing arrives, so a request to an idle service may wait for the
-   * end of the sleep. @defaultValue 0
+   * While nothing arrives, the originals sleep 50 ms between two polls of 100 ms. So a request to an idle service may wait for
+   * the end of the sleep. @defaultValue 0
    */
   readonly pollSleepMs?: number;
 }
@@ -121,9 +121,8 @@ class Loop implements SerialServer {
 
   #close(socket: Reply): void {
     if (socket.closed) return;
-    // Closing alone releases the port some time later. zeromq's unbind() works in another thread while this one waits for a
-    // request
-    // on the same socket, which sometimes aborts the process. disconnect() ends an endpoint of either kind in this thread.
+    // Closing alone releases the port only some time later. The unbind() of zeromq works in another thread while this one waits for a
+    // request on the same socket. That sometimes aborts the process. The method disconnect() ends an endpoint of either kind in this thread.
     socket.disconnect(this.#endpoint);
     socket.close();
   }

@@ -11,7 +11,7 @@ const CHARACTERS_PER_TOKEN = 4;
 
 /**
  * The original's client for the orchestrator of its time. `stub`: the package could not be imported, as in the original commit,
- * so a stub replaces it, which gives a session without an id the id of the session used last. `unreachable`: the real client
+ * so a stub replaces it. The stub gives a session without an id the id of the session used last. `unreachable`: the real client
  * without a server, so a null id is stored as NULL. The five seconds of its first attempt are left out.
  */
 export type MemoryClient = 'stub' | 'unreachable';

@@ -273,7 +273,7 @@ export const jarvisMemory = defineService({
     {
       what: 'timestamps of memories',
       reason:
-        'the service sets the time when it stores a memory; until the next copy or comparison of the lane, a delivered memory has the time at which the proxy accepted it, at most 5 s apart; so an agent may see another time when its reads move, and again when a read falls back',
+        'the service sets the time when it stores a memory. Until the next copy or comparison of the lane, a delivered memory has the time at which the proxy accepted it. The two are at most 5 s apart. So an agent may see another time when its reads move, and again when a read falls back',
     },
     {
       what: 'the reply to a memory of type "reminder", "send_proactive_event() got an unexpected keyword argument \'text\'"',
@@ -283,7 +283,7 @@ export const jarvisMemory = defineService({
     {
       what: 'requests whose user_id is not a string, is empty, has control characters or more than 512 characters',
       reason:
-        'the service keeps numbers and null under keys of their own until its restart and under their text afterwards, and refuses lists; they are relayed unchanged',
+        'the service keeps numbers and null under keys of their own until its restart and under their text afterwards. It refuses lists. They are relayed unchanged',
     },
     {
       what: 'delete_memory',

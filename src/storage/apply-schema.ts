@@ -23,8 +23,8 @@ export interface SchemaOptions {
 /**
  * Applies the `*.sql` steps of a folder in name order, each once: in one transaction, under an advisory lock, recorded in `schema_steps`.
  * Safe when repeated and when two processes start at once. Steps are known by the part that owns the folder (`src/<part>/schema`).
- * @throws Error if the database holds other steps: those of a development version, which cannot be converted, or those of a newer
- * version, because no test has tried this version on their tables
+ * @throws Error if the database holds other steps. Those of a development version cannot be converted. Those of a newer version
+ * are refused, because no test has tried this version on their tables
  */
 export async function applySchema(
   database: Database,

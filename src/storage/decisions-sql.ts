@@ -39,8 +39,8 @@ function otherUnknown(lane: string, sequence: string): string {
 }
 
 /**
- * A late reply makes the outcome known. It also makes the lane clean if the write is its newest, no copy has started since, no earlier
- * copy has ended after it, and the lane has no other problem.
+ * A late reply makes the outcome known. It also makes the lane clean if the lane has no other problem. The write must be its newest.
+ * No copy may have started since, and no earlier copy may have ended after it.
  */
 export function resolveLate(columns: string): string {
   return `

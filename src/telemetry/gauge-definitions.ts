@@ -122,7 +122,7 @@ export const GAUGES = {
   interlockReasons: {
     name: 'crossfade_interlock_reasons',
     description:
-      'Interlocks that lower a flag, enforced or not: 1 if they lower the flag as a whole, otherwise the number of its actions that they lower',
+      'Interlocks that lower a flag, enforced or not: 1 if they lower the whole flag, otherwise the number of its actions that they lower',
     unit: '1',
     labels: ['service', 'flag', 'reason'],
   },
@@ -136,21 +136,21 @@ export const GAUGES = {
   abLatencyRatio: {
     name: 'crossfade_ab_latency_ratio',
     description:
-      'Latency of the orchestrator divided by that of legacy, between lanes or in pairs of the same read: value and both ends of its 95 % interval',
+      'Latency of the orchestrator divided by that of legacy, between lanes or in pairs of one read: value and ends of its 95 % interval',
     unit: '1',
     labels: ['service', 'action', 'design', 'bound'],
   },
   abFailureDifference: {
     name: 'crossfade_ab_failure_difference',
     description:
-      'Failure rate of the orchestrator minus that of legacy, between lanes or in pairs of the same read: value and both ends of its 95 % interval',
+      'Failure rate of the orchestrator minus that of legacy, between lanes or in pairs of one read: value and ends of its 95 % interval',
     unit: '1',
     labels: ['service', 'action', 'design', 'bound'],
   },
   abP95Difference: {
     name: 'crossfade_ab_p95_difference_seconds',
     description:
-      'p95 of the orchestrator minus that of legacy, over the same reads of the last hour: value, both ends of its 95 % interval, and the limit of the upper end (criteria.readLatencyToleranceMs)',
+      'p95 of the orchestrator minus that of legacy, over the same reads of the last hour. Bounds: value, both ends of its 95 % interval, and the limit of the upper end (criteria.readLatencyToleranceMs)',
     unit: 's',
     labels: ['service', 'action', 'bound'],
   },

@@ -51,8 +51,8 @@ interface Line {
 }
 
 /**
- * For events that can occur with every request. It logs the first event of a key at once, and then at most one line per 5 s: the newest
- * event, with the number of events that the line stands for.
+ * For events that can occur with every request. It logs the first event of a key at once, and then at most one line per 5 s. The line
+ * shows the newest event, with the number of events since the last line.
  */
 export class QuietLog {
   readonly #lines = new Map<string, Line>();
@@ -82,8 +82,8 @@ export class QuietLog {
 const MOST_CHARACTERS = 300;
 
 /**
- * A failure's message in a form that may be logged: one line, bounded, and without the quoted text of JSON.parse
- * (`Unexpected token 'x', "..." is not valid JSON`), which may be part of a memory.
+ * A failure's message in a form that may be logged: one line of limited length. The quoted text of JSON.parse
+ * (`Unexpected token 'x', "..." is not valid JSON`) is removed, because it may be part of a memory.
  */
 export function printableReason(reason: string): string {
   const oneLine = reason.replaceAll(/\s+/g, ' ');

@@ -31,6 +31,12 @@ export function proseOfYaml(yaml: string): readonly Paragraph[] {
   return paragraphsOf(lines).map(({ line, text }) => ({ line, text: spoken(text) }));
 }
 
+/** The prose of the comments of an SQL text that have a line of their own. */
+export function proseOfSql(sql: string): readonly Paragraph[] {
+  const lines = sql.split('\n').map((line) => /^\s*--(.*)$/.exec(line)?.[1]?.trim() ?? '');
+  return paragraphsOf(lines).map(({ line, text }) => ({ line, text: spoken(text) }));
+}
+
 const isSetting = (text: string): boolean => /^[a-zA-Z][\w-]*:(?: \S+| \{.*\})?$/.test(text);
 
 /** Joins the lines that belong together. */

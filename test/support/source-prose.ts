@@ -11,15 +11,27 @@ const TEST_FUNCTIONS: readonly string[] = ['test', 'describe', 'it'];
 const IS_CODE =
   /^\s*(?:select|with (?:recursive )?\w+ (?:\(\w+\) )?as|update [\w§]+ (?:\w+ )?set|delete from|insert into|alter table|create (?:table|role|index|extension))\b|\bas (?:materialized )?\(\s*(?:select|update|delete|insert)\b|\{[\w-]+:/;
 
-/** The comments of a TypeScript file, and its strings of more than one word that are for people. */
-export function proseOfTypeScript(source: string): readonly Paragraph[] {
-  const { program, comments } = parseSync('source.ts', source);
+/** A line of a comment that is a diagram or an example, as in Markdown. */
+const IS_INDENTED = /^\s*\* {5,}\S/;
+
+/** The comments of a TypeScript file. A tag, such as `@throws`, begins a paragraph. */
+export function commentsOfTypeScript(source: string): readonly Paragraph[] {
+  const { comments } = parseSync('source.ts', source);
   const lineOf = lineFinder(source);
   const lines: string[] = Array.from({ length: source.split('\n').length }, () => '');
   for (const { value, start } of comments)
     for (const [index, line] of value.split('\n').entries())
-      lines[lineOf(start) + index] = line.replace(/^[\s*]+/, '');
-  const found = paragraphsOf(lines).map(({ line, text }) => ({ line, text: spoken(text) }));
+      lines[lineOf(start) + index] = IS_INDENTED.test(line) ? '' : line.replace(/^[\s*]+/, '');
+  return paragraphsOf(lines).flatMap(({ line, text }) =>
+    text.split(/ (?=@\w)/).map((part) => ({ line, text: spoken(part) })),
+  );
+}
+
+/** The comments of a TypeScript file, and its strings of more than one word that are for people. */
+export function proseOfTypeScript(source: string): readonly Paragraph[] {
+  const { program } = parseSync('source.ts', source);
+  const lineOf = lineFinder(source);
+  const found = [...commentsOfTypeScript(source)];
   const add = (node: Expression): void => {
     const text = textOf(node) ?? '';
     if (/\p{L} +[\p{L}§]/u.test(text) && !IS_CODE.test(text))

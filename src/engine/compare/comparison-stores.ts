@@ -21,7 +21,6 @@ export interface RuleHits {
   readonly lastHitAtMs: number;
 }
 
-/** The rules that operators added, and how often each rule accepted a difference. @throws StorageError */
 /** How often operators have changed the rules of an action: adding and removing a rule each count. */
 export interface RuleChanges {
   readonly service: ServiceName;
@@ -29,6 +28,7 @@ export interface RuleChanges {
   readonly changes: number;
 }
 
+/** The rules that operators added, and how often each rule accepted a difference. @throws StorageError */
 export interface RuleStore {
   /** All rules that were not removed, including expired ones. */
   rules(): Promise<readonly OperatorRule[]>;

@@ -69,8 +69,8 @@ export class CopyCalls {
 
   /**
    * Writes in one transaction, perhaps with those of other lanes.
-   * @throws CrossfadeError like {@link Orchestrator.batchWrite}; CopyOvertaken if the fence let nothing pass, because then the
-   * lane may not hold what the copy found
+   * @throws CrossfadeError like {@link Orchestrator.batchWrite}; CopyOvertaken if the fence refused everything, because then
+   * the lane may not hold what the copy found
    */
   async write(operations: readonly OrchestratorWrite[]): Promise<void> {
     const answers = await this.#writes.add({ operations, bytes: bytesOfAll(operations) });

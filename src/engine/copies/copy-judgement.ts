@@ -165,8 +165,8 @@ type Explained = (memory: StoredMemory) => boolean;
 
 /**
  * The whole owner is gone, or was gone and created again. Idle time explains this only if no older owner remains, because the
- * service deletes the longest idle first. An owners limit explains it only if at least as many owners remain as the service
- * keeps, all created or loaded after it.
+ * service deletes the longest idle first. An owners limit explains it only if the service still shows as many owners as it
+ * keeps, all created or loaded after this one.
  * @param items all items of one life of the owner
  * @param endedBelow position of the write that created the owner again; 0 if unknown
  */

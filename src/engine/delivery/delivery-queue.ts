@@ -184,8 +184,8 @@ export class DeliveryQueue {
   }
 
   /**
-   * If the journal holds nothing although the lane counts as lagging, the row is read: the lane's former home, another replica, may
-   * have recorded deliveries after this one had read it. Otherwise the lane would lag until its next write.
+   * If the journal holds nothing although the lane counts as lagging, the row is read again. The lane's former home may have
+   * recorded deliveries after this replica had read the row. Otherwise the lane would lag until its next write.
    */
   async #nextPage(lane: Lane): Promise<readonly PendingWrite[]> {
     const page = await this.#journal.pending(lane.key, lane.delivered, PAGE);

@@ -41,8 +41,9 @@ interface Wish {
 }
 
 /**
- * Switches the flags of a service off after a trip, until it succeeds, another replica or a person has done it, or the latch is
- * released. If a person then switches them on again, they stay on, because the latch keeps the reads on legacy.
+ * Switches the flags of a service off after a trip. It tries until it succeeds, until another replica or a person has done it,
+ * or until the latch is released. If a person then switches them on again, they stay on, because the latch keeps the reads on
+ * legacy.
  */
 export class FlagsAfterTrip {
   readonly #parts: FlagsAfterTripParts;

@@ -46,7 +46,7 @@ export interface FlagSwitch {
   /**
    * Switches off the flags that move lanes of the service, and returns them. Flags that are off, or request nothing, stay
    * unchanged.
-   * @param isDue called before each flag is switched off, because after a release a flag that is on is a person's decision
+   * @param isDue called before each flag is switched off. After a release, a flag that is on is a person's decision
    * @throws Error with a message for people
    */
   off(service: ServiceName, isDue: () => Promise<boolean>): Promise<readonly string[]>;

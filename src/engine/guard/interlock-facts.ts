@@ -91,7 +91,8 @@ export interface JournalFacts {
   /** A backfill that a person started has listed all owners since the present coverage began. */
   readonly isBackfillRun: boolean;
   /**
-   * Comparisons per day at the rate of the last 24 h, or of the time in use: of each action's own answers, and of whole lanes.
+   * Comparisons of each action's own answers, and of whole lanes, per day. The rate is that of the last 24 h, or of the time
+   * in use.
    */
   readonly traffic: ReadonlyMap<string, Omit<Traffic, 'lanesPerDay'>>;
   readonly lanesPerDay: number;

@@ -17,7 +17,7 @@ export interface ReplyUnderWay {
 }
 
 /**
- * What this replica knows of a lane. The journal's row is the truth; this follows it write by write.
+ * What this replica knows of a lane. The journal's row is the truth. This object follows it write by write.
  *
  * The conditions and what moves a lane between them:
  *
@@ -28,11 +28,12 @@ export interface ReplyUnderWay {
  *                                                  └──markDirty────▶ dirty (another copy is due; finishCopy leaves it dirty)
  *     stopped ──beginCopy──▶ copying (a repair that a person asked for)
  *
- * A stopped lane stays stopped whatever makes its history uncertain. `adopt` and `adoptForeign` take over the condition from the journal's
- * row, except where this replica knows better than the row.
+ * A stopped lane stays stopped, even when its history becomes uncertain. `adopt` and `adoptForeign` take over the condition from the
+ * journal's row, except where this replica knows more than the row.
  *
- * Beside its condition a lane is seeded under a coverage number or not (`seededUnder`, `unseed`), has an applied and a delivered sequence
- * (`appliedUpTo`, `deliveredUpTo`), and may have unknown outcomes under settlement (`beginSettling`, `endSettling`, `closeAt`, `closed`).
+ * Besides its condition, a lane is seeded under a coverage number or not (`seededUnder`, `unseed`). It has an applied and a delivered
+ * sequence (`appliedUpTo`, `deliveredUpTo`). It may have unknown outcomes that are being settled (`beginSettling`, `endSettling`,
+ * `closeAt`, `closed`).
  */
 export class Lane {
   readonly service: ServiceName;

@@ -206,8 +206,8 @@ export interface Journal {
   settle(settlement: Settlement): Promise<void>;
   /**
    * Sets the outcome of a write by its late reply, and makes its lane clean.
-   * @returns undefined if the reply proves too little, because a copy or another write of the lane has begun since, or the lane
-   * has other problems. Nothing is changed then
+   * @returns undefined if the reply proves too little: a copy or another write of the lane has begun since, or the lane has
+   * other problems. Nothing is changed then
    */
   resolveLate(late: LateReply): Promise<LaneState | undefined>;
   /** Settles an intent as not applied, if it became durable at all. */
@@ -293,8 +293,8 @@ export interface CoverageStore {
   quiet(service: ServiceName): Promise<void>;
   end(service: ServiceName): Promise<void>;
   /**
-   * Opens a new row for every service that has one and whose replicas include one that may have written without the journal and
-   * has been away for this long. Every lane is copied again.
+   * Opens a new row for each covered service with a replica that may have written without the journal and has been away
+   * for this time. Every lane is copied again.
    */
   renewAfterLoss(seconds: number): Promise<void>;
 }

@@ -97,7 +97,8 @@ export interface SpillJournal {
   /** The last number of the spill that the journal holds. */
   progress(spill: string): Promise<number>;
   /**
-   * Gives the writes their places, after all that are there, and marks their lanes dirty, in one transaction with the progress.
+   * Gives the writes their sequences, after those that the lanes have, and marks the lanes dirty, in one transaction with the
+   * progress.
    * @returns undefined if another replica has an open write of one of the lanes. Nothing is changed then
    */
   replay(page: ReplayPage): Promise<ReadonlyMap<LaneKey, ReplayedLane> | undefined>;

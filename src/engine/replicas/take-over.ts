@@ -159,7 +159,7 @@ export class TakeOver {
 
   /**
    * Another replica is the lane's home. If a write of this replica had an unknown outcome and its last copy is due, the home
-   * makes that copy, because an earlier one may have read before the write took effect. @throws StorageError
+   * makes that copy. An earlier copy may have read before the write took effect. @throws StorageError
    */
   async letGo(lane: Lane): Promise<void> {
     const { journal, deliverer, clock } = this.#parts;

@@ -11,8 +11,8 @@ export interface FencedParts {
 }
 
 /**
- * The same store. When it changes a lane's finding, this replica's memory gets the change as soon as it is durable, and the
- * lane's home in another replica soon after.
+ * The same store. When it changes a lane's finding, this replica's memory gets the change as soon as it is durable. If
+ * another replica is the lane's home, it gets the change soon after.
  */
 export function fencedDivergences(
   store: DivergenceStore,

@@ -219,7 +219,7 @@ export class RepairCommands {
     if (items.length > 0)
       throw new RunRefused(
         'conflict',
-        `${name} shows ${items.length} items of ${owner} after it created the owner again, so nothing else is restored: run "crossfade reconcile", then restore what is still lost`,
+        `${name} shows ${items.length} items of ${owner} after it created the owner again. Nothing else is restored. Run "crossfade reconcile", then restore what is still lost`,
       );
   }
 

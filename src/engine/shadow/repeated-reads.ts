@@ -195,8 +195,8 @@ export interface KeptReadStore {
   /** Adds reads, or records that they were sent again. Removes what is too old or too much. */
   keep(reads: readonly KeptRead[]): Promise<void>;
   /**
-   * The kept read that has waited longest. No agent has sent it for a minute, it was not repeated yet in the present state of its
-   * lane, and that lane is clean and delivered. It counts as repeated from now on.
+   * The kept read that has waited longest. No agent has sent it for a minute. It was not repeated yet in the present state of its
+   * lane, and the lane is clean and delivered. The read then counts as repeated.
    * @param versions by action: with another version, the same state proves something again
    */
   next(

@@ -33,7 +33,7 @@ export interface UnknownWrite {
 
 /**
  * W8: the late reply to a write of unknown outcome has come. If no copy of the lane has begun since and nothing else is wrong,
- * the lane is certain again, and the write is delivered like any other.
+ * the lane is certain again. The write is then delivered like any other.
  */
 export class LateReplies {
   readonly #parts: LateReplyParts;
@@ -92,8 +92,8 @@ export function writeActionOf(operation: OwnedOperation): WriteAction {
 }
 
 /**
- * The coverage under which the write's success seeds its lane, because it proves that the lane was empty and is the first write
- * of its life. While other writes may bypass the journal, a copy must check the lane.
+ * The coverage under which the write's success seeds its lane. The success proves that the lane was empty, and that this is the
+ * first write of its life. While other writes may bypass the journal, a copy must check the lane.
  */
 export function seedOf({ operation, lane, write, coverage, maySeed }: Sequenced): number | undefined {
   const provesEmpty = writeActionOf(operation).provesEmpty === true;
@@ -103,10 +103,10 @@ export function seedOf({ operation, lane, write, coverage, maySeed }: Sequenced)
 const TOLERANCES = new WeakMap<ServiceDefinition, number>();
 
 /**
- * Whether a write that is known to have taken effect only long after it was accepted must be copied. Its service may have stored
- * it at any moment in between, because the service or this process may have been paused. A delivered item gets the time at which
- * it was accepted. If the two times are further apart than the times of answers may be, every read of it would differ. Only a
- * copy knows the service's own time. A lane that cannot be copied is delivered.
+ * Whether the lane of a write that took effect, as far as is known, only long after it was accepted must be copied. Its service
+ * may have stored it at any moment in between, because the service or this process may have been paused. A delivered item gets
+ * the time at which it was accepted. If the two times are further apart than the times of answers may be, every read of it would
+ * differ. Only a copy knows the service's own time. A lane that cannot be copied is delivered.
  * @param sinceMs by the monotonic clock, because a wall clock may jump
  */
 export function mayBeStoredLate(service: ServiceRuntime, sinceMs: number): boolean {

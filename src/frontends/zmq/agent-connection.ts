@@ -54,8 +54,8 @@ const UNREAD_BYTES = 16_777_216;
 const ONE_PIECE_BYTES = 16_384;
 
 /**
- * The TCP connection of an agent's REQ or DEALER socket. The protocol is implemented here and not by libzmq, because a libzmq socket
- * cannot stop listening, or close one connection, without closing all connections at once: see `leaveWith`.
+ * The TCP connection of an agent's REQ or DEALER socket. This class implements the protocol itself. A libzmq socket cannot stop
+ * listening, or close one connection, without closing all connections at once: see `leaveWith`.
  */
 export class AgentConnection {
   /** Number of unanswered requests. */
@@ -139,7 +139,7 @@ export class AgentConnection {
    * Sends a reply and closes the connection with it. A REQ socket sends nothing while it waits for its reply. If the close reaches it in
    * the same packet as the end of the reply, its next request goes to our successor. Nagle's algorithm does that: it sends the first byte
    * at once, and the other bytes after its acknowledgement (40 ms) or together with the close. If this process was paused in between, the
-   * agent may already have the whole reply and have sent another request, so the connection stays open until the next reply. In 80
+   * agent may already have the whole reply and have sent another request. Then the connection stays open until the next reply. In 80
    * replacements on an overloaded machine, 3 of 1,280 agents that sent again within microseconds lost a reply. False if the agent has
    * disconnected.
    */

@@ -109,8 +109,8 @@ export function isKeyOf(text: string, digest: Buffer): boolean {
   return timingSafeEqual(digestOf(text), digest);
 }
 
-// One round of SHA-256 instead of a slow hash. Slow hashes protect passwords, but 256 random bits cannot be guessed at any speed, and
-// a slow hash on every request (50 ms for scrypt) would make it easy to overload the orchestrator.
+// One round of SHA-256 instead of a slow hash. Slow hashes protect passwords, but 256 random bits cannot be guessed at any speed. A
+// slow hash on every request (50 ms for scrypt) would make it easy to overload the orchestrator.
 function digestOf(text: string): Buffer {
   return hash('sha256', text, 'buffer');
 }

@@ -39,7 +39,7 @@ interface AnswerCacheParts {
 
 /*
  * A cached answer is used only if the current version of its session in the database is the version under which the answer was read.
- * The version is read after the request arrived. A write changes the version in its own transaction, so a request after an acknowledged
+ * The version is read after the request arrived. A write changes the version in its own transaction. So a request after an acknowledged
  * write sees the new version, in every process and whatever the state of Redis. An answer that was read during a write is stored under
  * the previous version, which never becomes current again. So no invalidation messages are needed, and none can be lost.
  */

@@ -22,7 +22,8 @@ export interface Embedder extends Part {
 
 /**
  * Two loops. One embeds the memories that this process has written, as soon as possible. The other sweeps the tables from time to time, and
- * whenever the first loop may have missed memories: after a start, after an overflow of the queue, and for a model that is being filled.
+ * whenever the first loop may have missed memories. That is after a start, after an overflow of the queue, and for a model that is being
+ * filled.
  */
 export function createEmbedder(parts: EmbedderParts): Embedder {
   const { lines, settings, tally, models, onFailure } = parts;

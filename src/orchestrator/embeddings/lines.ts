@@ -101,8 +101,8 @@ function createProvider(settings: EmbeddingSettings): EmbeddingProvider | undefi
 }
 
 /**
- * The provider of a model that was in use before the settings changed, if it is still available: the built-in model, another model of the
- * same endpoint, or an ONNX model that the settings still describe.
+ * The provider of a model that was in use before the settings changed, if it is still available. This is the built-in model, another
+ * model of the same endpoint, or an ONNX model that the settings still describe.
  */
 function createFormerProvider(settings: EmbeddingSettings, former: KeptModel): EmbeddingProvider | undefined {
   const { onnx, openai } = settings;

@@ -82,8 +82,8 @@ interface InHandSettings {
 }
 
 /**
- * Prepares a vector that the creating statement can store. Undefined for all other writes, whose vectors are stored by later statements:
- * if the embedded text differs from the sent text, only the stored row has it.
+ * Prepares a vector that the creating statement can store. Undefined for all other writes, whose vectors are stored by later statements.
+ * If the embedded text differs from the sent text, only the stored row has it.
  */
 export function vectorsInHand(
   vault: Vault,

@@ -6,7 +6,7 @@ import type { Request } from '../wire/request.ts';
 import { restoredJson } from '../wire/unstorable-text.ts';
 import { Parameters, VISIBLE } from './filter.ts';
 
-// A page is limited by rows, but its cost is in bytes, so the size of the last page determines the rows of the next one.
+// A page is limited by rows, but its cost is in bytes. So the size of the last page determines the rows of the next one.
 const PAGE_BYTES = 4 * 1024 * 1024;
 const FIRST_ROWS = 64;
 const MOST_ROWS = 2_000;
@@ -187,7 +187,7 @@ const OF_NOTHING: Fingerprint = { count: 0, fingerprint: '0'.repeat(32) };
 
 /**
  * PostgreSQL generates content_hash from the content, so every change by any program changes it. The tags, the escape mark and the original
- * spelling count as well. The hash of fixed length comes first, and a list of tags marks its own end, so two different lists of memories
+ * spelling count as well. The hash of fixed length comes first, and a list of tags marks its own end. So two different lists of memories
  * never give the same bytes.
  */
 const HASHED = `

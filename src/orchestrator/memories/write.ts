@@ -101,8 +101,8 @@ function isCreate(request: Request): request is Request<'create'> {
 }
 
 /**
- * How fenced writes are executed: `plainly` assumes no conflicts and otherwise fails; `together` uses few statements and reports which write
- * is refused and why; `singly` runs one statement per write.
+ * How fenced writes are executed. `plainly` assumes no conflicts and otherwise fails. `together` uses few statements, and reports which
+ * write is refused and why. `singly` runs one statement per write.
  */
 export type Way = 'plainly' | 'together' | 'singly';
 

@@ -11,7 +11,7 @@ create table sessions (
   summary text,
   -- What a generated summary was made of: method, count, range. Null if the caller wrote the summary.
   summarized jsonb,
-  -- The key that the summary is sealed with, because a summary is made of contents. Null: it is in clear.
+  -- The key that the summary is sealed with, because a summary is made of contents. Null: it is not sealed.
   summary_key text,
   is_archived boolean not null default false,
   -- Counts the lives of a session: creating an ended session again starts the next one.
@@ -35,12 +35,13 @@ create table memory_entries (
   content jsonb not null,
   -- The content holds the reversible escape of what PostgreSQL cannot store.
   escaped boolean not null default false,
-  -- The content as it was sent, if jsonb spells it differently: numbers with an exponent, negative zero, the order and the repetition of
-  -- keys below the top. Null for all other contents, and for sealed ones, which hold their text anyway. Readers return it as long as it
-  -- says the same as `content`, which searches, filters and the generated columns use.
+  -- The content as it was sent, if jsonb spells it differently. That is so for numbers with an exponent, negative zero, and the order
+  -- and the repetition of keys below the top. Null for all other contents, and for sealed ones, which hold their text anyway. Readers
+  -- return it as long as it means the same as `content`, which searches, filters and the generated columns use.
   content_text text,
-  -- The key that the content is sealed with. Null: it is in clear. A sealed content is {"$sealed": the ciphertext, "$hash",
-  -- "$metadata": blind index, "text": blind words, "source_agent": in clear}, so that the generated columns work for both.
+  -- The key that the content is sealed with. Null: it is not sealed. A sealed content is {"$sealed": the ciphertext,
+  -- "$hash", "$metadata": blind index, "text": blind words, "source_agent": unencrypted}, so that the generated columns
+  -- work for both.
   content_key text,
   tags text[] not null default '{}',
   priority integer not null default 5 check (priority between 1 and 10),

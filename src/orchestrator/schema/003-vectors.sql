@@ -29,7 +29,7 @@ create table vector_embeddings (
   dimension integer not null,
   -- Becomes the type vector at the first start with pgvector. Null: the model refuses this text, and is not asked again.
   embedding real[],
-  -- The version of the memory that the vector was made of, and the hash of its text: a new version with the same text needs no new vector.
+  -- The version of the memory that the vector was made of, and the hash of its text. A new version with the same text needs no new vector.
   memory_version integer not null,
   text_hash bytea not null,
   -- The index outside the database holds the vector too, if there is such an index.

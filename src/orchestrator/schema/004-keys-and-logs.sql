@@ -24,8 +24,8 @@ create table session_agents (
   primary key (session_id, agent)
 );
 
--- One row per operation, without content. It has no foreign keys, because an entry outlives what it is about, and because a batch of
--- entries must not fail when a session is gone.
+-- One row per operation, without content. It has no foreign keys. An entry outlives what it is about, and a batch of entries must
+-- not fail when a session is gone.
 create table memory_access_logs (
   log_id bigint generated always as identity,
   memory_id text,

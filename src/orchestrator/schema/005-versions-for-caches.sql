@@ -1,12 +1,13 @@
--- What cached answers are checked against: a value per session that every change of the session's content replaces, whichever statement
--- makes that change. The values are random and never return, so that a value stands for one content for ever, also after a restore.
+-- What cached answers are checked against: one value per session. Every change of the session's content replaces it, whichever
+-- statement makes that change. The values are random and never return, so that a value always belongs to the same content, also after a
+-- restore.
 
 create table session_versions (
   session_id text primary key,
   version uuid not null
 ) with (fillfactor = 50);
 
--- Each of the three functions writes in the order of the ids, so that two writers of several sessions wait for each other and do not
+-- Each of the three functions writes in the order of the ids. So two writers of several sessions wait for each other and do not
 -- deadlock. Each holds its statement itself, because PostgreSQL does not keep the plan of a statement in a function that it calls.
 
 create function sessions_written() returns trigger language plpgsql as $$

@@ -121,8 +121,8 @@ function indexedType(dimension: number): 'vector' | 'halfvec' | undefined {
 }
 
 /**
- * Prepares the table for vectors, in addition to the schema steps: the column in pgvector's type, and an index for the configured space,
- * created while the space is empty. Safe to repeat; needs the right to alter the table. Does nothing without pgvector.
+ * Prepares the table for vectors, in addition to the schema steps. It gives the column pgvector's type. It creates an index for the
+ * configured space, while the space is empty. Safe to repeat; needs the right to alter the table. Does nothing without pgvector.
  */
 export async function prepareVectors(database: Database, target: Space | undefined): Promise<void> {
   await database.transaction(async (session) => {

@@ -94,9 +94,9 @@ const FAILURES: Readonly<Record<string, string>> = {
 };
 
 const ABOUT = `ZeroMQ carries the same messages, one JSON frame each way: {"action": "read", "session_id": …, "payload": {…}}.
-What is null is as good as left out, except where a field says what null means. Ids, tags and names have at most 64 characters.
-Every reader sees a write from the next read on. Reading a session that does not exist finds nothing; writing to it fails with session_not_found.
-Content that was stored with escape_unstorable is returned as it was sent: NaN, Infinity and -Infinity appear as bare words, as Python's json module writes them. Such a reply is not strict JSON.`;
+Null has the same effect as leaving the field out, except where a field says what null means. Ids, tags and names have at most 64 characters.
+The next read of any reader shows a write. Reading a session that does not exist finds nothing. Writing to it fails with session_not_found.
+Content that was stored with escape_unstorable is returned as it was sent. NaN, Infinity and -Infinity appear as bare words, as Python's json module writes them. Such a reply is not strict JSON.`;
 
 /** Further routes: path, summary, and the content type of the answer. */
 const PAGES: readonly (readonly [path: string, summary: string, type: string])[] = [

@@ -10,7 +10,7 @@ export const REPLY_FIELDS: Readonly<Record<string, string>> = {
   message: 'The problem as text. Never contains content.',
   details: 'Facts about the failure.',
   effect:
-    'rejected: nothing was done, and the same request will fail again. not_applied: nothing was done, and a retry may succeed. unknown: it may have been done; a retry with the same request_id, or with a lane, is safe.',
+    'rejected: nothing was done, and the same request will fail again. not_applied: nothing was done, and a retry may succeed. unknown: it may have been done, and a retry is safe with the same request_id or with a lane.',
   reason: 'Refines the code. In health: why the state is not healthy.',
   field: 'The field that is wrong.',
   limit: 'The exceeded limit.',

@@ -14,7 +14,7 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   action: 'The requested action. Required over ZeroMQ; over HTTP it is in the URL.',
   session_id: 'The session of the request.',
   request_id:
-    'Returned in the answer. If the same caller repeats a write in the same session with the same request_id and payload within 24 hours, it gets the first answer again. Up to 256 characters; "unknown" and numbers do not identify a write.',
+    'Returned in the answer. If a caller repeats a write in the same session with the same request_id and payload within 24 hours, it gets the first answer again. Up to 256 characters; "unknown" and numbers do not identify a write.',
   timestamp: 'Time of the message. Ignored.',
   deadline_ms: 'How long the caller waits for the answer, milliseconds. Default 10,000.',
   auth: 'The credentials, if access.keys is required. Over HTTP the header "Authorization: Bearer" can replace them.',

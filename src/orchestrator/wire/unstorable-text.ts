@@ -3,9 +3,9 @@ import { hasLoneSurrogate, Json, withoutNonFinite } from '../../domain/json.ts';
 import { LIMITS } from './limits.ts';
 
 /*
- * PostgreSQL cannot store NUL or half of a surrogate pair, and JSON has no NaN or Infinity. The reversible escape is U+E000 followed by four
- * hexadecimal digits inside a string (also for U+E000 itself), and a string such as "U+E000:NaN" for a number. Escaped rows are marked, so
- * a text that only looks like an escape is never changed.
+ * PostgreSQL cannot store NUL or half of a surrogate pair, and JSON has no NaN or Infinity. Inside a string, the reversible escape is
+ * U+E000 followed by four hexadecimal digits, also for U+E000 itself. For a number, it is a string such as "U+E000:NaN". Escaped rows are
+ * marked, so a text that only looks like an escape is never changed.
  */
 const MARK = '\ue000';
 const PAIR = String.raw`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`;

@@ -18,8 +18,8 @@ import { countItems, hasMore, itemsOf, rawValueOf, type StoredItem } from '../st
 
 /*
  * The service makes a summary whenever an entry beyond the fiftieth arrives, of those fifty and the new one, and answers only with
- * summaries. The orchestrator holds the entries, so the summary is made again when it is read. A copy adds the summary as it
- * was (tag `summary`, after all that the copy saw): what came before a copy cannot always be made again.
+ * summaries. The orchestrator holds the entries, so the summary is made again when it is read. A copy adds the summary as it was
+ * (tag `summary`, after all that the copy saw). What came before a copy cannot always be made again.
  */
 
 const RULE = {

@@ -104,27 +104,27 @@ export const contextualMemory = defineService({
     {
       what: 'timestamps of decisions',
       reason:
-        'the service sets the time when it stores a decision; until the next copy or comparison of the lane, a delivered decision has the time at which the proxy accepted it, at most 5 s apart; so an agent may see another time when its reads move, and again when a read falls back',
+        'the service sets the time when it stores a decision. Until the next copy or comparison of the lane, a delivered decision has the time at which the proxy accepted it. The two are at most 5 s apart. So an agent may see another time when its reads move, and again when a read falls back',
     },
     {
       what: 'last_updated of a summary',
       reason:
-        'the service reads its clock again when it summarizes; until the next copy of the lane the orchestrator shows the time of the newest entry, microseconds earlier',
+        'the service reads its clock again when it summarizes. Until the next copy of the lane, the orchestrator shows the time of the newest entry, microseconds earlier',
     },
     {
       what: "the reply of every write, \"'bool' object has no attribute 'get'\"",
       reason:
-        'it means that the write was stored, because the service fails in its own loop afterwards; agents get it unchanged, and no other reply counts as stored',
+        'it means that the write was stored, because the service fails in its own loop afterwards. Agents get it unchanged, and no other reply counts as stored',
     },
     {
       what: 'requests whose session_id is a number, a boolean, a list, an object, empty, has control characters or more than 512 characters',
       reason:
-        'the service keeps numbers under a key of their own until its restart and under their text afterwards, and refuses lists and objects; they are relayed unchanged',
+        'the service keeps numbers under a key of their own until its restart and under their text afterwards. It refuses lists and objects. They are relayed unchanged',
     },
     {
       what: 'requests without session_id, and the session "null"',
       reason:
-        'the file has one key for both, so they share a lane; the service keeps them apart, and after its restart finds items without a session only under "null"',
+        'the file has one key for both, so they share a lane. The service keeps them apart. After its restart it finds items without a session only under "null"',
     },
     {
       what: 'deleted items that come back',
@@ -139,7 +139,7 @@ export const contextualMemory = defineService({
     {
       what: 'a list as the content of a user_query',
       reason:
-        'the service prints the list into its summary; characters that only Python or only JavaScript considers printable may be spelled differently, and such a text can exceed the expected length',
+        'the service prints the list into its summary. Characters that only Python or only JavaScript considers printable may be spelled differently, and such a text can exceed the expected length',
     },
   ],
 });

@@ -209,12 +209,12 @@ export const sessionMemory = defineService({
     {
       what: 'timestamps of interactions',
       reason:
-        'the service sets the time when it stores an interaction; until the next copy or comparison of the lane, a delivered interaction has the time at which the proxy accepted it, at most 5 s apart; so an agent may see another time when its reads move, and again when a read falls back',
+        'the service sets the time when it stores an interaction. Until the next copy or comparison of the lane, a delivered interaction has the time at which the proxy accepted it. The two are at most 5 s apart. So an agent may see another time when its reads move, and again when a read falls back',
     },
     {
       what: 'requests whose session_id is a number or a boolean',
       reason:
-        'they are relayed unchanged; the service keeps them as a separate session until its restart, but in its file their rows belong to the session named by their text (77 and "77", true and "1"); so that session is copied again after such a write, and the orchestrator shows it as the service will after its restart',
+        'they are relayed unchanged. The service keeps them as a separate session until its restart. In its file, their rows belong to the session named by their text (77 and "77", true and "1"). So that session is copied again after such a write, and the orchestrator shows it as the service will after its restart',
     },
     {
       what: 'requests whose session_id is null, a list, an object, empty, has control characters or more than 512 characters',
@@ -229,7 +229,7 @@ export const sessionMemory = defineService({
     {
       what: 'numbers as content',
       reason:
-        'while such a session is in its memory the service answers every get_context that reaches one with an empty list, and after its restart with the number as text; the orchestrator answers as before the restart',
+        'while such a session is in its memory, the service answers every get_context that reaches a number with an empty list. After its restart it answers with the number as text. The orchestrator answers as before the restart',
     },
   ],
 });

@@ -97,8 +97,8 @@ function inOrder(rows: readonly LaneRow[], lanes: readonly LaneKey[]): (LaneRow 
 }
 
 /**
- * Lanes are locked in the order of their keys, as everywhere. A home that does not know yet that another replica found the lane
- * uncertain could read before that replica's write takes effect, and call the lane clean.
+ * Lanes are locked in the order of their keys, as everywhere. Another replica may have found the lane uncertain. A home that
+ * does not know this yet could read before that replica's write takes effect, and call the lane clean.
  */
 const BEGIN_COPIES = prepared(`
 insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)

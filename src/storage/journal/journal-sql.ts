@@ -205,9 +205,9 @@ function outcomeIs(condition: string): string {
 }
 
 /**
- * Writes without effect are removed too, even if no later write is delivered, except the lane's newest write, which would count as open
- * without its outcome. A proxy's clock may be an hour slow, so a write that may still take effect, or be repeated, stays although it
- * looks old. Writes after a write of unknown outcome stay as well, because a copy asks whether that write may have deleted them.
+ * Writes without effect are removed too, even if no later write is delivered. The lane's newest write stays, because it would count as
+ * open without its outcome. A proxy's clock may be an hour slow, so a write that may still take effect, or be repeated, stays although
+ * it looks old. Writes after a write of unknown outcome stay as well, because a copy asks whether that write may have deleted them.
  */
 export const PRUNE = `
 with old as (

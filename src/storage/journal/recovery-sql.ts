@@ -28,8 +28,8 @@ const LACKS_OUTCOME =
   'not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence)';
 
 /**
- * A write, `w`, without an outcome, whose replica is gone. Other replicas may have written to its lane since: a replica continues while the
- * outcome of its last write is on its way to the journal, and the next writer checks only the newest write.
+ * A write, `w`, without an outcome, whose replica is gone. Other replicas may have written to its lane since. A replica continues while the
+ * outcome of its last write is on its way to the journal. The next writer checks only the newest write.
  */
 const ABANDONED = `${LACKS_OUTCOME} and ${gone('w.replica')}`;
 

@@ -48,8 +48,8 @@ where id = (select max(id) from divergences where service = $1 and owner = $2 an
 const NO_FENCE: ReadonlySet<ItemFinding['kind']> = new Set(['lost', 'not_seeded']);
 
 /**
- * The lane is locked first, because a comparison from before its last copy is outdated, and because the second of two concurrent writers
- * must see the first.
+ * The lane is locked first. A comparison from before its last copy is outdated, and the second of two concurrent writers must see what
+ * the first wrote.
  */
 const ADD = `
 with lane as (

@@ -308,8 +308,9 @@ where id = $1 and state = any($2::text[]) returning id`;
 
 /**
  * Locks pages in order, and skips a page that another replica is locking. If this replica could not release a page because the database
- * was away, it claims the page again: the statement lists the pages on which it currently works. Pages of a stopped run are never claimed,
- * even if the replica does not know about the stop. Pages of services that it does not serve are left to other replicas.
+ * was away, it claims the page again. The statement skips only the pages on which this replica currently works. Pages of a stopped run
+ * are never claimed, even if the replica does not know about the stop. Pages of services that it does not serve are left to other
+ * replicas.
  */
 const CLAIM_PAGE = `
 update run_pages set claim_replica = $2, attempts = attempts + 1

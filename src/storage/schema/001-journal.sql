@@ -1,4 +1,4 @@
--- The journal: the lanes, and for each write its intent, its outcome and whatever a failure left behind.
+-- The journal: the lanes, and for each write its intent, its outcome and what a failure left.
 
 -- A numbered span of time during which every write of a service is journaled.
 create table coverage (
@@ -29,7 +29,7 @@ create table lanes (
   settled_sequence bigint not null default 0,
   -- Items that the secondary refused in the lane's last copy and that no person has accepted: see lane_exceptions.
   exceptions integer not null default 0,
-  -- The number of the lane's open divergence, which keeps its reads on the primary; negative once that is settled.
+  -- The number of the lane's open finding, which keeps its reads on the primary. Negative once the finding is settled.
   -- Its absolute value only rises, so that a replica can tell a newer value from an older one.
   finding bigint not null default 0,
 
@@ -99,7 +99,7 @@ create table unknown_outcomes (
   -- When the outcome was settled, and by what.
   ended_at timestamptz,
   ending text check (ending in ('copied', 'late_reply', 'assumed_applied', 'assumed_lost')),
-  -- From then on nothing can change it: the late reply came, a person decided, or the lane was compared once more after a minute.
+  -- After that, nothing can change it: the late reply came, a person decided, or the lane was compared once more after a minute.
   closed_at timestamptz,
   decided_by text,
   decided_reason text,

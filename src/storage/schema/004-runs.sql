@@ -101,7 +101,7 @@ create table divergences (
   accepted_reason text
 );
 create index divergences_of_run on divergences (run_id, id);
--- At most one row of a lane stands, because the next finding settles the one before it.
+-- At most one row of a lane has one of these states, because the next finding settles the one before it.
 create index divergences_standing on divergences (service, owner) include (state, differing, run_id)
   where state in ('open', 'lost', 'accepted', 'undone');
 

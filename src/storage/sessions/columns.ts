@@ -1,6 +1,6 @@
 /*
- * Lists of values, each one parameter of a statement, in PostgreSQL's binary format. Quoting every value of a group commit, and parsing
- * the quotes, would cost a seventh of the commit's time in this process and a twelfth in the database.
+ * Lists of values, each one parameter of a statement, in PostgreSQL's binary format. If every value of a group commit were quoted, that
+ * would cost a seventh of the commit's time in this process. Parsing the quotes would cost a twelfth in the database.
  */
 
 const HEADER_BYTES = 12;
