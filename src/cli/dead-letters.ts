@@ -31,8 +31,8 @@ const CHANGES = {
   ],
   copy: [
     'copyLaneOfDeadLetter',
-    'Copy the whole lane from legacy, which settles the dead letter',
-    'will be settled by a copy of its lane',
+    'Copy the whole lane from legacy, which resolves the dead letter',
+    'will be resolved by a copy of its lane',
   ],
 } as const;
 
@@ -40,7 +40,7 @@ const CHANGES = {
 export function createDeadLettersCommand(env: Environment): Command {
   const letters = new Command('dead-letters')
     .description(
-      'List and settle writes that the orchestrator refused for good; later writes of their lanes wait',
+      'List and resolve writes that the orchestrator refused for good; later writes of their lanes wait',
     )
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   ledgerOptions(letters.command('list').description('List dead letters, newest first'), env).action(list);

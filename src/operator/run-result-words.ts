@@ -12,15 +12,15 @@ export function foundWords(result: RunResult, owner: string | undefined): string
 /** What became of the findings, and what was left out. */
 export function standingNotes({
   lanes,
-  unsettled_lanes: unsettled,
+  unresolved_lanes: unresolved,
   superseded_lanes: superseded,
   not_comparable_lanes: left,
 }: RunResult): string[] {
-  const isSettled = lanes > 0 && unsettled + superseded === 0;
+  const isResolved = lanes > 0 && unresolved + superseded === 0;
   return [
-    ...(isSettled ? ['all settled'] : []),
-    ...(unsettled > 0 && unsettled < lanes
-      ? [unsettled === 1 ? '1 still differs' : `${unsettled} still differ`]
+    ...(isResolved ? ['all resolved'] : []),
+    ...(unresolved > 0 && unresolved < lanes
+      ? [unresolved === 1 ? '1 still differs' : `${unresolved} still differ`]
       : []),
     ...(superseded > 0 ? [`${superseded === lanes ? '' : `${superseded} `}superseded by a later run`] : []),
     ...(left > 0 ? [`${counted(left, 'lane')} not comparable`] : []),

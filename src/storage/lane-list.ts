@@ -1,6 +1,6 @@
 import type { ServiceName } from '../domain/ids.ts';
 import type { Database } from './database.ts';
-import { UNSETTLED } from './runs/standing.ts';
+import { UNRESOLVED } from './runs/standing.ts';
 
 /** Sort orders of lanes. Among equal lanes the newer one is first. */
 const ORDERS = {
@@ -61,7 +61,7 @@ select l.owner, l.condition, l.reason, l.sequence, l.delivered_sequence, l.seede
   coalesce(jsonb_array_length(d.findings), 0) as differences, d.run_id as found_by_run,
   (select w.accepted_at from writes w where w.lane_id = l.id order by w.sequence desc limit 1) as last_write_at
 from lanes l left join recent r on r.lane_id = l.id
-left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}
+left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNRESOLVED}
 where l.service = $1 and starts_with(l.owner, $2) and ${STATES[state]}
 order by ${ORDERS[order]}, l.id desc limit $3 offset $4`;
 

@@ -123,7 +123,7 @@ export function noopJournal(): Journal {
       lanes.set(lane, row);
       return stateOf(row);
     },
-    settle: done,
+    recordOutcome: done,
     nameItems: async () => true,
     resolveLate: done,
     abandon: done,

@@ -34,7 +34,10 @@ export function throughJournal(journal: PostgresJournal): WriteOnce {
       acceptedAtMs: Date.now(),
     });
     if (state === undefined) throw new Error('The lane was busy, although there is one replica');
-    void journal.settle({ ref: { laneId: state.id, lane, sequence: state.sequence }, outcome: 'applied' });
+    void journal.recordOutcome({
+      ref: { laneId: state.id, lane, sequence: state.sequence },
+      outcome: 'applied',
+    });
   };
 }
 

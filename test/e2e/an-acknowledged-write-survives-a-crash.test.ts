@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => stage.end());
 
 /** Some steps of which another one is under way while the proxy goes on: the kill comes at any moment behind them. */
-const LATER_STEPS = ['write:sent', 'operation:replied', 'write:settled', 'delivery:applied'];
+const LATER_STEPS = ['write:sent', 'operation:replied', 'write:recorded', 'delivery:applied'];
 
 /** Every step of a write that the engine reports. */
 const STEPS = [
@@ -23,7 +23,7 @@ const STEPS = [
   'write:sent',
   'write:answered',
   'operation:replied',
-  'write:settled',
+  'write:recorded',
   'delivery:applied',
   'delivery:recorded',
 ];

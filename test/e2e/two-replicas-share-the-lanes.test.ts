@@ -50,7 +50,7 @@ test('open and waiting work of a killed replica is taken over within ten seconds
   const second = await one.startSecond();
   const works = workOf(one.prefix);
   await share(one, works, { round: 1, lost: NEVER });
-  await killAt(second, { name: 'write:settled', count: 12 }, async (lost) => {
+  await killAt(second, { name: 'write:recorded', count: 12 }, async (lost) => {
     for (let round = 2; round <= 4; round += 1) await share(one, works, { round, lost });
   });
   const killedAtMs = performance.now();

@@ -169,5 +169,5 @@ test('after accepting and repairing, everything is as before', async () => {
     const words = flags['read-cutover']?.interlocks?.map(({ word }) => word) ?? [];
     return !words.includes('lanes_differ') && guard.findings.every(({ trigger }) => trigger !== 'stores');
   });
-  expect(await page('/runs')).toContain('all settled');
+  expect(await page('/runs')).toContain('all resolved');
 });

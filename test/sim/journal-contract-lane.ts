@@ -72,7 +72,7 @@ export class Lane {
     const state = await this.#journal.append(this.intent(acceptedAtMs));
     if (state === undefined) throw new Error('another replica was busy with the lane');
     const ref = { laneId: state.id, lane: this.key, sequence: state.sequence };
-    if (outcome !== undefined) await this.#journal.settle({ ref, outcome });
+    if (outcome !== undefined) await this.#journal.recordOutcome({ ref, outcome });
     return ref;
   }
 

@@ -6,7 +6,7 @@ import type { Begin } from './journal-contract-lane.ts';
 /** A lane that was seeded, and became dirty with the unknown outcome of its newest write. */
 async function uncertain({ journal, coverage, lane }: ReturnType<Begin>) {
   const number = await coverage.begin(lane.service);
-  await journal.settle({ ref: await lane.write(), outcome: 'applied', seedsUnder: number });
+  await journal.recordOutcome({ ref: await lane.write(), outcome: 'applied', seedsUnder: number });
   const ref = await lane.write('unknown');
   await journal.markDirty(lane.key, 'unknown_outcome');
   return ref;
@@ -57,7 +57,7 @@ export function describeLateReplies(begin: Begin): void {
     test('proves nothing once a copy has read after the write, even if it began earlier', async () => {
       const at = begin();
       const number = await at.coverage.begin(at.lane.service);
-      await at.journal.settle({ ref: await at.lane.write(), outcome: 'applied', seedsUnder: number });
+      await at.journal.recordOutcome({ ref: await at.lane.write(), outcome: 'applied', seedsUnder: number });
       const { generation } = present(await at.journal.beginCopy(at.lane.key));
       const ref = await at.lane.write('unknown');
       await at.journal.markDirty(at.lane.key, 'unknown_outcome');

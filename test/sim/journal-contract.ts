@@ -47,7 +47,7 @@ function testWrites(begin: Begin): void {
     expect(await lane.undelivered()).toEqual([1, 3, 4, 5, 6]);
     expect(await lane.undelivered(4)).toEqual([1, 3, 4]);
     const [, , third, , fifth] = refs;
-    if (fifth !== undefined) await journal.settle({ ref: fifth, outcome: 'refused' });
+    if (fifth !== undefined) await journal.recordOutcome({ ref: fifth, outcome: 'refused' });
     expect(await lane.pending()).toEqual([1, 3, 6]);
     if (third !== undefined) await journal.delivered(third);
     expect(await lane.pending()).toEqual([6]);
@@ -59,7 +59,7 @@ function testWrites(begin: Begin): void {
     const late = await lane.write();
     await lane.write('applied');
     expect(await lane.pending()).toEqual([]);
-    await journal.settle({ ref: late, outcome: 'applied' });
+    await journal.recordOutcome({ ref: late, outcome: 'applied' });
     expect(await lane.pending()).toEqual([1, 2]);
   });
 
@@ -90,7 +90,7 @@ function testWrites(begin: Begin): void {
       await journal.append({ ...lane.intent(), coverage: under });
       const refs = await journal.undelivered(lane.key, 100);
       const ref = refs.at(-1);
-      if (ref !== undefined) await journal.settle({ ref, outcome: 'applied' });
+      if (ref !== undefined) await journal.recordOutcome({ ref, outcome: 'applied' });
     }
     const covered = async (): Promise<boolean[]> =>
       (await journal.undelivered(lane.key, 100)).map(({ isCovered = false }) => isCovered);
@@ -117,7 +117,7 @@ function testWrites(begin: Begin): void {
   test('a write’s first outcome stays', async () => {
     const { journal, lane } = begin();
     const ref = await lane.write('refused');
-    await journal.settle({ ref, outcome: 'applied' });
+    await journal.recordOutcome({ ref, outcome: 'applied' });
     expect(await lane.pending()).toEqual([]);
   });
 
@@ -128,7 +128,7 @@ function testWrites(begin: Begin): void {
     const state = await journal.append(intent);
     await journal.abandon(lane.key, intent.operationId);
     const ref = { laneId: state?.id ?? 0, lane: lane.key, sequence: 1 };
-    await journal.settle({ ref, outcome: 'applied' });
+    await journal.recordOutcome({ ref, outcome: 'applied' });
     expect(await lane.pending()).toEqual([]);
     expect(await lane.undelivered()).toEqual([]);
   });
@@ -136,7 +136,7 @@ function testWrites(begin: Begin): void {
   test('a write that proves its lane empty seeds it', async () => {
     const { journal, lane } = begin();
     const ref = await lane.write();
-    await journal.settle({ ref, outcome: 'applied', seedsUnder: 7 });
+    await journal.recordOutcome({ ref, outcome: 'applied', seedsUnder: 7 });
     expect(await lane.state()).toMatchObject({ seededCoverage: 7, deliveredSequence: 0 });
   });
 
@@ -146,7 +146,7 @@ function testWrites(begin: Begin): void {
     const items = [{ digest: 'd', newer: 2 }];
     const ref = await lane.write();
     expect(await journal.nameItems(ref, items)).toBe(true);
-    await journal.settle({ ref, outcome: 'applied' });
+    await journal.recordOutcome({ ref, outcome: 'applied' });
     expect(
       (await journal.pending(lane.key, 1, { writes: 10, bytes: 1_000_000 })).map((write) => write.items),
     ).toEqual([items]);

@@ -1,7 +1,7 @@
 import { GroupCommit } from '../../src/storage/journal/group-commit.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
-import type { Intent, Journal, LaneView, Settlement } from '../../src/engine/ports/ports.ts';
+import type { Intent, Journal, LaneView, RecordedOutcome } from '../../src/engine/ports/ports.ts';
 import type { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import type { Database } from './database.ts';
 import { takeAbandoned, takeForeign, unwellLanes } from './foreign-rows.ts';
@@ -13,7 +13,7 @@ import { recoverLanes } from './recover-lanes.ts';
 /** Runs one statement on the database: its effect at one instant, its answer at a later one. */
 export type Statement = <Result>(what: string, apply: () => Result) => Promise<Result>;
 
-type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
+type Entry = { readonly intent: Intent } | { readonly outcome: RecordedOutcome };
 
 const OUTCOME_LINGER_MS = 5;
 const PROGRESS_LINGER_MS = 10;
@@ -46,10 +46,10 @@ export function createSimJournal({ database, identity, statement }: SimJournalPa
   const fences = createFences(parts);
   return {
     append: (intent) => commits.add({ intent }),
-    async settle(settlement) {
-      await commits.add({ settlement });
-      if (settlement.outcome !== 'applied' || settlement.seedsUnder === undefined) return;
-      await progress.add({ laneId: settlement.ref.laneId, seeded: settlement.seedsUnder });
+    async recordOutcome(outcome) {
+      await commits.add({ outcome });
+      if (outcome.outcome !== 'applied' || outcome.seedsUnder === undefined) return;
+      await progress.add({ laneId: outcome.ref.laneId, seeded: outcome.seedsUnder });
     },
     async resolveLate(late) {
       const row = await statement('resolve late', () => tables.resolveLate(late));
@@ -106,7 +106,7 @@ type Changes = Omit<
   Journal,
   | keyof Reads
   | 'append'
-  | 'settle'
+  | 'recordOutcome'
   | 'resolveLate'
   | 'abandon'
   | 'delivered'
@@ -186,7 +186,7 @@ function createCommits(parts: Parts): GroupCommit<Entry, LaneState | undefined> 
       const me = identity.id;
       const intents = batch.flatMap((entry) => ('intent' in entry ? [entry.intent] : []));
       const outcomes = batch.flatMap((entry) =>
-        'settlement' in entry ? [{ ...entry.settlement.ref, outcome: entry.settlement.outcome }] : [],
+        'outcome' in entry ? [{ ...entry.outcome.ref, outcome: entry.outcome.outcome }] : [],
       );
       const states = statesOf(await statement('commit', () => tables.commit(me, intents, outcomes)), parts);
       return batch.map((entry) => ('intent' in entry ? states.get(entry.intent.lane) : undefined));

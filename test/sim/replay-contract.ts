@@ -29,7 +29,7 @@ export function testReplays(makePair: MakePair): void {
     }
   });
 
-  test('a reply settles its write in a page whose replay was not answered', async () => {
+  test('a late reply is recorded in a page whose replay was not answered', async () => {
     const { here } = await makePair();
     const spill = new PagedSpill([here.lane], here, undefined);
     const told: OperationId[] = [];
@@ -113,7 +113,7 @@ class PagedSpill implements SpillStore {
 
   async prepare(): Promise<void> {}
   async append(): Promise<void> {}
-  settle(): void {}
+  recordOutcome(): void {}
   async flush(): Promise<void> {}
   async mended(): Promise<void> {}
 }
@@ -155,6 +155,6 @@ async function isOpenTo(lane: Lane, here: Opened, there: Opened): Promise<boolea
   const state = await here.journal.append(lane.intent());
   if (state === undefined) return false;
   const ref = { laneId: state.id, lane: lane.key, sequence: state.sequence };
-  await here.journal.settle({ ref, outcome: 'refused' });
+  await here.journal.recordOutcome({ ref, outcome: 'refused' });
   return (await there.journal.append(lane.intent())) !== undefined;
 }

@@ -35,7 +35,7 @@ function testOpenWrites(makePair: MakePair): void {
     const ref = await here.lane.write();
     expect(await there.journal.append(there.lane.intent())).toBeUndefined();
     expect(await here.lane.state()).toMatchObject({ sequence: 1 });
-    await here.journal.settle({ ref, outcome: 'unknown' });
+    await here.journal.recordOutcome({ ref, outcome: 'unknown' });
     expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2, isHome: false });
     expect(await here.journal.append(here.lane.intent())).toBeUndefined();
   });
@@ -217,7 +217,7 @@ function testFences(makePair: MakePair, subject: () => JournalUnderTest): void {
     expect(await there.journal.fence(key)).toBeUndefined();
     const ref = await here.lane.write();
     expect(await there.journal.fence(key)).toMatchObject({ isBehind: true, coverage: 0 });
-    await here.journal.settle({ ref, outcome: 'refused' });
+    await here.journal.recordOutcome({ ref, outcome: 'refused' });
     const number = await here.coverage.begin(service);
     expect(await there.journal.fence(key)).toMatchObject({ isBehind: false, coverage: number });
     const next = await here.lane.write('applied');

@@ -96,7 +96,7 @@ export class SimSpill implements SpillStore {
     await this.#sync(() => this.#write({ ...intent, kind: 'intent', replica }));
   }
 
-  settle(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
+  recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
     this.#outcomes.push({ kind: 'outcome', lane, operationId, outcome });
     if (this.#lingers) return;
     this.#lingers = true;

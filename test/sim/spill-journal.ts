@@ -4,7 +4,7 @@ import type { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import type {
   ReplayedLane,
   ReplayPage,
-  SettledSpill,
+  EarlierOutcome,
   SpilledIntent,
   SpillJournal,
 } from '../../src/engine/ports/spill-ports.ts';
@@ -40,7 +40,7 @@ export function createSimSpillJournal(
         throw new StorageError('The journal holds another part', { effect: 'not_applied' });
       return lanes && new Map([...lanes].map(([key, lane]) => [key, seen(lane, identity)]));
     },
-    settle: (outcomes) => statement('settle spilled', () => settle(database, outcomes)),
+    recordOutcomes: (outcomes) => statement('record spilled', () => record(database, outcomes)),
   };
 }
 
@@ -73,7 +73,7 @@ function replayPage(page: ReplayPage, replaying: Replaying): Map<LaneKey, Replay
     const isUncertain = isOpen || lanes.get(key)?.isUncertain === true;
     lanes.set(key, { row: readOf(lane), isUncertain, isOutOfOrder });
   }
-  settle(database, page.earlier);
+  record(database, page.earlier);
   return lanes;
 }
 
@@ -119,9 +119,9 @@ function store(lane: LaneRow, intent: SpilledIntent, { tables, me }: Replaying):
   if (lane.condition !== 'stopped') Object.assign(lane, { condition: 'dirty', reason: 'spilled' });
 }
 
-function settle(database: Database, settled: readonly SettledSpill[]): void {
+function record(database: Database, outcomes: readonly EarlierOutcome[]): void {
   database.synced();
-  for (const { lane: key, operationId, outcome } of settled) {
+  for (const { lane: key, operationId, outcome } of outcomes) {
     const lane = database.lane(key);
     for (const write of lane?.writes.values() ?? [])
       if (write.operationId === operationId && lane?.outcomes.has(write.sequence) === false)

@@ -17,7 +17,7 @@ export function testTakeOver(makePair: MakePair): void {
     const ref = await here.lane.write();
     await dies();
     expect((await there.journal.recover()).dirty).toContain(there.lane.key);
-    await here.journal.settle({ ref, outcome: 'applied' });
+    await here.journal.recordOutcome({ ref, outcome: 'applied' });
     expect(await there.lane.pending()).toEqual([]);
     expect(await there.lane.state()).toMatchObject({
       condition: 'dirty',

@@ -120,7 +120,7 @@ export class Lane {
     this.#forgotten += 1;
   }
 
-  /** A reconciliation found a difference, or one is settled. A row that is older than the last change changes nothing. */
+  /** A reconciliation found a difference, or one is resolved. A row that is older than the last change changes nothing. */
   found(finding: number): void {
     const [known, given] = [Math.abs(this.#finding), Math.abs(finding)];
     if (given > known || (given === known && finding < 0)) this.#finding = finding;

@@ -103,7 +103,7 @@ export interface MigrationEvents {
   /** The journal is away. The write is durable in the spill and is sent next. */
   'write:spilled': OfOperation & { readonly lane: LaneKey; readonly durationMs: number };
   /** The outcome is durable. */
-  'write:settled': OfOperation & {
+  'write:recorded': OfOperation & {
     readonly lane: LaneKey;
     readonly sequence: number;
     readonly outcome: Outcome;

@@ -22,7 +22,7 @@ export interface FinishedCopy {
    * The primary was read so late that no write of unknown outcome up to the sequence can still take effect. @defaultValue false
    */
   readonly closes?: boolean;
-  /** A repair compares the lane again before its finding is settled. Any other copy settles it. @defaultValue false */
+  /** A repair compares the lane again before its finding is resolved. Any other copy resolves it. @defaultValue false */
   readonly isRepair?: boolean;
 }
 

@@ -154,7 +154,7 @@ export interface PendingWrite extends WriteRef {
   readonly items?: readonly NamedItem[];
 }
 
-export interface Settlement {
+export interface RecordedOutcome {
   readonly ref: WriteRef;
   readonly outcome: Outcome;
   /**
@@ -170,7 +170,7 @@ export interface LateReply {
   readonly outcome: 'applied' | 'refused';
   /** The lane's generation when the write was sent. */
   readonly generation: number;
-  /** Like {@link Settlement.seedsUnder}. */
+  /** Like {@link RecordedOutcome.seedsUnder}. */
   readonly seedsUnder?: number;
 }
 
@@ -203,7 +203,7 @@ export interface Journal {
    */
   nameItems(ref: WriteRef, items: readonly NamedItem[]): Promise<boolean>;
   /** Joins the next group commit. */
-  settle(settlement: Settlement): Promise<void>;
+  recordOutcome(outcome: RecordedOutcome): Promise<void>;
   /**
    * Sets the outcome of a write by its late reply, and makes its lane clean.
    * @returns undefined if the reply proves too little: a copy or another write of the lane has begun since, or the lane has

@@ -24,7 +24,7 @@ export interface RunRequest {
   readonly rate?: number;
   /** Of a reconciliation: every lane, or those written to since they were last found equal. @defaultValue full */
   readonly scope?: 'full' | 'changed';
-  /** Of a repair: the reconciliation whose findings it settles. */
+  /** Of a repair: the reconciliation whose findings it resolves. */
   readonly of?: number;
   readonly limits?: RepairLimits;
   /** The time for which a schedule started it, ISO-8601. No other run is started for that time. */

@@ -53,12 +53,12 @@ export interface SpillStore {
   /** Resolves when it is durable. Only then may the write be sent. */
   append(intent: Intent, replica: ReplicaId): Promise<void>;
   /** Written with the next group or soon after. Outcomes that a crash loses are unknown afterwards. */
-  settle(lane: LaneKey, operationId: OperationId, outcome: Outcome): void;
+  recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void;
   /** The records after this number, in order, of at most this many bytes, and at least one if there is one. */
   page(after: number, bytes: number): Promise<readonly SpillRecord[]>;
   /** The outcomes of these writes that are stored after this number. Reads everything after it. */
   outcomes(after: number, of: ReadonlySet<OperationId>): Promise<ReadonlyMap<OperationId, Outcome>>;
-  /** Makes everything that was settled so far readable. */
+  /** Makes everything that was recorded so far readable. */
   flush(): Promise<void>;
   /** The journal holds everything up to here. If that is all, the file is emptied. */
   replayed(through: number): Promise<void>;
@@ -85,12 +85,12 @@ export interface ReplayPage {
   /** Outcomes of these intents. An intent without one stays open, because its outcome comes later or its reply is awaited. */
   readonly outcomes: ReadonlyMap<OperationId, Outcome>;
   /** Outcomes of intents that were replayed before. */
-  readonly earlier: readonly SettledSpill[];
+  readonly earlier: readonly EarlierOutcome[];
   /** Whether another replica may have written to the lane meanwhile, according to an earlier page. */
   readonly isOutOfOrder: (lane: LaneKey) => boolean;
 }
 
-export type SettledSpill = Pick<SpilledOutcome, 'lane' | 'operationId' | 'outcome'>;
+export type EarlierOutcome = Pick<SpilledOutcome, 'lane' | 'operationId' | 'outcome'>;
 
 /** What the journal knows of spills. @throws StorageError */
 export interface SpillJournal {
@@ -103,5 +103,5 @@ export interface SpillJournal {
    */
   replay(page: ReplayPage): Promise<ReadonlyMap<LaneKey, ReplayedLane> | undefined>;
   /** Outcomes of writes that were replayed open. */
-  settle(outcomes: readonly SettledSpill[]): Promise<void>;
+  recordOutcomes(outcomes: readonly EarlierOutcome[]): Promise<void>;
 }

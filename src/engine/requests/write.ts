@@ -235,8 +235,11 @@ export class WritePath {
   ): Promise<boolean> {
     if (known !== undefined) await known;
     const { outcome, seedsUnder } = end;
-    const settlement = { ref: sequenced.write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) };
-    const isDurable = await this.#parts.outcomeRecorder.record(settlement);
+    const isDurable = await this.#parts.outcomeRecorder.record({
+      ref: sequenced.write,
+      outcome,
+      ...(seedsUnder !== undefined && { seedsUnder }),
+    });
     this.#recorded(sequenced, outcome, isDurable);
     return isDurable;
   }
@@ -246,7 +249,7 @@ export class WritePath {
     // The intent stays unsettled in the journal, so its lane is copied, now and at the next start.
     if (!isDurable) return this.#parts.copySoon(lane, 'outcome_not_recorded');
     this.#parts.written(lane);
-    this.#parts.emit('write:settled', { ...labelsOf(sequenced), outcome });
+    this.#parts.emit('write:recorded', { ...labelsOf(sequenced), outcome });
     if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
     // The journal has a row of the lane from now on, and no delivery of this write would request its first copy.
     if (hasNoEffect(outcome) && isStillHome(sequenced) && lane.seededCoverage !== sequenced.coverage)

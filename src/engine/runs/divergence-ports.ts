@@ -34,7 +34,7 @@ export interface Divergence extends Omit<FoundDivergence, 'state' | 'generation'
   readonly run: number;
   readonly foundAtMs: number;
   readonly state: DivergenceState;
-  /** The run that found the lane different again, if that settled this one. Only for those of a run. */
+  /** The run that found the lane different again, if that resolved this one. Only for those of a run. */
   readonly foundAgainBy?: number | null;
 }
 
@@ -60,14 +60,14 @@ export type Acceptance =
  * StorageError
  */
 export interface DivergenceStore {
-  /** Stores a finding and settles older ones of the lane. If a person accepted the same difference, it counts as accepted. */
+  /** Stores a finding and resolves older ones of the lane. If a person accepted the same difference, it counts as accepted. */
   add(run: number, found: FoundDivergence): Promise<readonly LaneFinding[]>;
   /** Records lanes that were found equal. Their open findings are gone, and lost items have come back. */
   equal(service: ServiceName, owners: readonly Owner[]): Promise<readonly LaneFinding[]>;
   /** Those that wait for a repair, in the order in which they were found. */
   open(run: number, service?: ServiceName): Promise<readonly Divergence[]>;
   ofRun(run: number, limit: number): Promise<readonly Divergence[]>;
-  settle(
+  resolve(
     service: ServiceName,
     owner: Owner,
     state: Extract<DivergenceState, 'gone' | 'repaired'>,

@@ -30,7 +30,7 @@ export function fencedDivergences(
     ...store,
     add: async (run, found) => tell(await store.add(run, found)),
     equal: async (service, owners) => tell(await store.equal(service, owners)),
-    settle: async (service, owner, state) => tell(await store.settle(service, owner, state)),
+    resolve: async (service, owner, state) => tell(await store.resolve(service, owner, state)),
     async accept(service, owner, by) {
       const acceptance = await store.accept(service, owner, by);
       if (acceptance.result === 'accepted') tell([acceptance.lane]);

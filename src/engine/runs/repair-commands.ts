@@ -158,7 +158,7 @@ export class RepairCommands {
         )
       : new RunRefused(
           'not_found',
-          `${service}/${owner} has no open difference: no reconciliation found one, or it is already settled`,
+          `${service}/${owner} has no open difference: no reconciliation found one, or it is already resolved`,
         );
   }
 
@@ -267,7 +267,7 @@ export class RepairCommands {
     const waiting = await lostItems.waiting(service, owner);
     if (waiting.length > 0) return { waiting: waiting.length };
     const after = await comparer.compare(service, owner);
-    if (after.verdict === 'equal') await divergences.settle(service, owner, 'repaired');
+    if (after.verdict === 'equal') await divergences.resolve(service, owner, 'repaired');
     return { waiting: 0 };
   }
 

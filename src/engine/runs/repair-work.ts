@@ -140,7 +140,7 @@ export class RepairWork implements RunWork {
     const found = await comparer.compare(service, owner);
     if (found.verdict === 'not_comparable') return left(found.reason);
     if (found.verdict === 'equal') {
-      await divergences.settle(service, owner, 'gone');
+      await divergences.resolve(service, owner, 'gone');
       return { ...facts, result: 'equal' };
     }
     if (nameOf(found.findings) !== nameOf(findings))
@@ -148,7 +148,7 @@ export class RepairWork implements RunWork {
     const changed = await repairer.repair(run, service, owner);
     const after = await comparer.compare(service, owner);
     if (after.verdict !== 'equal') return { ...left(notEqual(after)), changed, isSurprise: true };
-    await divergences.settle(service, owner, 'repaired');
+    await divergences.resolve(service, owner, 'repaired');
     return { ...facts, result: 'repaired', changed };
   }
 }

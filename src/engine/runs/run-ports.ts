@@ -27,11 +27,11 @@ export interface RunFigures {
   }[];
 }
 
-/** Lanes that a run found different: `unsettled` ones are open, `superseded` ones were found different by a later run. */
+/** Lanes that a run found different: `unresolved` ones are open, `superseded` ones were found different by a later run. */
 export interface StandingLanes {
-  readonly unsettled: number;
+  readonly unresolved: number;
   readonly superseded: number;
-  /** Of the unsettled ones: lanes whose repair was undone, and lanes with items that legacy lost. */
+  /** Of the unresolved ones: lanes whose repair was undone, and lanes with items that legacy lost. */
   readonly undone: number;
   readonly lost: number;
 }

@@ -8,7 +8,7 @@ import type { SpillPath } from './spill-path.ts';
 import type {
   ReplayedLane,
   ReplayPage,
-  SettledSpill,
+  EarlierOutcome,
   SpilledIntent,
   SpillJournal,
   SpillRecord,
@@ -179,7 +179,7 @@ export class Replay {
   }
 
   /** Between writes of another replica its place is unknown, although its effect is known. */
-  #certain({ lane, outcome }: SettledSpill): SettledSpill['outcome'] {
+  #certain({ lane, outcome }: EarlierOutcome): EarlierOutcome['outcome'] {
     return outcome === 'applied' && this.#isOutOfOrder(lane) ? 'unknown' : outcome;
   }
 
@@ -212,7 +212,7 @@ export class Replay {
       const outcome = known.get(operationId) ?? 'unknown';
       return { operationId, lane, outcome: this.#certain({ operationId, lane, outcome }) };
     });
-    await journal.settle(outcomes);
+    await journal.recordOutcomes(outcomes);
     for (const operationId of open.keys()) this.#open.delete(operationId);
   }
 

@@ -28,8 +28,8 @@ const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
 interface SpillPathParts {
   readonly outage: Pick<Outage, 'admit' | 'ask'>;
   readonly membership: Pick<Membership, 'isOnlyOne' | 'claimedAtMs'>;
-  readonly store: Pick<SpillStore, 'append' | 'settle'>;
-  readonly journal: Pick<SpillJournal, 'settle'>;
+  readonly store: Pick<SpillStore, 'append' | 'recordOutcome'>;
+  readonly journal: Pick<SpillJournal, 'recordOutcomes'>;
   readonly identity: Pick<ReplicaIdentity, 'id'>;
   readonly outcomeRecorder: OutcomeRecorder;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
@@ -222,14 +222,14 @@ export class SpillPath {
     lane.endWrite();
     this.#underWay.delete(id);
     if (this.#replayed.delete(id)) this.#settleInJournal(lane.key, id, outcome);
-    else store.settle(lane.key, id, outcome);
+    else store.recordOutcome(lane.key, id, outcome);
     emit('write:answered', { ...labelsOf(operation), sequence: 0, outcome });
     if (outcome === 'unknown') this.#parts.settle(lane, operation);
   }
 
   #settleInJournal(lane: LaneKey, id: OperationId, outcome: Outcome): void {
     const { outcomeRecorder, journal } = this.#parts;
-    void outcomeRecorder.untilDone(() => journal.settle([{ lane, operationId: id, outcome }]));
+    void outcomeRecorder.untilDone(() => journal.recordOutcomes([{ lane, operationId: id, outcome }]));
   }
 }
 

@@ -2,7 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
-import type { Journal, Settlement } from '../ports/ports.ts';
+import type { Journal, RecordedOutcome } from '../ports/ports.ts';
 import type { Signals } from '../signals.ts';
 import { backoffMs } from '../../shared/backoff.ts';
 
@@ -19,7 +19,7 @@ const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
 const LAST_PATIENCE_MS = 2_000;
 
 export interface OutcomeRecorderParts {
-  readonly journal: Pick<Journal, 'settle' | 'abandon'>;
+  readonly journal: Pick<Journal, 'recordOutcome' | 'abandon'>;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly signals: Pick<Signals, 'note'>;
@@ -43,8 +43,8 @@ export class OutcomeRecorder {
   }
 
   /** Resolves with whether it is durable: false if there are too many, or if the process ends. */
-  record(settlement: Settlement): Promise<boolean> {
-    return this.untilDone(() => this.#parts.journal.settle(settlement));
+  record(outcome: RecordedOutcome): Promise<boolean> {
+    return this.untilDone(() => this.#parts.journal.recordOutcome(outcome));
   }
 
   /** An intent may be durable although its commit was reported as failed. Nothing of it was or will be sent. */

@@ -103,7 +103,7 @@ export const LEDGERS = {
   copyLaneOfDeadLetter: {
     ...changeOfLetter,
     path: '/v1/dead-letters/:operation/copy',
-    summary: 'Copies the whole lane of a dead letter from legacy, which settles it.',
+    summary: 'Copies the whole lane of a dead letter from legacy, which resolves it.',
     caller: 'operator',
   },
   listUnknownOutcomes: {

@@ -17,7 +17,7 @@ const RUN = {
     owner: Type.Optional(Type.String()),
     rate: Type.Optional(Type.Number()),
     scope: Type.Optional(oneOf(['full', 'changed'])),
-    /** Of a repair: the reconciliation whose findings it settles. */
+    /** Of a repair: the reconciliation whose findings it resolves. */
     of: Type.Optional(Count),
     limits: Type.Optional(Type.Object({ items: Type.Number(), share: Type.Number() })),
     scheduled: Type.Optional(Time),
@@ -46,7 +46,7 @@ const RunResult = Type.Object({
   seen_lanes: Count,
   not_comparable_lanes: Count,
   /** Lanes whose difference of this run is open. */
-  unsettled_lanes: Count,
+  unresolved_lanes: Count,
   /** Lanes that a later run found different again. Its finding is the one to handle. */
   superseded_lanes: Count,
 });

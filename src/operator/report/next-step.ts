@@ -68,7 +68,7 @@ const waitForComparisons: Advice = ({ action }, { service, daysMissing, mismatch
   };
 };
 
-const settleFindings: Advice = (_failed, { findingsRun: run }) => ({
+const resolveFindings: Advice = (_failed, { findingsRun: run }) => ({
   kind: 'mend',
   text: `Lanes differ between the stores. Check the repair plan${run === null ? '' : ` of run ${run}`}, then repair the lanes or accept each by name.`,
   command: run === null ? 'crossfade runs list' : `crossfade repair plan ${run}`,
@@ -85,7 +85,7 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
   latched: mend('Find the cause of the trip (see its bundle), then release the latch.', guardRelease),
   kill_switch: mend('The kill switch keeps all reads on legacy. Switch it off when its cause is gone.'),
   lost_items: mend('Accept or restore each item that legacy lost.', () => 'crossfade lost list'),
-  lanes_differ: settleFindings,
+  lanes_differ: resolveFindings,
   dead_letter_lanes: mend(
     'Resolve the dead letters. Later writes of their lanes wait.',
     () => 'crossfade dead-letters list',

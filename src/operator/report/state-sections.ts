@@ -118,7 +118,7 @@ export function reconciliationSection({ service, reconciliation }: ServiceReport
             cell: [count(unequal.open), ' open, ', count(unequal.found), ' found on this day'],
           },
           {
-            label: 'of these settled on this day',
+            label: 'of these resolved on this day',
             cell: [count(unequal.repaired), ' repaired, ', count(unequal.equal_again), ' equal again'],
           },
           {

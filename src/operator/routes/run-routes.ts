@@ -137,7 +137,7 @@ function resultOf({ kind, state, report }: Run, standing: StandingLanes | undefi
       (total, { lanes_not_comparable: lanes = 0 }) => total + Number(lanes),
       0,
     ),
-    unsettled_lanes: standing?.unsettled ?? 0,
+    unresolved_lanes: standing?.unresolved ?? 0,
     superseded_lanes: standing?.superseded ?? 0,
   };
 }

@@ -119,11 +119,11 @@ returning ${LANE_COLUMNS}`);
 const FINISH_COPIES = prepared(`
 with asked as (
   select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::int[], $7::text[], $8::text[], $14::boolean[])
-    as t(key, generation, sequence, coverage, closes, items, digest, entries, settles)
+    as t(key, generation, sequence, coverage, closes, items, digest, entries, resolves)
 ), refused as (
   select * from unnest($9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) as t(key, item, action, code, reason)
 ), lane as (
-  select l.id as lane_id, l.key as lane_key, l.service, l.owner, asked.settles, l.delivered_sequence as stood_at, asked.sequence as through, asked.coverage as seeds,
+  select l.id as lane_id, l.key as lane_key, l.service, l.owner, asked.resolves, l.delivered_sequence as stood_at, asked.sequence as through, asked.coverage as seeds,
     asked.closes, asked.items, asked.digest, asked.entries
   from lanes l join asked on asked.key = l.key and asked.generation = l.generation
   order by l.key for no key update of l
@@ -154,8 +154,8 @@ with asked as (
     closed_at = case when lane.closes then now() end
   from lane where u.lane_id = lane.lane_id and u.sequence <= lane.through and u.closed_at is null
 ), equal as (
-  update divergences d set state = 'copied', settled_at = now() from lane
-  where lane.settles and d.service = lane.service and d.owner = lane.owner and d.state in ${STANDING}
+  update divergences d set state = 'copied', resolved_at = now() from lane
+  where lane.resolves and d.service = lane.service and d.owner = lane.owner and d.state in ${STANDING}
 )
 update lanes set
   condition = case condition when 'copying' then 'clean' else condition end,
@@ -163,6 +163,6 @@ update lanes set
   delivered_sequence = greatest(delivered_sequence, lane.through),
   settled_sequence = greatest(settled_sequence, lane.through),
   exceptions = (select count(*) from kept where kept.lane_id = lanes.id and accepted_at is null),
-  finding = case when lane.settles then -abs(finding) else finding end
+  finding = case when lane.resolves then -abs(finding) else finding end
 from lane where lanes.id = lane.lane_id
 returning ${LANE_COLUMNS}`);

@@ -1,5 +1,5 @@
 import type { LaneState } from '../../domain/lane.ts';
-import type { Intent, Settlement } from '../../engine/ports/ports.ts';
+import type { Intent, RecordedOutcome } from '../../engine/ports/ports.ts';
 import { type Database, sqlstateOf } from '../database.ts';
 import { bigints, instants, texts, uuids } from '../sessions/columns.ts';
 import { prepared } from '../sessions/session.ts';
@@ -9,7 +9,7 @@ import { GroupCommit } from './group-commit.ts';
 import { placedStateOf, type PlaceRow } from './journal-rows.ts';
 import { busyElsewhere, claimedByOther } from './journal-sql.ts';
 
-type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
+type Entry = { readonly intent: Intent } | { readonly outcome: RecordedOutcome };
 
 /** An outcome waits this long for an intent whose commit it can share. A crash in that time only makes its lane dirty. */
 const OUTCOME_LINGER_MS = 5;
@@ -47,8 +47,8 @@ export class IntentCommits {
     }
   }
 
-  async settle(settlement: Settlement): Promise<void> {
-    await this.#commits.add({ settlement });
+  async recordOutcome(outcome: RecordedOutcome): Promise<void> {
+    await this.#commits.add({ outcome });
   }
 
   drain(): Promise<void> {
@@ -57,10 +57,10 @@ export class IntentCommits {
 
   async #flush(batch: readonly Entry[]): Promise<Place[]> {
     const intents: Intent[] = [];
-    const settlements: Settlement[] = [];
+    const outcomes: RecordedOutcome[] = [];
     for (const entry of batch)
       if ('intent' in entry) intents.push(entry.intent);
-      else settlements.push(entry.settlement);
+      else outcomes.push(entry.outcome);
     const { replica, seal } = this.#settings;
     const { id } = replica;
     const isAlone = this.#alone >= ALONE_AFTER;
@@ -73,9 +73,9 @@ export class IntentCommits {
       texts(intents.map(({ request }) => seal.seal(request))),
       instants(intents.map(({ acceptedAtMs }) => acceptedAtMs)),
       id,
-      bigints(settlements.map(({ ref }) => ref.laneId)),
-      bigints(settlements.map(({ ref }) => ref.sequence)),
-      texts(settlements.map(({ outcome }) => outcome)),
+      bigints(outcomes.map(({ ref }) => ref.laneId)),
+      bigints(outcomes.map(({ ref }) => ref.sequence)),
+      texts(outcomes.map(({ outcome }) => outcome)),
       bigints(intents.map(({ coverage = 0 }) => coverage)),
     ]);
     // This replica may have lost its lease and got a new id since the call.
@@ -137,7 +137,7 @@ interface CommitKind {
 /** The parameters are unnested in both places, because one shared table would store them once more. */
 function commit({ lanes, onKnownOutcome }: CommitKind): string {
   return prepared(`
-with settled as (
+with recorded as (
   insert into outcomes (lane_id, sequence, outcome)
   select * from unnest($9::bigint[], $10::bigint[], $11::text[])
   ${onKnownOutcome}

@@ -1,4 +1,4 @@
-import { UNSETTLED } from '../runs/standing.ts';
+import { UNRESOLVED } from '../runs/standing.ts';
 import { prepared } from '../sessions/session.ts';
 
 export const LANE_COLUMNS =
@@ -183,8 +183,8 @@ select
   count(*) filter (where condition = 'copying') as copying,
   count(*) filter (where condition = 'stopped') as stopped,
   count(*) filter (where exceptions > 0) as excepted,
-  (select count(*) from divergences where service = $1 and state in ${UNSETTLED}) as differs,
-  (select min(found_at) from divergences where service = $1 and state in ${UNSETTLED}) as "differsSince",
+  (select count(*) from divergences where service = $1 and state in ${UNRESOLVED}) as differs,
+  (select min(found_at) from divergences where service = $1 and state in ${UNRESOLVED}) as "differsSince",
   (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
     where l.service = $1 and d.resolved_at is null) as "deadLetters",
   (select count(*) from unknown_outcomes u where u.service = $1 and u.closed_at is null and u.ended_at is null) as unknown,

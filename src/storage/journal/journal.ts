@@ -16,7 +16,7 @@ import type {
   LateReply,
   PageLimit,
   PendingWrite,
-  Settlement,
+  RecordedOutcome,
   WriteRef,
 } from '../../engine/ports/ports.ts';
 import type { Database } from '../database.ts';
@@ -85,13 +85,13 @@ export class PostgresJournal implements Journal {
     return (await database.query(sql.NAME_ITEMS, parameters)).length > 0;
   }
 
-  async settle(settlement: Settlement): Promise<void> {
-    const { ref, outcome, seedsUnder } = settlement;
+  async recordOutcome(recorded: RecordedOutcome): Promise<void> {
+    const { ref, outcome, seedsUnder } = recorded;
     const { laneId, sequence } = ref;
     // Written first, so that no unknown outcome is missing from the ledger.
     if (outcome === 'unknown')
       await this.#settings.database.query(decisions.RECORD_UNKNOWN, [laneId, sequence, seedsUnder ?? null]);
-    await this.#commits.settle(settlement);
+    await this.#commits.recordOutcome(recorded);
     if (outcome === 'applied' && seedsUnder !== undefined)
       await this.#progress.add(laneId, { seeded: seedsUnder });
   }

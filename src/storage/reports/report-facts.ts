@@ -9,7 +9,7 @@ import type {
 import { createArmStore } from '../arms.ts';
 import type { Database } from '../database.ts';
 import { countsOf, type SumRow, SUMS } from '../summed-minutes.ts';
-import { UNSETTLED } from '../runs/standing.ts';
+import { UNRESOLVED } from '../runs/standing.ts';
 import { OF_SERVICE } from '../audit.ts';
 
 interface Asked {
@@ -159,7 +159,7 @@ where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequ
 
 const UNWELL = `
 select case when l.condition = 'clean' then 'differs' else l.condition end as condition, l.reason, count(*) as lanes
-from lanes l left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}
+from lanes l left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNRESOLVED}
 where l.service = $1 and (l.condition <> 'clean' or d.id is not null) group by 1, 2 order by 3 desc, 1, 2 limit 10`;
 
 const ON_ORCHESTRATOR = `
@@ -181,21 +181,21 @@ order by finished_at desc limit 1`;
 const RUNS = `
 select ${ENDED_RUN} and ${inDay('finished_at')} order by finished_at, id limit 50`;
 
-/** If a lane is found different again, its earlier open finding is settled at the same moment. It counts neither as equal nor as new. */
+/** If a lane is found different again, its earlier open finding is resolved at the same moment. It counts neither as equal nor as new. */
 const DIVERGENCES = `
-with settled as (
-  select service, owner, settled_at from divergences where service = $1 and state = 'gone'),
+with resolved as (
+  select service, owner, resolved_at from divergences where service = $1 and state = 'gone'),
 lanes as (
   select *, exists (select from divergences later where later.service = one.service and later.owner = one.owner
-      and later.found_at = one.settled_at) as found_again,
-    exists (select from settled where settled.owner = one.owner and settled.settled_at = one.found_at) as was_open
+      and later.found_at = one.resolved_at) as found_again,
+    exists (select from resolved where resolved.owner = one.owner and resolved.resolved_at = one.found_at) as was_open
   from divergences one where service = $1)
-select count(*) filter (where state in ${UNSETTLED}) as open, max(run_id) filter (where state in ${UNSETTLED}) as run,
+select count(*) filter (where state in ${UNRESOLVED}) as open, max(run_id) filter (where state in ${UNRESOLVED}) as run,
   count(*) filter (where ${inDay('found_at')} and not was_open) as found,
   count(*) filter (where ${inDay('found_at')} and state = 'lost') as "foundLost",
-  count(*) filter (where ${inDay('settled_at')} and state = 'repaired') as repaired,
-  count(*) filter (where ${inDay('settled_at')} and state = 'gone' and not found_again) as gone,
-  count(*) filter (where ${inDay('settled_at')} and state = 'undone') as undone
+  count(*) filter (where ${inDay('resolved_at')} and state = 'repaired') as repaired,
+  count(*) filter (where ${inDay('resolved_at')} and state = 'gone' and not found_again) as gone,
+  count(*) filter (where ${inDay('resolved_at')} and state = 'undone') as undone
 from lanes`;
 
 const LOST = `
@@ -222,4 +222,4 @@ where ${OF_SERVICE('$1')} and ${inDay('at')} order by at, id limit 50`;
 
 const DIFFERING = `
 select owner, run_id as run, state from divergences
-where service = $1 and state in ${UNSETTLED} order by found_at desc, id desc limit 20`;
+where service = $1 and state in ${UNRESOLVED} order by found_at desc, id desc limit 20`;

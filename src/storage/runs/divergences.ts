@@ -18,7 +18,7 @@ import type {
 import { addAudit } from '../audit.ts';
 import type { Database, Session } from '../database.ts';
 import type { Seal } from '../seal.ts';
-import { readStoreFindings, STANDING, UNSETTLED } from './standing.ts';
+import { readStoreFindings, STANDING, UNRESOLVED } from './standing.ts';
 
 /** Lost items of a lane without a decision. */
 const WAITING_LOST = 'select from lost_items l where l.service = $1 and l.owner = $2 and l.decision is null';
@@ -26,22 +26,22 @@ const WAITING_LOST = 'select from lost_items l where l.service = $1 and l.owner 
 const COLUMNS = 'id, run_id as run, service, owner, found_at, findings, before, after, state';
 
 /** Settles the open findings of lanes, so that their reads may move again. Like the end of a copy, it locks the lanes first, in lane order. */
-const settleLanes = (owners: string, state: string): string => `locked as (
+const resolveLanes = (owners: string, state: string): string => `locked as (
   select id from lanes where key in (
     select d.service || '/' || d.owner from divergences d
     where d.service = $1 and d.owner = any(${owners}) and d.state in ${STANDING})
   order by key for no key update
-), settled as (
-  update divergences set state = ${state}, settled_at = now()
+), resolved as (
+  update divergences set state = ${state}, resolved_at = now()
   where service = $1 and owner = any(${owners}) and state in ${STANDING} and (select count(*) from locked) >= 0
 )
 update lanes set finding = -abs(finding) from locked where lanes.id = locked.id
 returning lanes.owner, lanes.finding`;
 
-const SETTLE = `with ${settleLanes('array[$2::text]', '$3')}`;
+const RESOLVE = `with ${resolveLanes('array[$2::text]', '$3')}`;
 
 const UNDO_LAST = `
-update divergences set state = 'undone', settled_at = now()
+update divergences set state = 'undone', resolved_at = now()
 where id = (select max(id) from divergences where service = $1 and owner = $2 and state = 'repaired')`;
 
 /** Findings that do not fence the lane: see the column `divergences.differing`. */
@@ -57,11 +57,11 @@ with lane as (
 ), accepted as (
   select accepted_by, accepted_reason from divergences
   where service = $2 and owner = $3 and state = 'accepted' and findings = $4::jsonb and $8 = 'open'
-), settled as (
-  update divergences set state = 'gone', settled_at = now()
+), resolved as (
+  update divergences set state = 'gone', resolved_at = now()
   where service = $2 and owner = $3 and state in ${STANDING}
 ), added as (
-  insert into divergences (run_id, service, owner, findings, before, after, differing, state, settled_at, accepted_by, accepted_reason)
+  insert into divergences (run_id, service, owner, findings, before, after, differing, state, resolved_at, accepted_by, accepted_reason)
   select $1::bigint, $2::text, $3::text, $4::jsonb, $5::jsonb, $6::jsonb, $7::int, found.state,
     case when found.state = any(array['open', 'lost']) then null else now() end,
     (select accepted_by from accepted), (select accepted_reason from accepted)
@@ -80,8 +80,8 @@ const ACCEPT_DIFFERENCE = `
 with locked as (
   select id from lanes where key = $1::text || '/' || $2::text for no key update
 ), accepted as (
-  update divergences set state = 'accepted', settled_at = now(), accepted_by = $3, accepted_reason = $4
-  where service = $1 and owner = $2 and state in ${UNSETTLED} and not exists (${WAITING_LOST})
+  update divergences set state = 'accepted', resolved_at = now(), accepted_by = $3, accepted_reason = $4
+  where service = $1 and owner = $2 and state in ${UNRESOLVED} and not exists (${WAITING_LOST})
     and (select count(*) from locked) >= 0
   returning id, run_id, jsonb_array_length(findings) as findings
 ), moved as (
@@ -94,10 +94,10 @@ const OPEN = `
 select ${COLUMNS} from divergences
 where run_id = $1 and ($2::text is null or service = $2) and state = 'open' order by id`;
 
-/** A new finding settles the earlier open finding of its lane at the same moment. */
+/** A new finding resolves the earlier open finding of its lane at the same moment. */
 const OF_RUN = `
 select ${COLUMNS}, (select max(run_id) from divergences later where later.service = one.service
-  and later.owner = one.owner and later.found_at = one.settled_at and later.run_id > one.run_id
+  and later.owner = one.owner and later.found_at = one.resolved_at and later.run_id > one.run_id
   and one.state = 'gone') as "foundAgainBy"
 from divergences one where run_id = $1 order by id limit $2`;
 
@@ -106,7 +106,7 @@ const EQUAL = `
 with returned as (
   update lost_items set decision = 'returned', decided_at = now()
   where service = $1 and owner = any($2::text[]) and decision is null
-), ${settleLanes('$2::text[]', "'gone'")}`;
+), ${resolveLanes('$2::text[]', "'gone'")}`;
 
 type Row = Omit<Divergence, 'foundAtMs'> & { readonly found_at: Date };
 
@@ -136,7 +136,7 @@ export function createDivergenceStore(database: Database): DivergenceStore {
     async ofRun(run, limit) {
       return (await database.query<Row>(OF_RUN, [run, limit])).map(divergenceOf);
     },
-    settle: (service, owner, state) => changed(service, SETTLE, [service, owner, state]),
+    resolve: (service, owner, state) => changed(service, RESOLVE, [service, owner, state]),
     accept: (service, owner, by) =>
       database.transaction((session) => accept(session, { service, owner, by })),
     async undone(service, owner) {

@@ -11,7 +11,7 @@ import { pendingOf, type WriteRow } from '../journal/journal-rows.ts';
 import { PostgresBaselines } from './baselines.ts';
 import { createDivergenceStore, createLostItemStore, createRepairStore } from './divergences.ts';
 import { PostgresRunStore } from './runs.ts';
-import { UNSETTLED } from './standing.ts';
+import { UNRESOLVED } from './standing.ts';
 
 /** The stores of runs. */
 export function createRunEdges(database: Database, replica: ReplicaIdentity, seal: Seal): RunEdges {
@@ -35,7 +35,7 @@ select id, owner from lanes where service = $1 and id > $2 order by id limit ${O
 const CHANGED = `
 select l.id, l.owner from lanes l left join lane_baselines b on b.lane_id = l.id
 where l.service = $1 and l.id > $2 and (b.lane_id is null or b.sequence < l.sequence or l.condition <> 'clean'
-  or exists (select from divergences d where d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}))
+  or exists (select from divergences d where d.service = l.service and d.owner = l.owner and d.state in ${UNRESOLVED}))
 order by l.id limit ${OWNERS_PER_PAGE}`;
 
 const HOMES = `

@@ -17,7 +17,7 @@ import type { RunFigures, RunStore, StandingLanes, StateChange } from '../../eng
 import type { ListedLane } from '../../engine/runs/run-work.ts';
 import type { Database, Session } from '../database.ts';
 import { LEASE } from '../journal/journal-sql.ts';
-import { UNSETTLED } from './standing.ts';
+import { UNRESOLVED } from './standing.ts';
 
 interface RunRow {
   readonly id: number;
@@ -241,12 +241,12 @@ const GET = `select ${COLUMNS} from runs where id = $1`;
 const RECENT = `
 select ${COLUMNS} from runs where $1::text is null or kind = $1 order by id desc limit $2`;
 
-/** A later finding settles the open finding of its lane at the same moment. */
+/** A later finding resolves the open finding of its lane at the same moment. */
 const STANDING_OF = `
-select one.run_id as run, count(*) filter (where one.state in ${UNSETTLED}) as unsettled, count(later.owner) as superseded,
+select one.run_id as run, count(*) filter (where one.state in ${UNRESOLVED}) as unresolved, count(later.owner) as superseded,
   count(*) filter (where one.state = 'undone') as undone, count(*) filter (where one.state = 'lost') as lost
 from divergences one left join (select distinct service, owner, found_at, run_id from divergences) later
-  on one.state = 'gone' and later.service = one.service and later.owner = one.owner and later.found_at = one.settled_at
+  on one.state = 'gone' and later.service = one.service and later.owner = one.owner and later.found_at = one.resolved_at
   and later.run_id > one.run_id
 where one.run_id = any($1::bigint[]) group by one.run_id`;
 
@@ -359,7 +359,7 @@ group by k.kind`;
 
 const FOUND_BY_SERVICE = `
 select service, sum(divergent) as "divergentLanes", sum(lost) as "lostItems" from (
-  select service, 1 as divergent, 0 as lost from divergences where state in ${UNSETTLED}
+  select service, 1 as divergent, 0 as lost from divergences where state in ${UNRESOLVED}
   union all select service, 0, 1 from lost_items where decision is null) as found
 group by service`;
 

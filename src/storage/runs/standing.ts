@@ -2,7 +2,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import { type FullRunSize, NOTHING_FOUND, type StoreFindings } from '../../engine/ports/finding.ts';
 import type { Database } from '../database.ts';
 
-interface UnsettledRow extends Omit<StoreFindings, 'full'> {
+interface UnresolvedRow extends Omit<StoreFindings, 'full'> {
   readonly service: ServiceName;
 }
 
@@ -16,20 +16,20 @@ export async function readStoreFindings(
   service?: ServiceName,
 ): Promise<ReadonlyMap<ServiceName, StoreFindings>> {
   const of = [service ?? null];
-  const unsettled = await database.query<UnsettledRow>(UNSETTLED_BY_SERVICE, of);
+  const unresolved = await database.query<UnresolvedRow>(UNRESOLVED_BY_SERVICE, of);
   const full = await database.query<FullRow>(LAST_FULL_RUNS, of);
   const found = new Map<ServiceName, StoreFindings>();
   for (const { service: name, ...size } of full) found.set(name, { ...NOTHING_FOUND, full: size });
-  for (const { service: name, ...row } of unsettled)
+  for (const { service: name, ...row } of unresolved)
     found.set(name, { ...row, full: found.get(name)?.full ?? null });
   return found;
 }
 
-/** States of findings that are not settled. Accepted findings do not count as differences while they stay the same. */
+/** States of findings that are not resolved. Accepted findings do not count as differences while they stay the same. */
 export const STANDING = `('open', 'lost', 'accepted', 'undone')`;
 
 /** The states that neither a repair nor a person has handled. */
-export const UNSETTLED = `('open', 'lost', 'undone')`;
+export const UNRESOLVED = `('open', 'lost', 'undone')`;
 
 /** A finished reconciliation `r` of all owners of a service: it could list the owners, and was not restricted to one. */
 function isFullRun(service: string): string {
@@ -38,9 +38,9 @@ function isFullRun(service: string): string {
 }
 
 /** Returns the newest run, whose plan shows the lanes. */
-const UNSETTLED_BY_SERVICE = `
+const UNRESOLVED_BY_SERVICE = `
 select service, count(*) as lanes, count(*) filter (where differing > 0) as "fencedLanes", sum(differing) as items, max(run_id) as run
-from divergences where state in ${UNSETTLED} and ($1::text is null or service = $1) group by service`;
+from divergences where state in ${UNRESOLVED} and ($1::text is null or service = $1) group by service`;
 
 /** Runs every second, so it looks up only the newest run of each service that was ever covered. */
 const LAST_FULL_RUNS = `

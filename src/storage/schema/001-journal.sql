@@ -29,7 +29,7 @@ create table lanes (
   settled_sequence bigint not null default 0,
   -- Items that the secondary refused in the lane's last copy and that no person has accepted: see lane_exceptions.
   exceptions integer not null default 0,
-  -- The number of the lane's open finding, which keeps its reads on the primary. Negative once the finding is settled.
+  -- The number of the lane's open finding, which keeps its reads on the primary. Negative once the finding is resolved.
   -- Its absolute value only rises, so that a replica can tell a newer value from an older one.
   finding bigint not null default 0,
 

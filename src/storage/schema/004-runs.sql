@@ -96,12 +96,12 @@ create table divergences (
   -- the lane equal. `accepted`: a person accepted the difference by name, and it has not changed since. `undone`: the repair was undone,
   -- which leaves the lane unequal and stopped.
   state text not null default 'open' check (state in ('open', 'lost', 'accepted', 'repaired', 'copied', 'undone', 'gone')),
-  settled_at timestamptz,
+  resolved_at timestamptz,
   accepted_by text,
   accepted_reason text
 );
 create index divergences_of_run on divergences (run_id, id);
--- At most one row of a lane has one of these states, because the next finding settles the one before it.
+-- At most one row of a lane has one of these states, because the next finding resolves the one before it.
 create index divergences_standing on divergences (service, owner) include (state, differing, run_id)
   where state in ('open', 'lost', 'accepted', 'undone');
 

@@ -153,7 +153,7 @@ export class SpillFile implements SpillStore {
     await this.#commits.add({ ...intent, kind: 'intent', request, replica });
   }
 
-  settle(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
+  recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
     // Without the outcome the write is unknown, and its lane is dirty anyway.
     this.#commits.add({ kind: 'outcome', lane, operationId, outcome }).catch(() => undefined);
   }

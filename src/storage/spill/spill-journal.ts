@@ -5,7 +5,7 @@ import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type {
   ReplayedLane,
   ReplayPage,
-  SettledSpill,
+  EarlierOutcome,
   SpilledIntent,
   SpillJournal,
 } from '../../engine/ports/spill-ports.ts';
@@ -58,7 +58,7 @@ export function createSpillJournal({ database, replica }: SpillJournalSettings):
         throw error;
       }
     },
-    settle: (outcomes) => settleEarlier(database, outcomes),
+    recordOutcomes: (outcomes) => recordEarlier(database, outcomes),
   };
 }
 
@@ -82,7 +82,7 @@ async function replayPage(
   const rows = await session.query<LaneRow>(TAKE_PLACES, [keys, counts, id]);
   const places = rows.flatMap((row) => placesOf(row, page, shares));
   await insert(session, places, id);
-  await settleEarlier(session, page.earlier);
+  await recordEarlier(session, page.earlier);
   const lanes = rows.map((row): [LaneKey, ReplayedLane] => {
     const own = places.filter(({ laneId }) => laneId === row.id);
     const isUncertain = own.some(({ outcome }) => outcome === undefined || outcome === 'unknown');
@@ -159,7 +159,7 @@ async function insert(session: Session, places: readonly Placed[], me: ReplicaId
   ]);
 }
 
-async function settleEarlier(session: Session, settled: readonly SettledSpill[]): Promise<void> {
+async function recordEarlier(session: Session, settled: readonly EarlierOutcome[]): Promise<void> {
   if (settled.length === 0) return;
   await session.query(SETTLE_EARLIER, [
     settled.map(({ lane }) => lane),

@@ -99,7 +99,7 @@ describe.each(DATABASES)('findings on %s', (kind) => {
     const { store, service, owner, differs, finding, stands, stateIn, copy } = await seededLane('copied');
     await store.add(1, differs);
     expect(await copy(true)).toBeGreaterThan(0);
-    await store.settle(service, owner, 'repaired');
+    await store.resolve(service, owner, 'repaired');
     expect(await finding()).toBeLessThan(0);
 
     const { generation } = differs;

@@ -75,7 +75,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
             await new Promise((resolve) => setTimeout(resolve, 2));
             continue;
           }
-          await journal.settle({
+          await journal.recordOutcome({
             ref: { laneId: state.id, lane: asked.lane, sequence: state.sequence },
             outcome: 'applied',
           });
@@ -118,7 +118,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       const other = open();
       expect(await other.append(intent('ann'))).toBeUndefined();
       expect(await other.append(intent('bob'))).toMatchObject({ sequence: 1 });
-      await journal.settle({ ref, outcome: 'refused' });
+      await journal.recordOutcome({ ref, outcome: 'refused' });
       expect(await other.append(intent('ann'))).toMatchObject({ sequence: 2 });
     });
 
@@ -140,7 +140,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       const settle = (state: LaneState | undefined, owner: string) => {
         const { id, sequence } = present(state);
         const ref = { laneId: id, lane: intent(owner).lane, sequence };
-        return journal.settle({ ref, outcome: 'applied' });
+        return journal.recordOutcome({ ref, outcome: 'applied' });
       };
       await live(here, there);
       const open = await other.append(intent('ann'));
@@ -201,8 +201,8 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       // The first is under way while the others come: they share a commit.
       const places = Promise.all([journal.append(intent('bob')), journal.append(intent('ann'))]);
       const settled = [
-        journal.settle({ ref, outcome: 'refused' }),
-        journal.settle({ ref: other, outcome: 'applied' }),
+        journal.recordOutcome({ ref, outcome: 'refused' }),
+        journal.recordOutcome({ ref: other, outcome: 'applied' }),
       ];
       expect((await places).map((place) => present(place).sequence)).toEqual([1, 2]);
       await Promise.all(settled);
@@ -215,7 +215,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       const { journal, intent, laneOf } = begin();
       const asked = intent('ann', '{"memory": "ä \\u0000 NaN", "x": NaN, "big": 12345678901234567890}');
       const { id, sequence } = present(await journal.append(asked));
-      await journal.settle({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
+      await journal.recordOutcome({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
       const { operationId, action, request, acceptedAtMs } = asked;
       expect(await journal.pending(laneOf('ann'), 0, { writes: 10, bytes: 1_000_000 })).toEqual([
         { laneId: id, lane: asked.lane, sequence, operationId, action, request, acceptedAtMs },
@@ -226,7 +226,10 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       const { journal, intent, laneOf } = begin();
       for (let written = 0; written < 4; written += 1) {
         const { id, sequence } = present(await journal.append(intent('ann', 'x'.repeat(1_000))));
-        await journal.settle({ ref: { laneId: id, lane: laneOf('ann'), sequence }, outcome: 'applied' });
+        await journal.recordOutcome({
+          ref: { laneId: id, lane: laneOf('ann'), sequence },
+          outcome: 'applied',
+        });
       }
       const sequences = async (writes: number, bytes: number) =>
         (await journal.pending(laneOf('ann'), 0, { writes, bytes })).map(({ sequence }) => sequence);
@@ -243,7 +246,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       const ref = { laneId: id, lane: asked.lane, sequence };
       const items = [{ digest: 'digest-of-a-secret', newer: 0 }];
       expect(await journal.nameItems(ref, items)).toBe(true);
-      await journal.settle({ ref, outcome: 'applied' });
+      await journal.recordOutcome({ ref, outcome: 'applied' });
       const rows = await database.query<{ request: string }>(
         'select concat(request, named) as request from writes where lane_id = $1',
         [id],

@@ -9,7 +9,7 @@ import {
   type ServiceName,
 } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
-import type { Intent, Settlement, WriteRef } from '../../../src/engine/ports/ports.ts';
+import type { Intent, RecordedOutcome, WriteRef } from '../../../src/engine/ports/ports.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import {
   createPgliteDatabase,
@@ -64,11 +64,11 @@ export function beginJournal(database: Database, seal: Seal = PLAIN) {
     request,
     acceptedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
   });
-  const write = async (owner: string, outcome?: Outcome, more: Partial<Settlement> = {}) => {
+  const write = async (owner: string, outcome?: Outcome, more: Partial<RecordedOutcome> = {}) => {
     const asked = intent(owner, `{"memory": "${owner}"}`);
     const state = present(await journal.append(asked));
     const ref: WriteRef = { laneId: state.id, lane: asked.lane, sequence: state.sequence };
-    if (outcome !== undefined) await journal.settle({ ref, outcome, ...more });
+    if (outcome !== undefined) await journal.recordOutcome({ ref, outcome, ...more });
     return ref;
   };
   const state = async (owner: string) => (await journal.lanes([laneOf(owner)])).get(laneOf(owner));

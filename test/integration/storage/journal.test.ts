@@ -40,7 +40,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       const maybe = await journal.undelivered(laneOf('ann'), 6);
       expect(maybe.map(({ sequence }) => sequence)).toEqual([1, 3, 4, 6]);
       const open = refs.at(-2);
-      if (open !== undefined) await journal.settle({ ref: open, outcome: 'not_applied' });
+      if (open !== undefined) await journal.recordOutcome({ ref: open, outcome: 'not_applied' });
       expect(await pending('ann')).toEqual([1, 3, 7]);
     });
 
@@ -61,7 +61,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     test('keeps its first outcome', async () => {
       const { journal, write, pending } = begin();
       const ref = await write('ann', 'applied');
-      await journal.settle({ ref, outcome: 'refused' });
+      await journal.recordOutcome({ ref, outcome: 'refused' });
       expect(await pending('ann')).toEqual([1]);
     });
 
@@ -242,7 +242,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
   test('draining writes all pending entries', async () => {
     const { journal, open, write, laneOf } = begin();
     const ref = await write('ann');
-    void journal.settle({ ref, outcome: 'applied' });
+    void journal.recordOutcome({ ref, outcome: 'applied' });
     void journal.delivered(ref);
     await journal.drain();
     expect((await open().lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({ deliveredSequence: 1 });

@@ -69,7 +69,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       };
       const state = present(await journal.append(asked));
       const ref = { laneId: state.id, lane: asked.lane, sequence: state.sequence };
-      if (outcome !== undefined) await journal.settle({ ref, outcome });
+      if (outcome !== undefined) await journal.recordOutcome({ ref, outcome });
     };
     await write('ann', 'put_notes', ['a', 'b', 'c', 4], 'applied');
     await write('ann', 'delete_notes', ['a', 'b', 4], 'applied');

@@ -196,15 +196,15 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     await find(second, 'again');
     expect(await store.standing([first, second, second + 1])).toEqual(
       new Map([
-        [first, { unsettled: 1, superseded: 1, undone: 0, lost: 0 }],
-        [second, { unsettled: 1, superseded: 0, undone: 0, lost: 0 }],
+        [first, { unresolved: 1, superseded: 1, undone: 0, lost: 0 }],
+        [second, { unresolved: 1, superseded: 0, undone: 0, lost: 0 }],
       ]),
     );
     await divergences.equal(OTHER, owners('again', 'open'));
-    expect((await store.standing([first])).get(first)).toMatchObject({ unsettled: 0, superseded: 1 });
+    expect((await store.standing([first])).get(first)).toMatchObject({ unresolved: 0, superseded: 1 });
   });
 
-  test('the figures show active runs, the last end, and unsettled findings', async () => {
+  test('the figures show active runs, the last end, and unresolved findings', async () => {
     const before = await store.figures();
     expect(before.kinds.find((one) => one.kind === 'reconcile')).toEqual({
       kind: 'reconcile',

@@ -66,7 +66,7 @@ test('appended records are there for the next process, in order, with outcomes',
   const writes = Array.from({ length: 50 }, (_, index) => intent(`write ${index}`));
   await Promise.all(writes.map((write) => first.append(write, ME)));
   const [write] = writes;
-  if (write !== undefined) first.settle(write.lane, write.operationId, 'applied');
+  if (write !== undefined) first.recordOutcome(write.lane, write.operationId, 'applied');
   await first.stop();
   const second = await open(folder);
   expect(second).toMatchObject({ id: first.id, hasHistory: true, isDamaged: false });
@@ -103,7 +103,7 @@ test('outcomes are found ahead of the pages, whose position stays', async () => 
   const through = page.at(-1)?.number ?? 0;
   await spill.replayed(through);
   const [first, second, third] = writes.map(({ operationId: id }) => id);
-  for (const { lane, operationId: id } of writes.slice(0, 2)) spill.settle(lane, id, 'applied');
+  for (const { lane, operationId: id } of writes.slice(0, 2)) spill.recordOutcome(lane, id, 'applied');
   await spill.flush();
   const asked = new Set([first, third].filter((id) => id !== undefined));
   expect(await spill.outcomes(through, asked)).toEqual(new Map([[first, 'applied']]));

@@ -4,7 +4,7 @@ import { replicaId, type OperationId } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import { ReplicaIdentity } from '../../../src/engine/ports/replica-ports.ts';
 import type { Intent } from '../../../src/engine/ports/ports.ts';
-import type { ReplayPage, SettledSpill } from '../../../src/engine/ports/spill-ports.ts';
+import type { ReplayPage, EarlierOutcome } from '../../../src/engine/ports/spill-ports.ts';
 import { createCoverageStore } from '../../../src/storage/coverage.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createReplicaStore } from '../../../src/storage/replicas.ts';
@@ -37,7 +37,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     let through = 0;
     const replay = (
       writes: readonly (readonly [Intent, Outcome?])[],
-      more: { readonly earlier?: readonly SettledSpill[]; readonly isOutOfOrder?: boolean } = {},
+      more: { readonly earlier?: readonly EarlierOutcome[]; readonly isOutOfOrder?: boolean } = {},
     ) => {
       const after = through;
       through += 10;
@@ -107,7 +107,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     const settled = ({ operationId, lane }: Intent, outcome: Outcome) => ({ operationId, lane, outcome });
     await replay([], { earlier: [settled(late, 'unknown'), settled(applied, 'applied')] });
     expect(await ledger()).toEqual([late.operationId]);
-    await journal.settle([settled(left, 'unknown')]);
+    await journal.recordOutcomes([settled(left, 'unknown')]);
     expect(await ledger()).toEqual([late.operationId, left.operationId].toSorted());
   });
 

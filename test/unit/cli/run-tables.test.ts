@@ -7,7 +7,7 @@ const RESULT = {
   lanes: 0,
   seen_lanes: 4,
   not_comparable_lanes: 0,
-  unsettled_lanes: 0,
+  unresolved_lanes: 0,
   superseded_lanes: 0,
 };
 const FOUND = { ...RESULT, differences: 3, lanes: 2 };
@@ -40,9 +40,9 @@ test.each([
   ['no lane compared, 4 lanes not comparable', { ...RESULT, not_comparable_lanes: 4 }],
   ['equal, 1 lane not comparable', { ...RESULT, not_comparable_lanes: 1 }],
   ['no lane to compare', { ...RESULT, seen_lanes: 0 }],
-  ['3 differences in 2 lanes, all settled', FOUND],
-  ['3 differences in 2 lanes', { ...FOUND, unsettled_lanes: 2 }],
-  ['3 differences in 2 lanes, 1 still differs', { ...FOUND, unsettled_lanes: 1 }],
+  ['3 differences in 2 lanes, all resolved', FOUND],
+  ['3 differences in 2 lanes', { ...FOUND, unresolved_lanes: 2 }],
+  ['3 differences in 2 lanes, 1 still differs', { ...FOUND, unresolved_lanes: 1 }],
   ['3 differences in 2 lanes, superseded by a later run', { ...FOUND, superseded_lanes: 2 }],
   ['3 differences in 2 lanes, 1 superseded by a later run', { ...FOUND, superseded_lanes: 1 }],
 ])('runs list shows the result "%s"', (words, result) => {

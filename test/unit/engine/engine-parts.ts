@@ -220,7 +220,7 @@ export function takenJournal(facts: Partial<TakeOverParts['journal']> = {}): Tak
 
 /** An outcome recorder before a journal that takes every outcome. */
 export function outcomeRecorderOf(clock: Clock): OutcomeRecorder {
-  const journal = { settle: async () => undefined, abandon: async () => undefined };
+  const journal = { recordOutcome: async () => undefined, abandon: async () => undefined };
   return new OutcomeRecorder({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
 }
 

@@ -6,7 +6,7 @@ const SOURCE = fileURLToPath(new URL('../../../src', import.meta.url));
 const EVENTS = 'engine/ports/events.ts';
 
 /** The tests kill the process at these, and the simulation records them. */
-const CRASH_POINTS = ['write:sent', 'write:settled', 'delivery:recorded', 'lane:copying'];
+const CRASH_POINTS = ['write:sent', 'write:recorded', 'delivery:recorded', 'lane:copying'];
 
 function texts(): ReadonlyMap<string, string> {
   const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>

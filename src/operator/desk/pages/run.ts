@@ -91,7 +91,7 @@ function deedsOf(visit: Visit, run: ShownRun, plan: RepairPlan | undefined): Htm
 
 function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal }: RepairPlan): Html {
   return html`<p class="help">
-      A repair would settle ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')},
+      A repair would resolve ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')},
       ${percent(100 * share)} of the compared items. It reads each lane again first and ends if a lane has
       changed. It can be undone.
     </p>

@@ -17,7 +17,7 @@ export function isOpen({ state }: Pick<ListedRun, 'state'>): boolean {
 
 export function runState({ state, reason, result }: ListedRun): Html {
   // A finished run is not shown as good while lanes differ.
-  const sign = (result?.unsettled_lanes ?? 0) > 0 ? 'warn' : (SIGNS[state] ?? 'warn');
+  const sign = (result?.unresolved_lanes ?? 0) > 0 ? 'warn' : (SIGNS[state] ?? 'warn');
   return html`<span class="state ${sign}"
       ><span aria-hidden="true">${MARKS[sign]}</span> ${spoken(state)}</span
     >${reason !== '' && html`<span class="note">${reason}</span>`}`;
@@ -27,7 +27,7 @@ export function runState({ state, reason, result }: ListedRun): Html {
 export function runResult({ result, request }: ListedRun): Html | false {
   if (result === null) return false;
   const found = foundWords(result, request.owner);
-  const isAmber = result.unsettled_lanes + result.not_comparable_lanes > 0;
+  const isAmber = result.unresolved_lanes + result.not_comparable_lanes > 0;
   return html`${isAmber ? html`<span class="state warn"><span aria-hidden="true">◆</span> ${found}</span>` : found}${standingNotes(
     result,
   ).map((note) => html`<span class="note">${note}</span>`)}`;

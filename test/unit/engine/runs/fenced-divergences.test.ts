@@ -15,7 +15,7 @@ function fenced(isAlone: boolean) {
   const store: DivergenceStore = {
     add: async () => changed(7),
     equal: async () => changed(-7),
-    settle: async () => changed(-7),
+    resolve: async () => changed(-7),
     accept: async () => ({ result: 'accepted', run: 1, findings: 1, lane: found(-7) }),
     open: async () => [],
     ofRun: async () => [],
@@ -32,7 +32,7 @@ function fenced(isAlone: boolean) {
 
 test.each([
   ['found equal', (store: DivergenceStore) => store.equal(SERVICE, [OWNER])],
-  ['repaired', (store: DivergenceStore) => store.settle(SERVICE, OWNER, 'repaired')],
+  ['repaired', (store: DivergenceStore) => store.resolve(SERVICE, OWNER, 'repaired')],
   ['accepted', (store: DivergenceStore) => store.accept(SERVICE, OWNER, { person: 'ann', reason: 'known' })],
 ])('a replica registered alone fences a lane at once, until it is %s', async (_name, end) => {
   const { lane, told, store } = fenced(true);

@@ -48,7 +48,7 @@ async function repair(width: number, surprising: ReadonlySet<Owner>, before: rea
           findings: [FOUND, FOUND],
           state: open.has(owner) ? 'open' : 'repaired',
         })),
-      settle: async (_service: unknown, owner: Owner) => void open.delete(owner),
+      resolve: async (_service: unknown, owner: Owner) => void open.delete(owner),
     } as never,
     directory: { homesElsewhere: async () => new Map<never, ReplicaId>() } as never,
     comparer: {

@@ -15,7 +15,7 @@ function createStopping() {
   const clock = fakeClock();
   let answer: () => void = () => undefined;
   const journal = {
-    settle: () =>
+    recordOutcome: () =>
       new Promise<void>((resolve) => {
         answer = resolve;
       }),
@@ -47,12 +47,12 @@ test('a journal that does not answer does not keep the process from ending', asy
 /** Before a journal that is away, until it is told to come back. */
 function createAway() {
   const clock = fakeClock();
-  const facts = { isAway: true, settled: 0 };
+  const facts = { isAway: true, recorded: 0 };
   const journal = {
-    async settle() {
+    async recordOutcome() {
       await clock.sleep(5);
       if (facts.isAway) throw new StorageError('away', { effect: 'not_applied' });
-      facts.settled += 1;
+      facts.recorded += 1;
     },
     abandon: async () => undefined,
   };
@@ -88,7 +88,7 @@ test('outcomes that wait for a retry are written before the process ends', async
   facts.isAway = false;
   const stopped = outcomeRecorder.stop();
   for (let ms = 0; ms < 50; ms += 1) await clock.pass(1);
-  expect(facts.settled).toBe(100);
+  expect(facts.recorded).toBe(100);
   expect(await recorded).not.toContain(false);
   await stopped;
 });

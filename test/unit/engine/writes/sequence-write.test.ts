@@ -43,7 +43,7 @@ function createSequencer({ action = 'add_interaction', maySeed = true } = {}) {
         asked.push({ intent, answer: resolve, fail });
       }),
     abandon: async (_lane: string, id: string) => void abandoned.push(id),
-    settle: async () => undefined,
+    recordOutcome: async () => undefined,
   };
   const sequencer = new Sequencer({
     journal,
