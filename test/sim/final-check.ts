@@ -7,7 +7,7 @@ import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
 import { marksIn, type Effects } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
-import { checkLosses, hasLost, wasFullOnce } from './loss-check.ts';
+import { checkLosses, hasLost, wasClearedOutOfTurn, wasFullOnce } from './loss-check.ts';
 import type { Violations } from './violations.ts';
 import type { SimService, World } from './world.ts';
 
@@ -73,11 +73,12 @@ function checkAcknowledged({ history, services }: World, violations: Violations)
 }
 
 /** Its service lost items of it; or much vanished, and the journal does not know why: it was deleted while writes passed unjournaled. */
-function isForAPerson({ key, condition, reason }: LaneRow, world: World): boolean {
-  const { history } = world;
-  if (condition === 'stopped' && reason === 'lost') return hasLost(world, key) || wasFullOnce(world, key);
+function isForAPerson(lane: LaneRow, world: World): boolean {
+  const { key, condition, reason } = lane;
+  if (condition === 'stopped' && reason === 'lost')
+    return hasLost(world, key) || wasFullOnce(world, key) || wasClearedOutOfTurn(world, lane);
   if (condition !== 'stopped' || reason !== 'would_remove_too_much') return false;
-  return history
+  return world.history
     .writesOf(key)
     .some(({ deletes, isCovered, attempts }) => deletes === 'all' && attempts > 0 && !isCovered);
 }

@@ -28,6 +28,31 @@ export function wasFullOnce({ services, history }: World, key: LaneKey): boolean
   return hasEvicted && writes.some(({ deletes }) => deletes !== 'nothing');
 }
 
+/**
+ * Whether a delete of unknown outcome reached the service after a write that follows it in the journal, and took that write's item. The
+ * journal cannot know that. The item counts as lost, and a person decides.
+ */
+export function wasClearedOutOfTurn({ services, history }: World, lane: LaneRow): boolean {
+  const service = services.find(({ name }) => name === lane.service);
+  if (service === undefined) return false;
+  const { deletedAtMs, executions } = service.model.effects;
+  const deletes = new Set(
+    history.writesOf(lane.key).flatMap((call) => (call.deletes === 'nothing' ? [] : [call.number])),
+  );
+  const all = allWrites(lane).map(({ write, outcome }) => ({ number: numberOf(write.request), outcome }));
+  const taken = all.flatMap(({ number }, place) => (deletedAtMs.has(number) ? [{ number, place }] : []));
+  return taken.some(({ number, place }) =>
+    all
+      .slice(0, place)
+      .some(
+        (earlier) =>
+          earlier.outcome === 'unknown' &&
+          deletes.has(earlier.number) &&
+          executions.some((one) => one.number === earlier.number && one.atMs === deletedAtMs.get(number)),
+      ),
+  );
+}
+
 /** I2: an acknowledged write that its service lost is on the orchestrator, or its lane waits for a person. It is never `forgotten`. */
 export async function checkLosses(world: World, violations: Violations): Promise<void> {
   for (const service of world.services)
