@@ -7,7 +7,7 @@ import {
   rawElements,
   rawMembers,
 } from '../../src/domain/json.ts';
-import type { OrchestratorRead } from '../../src/domain/orchestrator-call.ts';
+import type { OrchestratorRead, OrchestratorWrite } from '../../src/domain/orchestrator-call.ts';
 import type { Message } from '../../src/domain/request.ts';
 import {
   defineService,
@@ -16,9 +16,18 @@ import {
   type LegacyLane,
   type MappedRead,
   type WriteAction,
+  type WriteFacts,
 } from '../../src/domain/service-definition.ts';
 import { epochTimeOf, epochTimestampOf } from '../../src/services/local-time.ts';
-import { contentOf, countItems, hasMore, itemsOf, retime, tagsOf } from '../../src/services/stored-items.ts';
+import {
+  contentOf,
+  countItems,
+  hasMore,
+  itemsOf,
+  retime,
+  tagsOf,
+  textOfMembers,
+} from '../../src/services/stored-items.ts';
 
 /*
  * An example to copy: one file that teaches Crossfade a legacy service. The service exists nowhere. It keeps a list of reminders for
@@ -67,27 +76,38 @@ function payloadOf(reminder: string, timestamp?: string): Readonly<Record<string
   };
 }
 
+function storeReminder(write: WriteFacts): OrchestratorWrite[] {
+  const payload = {
+    ...payloadOf(write.request.raw['reminder'] ?? 'null'),
+    // Every create of a write needs these three.
+    memory_id: write.memoryId(),
+    position: write.position(),
+    created_at: write.acceptedAt,
+  };
+  return [{ action: 'create', sessionId: write.sessionId, payload }];
+}
+
+const DONE = encodeJson({ status: 'ok' });
+
 const addReminder: WriteAction = {
   kind: 'write',
   owner: userOf,
   // Only replies that prove something are named. Every other reply is `unknown`.
   outcome: ({ fields }) => (fields['status'] === 'ok' ? 'applied' : 'unknown'),
-  // The whole request could be sent to legacy again.
-  reverse: 'exact',
-  toOrchestrator: (write) => [
-    {
-      action: 'create',
-      sessionId: write.sessionId,
-      payload: {
-        ...payloadOf(write.request.raw['reminder'] ?? 'null'),
-        // Every create of a write needs these three.
-        memory_id: write.memoryId(),
-        position: write.position(),
-        created_at: write.acceptedAt,
-      },
-    },
-  ],
+  toOrchestrator: storeReminder,
+  // While the orchestrator is primary: what it is asked to do, and the reply that the service would have given.
+  asPrimary: { plan: (write) => ({ requires: [], operations: storeReminder(write) }), answer: () => DONE },
+  // The service then gets the request too, and stores the reminder with the time of that.
+  reverse: 'lossy',
+  loses: 'the time of the reminder: the service sets it when it gets the request',
 };
+
+const NO_SUCH_PLACE = encodeJson({ status: 'error', reason: 'Invalid index' });
+
+// `items` are the orchestrator's ids of the items that `find` has named.
+function deleteNamed({ items, sessionId }: WriteFacts): OrchestratorWrite[] {
+  return items.map((id) => ({ action: 'delete', sessionId, payload: { memory_id: id } }));
+}
 
 const deleteReminder: WriteAction = {
   kind: 'write',
@@ -96,13 +116,26 @@ const deleteReminder: WriteAction = {
     if (fields['status'] === 'ok') return 'applied';
     return fields['reason'] === 'Invalid index' ? 'refused' : 'unknown';
   },
-  reverse: 'exact',
   // The place means something else after the next write. So Crossfade reads the lane before it sends the write, and stores which
   // item is meant.
-  names: { atMost: 1, find: ({ fields }) => [Number(fields['index'])] },
-  // `items` are the orchestrator's ids of the items that `find` has named.
-  toOrchestrator: ({ items, sessionId }) =>
-    items.map((id) => ({ action: 'delete', sessionId, payload: { memory_id: id } })),
+  names: {
+    atMost: 1,
+    find: ({ fields: { index } }) => (typeof index === 'number' && Number.isInteger(index) ? [index] : []),
+  },
+  toOrchestrator: deleteNamed,
+  asPrimary: {
+    plan: (write) => {
+      // `find` has found nothing, so the service would have refused the request. The orchestrator is not asked.
+      if (write.items.length === 0) return { reply: NO_SUCH_PLACE };
+      const requires = write.items.map((id) => ({ memory: 'present' as const, memoryId: id }));
+      return { requires, operations: deleteNamed(write) };
+    },
+    answer: (result) => ('refused' in result ? NO_SUCH_PLACE : DONE),
+  },
+  reverse: 'exact',
+  // The service may have the reminder at another place. Without a place it no longer has it, and there is nothing to delete.
+  toLegacy: ({ request, places: [place] }) =>
+    place === undefined ? undefined : textOfMembers({ ...request.raw, index: String(place) }),
 };
 
 function pageOf(sessionId: SessionId, offset: number): OrchestratorRead {

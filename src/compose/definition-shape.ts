@@ -1,17 +1,18 @@
 import type { ComparisonRule, RuleKind, ShownItems } from '../domain/comparison.ts';
+import type { HttpEndpoint, ZmqEndpoint } from '../domain/endpoint.ts';
+import type { Retention } from '../domain/retention.ts';
 import type {
   ActionDefinition,
   Dialect,
-  HttpEndpoint,
   LaneDefinition,
   LaneDigest,
   MappedRead,
   NamedItems,
   PassthroughAction,
-  Retention,
+  PrimaryMapping,
   ServiceDefinition,
+  SideEffects,
   WriteAction,
-  ZmqEndpoint,
 } from '../domain/service-definition.ts';
 import { nearestName } from '../shared/nearest-name.ts';
 
@@ -93,15 +94,17 @@ function nearest(name: string, names: readonly string[]): string {
   return near === undefined ? '' : `; did you mean ${near}?`;
 }
 
-/** An object whose `kind` decides which members it has. */
-function byKind(kinds: Readonly<Record<string, Check>>): Check {
-  const kind = oneOf(...Object.keys(kinds));
+/** An object in which one member decides which others it has. */
+function byMember(member: string, checks: Readonly<Record<string, Check>>): Check {
+  const known = oneOf(...Object.keys(checks));
   return (value, path) => {
     if (!isObject(value)) return must('an object', () => false)(value, path);
-    const check = kinds[String(value['kind'])];
-    return check === undefined ? kind(value['kind'], joined(path, 'kind')) : check(value, path);
+    const check = checks[String(value[member])];
+    return check === undefined ? known(value[member], joined(path, member)) : check(value, path);
   };
 }
+
+const byKind = (kinds: Readonly<Record<string, Check>>): Check => byMember('kind', kinds);
 
 const FUNCTION = must('a function', (value) => typeof value === 'function');
 const TEXT = must('text', (value) => typeof value === 'string');
@@ -119,6 +122,14 @@ const PORT = must(
   `a port from 1 to ${LAST_PORT}`,
   (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LAST_PORT,
 );
+
+/** `largestAgeSeconds` is left out where the orchestrator raises them. */
+const SIDE_EFFECTS = {
+  raisedBy: ANY,
+  what: FULL_TEXT,
+  concerns: optional(FUNCTION),
+  largestAgeSeconds: must('left out', (value) => value === undefined),
+};
 
 const RULE = {
   kind: ANY,
@@ -155,25 +166,60 @@ const RULES: Readonly<Record<RuleKind, Check>> = {
   }),
 };
 
-const WRITE = object<WriteAction>('a write', {
+const WRITE_MEMBERS = object<WriteAction>('a write', {
   kind: ANY,
   owner: FUNCTION,
   outcome: FUNCTION,
   reverse: oneOf('exact', 'lossy', 'impossible'),
+  loses: optional(FULL_TEXT),
   toOrchestrator: FUNCTION,
+  asPrimary: optional(object<PrimaryMapping>('asPrimary', { plan: FUNCTION, answer: FUNCTION })),
   names: optional(object<NamedItems>('names', { atMost: MOST, find: FUNCTION })),
+  toLegacy: optional(FUNCTION),
   issueOwner: optional(FUNCTION),
   alsoTouches: optional(FUNCTION),
   itemKeys: optional(FUNCTION),
   onlyAdds: optional(oneOf(true)),
   provesEmpty: optional(FLAG),
   sideEffects: optional(
-    object<NonNullable<WriteAction['sideEffects']>>('sideEffects', {
-      raisedBy: oneOf('legacy', 'orchestrator'),
-      what: FULL_TEXT,
+    byMember('raisedBy', {
+      legacy: object<SideEffects>('sideEffects', { ...SIDE_EFFECTS, largestAgeSeconds: COUNT }),
+      orchestrator: object<SideEffects>('sideEffects that the orchestrator raises', SIDE_EFFECTS),
     }),
   ),
 });
+
+/** Members that a write needs, or must not have, because of another. The rest of the message is what follows the name. */
+const TOGETHER: readonly ((write: Values) => readonly [member: string, problem: string] | undefined)[] = [
+  ({ reverse, loses }) =>
+    (reverse === 'lossy' || reverse === 'impossible') && loses === undefined
+      ? ['loses', `is missing: it must say what legacy does not get, because reverse is ${reverse}`]
+      : undefined,
+  ({ reverse, loses }) =>
+    reverse === 'exact' && loses !== undefined
+      ? ['loses', 'must be left out, because reverse is exact']
+      : undefined,
+  ({ names, toLegacy, reverse }) =>
+    names !== undefined && toLegacy === undefined && reverse !== 'impossible'
+      ? ['toLegacy', 'is missing: without it the reverse of a write with names is impossible']
+      : undefined,
+  ({ names, toLegacy }) =>
+    toLegacy !== undefined && names === undefined
+      ? ['toLegacy', 'must be left out of a write without names, because legacy gets the request itself']
+      : undefined,
+  ({ reverse, toLegacy }) =>
+    reverse === 'impossible' && toLegacy !== undefined
+      ? ['toLegacy', 'must be left out, because reverse is impossible']
+      : undefined,
+];
+
+const WRITE: Check = (value, path) => [
+  ...WRITE_MEMBERS(value, path),
+  ...TOGETHER.flatMap((check) => {
+    const found = isObject(value) ? check(value) : undefined;
+    return found === undefined ? [] : [`${joined(path, found[0])} ${found[1]}`];
+  }),
+];
 
 const READ = object<MappedRead>('a read', {
   kind: ANY,

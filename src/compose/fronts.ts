@@ -4,7 +4,7 @@ import { createHttpRelay, type HttpRelayClient } from '../backends/http-relay.ts
 import type { Config } from '../config/schema.ts';
 import { ownNames } from '../domain/http-caller.ts';
 import { serviceName, type ServiceName } from '../domain/ids.ts';
-import type { HttpEndpoint, ZmqEndpoint } from '../domain/service-definition.ts';
+import type { HttpEndpoint, ZmqEndpoint } from '../domain/endpoint.ts';
 import { ByteBudget } from '../frontends/byte-budget.ts';
 import { ConnectionLimit, connectionsWithin, limitConnections } from '../frontends/connection-limit.ts';
 import { createReverseProxy, type ProxiedService } from '../frontends/http/reverse-proxy.ts';

@@ -1,5 +1,5 @@
 import type { LaneFence } from './lane.ts';
-import type { SessionId } from './ids.ts';
+import type { MemoryId, SessionId } from './ids.ts';
 import type { JsonObject } from './json.ts';
 
 /** The orchestrator's actions for writing. */
@@ -30,3 +30,23 @@ export interface OrchestratorAnswer {
   readonly data: JsonObject;
   readonly text: string;
 }
+
+/** What must hold when a write is applied. The orchestrator checks it after the fence, in the transaction of the write. */
+export type Precondition =
+  /** `open`: present, and neither ended nor archived. `absent`: the orchestrator has no row of it. */
+  | { readonly session: 'present' | 'absent' | 'open'; readonly sessionId: SessionId }
+  | { readonly memory: 'present' | 'absent'; readonly memoryId: MemoryId };
+
+/** A write of a lane whose primary is the orchestrator. If a precondition fails, none of its operations is applied. */
+export interface PrimaryWrite {
+  readonly requires: readonly Precondition[];
+  /** At least one. */
+  readonly operations: readonly OrchestratorWrite[];
+}
+
+/** The orchestrator's answer to a {@link PrimaryWrite}. A repeat of the write gets the same answer. */
+export type PrimaryResult =
+  /** One result for each operation. */
+  | { readonly results: readonly JsonObject[] }
+  /** The index of the precondition that failed, in `requires`. */
+  | { readonly refused: { readonly requirement: number } };

@@ -1,8 +1,16 @@
 import type { MemoryId, Owner, SessionId } from './ids.ts';
 import type { ComparisonRule, ShownItems } from './comparison.ts';
-import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from './orchestrator-call.ts';
+import type { HttpEndpoint, ZmqEndpoint } from './endpoint.ts';
+import type {
+  OrchestratorAnswer,
+  OrchestratorRead,
+  OrchestratorWrite,
+  PrimaryResult,
+  PrimaryWrite,
+} from './orchestrator-call.ts';
 import type { ReplyOutcome } from './outcome.ts';
-import type { HttpTarget, Message } from './request.ts';
+import type { Message } from './request.ts';
+import type { OwnersAround, Retention } from './retention.ts';
 
 /** What a definition may know of the installation. */
 export interface ServiceContext {
@@ -34,12 +42,99 @@ export interface WriteFacts {
   readonly sessionId: SessionId;
   /** When the write was accepted, ISO-8601 UTC with milliseconds. */
   readonly acceptedAt: string;
-  /** The items that the write names, as the orchestrator holds them. Empty if {@link WriteAction.names} is absent. */
+  /** The items that the write names, as the orchestrator holds them. Empty if the write names none. */
   readonly items: readonly MemoryId[];
   /** Position of the write's item number `index`. Deletes by condition take everything below position 0. */
   position(index?: number): number;
   memoryId(index?: number): MemoryId;
 }
+
+/** Facts about a write whose primary is the orchestrator. */
+export interface PrimaryFacts extends WriteFacts {
+  readonly context: ServiceContext;
+  /** The answers to the reads that {@link PrimaryPlan} asked for, so far, in the order of their requests. */
+  readonly answers: readonly OrchestratorAnswer[];
+}
+
+/**
+ * What the proxy does with a write whose primary is the orchestrator. `reply`: the write has no effect, and the agent gets this
+ * reply of legacy's. `next`: something must be read first, without a change. Nothing else changes the lane between the reads and
+ * the write.
+ */
+export type PrimaryPlan =
+  { readonly reply: string } | { readonly next: readonly OrchestratorRead[] } | PrimaryWrite;
+
+/** What replaces legacy for a write while the orchestrator is primary. */
+export interface PrimaryMapping {
+  /**
+   * The write in the orchestrator's actions, with the conditions under which legacy would have accepted it. Unlike
+   * `toOrchestrator` of the action, it gets writes that may be refused. All values must come from `write`, because a write of
+   * unknown outcome is sent again.
+   */
+  plan(write: PrimaryFacts): PrimaryPlan;
+  /** The reply that legacy would have given, as JSON text, byte for byte. Refusals included. */
+  answer(result: PrimaryResult, write: PrimaryFacts): string;
+}
+
+/** Facts about a write that names items and is sent to legacy after the orchestrator has applied it. */
+export interface ReverseFacts {
+  readonly request: Message;
+  readonly owner: Owner;
+  /** Indices into `lane.items` of the named items. Items that legacy no longer has are left out. */
+  readonly places: readonly number[];
+}
+
+/**
+ * Whether legacy gets the whole write after the orchestrator has applied it. A write that stores a time is `lossy`, because the
+ * service sets the time itself. `loses`, for people: what legacy does not get.
+ */
+type Reversal =
+  | { readonly reverse: 'exact'; readonly loses?: undefined }
+  | { readonly reverse: 'lossy'; readonly loses: string };
+
+/** The write can never be sent to legacy. `loses`, for people: what legacy does not get, and why. */
+interface NoReversal {
+  readonly reverse: 'impossible';
+  readonly loses: string;
+  readonly toLegacy?: undefined;
+}
+
+/** Legacy gets the agent's own request, except where it names items: their place may be another one there. */
+type Reversing =
+  | ((Reversal | NoReversal) & { readonly names?: undefined; readonly toLegacy?: undefined })
+  | (NoReversal & Naming)
+  | (Reversal &
+      Naming & {
+        /**
+         * The request that has the write's effect on the items at {@link ReverseFacts.places}, as JSON text. Undefined if they are
+         * gone; the write then counts as done. `lane` is what legacy holds directly before the send.
+         */
+        toLegacy(write: ReverseFacts, lane: LegacyLane): string | undefined;
+      });
+
+interface Naming {
+  /**
+   * For a write such as "delete reminder 3", or "delete todo 17" where the service made the 17. The named items are found on the
+   * primary and stored before the write is sent. The write is delivered item by item (`items` of {@link WriteFacts}). Only where
+   * `readLegacy` has no effect on the service. @defaultValue it names nothing
+   */
+  readonly names: NamedItems;
+}
+
+/** Effects outside the store, and which backend causes them while the orchestrator is primary. Before, legacy does. */
+export type SideEffects = {
+  readonly what: string;
+  /** Whether this request has them. @defaultValue every request has */
+  concerns?(request: Message): boolean;
+} & (
+  | {
+      readonly raisedBy: 'legacy';
+      /** An older write is not sent to legacy before a person has decided, because its effect would come too late. */
+      readonly largestAgeSeconds: number;
+    }
+  /** Legacy must not cause them again when it gets the write. */
+  | { readonly raisedBy: 'orchestrator'; readonly largestAgeSeconds?: undefined }
+);
 
 /**
  * How a write names its items where the orchestrator does not know their ids. It may name them by their place in a list, by a
@@ -53,7 +148,8 @@ export interface NamedItems {
   readonly atMost: number;
   /**
    * Indices into `lane.items`, in the lane's state directly before the write is sent. `lane` is what `readLegacy` has returned, so
-   * its items may have further members for this search, such as the service's id.
+   * its items may have further members for this search, such as the service's id. While the orchestrator is primary, its items
+   * have only the `fields` of {@link LaneDefinition.fieldsOf} and times.
    */
   find(request: Message, lane: LegacyLane): readonly number[];
 }
@@ -66,7 +162,7 @@ export interface ItemKeys {
   readonly written?: readonly string[];
 }
 
-export interface WriteAction extends OwnedAction {
+interface DeliveredWrite extends OwnedAction {
   readonly kind: 'write';
   /**
    * For services that would generate the owner: the request's text with an inserted owner of the same form, or undefined if the
@@ -81,12 +177,6 @@ export interface WriteAction extends OwnedAction {
   /** What a reply shows of the write's effect. Any reply that is not known is `unknown`. */
   outcome(reply: Message, request: Message): ReplyOutcome;
   /**
-   * For a write such as "delete reminder 3", or "delete todo 17" where the service made the 17. The named items are found and stored before
-   * the write is sent. The write is delivered item by item (`items` of {@link WriteFacts}). Only where `readLegacy` has no effect on the
-   * service. @defaultValue it names nothing
-   */
-  readonly names?: NamedItems;
-  /**
    * Keys of items that the write removes for good, or writes, if the request itself contains them. Keys are those of the `keyed`
    * and `ranking` rules of the service's reads, or made by `itemKeyOf` according to {@link MappedRead.items}. If the orchestrator
    * shows a removed item afterwards and legacy does not, the guard trips.
@@ -97,21 +187,21 @@ export interface WriteAction extends OwnedAction {
   readonly onlyAdds?: true;
   /** Success proves that the lane was empty before. @defaultValue false */
   readonly provesEmpty?: boolean;
-  /** Side effects outside the store, and which backend raises them. @defaultValue none */
-  readonly sideEffects?: { readonly raisedBy: 'legacy' | 'orchestrator'; readonly what: string };
+  /** @defaultValue none */
+  readonly sideEffects?: SideEffects;
   /**
-   * How the write could be sent to legacy once the orchestrator is primary. `exact`: with the same effect. `lossy`: with a
-   * loss, such as another id. `impossible`: not at all. Not used yet.
-   */
-  readonly reverse: 'exact' | 'lossy' | 'impossible';
-  /**
-   * The write in the orchestrator's actions. The same write may be delivered several times, so every value must come from `write`. A
-   * `create` needs the payload of {@link LaneDefinition.createPayload}, and `memory_id`, `position` and `created_at` from `write`. A
-   * `bulk_delete` needs `position_below: write.position()` in its filter, and may have `memory_type` and `tags`. With any other
-   * condition the copies of the lane cannot tell which items it removed, and count them as lost.
+   * The write in the orchestrator's actions, after legacy has applied it. The same write may be delivered several times, so every
+   * value must come from `write`. A `create` needs the payload of {@link LaneDefinition.createPayload}, and `memory_id`, `position`
+   * and `created_at` from `write`. A `bulk_delete` needs `position_below: write.position()` in its filter, and may have
+   * `memory_type` and `tags`. With any other condition the copies of the lane cannot tell which items it removed, and count them as
+   * lost.
    */
   toOrchestrator(write: WriteFacts, context: ServiceContext): OrchestratorWrite[];
+  /** @defaultValue the lanes of the service cannot be flipped */
+  readonly asPrimary?: PrimaryMapping;
 }
+
+export type WriteAction = DeliveredWrite & Reversing;
 
 /** The reply in the legacy dialect as JSON text, or what must be read first. */
 export type ReadAnswer = { readonly reply: string } | { readonly next: readonly OrchestratorRead[] };
@@ -222,31 +312,6 @@ export interface StoredSession {
   readonly userId: string;
   /** Raw JSON text. */
   readonly metadata: string;
-}
-
-/** What a service forgets by itself. Anything else that vanishes is lost. */
-export interface Retention {
-  /** Owners that are unused for this long are deleted. */
-  readonly idleSeconds?: number;
-  /** Whether each use of the owner restarts the idle time, or only its creation or loading by the service. @defaultValue true */
-  readonly isProlongedByUse?: boolean;
-  /** The service compares its local time with UTC, so that it keeps owners longer east of Greenwich. @defaultValue false */
-  readonly takesLocalTimeForUtc?: boolean;
-  /**
-   * Only this many owners are kept: those created or loaded last. It explains nothing without {@link
-   * LaneDefinition.ownersAround}.
-   */
-  readonly owners?: number;
-  /** Only this many newest items of an owner are kept. */
-  readonly entries?: number;
-  /** Which items `entries` counts. Absent: every item. */
-  counts?(fields: Readonly<Record<string, string>>): boolean;
-}
-
-/** How many of a service's owners were created or loaded last before a given time, and how many after it. */
-export interface OwnersAround {
-  readonly before: number;
-  readonly since: number;
 }
 
 /**
@@ -373,36 +438,4 @@ export function isReadable({
 /** Defines a legacy service. Only the definition knows its protocol. */
 export function defineService(definition: ServiceDefinition): ServiceDefinition {
   return definition;
-}
-
-export interface ZmqEndpoint {
-  readonly kind: 'zmq';
-  /** The port that agents connect to. */
-  readonly port: number;
-  readonly healthPort?: number;
-  readonly pubPort?: number;
-  /** The reply of the health socket, which the proxy makes itself. It is the same for any request. */
-  healthReply?(facts: HealthFacts): string;
-}
-
-/** What the proxy knows when its health socket gets a request. */
-export interface HealthFacts {
-  /** Uptime of the proxy. */
-  readonly uptimeSeconds: number;
-  readonly nowLocalIso: string;
-  /** Whether the legacy service answers its probe. */
-  readonly isAnswering: boolean;
-}
-
-export interface HttpEndpoint {
-  readonly kind: 'http';
-  /** Path under which the proxy serves the service. The rest of the path goes to the service. */
-  readonly prefix: string;
-  /** The action of a request. Undefined streams it through. */
-  actionOf(target: HttpTarget): string | undefined;
-  /**
-   * The JSON object that represents a request whose body is not enough, such as a GET. `owner`, `outcome` and the mappings get it
-   * as the message. The service still gets the request unchanged. @defaultValue the body
-   */
-  messageOf?(target: HttpTarget, body: Buffer): string | undefined;
 }

@@ -1,6 +1,7 @@
 import type { Verdict } from '../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import { whyNotFlippable } from '../domain/not-flippable.ts';
 import { type ActionDefinition, isReadable, type ServiceDefinition } from '../domain/service-definition.ts';
 import { stageOf } from '../domain/stage.ts';
 import type { Migration } from '../engine/migration.ts';
@@ -242,9 +243,12 @@ function spillShown(status: SpillStatus | undefined): Status['spill'] {
   };
 }
 
-/** Reads that only legacy can answer, and requests that are passed through, each with the reason. */
-function actionReasons(definition: ServiceDefinition): Pick<ServiceStatus, 'legacy_only' | 'passthrough'> {
+/** Reads that only legacy can answer, requests that are passed through, and writes that cannot be moved, each with the reason. */
+function actionReasons(
+  definition: ServiceDefinition,
+): Pick<ServiceStatus, 'legacy_only' | 'passthrough' | 'not_flippable'> {
   return {
+    not_flippable: whyNotFlippable(definition),
     legacy_only: reasonsOf(definition, legacyOnlyReason),
     passthrough: reasonsOf(definition, passthroughReason),
   };

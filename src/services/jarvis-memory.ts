@@ -1,7 +1,7 @@
 import { type Owner, parseOwner, type SessionId } from '../domain/ids.ts';
 import { itemKeyOf } from '../domain/comparison.ts';
 import { isJsonObject, Json, parseTolerantly, rawElements, rawMembers } from '../domain/json.ts';
-import type { OrchestratorAnswer, OrchestratorRead } from '../domain/orchestrator-call.ts';
+import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { ReplyOutcome } from '../domain/outcome.ts';
 import type { Message } from '../domain/request.ts';
 import {
@@ -14,6 +14,7 @@ import {
   type ReadFacts,
   type StoredMemory,
   type WriteAction,
+  type WriteFacts,
 } from '../domain/service-definition.ts';
 import { epochTimeOf, epochTimestampOf } from './local-time.ts';
 import {
@@ -33,6 +34,8 @@ const SOURCE = 'jarvis_memory';
 /** The parameters of reads. */
 const TAG = 'memory';
 const PAGE = 1_000;
+/** A reminder that is broadcast later than this comes as a surprise. */
+const LATEST_BROADCAST_SECONDS = 60;
 
 function userOf({ fields }: Message): Owner | undefined {
   return parseOwner(Object.hasOwn(fields, 'user_id') ? fields['user_id'] : DEFAULT_USER);
@@ -87,27 +90,52 @@ function payloadOf(raw: string, owner: Owner, timestamp?: string): Readonly<Reco
   };
 }
 
+function storeMemory(write: WriteFacts): OrchestratorWrite[] {
+  const payload = {
+    ...payloadOf(write.request.raw['memory'] ?? 'null', write.owner),
+    memory_id: write.memoryId(),
+    position: write.position(),
+    created_at: write.acceptedAt,
+  };
+  return [{ action: 'create', sessionId: write.sessionId, payload }];
+}
+
+function isReminder({ fields }: Message): boolean {
+  const { memory } = fields;
+  return isJsonObject(memory) && memory['type'] === 'reminder';
+}
+
+const DONE = '{"status": "ok"}';
+
+function spellError(reason: string): string {
+  return `{"status": "error", "reason": ${spellText(reason)}}`;
+}
+
 const addMemory: WriteAction = {
   kind: 'write',
   owner: userOf,
   outcome: outcomeOf,
-  reverse: 'exact',
+  reverse: 'lossy',
+  loses: 'the time of the memory: the service sets it when it gets the request',
   itemKeys: ({ fields }) => ({ written: [itemKeyOf([fields['memory']])] }),
   onlyAdds: true,
-  sideEffects: { raisedBy: 'legacy', what: 'a memory of type "reminder" is broadcast when it is stored' },
-  toOrchestrator: (write) => [
-    {
-      action: 'create',
-      sessionId: write.sessionId,
-      payload: {
-        ...payloadOf(write.request.raw['memory'] ?? 'null', write.owner),
-        memory_id: write.memoryId(),
-        position: write.position(),
-        created_at: write.acceptedAt,
-      },
-    },
-  ],
+  sideEffects: {
+    raisedBy: 'legacy',
+    what: 'a memory of type "reminder" is broadcast when it is stored',
+    concerns: isReminder,
+    largestAgeSeconds: LATEST_BROADCAST_SECONDS,
+  },
+  toOrchestrator: storeMemory,
+  asPrimary: {
+    plan: (write) => ({ requires: [], operations: storeMemory(write) }),
+    answer: (_result, { request }) => (isReminder(request) ? spellError(STORED) : DONE),
+  },
 };
+
+function deleteMemories(write: WriteFacts): OrchestratorWrite[] {
+  const filter = { tags: [TAG], position_below: write.position() };
+  return [{ action: 'bulk_delete', sessionId: write.sessionId, payload: { filter, suppress_events: true } }];
+}
 
 const clearMemories: WriteAction = {
   kind: 'write',
@@ -115,13 +143,8 @@ const clearMemories: WriteAction = {
   outcome: outcomeOf,
   itemKeys: () => ({ removesAll: true }),
   reverse: 'exact',
-  toOrchestrator: (write) => [
-    {
-      action: 'bulk_delete',
-      sessionId: write.sessionId,
-      payload: { filter: { tags: [TAG], position_below: write.position() }, suppress_events: true },
-    },
-  ],
+  toOrchestrator: deleteMemories,
+  asPrimary: { plan: (write) => ({ requires: [], operations: deleteMemories(write) }), answer: () => DONE },
 };
 
 function pageOf(sessionId: SessionId, offset: number): OrchestratorRead {
@@ -232,7 +255,7 @@ export const jarvisMemory = defineService({
   name: 'jarvis-memory',
   endpoint: { kind: 'zmq', port: 5598 },
   dialect: {
-    error: (_kind, message) => `{"status": "error", "reason": ${spellText(message)}}`,
+    error: (_kind, message) => spellError(message),
   },
   actions: {
     add_memory: addMemory,

@@ -110,11 +110,12 @@ function escapePoint(point: string): string {
   return hex.length <= 4 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
 }
 
-const FALSY = /^(?:null|false|""|\[\s*\]|\{\s*\}|-?0+(?:\.0+)?(?:[eE][+-]?\d+)?)$/;
+const FALSY = /^(?:null|false|""|\[\s*\]|\{\s*\})$/;
 
 /** The result of `not value` in Python. An absent member counts as None. */
 export function isFalsy(raw: string | undefined): boolean {
-  return raw === undefined || FALSY.test(raw);
+  // Also a number too small for a float, such as 1e-400.
+  return raw === undefined || FALSY.test(raw) || Number(raw) === 0;
 }
 
 // A string with the colon that makes it a key, or a bracket.

@@ -49,6 +49,7 @@ const STATUS = {
       named_writes: {},
       legacy_only: [],
       passthrough: [],
+      not_flippable: [],
       unmapped: [],
       lanes: null,
       lag: null,

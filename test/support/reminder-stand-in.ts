@@ -10,7 +10,7 @@ interface Request {
   readonly action?: string;
   readonly user_id?: string;
   readonly reminder?: unknown;
-  readonly index?: number;
+  readonly index?: unknown;
 }
 
 /** The service of config/examples/reminder-service.ts: lists by user, without ids, in a JSON file. */
@@ -20,13 +20,15 @@ export interface ReminderStandIn extends Pick<SerialServer, 'start' | 'stop' | '
 
 export function createReminders(port: number, file: string): ReminderStandIn {
   const lists = new Map<string, Reminder[]>();
-  const answer = ({ action, user_id: user = 'default_user', reminder, index = -1 }: Request): object => {
+  const answer = ({ action, user_id: user = 'default_user', reminder, index: place }: Request): object => {
+    const index = typeof place === 'number' ? place : -1;
     const list = lists.get(user) ?? [];
     lists.set(user, list);
     if (action === 'list_reminders') return { status: 'ok', reminders: list };
     if (action === 'add_reminder') list.push({ timestamp: Date.now() / 1_000, reminder });
     else if (action !== 'delete_reminder') return { status: 'error', reason: 'Unknown action' };
-    else if (list.splice(index, 1).length === 0) return { status: 'error', reason: 'Invalid index' };
+    else if (list[index] === undefined) return { status: 'error', reason: 'Invalid index' };
+    else list.splice(index, 1);
     writeFileSync(file, JSON.stringify(Object.fromEntries(lists)));
     return { status: 'ok' };
   };

@@ -159,7 +159,6 @@ function sessionOperations({
     created_at: createdAt,
     escape_unstorable: true,
   };
-  return [
-    { action: 'upsert_session', payload: { ...session, session_type: 'conversation', ended_at: null } },
-  ];
+  const open = { session_type: 'conversation', ended_at: null, is_archived: false };
+  return [{ action: 'upsert_session', payload: { ...session, ...open } }];
 }

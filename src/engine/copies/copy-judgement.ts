@@ -1,10 +1,5 @@
-import type {
-  LegacyLane,
-  OwnersAround,
-  Retention,
-  ServiceContext,
-  StoredMemory,
-} from '../../domain/service-definition.ts';
+import type { OwnersAround, Retention } from '../../domain/retention.ts';
+import type { LegacyLane, ServiceContext, StoredMemory } from '../../domain/service-definition.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
 import { naiveSecondsOf } from '../compare/clock-offset.ts';

@@ -1,6 +1,7 @@
 import { type Owner, sessionIdOf } from '../../domain/ids.ts';
 import { encodeJson } from '../../domain/json.ts';
-import type { LegacyItem, LegacyLane, Retention } from '../../domain/service-definition.ts';
+import type { Retention } from '../../domain/retention.ts';
+import type { LegacyItem, LegacyLane } from '../../domain/service-definition.ts';
 import { canonicalFields } from '../items/copy-plan.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { ItemTurns } from './item-turns.ts';

@@ -2,7 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Caller } from '../../shared/fair-queue.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget } from '../../domain/request.ts';
-import type { Dialect, HttpEndpoint } from '../../domain/service-definition.ts';
+import type { HttpEndpoint } from '../../domain/endpoint.ts';
+import type { Dialect } from '../../domain/service-definition.ts';
 import type { Passage, StreamHandler } from '../../engine/ports/operation.ts';
 import {
   agentOf,

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { serviceName } from '../../domain/ids.ts';
 import { parseTolerantly } from '../../domain/json.ts';
-import type { ZmqEndpoint } from '../../domain/service-definition.ts';
+import type { ZmqEndpoint } from '../../domain/endpoint.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Reply } from '../../engine/ports/ports.ts';
 import { createZmqFrontend, type ZmqFrontend, type ZmqFrontendSettings } from './router.ts';

@@ -215,6 +215,8 @@ const ServiceStatus = Type.Object({
   copied_lanes: Count,
   legacy_only: ReasonsOfActions,
   passthrough: ReasonsOfActions,
+  /** Writes for which no lane of the service can be flipped. Empty: the writes can be moved. */
+  not_flippable: ReasonsOfActions,
   /** What cannot be mapped, with the reason. */
   unmapped: Type.Array(Type.Object({ what: Type.String(), reason: Type.String() })),
 });

@@ -1,4 +1,5 @@
 import { parseOwner, type Owner } from '../../domain/ids.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { ReplyOutcome } from '../../domain/outcome.ts';
 import type { Message } from '../../domain/request.ts';
 import {
@@ -33,30 +34,40 @@ function outcomeOf({ fields }: Message): ReplyOutcome {
   return message.startsWith('unhashable type') ? 'refused' : 'unknown';
 }
 
-function createOf(write: WriteFacts, payload: Readonly<Record<string, unknown>>) {
-  const identity = {
-    memory_id: write.memoryId(),
-    position: write.position(),
-    created_at: write.acceptedAt,
-  };
-  return [{ action: 'create' as const, sessionId: write.sessionId, payload: { ...payload, ...identity } }];
+function spellError(message: string): string {
+  return `{"status": "error", "message": ${spellText(message)}}`;
 }
 
-const addInteraction: WriteAction = {
-  kind: 'write',
-  owner: sessionOf,
-  outcome: outcomeOf,
-  reverse: 'exact',
-  toOrchestrator: (write) => createOf(write, entryPayload(write.request.raw)),
-};
+type Payload = Readonly<Record<string, unknown>>;
 
-const recordDecision: WriteAction = {
-  kind: 'write',
-  owner: sessionOf,
-  outcome: outcomeOf,
-  reverse: 'exact',
-  toOrchestrator: (write) => createOf(write, decisionPayload(write.request.raw['decision'] ?? 'null')),
-};
+/** A write that stores one item. The service refuses none, and creates the session with its first item. */
+function storing(what: string, payloadOf: (request: Message) => Payload): WriteAction {
+  const createOf = (write: WriteFacts): OrchestratorWrite[] => {
+    const identity = {
+      memory_id: write.memoryId(),
+      position: write.position(),
+      created_at: write.acceptedAt,
+    };
+    const payload = { ...payloadOf(write.request), ...identity };
+    return [{ action: 'create', sessionId: write.sessionId, payload }];
+  };
+  return {
+    kind: 'write',
+    owner: sessionOf,
+    outcome: outcomeOf,
+    reverse: 'lossy',
+    loses: `the time of the ${what}: the service sets it when it gets the request`,
+    toOrchestrator: createOf,
+    asPrimary: {
+      plan: (write) => ({ requires: [], operations: createOf(write) }),
+      answer: () => spellError(STORED),
+    },
+  };
+}
+
+const addInteraction = storing('entry', ({ raw }) => entryPayload(raw));
+
+const recordDecision = storing('decision', ({ raw }) => decisionPayload(raw['decision'] ?? 'null'));
 
 /**
  * No text of a summary is longer than 395 characters unless a query was a list. So 198 tokens cut nothing, and the rest is
@@ -79,7 +90,7 @@ export const contextualMemory = defineService({
   name: 'contextual-memory',
   endpoint: { kind: 'zmq', port: 5596 },
   dialect: {
-    error: (_kind, message) => `{"status": "error", "message": ${spellText(message)}}`,
+    error: (_kind, message) => spellError(message),
   },
   actions: {
     add_interaction: addInteraction,

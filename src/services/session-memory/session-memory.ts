@@ -1,154 +1,10 @@
-import { type Owner, parseOwner } from '../../domain/ids.ts';
-import { itemKeyOf, type ShownItems } from '../../domain/comparison.ts';
-import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { ReplyOutcome } from '../../domain/outcome.ts';
-import type { Message } from '../../domain/request.ts';
-import {
-  defineService,
-  type HealthFacts,
-  type WriteAction,
-  type WriteFacts,
-} from '../../domain/service-definition.ts';
-import { isFalsy, respell, spellText } from '../python-spelling.ts';
+import type { HealthFacts } from '../../domain/endpoint.ts';
+import { defineService } from '../../domain/service-definition.ts';
+import { respell, spellText } from '../python-spelling.ts';
 import { answerContext, CONTEXT_RULES, firstContextPage } from './context.ts';
-import { boundText, interactionPayload } from './interaction.ts';
-import { sessionFields, sessionLanes } from './store.ts';
-
-/** Only strings, because in its memory the service treats a number as a session of its own. */
-function sessionOf(request: Message): Owner | undefined {
-  return parseOwner(request.fields['session_id']);
-}
-
-/** In the service's file a number becomes its text, so the rows of 77 are those of "77". */
-function sessionOfRows(request: Message): Owner | undefined {
-  return parseOwner(boundText(request.raw['session_id'] ?? 'null'));
-}
-
-function requestIdOf(request: Message): string {
-  const id = request.fields['request_id'];
-  // Most are plain text, so the request need not be cut into its members.
-  if (typeof id === 'string') return spellText(id);
-  const raw = request.raw['request_id'];
-  return raw === undefined ? '""' : respell(raw);
-}
-
-/** Replies that mean that the request had no effect. */
-function isTurnedAway(reply: Message, refusals: readonly string[]): boolean {
-  const { status, message, error } = reply.fields;
-  if (status !== 'error') return false;
-  return error === 'Agent is still initializing' || refusals.some((refusal) => refusal === message);
-}
-
-function outcomeOf(reply: Message, ...refusals: readonly string[]): ReplyOutcome {
-  if (reply.fields['status'] === 'success') return 'applied';
-  return isTurnedAway(reply, refusals) ? 'refused' : 'unknown';
-}
-
-/** Whether SQLite's driver refuses one of these members. Then no row was or will be written. */
-function isUnbindable(request: Message, ...members: readonly string[]): boolean {
-  return members.some((member) => boundText(request.raw[member] ?? 'null') === undefined);
-}
-
-const OPENING = /^\s*\{\s*/;
-
-/** The request with a session id of the service's own form, if it leaves the id to the service. An explicit null does not. */
-function withSessionId(request: Message, uuid: () => string): string | undefined {
-  if (Object.hasOwn(request.fields, 'session_id')) return undefined;
-  const opening = OPENING.exec(request.text)?.[0] ?? '{';
-  const rest = request.text.slice(opening.length);
-  return `${opening}"session_id": "${uuid()}"${rest.startsWith('}') ? '' : ', '}${rest}`;
-}
-
-const createSession: WriteAction = {
-  kind: 'write',
-  owner: sessionOf,
-  alsoTouches: sessionOfRows,
-  issueOwner: withSessionId,
-  provesEmpty: true,
-  reverse: 'exact',
-  // An existing id and a locked database give the same reply, and a row refused by a lock may still be committed later.
-  outcome: (reply, request) => {
-    const outcome = outcomeOf(reply);
-    return outcome === 'unknown' && isUnbindable(request, 'user_id') ? 'refused' : outcome;
-  },
-  toOrchestrator: ({ request, owner, sessionId, acceptedAt }) => {
-    const payload = {
-      ...sessionFields({ owner, userId: request.raw['user_id'], metadata: request.raw['metadata'] }),
-      session_type: 'conversation',
-      created_at: acceptedAt,
-      escape_unstorable: true,
-    };
-    // Not create_session: the service lets any user create a deleted session again, the orchestrator only its own user.
-    return [{ action: 'upsert_session', sessionId, payload: { ...payload, ended_at: null } }];
-  },
-};
-
-/** Interactions have no ids that agents see. A text that is repeated after a clear is there again. */
-const SHOWN = { list: 'context', members: ['role', 'content'] } as const satisfies ShownItems;
-
-const addInteraction: WriteAction = {
-  kind: 'write',
-  owner: sessionOf,
-  alsoTouches: sessionOfRows,
-  reverse: 'exact',
-  outcome: (reply, request) => {
-    const outcome = outcomeOf(reply, 'Missing required parameters');
-    return outcome === 'unknown' && isUnbindable(request, 'role', 'content') ? 'refused' : outcome;
-  },
-  itemKeys: ({ fields }) => ({ written: [itemKeyOf(SHOWN.members.map((member) => fields[member]))] }),
-  onlyAdds: true,
-  toOrchestrator: (write) => {
-    const { request, owner, sessionId, acceptedAt } = write;
-    const userId = request.raw['user_id'];
-    const metadata = request.raw['metadata'];
-    const interaction = {
-      role: request.raw['role'] ?? 'null',
-      content: request.raw['content'] ?? 'null',
-      metadata: isFalsy(metadata) ? undefined : metadata,
-    };
-    const payload = {
-      ...interactionPayload(interaction),
-      memory_id: write.memoryId(),
-      position: write.position(),
-      created_at: acceptedAt,
-      // For a session that this write creates, because the service's own requests name its user only at creation.
-      user_id:
-        userId === undefined ? undefined : sessionFields({ owner, userId, metadata: undefined }).user_id,
-    };
-    return [{ action: 'create', sessionId, payload }];
-  },
-};
-
-function deleteInteractions(write: WriteFacts): OrchestratorWrite {
-  const filter = { memory_type: 'conversation', position_below: write.position() };
-  return { action: 'bulk_delete', sessionId: write.sessionId, payload: { filter, suppress_events: true } };
-}
-
-const clearSession: WriteAction = {
-  kind: 'write',
-  owner: sessionOf,
-  alsoTouches: sessionOfRows,
-  reverse: 'exact',
-  outcome: (reply) => outcomeOf(reply, 'Missing session_id'),
-  itemKeys: () => ({ removesAll: true }),
-  toOrchestrator: (write) => [deleteInteractions(write)],
-};
-
-const deleteSession: WriteAction = {
-  ...clearSession,
-  toOrchestrator: (write) => [
-    deleteInteractions(write),
-    {
-      action: 'end_session',
-      sessionId: write.sessionId,
-      payload: {
-        archive: true,
-        summary: 'Session terminated by SessionMemoryAgent',
-        ended_at: write.acceptedAt,
-      },
-    },
-  ],
-};
+import { replyTo, requestIdOf } from './replies.ts';
+import { sessionLanes } from './store.ts';
+import { addInteraction, clearSession, createSession, deleteSession, sessionOf, SHOWN } from './writes.ts';
 
 /**
  * The dialect of BaseAgent. In the original, `initialized` stays false even if it is healthy. The original's health socket ends
@@ -193,10 +49,7 @@ export const sessionMemory = defineService({
       fromOrchestrator: (answers, facts) => {
         const context = answerContext(answers, facts);
         if (!Array.isArray(context)) return context;
-        const list = `[${context.join(', ')}]`;
-        return {
-          reply: `{"status": "success", "context": ${list}, "request_id": ${requestIdOf(facts.request)}}`,
-        };
+        return { reply: replyTo(facts.request, 'success', `"context": [${context.join(', ')}], `) };
       },
       rules: CONTEXT_RULES,
       items: SHOWN,

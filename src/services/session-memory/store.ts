@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type Owner, parseOwner, sessionIdOf } from '../../domain/ids.ts';
 import { encodeJson, Json, parseTolerantly, rawMembers } from '../../domain/json.ts';
+import type { OwnersAround } from '../../domain/retention.ts';
 import type {
   LaneDefinition,
   LegacyAccess,
   LegacyItem,
   LegacyLane,
-  OwnersAround,
   ServiceContext,
   StoredSession,
 } from '../../domain/service-definition.ts';

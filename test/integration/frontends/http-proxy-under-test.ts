@@ -9,7 +9,8 @@ import {
 import { createHttpRelay } from '../../../src/backends/http-relay.ts';
 import { systemClock as clock } from '../../../src/shared/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { Dialect, HttpEndpoint } from '../../../src/domain/service-definition.ts';
+import type { HttpEndpoint } from '../../../src/domain/endpoint.ts';
+import type { Dialect } from '../../../src/domain/service-definition.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../../../src/frontends/http/server.ts';

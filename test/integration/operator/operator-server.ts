@@ -33,6 +33,13 @@ const definition = defineService({
       legacyOnly: 'it lives in the process',
     },
     stats: { kind: 'passthrough', reason: 'about the process' },
+    embed: {
+      kind: 'write',
+      owner: () => undefined,
+      outcome: () => 'unknown',
+      toOrchestrator: () => [],
+      reverse: 'exact',
+    },
   },
   lanes: {
     sessionPrefix: '',

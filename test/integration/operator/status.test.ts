@@ -32,6 +32,12 @@ describe('GET /v1/status', () => {
       lag: { writes: 8, lanes: 3, oldest_seconds: 12.3 },
       legacy_only: [{ action: 'get_context', reason: 'it lives in the process' }],
       passthrough: [{ action: 'stats', reason: 'about the process' }],
+      not_flippable: [
+        {
+          action: 'embed',
+          reason: 'the definition has no asPrimary for it, so that only legacy can answer it',
+        },
+      ],
       unmapped: [{ what: 'embeddings', reason: 'made anew' }],
     });
   });

@@ -104,6 +104,9 @@ const jot: WriteAction = {
   ],
 };
 
+/** The simulation sends no writes to legacy yet. */
+const LOSES = 'the delete: the service knows the note by another place';
+
 function deleteItems({ items, sessionId }: WriteFacts) {
   return items.map((id) => ({ action: 'delete' as const, sessionId, payload: { memory_id: id } }));
 }
@@ -116,6 +119,8 @@ function jottings({ items }: LegacyLane): number[] {
 /** "Number 3" of the notes without a key, counted from the oldest. */
 const drop: WriteAction = {
   ...base,
+  reverse: 'impossible',
+  loses: LOSES,
   names: {
     atMost: 1,
     find: ({ fields }, lane) => jottings(lane).slice(Number(fields['place']) - 1, Number(fields['place'])),
@@ -126,6 +131,8 @@ const drop: WriteAction = {
 /** Every note without a key whose text comes before another. */
 const prune: WriteAction = {
   ...base,
+  reverse: 'impossible',
+  loses: LOSES,
   names: {
     atMost: Infinity,
     find: ({ fields }, lane) =>

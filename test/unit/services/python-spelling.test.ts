@@ -30,6 +30,13 @@ describe('JSON in Python’s spelling', () => {
     expect(respell(text)).toBe(expected);
   });
 
+  test.each(['0', '-0.0', '0e5', '1e-400', '-1e-400', '1e-320', '1e400', 'NaN', '" "', '"0"', '[ ]', '[[]]'])(
+    'knows as the stand-in whether %s is true',
+    (text) => {
+      expect(isFalsy(text)).toBe(!isTruthy(parsePythonJson(text)));
+    },
+  );
+
   test('agrees with the stand-in’s json module on any JSON', () => {
     fc.assert(
       fc.property(fc.json(), fc.constantFrom(undefined, 1, '\t'), (json, space) => {

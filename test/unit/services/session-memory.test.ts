@@ -10,6 +10,8 @@ import { ask, say, shownOf } from './session-requests.ts';
 const RECORDED = [
   ...exchangesOf('session_memory_agent_v1_alone', 5574),
   ...exchangesOf('session_memory_agent_v1_initfixed_alone', 5574),
+  ...exchangesOf('session_memory_agent_v1_withorch', 5574),
+  ...exchangesOf('session_memory_agent_v1_initfixed_withorch', 5574),
 ];
 
 function outcomeOf(request: string, reply: string) {
@@ -157,7 +159,7 @@ describe('a write that is delivered', () => {
     delivered.write('{"action": "delete_session", "session_id": "s"}');
     expect(delivered.list.sessions.get('s')?.['ended_at']).toEqual(expect.any(String));
     delivered.write('{"action": "create_session", "session_id": "s"}');
-    expect(delivered.list.sessions.get('s')).toMatchObject({ ended_at: null });
+    expect(delivered.list.sessions.get('s')).toMatchObject({ ended_at: null, is_archived: false });
   });
 });
 

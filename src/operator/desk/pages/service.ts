@@ -186,7 +186,7 @@ function flagsAsked({ flags }: ServiceStatus): Html {
   });
 }
 
-function left({ legacy_only: legacyOnly, passthrough, unmapped }: ServiceStatus): Html {
+function left({ legacy_only: legacyOnly, passthrough, not_flippable: kept, unmapped }: ServiceStatus): Html {
   const list = (
     what: string,
     entries: readonly { readonly action: string; readonly reason: string }[],
@@ -198,7 +198,7 @@ function left({ legacy_only: legacyOnly, passthrough, unmapped }: ServiceStatus)
   return html`<details class="panel fold">
     <summary>What stays on legacy</summary>
     <ul class="plain">
-      ${list('is answered by legacy only', legacyOnly)}${list('passes through', passthrough)}
+      ${list('is answered by legacy only', legacyOnly)}${list('passes through', passthrough)}${list('keeps the writes of all lanes on legacy', kept)}
       ${unmapped.map(({ what, reason }) => html`<li>${what} is not mapped: <span class="note-inline">${reason}</span></li>`)}
     </ul>
   </details>`;

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { ConnectionError, OperationError, ValidationError } from '../../../../src/domain/errors.ts';
-import type { SessionId } from '../../../../src/domain/ids.ts';
+import type { Owner, SessionId } from '../../../../src/domain/ids.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
-import { applyCopy, TooManyExceptions } from '../../../../src/engine/copies/copy-apply.ts';
+import { applyCopy, copyOperations, TooManyExceptions } from '../../../../src/engine/copies/copy-apply.ts';
 import { CopyCalls } from '../../../../src/engine/copies/copy-calls.ts';
 import type { Orchestrator } from '../../../../src/engine/ports/ports.ts';
 import { refusalReasonOf } from '../../../../src/engine/delivery/refusals.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { fakeClock } from '../engine-parts.ts';
 
 const FENCE = { key: 'jarvis-memory/ann', generation: 3, sequence: 7 };
@@ -42,6 +43,24 @@ test('refused items are left out and listed, and the rest is written in order', 
   expect(exceptions).toHaveLength(2);
   expect(exceptions[0]).toMatchObject({ action: 'create', code: 'validation_error', reason: 'content' });
   expect(batches).toEqual([[0, 2, 4].map((at) => ({ ...operations[at], lane: FENCE }))]);
+});
+
+test('a copy opens the session of an owner that was deleted and created again', () => {
+  const session = { userId: 'ann', metadata: '{}', createdAt: '2026-01-01T00:00:00.000Z' };
+  const plan = { kept: [], creates: [], deletes: [], moves: [], retags: [], vanished: [] };
+  const source = { exists: true, items: [], session };
+  const [operation] = copyOperations({
+    sessionId: SESSION,
+    owner: 'ann' as Owner,
+    lanes: sessionMemory.lanes,
+    plan,
+    forgotten: [],
+    source,
+  });
+  expect(operation).toMatchObject({
+    action: 'upsert_session',
+    payload: { ended_at: null, is_archived: false },
+  });
 });
 
 test.each([

@@ -1,11 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { positionOf } from '../../../../src/domain/lane.ts';
-import type {
-  LegacyItem,
-  OwnersAround,
-  Retention,
-  StoredMemory,
-} from '../../../../src/domain/service-definition.ts';
+import type { OwnersAround, Retention } from '../../../../src/domain/retention.ts';
+import type { LegacyItem, StoredMemory } from '../../../../src/domain/service-definition.ts';
 import type { ListedMemory } from '../../../../src/engine/items/copy-plan.ts';
 import { explainVanished } from '../../../../src/engine/copies/copy-judgement.ts';
 import type { LastApplied } from '../../../../src/engine/ports/journal-facts.ts';

@@ -34,7 +34,8 @@ const DEFINITION: ServiceDefinition = {
       kind: 'write',
       owner: () => undefined,
       outcome: () => 'applied',
-      reverse: 'exact',
+      reverse: 'impossible',
+      loses: 'the delete',
       names: { atMost: 1, find: () => [] },
       toOrchestrator: ({ items, sessionId }) =>
         items.map((id) => ({ action: 'delete', sessionId, payload: { memory_id: id } })),

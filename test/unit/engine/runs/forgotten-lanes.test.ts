@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';
-import type { Retention } from '../../../../src/domain/service-definition.ts';
+import type { Retention } from '../../../../src/domain/retention.ts';
 import { digestOfFields } from '../../../../src/engine/items/copy-plan.ts';
 import type { LostItem } from '../../../../src/engine/ports/lost-items.ts';
 import { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
