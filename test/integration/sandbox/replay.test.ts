@@ -58,14 +58,18 @@ function readStore(name: string): PythonMap {
   return asDict(loadPythonJson(readFileSync(join(dataFolder, name))));
 }
 
-// The two generations of the original's own client for the orchestrator, which differ in what a null id stores.
+const NO_HEALTH_PORT = "'SessionMemoryAgent' object has no attribute 'health_port'";
+
+// The two generations of the original's own client for the orchestrator, which differ in what a null id stores. With and without that
+// orchestrator, and with and without the race of the start.
 test.each([
-  ['session_memory_agent_v1_alone', 'stub', 1],
-  ['session_memory_agent_v1_initfixed_alone', 'unreachable', 2],
-] as const)('session-memory answers and stores as in %s', async (name, memoryClient, sessions) => {
+  ['session_memory_agent_v1_alone', 'stub', 1, NO_HEALTH_PORT],
+  ['session_memory_agent_v1_initfixed_alone', 'unreachable', 2, NO_HEALTH_PORT],
+  ['session_memory_agent_v1_withorch', 'stub', 1, null],
+  ['session_memory_agent_v1_initfixed_withorch', 'unreachable', 2, null],
+] as const)('session-memory answers and stores as in %s', async (name, memoryClient, sessions, error) => {
   const { exchanges, sqlite } = readRecording(name);
   const [port = 0, healthPort = 0, pubPort = 0] = await freePorts(3);
-  const initializationError = "'SessionMemoryAgent' object has no attribute 'health_port'";
   const settings = {
     port,
     healthPort,
@@ -73,7 +77,7 @@ test.each([
     dataFolder,
     timeZone: 'UTC',
     memoryClient,
-    initializationError,
+    initializationError: error,
   };
   await play(createSessionMemory(settings), { 5574: port, 5575: healthPort });
 
@@ -95,6 +99,15 @@ test.each([
   expect(rows).toHaveLength(sessions);
   expect(database.prepare('SELECT * FROM interactions').all()).toEqual(sqlite?.interactions);
   database.close();
+});
+
+test('session-memory answers as recorded while it also wrote to an orchestrator', async () => {
+  const { exchanges } = readRecording('dual_write_v1_into_pg_orchestrator');
+  const asked = exchanges.filter((one) => one.port === 5574);
+  const [port = 0, healthPort = 0] = await freePorts(2);
+  await play(createSessionMemory({ port, healthPort, dataFolder, timeZone: 'UTC' }), { 5574: port });
+  expect(await replay(asked, agents)).toEqual([]);
+  expect(asked).toHaveLength(5);
 });
 
 test('contextual-memory answers and stores as recorded', async () => {
