@@ -1,6 +1,6 @@
 import { vitest, type Mutant } from '../mutant.ts';
 
-const SESSION = 'src/services/session-memory/session-memory.ts';
+const SESSION = 'src/services/session-memory/writes.ts';
 const SESSION_STORE = 'src/services/session-memory/store.ts';
 const CONTEXTUAL = 'src/services/contextual-memory/contextual-memory.ts';
 const CONTEXTUAL_STORE = 'src/services/contextual-memory/store.ts';
@@ -15,6 +15,10 @@ const CONTEXTUAL_TESTS = vitest(
   'test/unit/services/contextual-store.test.ts',
 );
 const JARVIS_TESTS = vitest('test/unit/services/jarvis-memory.test.ts');
+const PRIMARY_TESTS = vitest(
+  'test/integration/services/orchestrator-as-primary.test.ts',
+  'test/integration/services/same-replies.test.ts',
+);
 
 /** Faults in what is known of the legacy services. */
 export const SERVICE_MUTANTS: readonly Mutant[] = [
@@ -38,8 +42,8 @@ export const SERVICE_MUTANTS: readonly Mutant[] = [
     id: 'M41',
     fault: 'any error of a clear counts as refused, also one after which the rows are gone',
     file: SESSION,
-    search: "outcome: (reply) => outcomeOf(reply, 'Missing session_id'),",
-    replace: "outcome: (reply) => (outcomeOf(reply) === 'applied' ? 'applied' : 'refused'),",
+    search: "outcome: (reply: Message) => outcomeOf(reply, 'Missing session_id'),",
+    replace: "outcome: (reply: Message) => (outcomeOf(reply) === 'applied' ? 'applied' : 'refused'),",
     commands: [SESSION_TESTS],
   },
   {
@@ -54,8 +58,8 @@ export const SERVICE_MUTANTS: readonly Mutant[] = [
     id: 'M104',
     fault: 'a session that was deleted and created again stays ended on the orchestrator',
     file: SESSION,
-    search: 'payload: { ...payload, ended_at: null } }];',
-    replace: 'payload }];',
+    search: '    ended_at: null,\n',
+    replace: '',
     commands: [SESSION_TESTS],
   },
   {
@@ -135,8 +139,41 @@ export const SERVICE_MUTANTS: readonly Mutant[] = [
     id: 'M114',
     fault: 'a clear of jarvis-memory deletes what was added after it',
     file: JARVIS,
-    search: 'filter: { tags: [TAG], position_below: write.position() }',
-    replace: 'filter: { tags: [TAG] }',
+    search: 'const filter = { tags: [TAG], position_below: write.position() };',
+    replace: 'const filter = { tags: [TAG] };',
     commands: [JARVIS_TESTS],
+  },
+  {
+    id: 'M161',
+    fault: 'with the orchestrator as primary an interaction is stored in a session that was deleted',
+    file: SESSION,
+    search: "requires: [{ session: 'open', sessionId }],",
+    replace: "requires: [{ session: 'present', sessionId }],",
+    commands: [PRIMARY_TESTS],
+  },
+  {
+    id: 'M162',
+    fault: 'with the orchestrator as primary a session that exists is created once more',
+    file: SESSION,
+    search: "      if (row === 'open') return refused;\n",
+    replace: '',
+    commands: [PRIMARY_TESTS],
+  },
+  {
+    id: 'M163',
+    fault: 'with the orchestrator as primary a reminder gets another reply than legacy gave',
+    file: JARVIS,
+    search: '(isReminder(request) ? spellError(STORED) : DONE)',
+    replace: '(isReminder(request) ? DONE : DONE)',
+    commands: [PRIMARY_TESTS],
+  },
+  {
+    id: 'M164',
+    fault:
+      'with the orchestrator as primary a write of contextual-memory gets another reply than legacy gave',
+    file: CONTEXTUAL,
+    search: 'answer: () => spellError(STORED),',
+    replace: 'answer: () => \'{"status": "ok"}\',',
+    commands: [PRIMARY_TESTS],
   },
 ];
