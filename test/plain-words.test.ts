@@ -21,7 +21,7 @@ const TEXTS: readonly { readonly glob: string; readonly proseOf: (text: string) 
     { glob: 'deploy/guide/*.md', proseOf: proseOfMarkdown },
     { glob: 'deploy/CHANGELOG.md', proseOf: proseOfMarkdown },
     { glob: 'src/DECISIONS.md', proseOf: proseOfMarkdown },
-    { glob: 'src/engine/README.md', proseOf: proseOfMarkdown },
+    { glob: 'src/*/README.md', proseOf: proseOfMarkdown },
     { glob: 'src/**/*.sql', proseOf: proseOfSql },
     { glob: '{config,deploy,flags}/*.yaml', proseOf: proseOfYaml },
   ];
