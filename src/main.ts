@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { commandsOf, refuseUnknownCommand } from './cli/commands.ts';
-import { escapeOutput } from './cli/tables.ts';
+import { escapeOutput } from './cli/terminal-text.ts';
 import { messageOf } from './domain/errors.ts';
 import { version } from './cli/version.ts';
 

@@ -1,6 +1,6 @@
 import type { AbStatus, ShownInterval } from '../operator/api/status.ts';
 import { FAILURE_WORDS } from '../operator/ab-status.ts';
-import { counted } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
 
 /** Lines for every action that was read from both backends, then the definition of a failure. */
 export function allAbLines(actions: Readonly<Record<string, AbStatus>>): string[] {

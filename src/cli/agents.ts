@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import type { ShownAgents } from '../operator/api/agents.ts';
+import { agentsView } from '../operator/views/agents.ts';
+import { sectionsText } from '../operator/views/terminal.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
 
 interface AgentOptions extends ProxyOptions {
   readonly service?: string;
@@ -25,23 +25,5 @@ export function createAgentsCommand(env: Environment): Command {
 async function list({ service, json, ...at }: AgentOptions): Promise<void> {
   const text = await callProxy(at, 'listAgents', { query: { service } });
   if (json === true) return console.log(text);
-  const { agents, writers_past_proxy: writers } = parsed(text);
-  console.log(agents.length === 0 ? 'no agent has sent a request through the proxy' : tableOf(agents));
-  const unseen = writers.filter((writer) => !writer.seen_through_proxy);
-  if (unseen.length === 0) return;
-  console.log('\nThese writers bypass the proxy and were never seen by it:');
-  const rows = unseen.map((one) => [one.service, one.writer ?? 'unknown', String(one.lanes), one.last_found]);
-  console.log(table(['service', 'writer', 'lanes', 'last found'], rows));
-}
-
-function tableOf(agents: ShownAgents['agents']): string {
-  const rows = agents.map((one) => [
-    one.service,
-    one.agent,
-    one.dialect,
-    String(one.requests),
-    one.last_seen,
-    one.first_seen,
-  ]);
-  return table(['service', 'agent', 'dialect', 'requests', 'last request', 'first request'], rows);
+  console.log(sectionsText(agentsView(parsed(text))));
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { parseLimit } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 interface AuditOptions extends ProxyOptions {
   readonly service?: string;

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Environment } from '../config/config.ts';
-import { counted } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
 
 const HELP = `
 Checks every setting, the flag files (unless a flag server is configured) and the definition of every service, exactly as a start

@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 const HEADS = [
   'operation',

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { hintWords } from '../operator/words.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 const HEADS = ['action', 'where', 'what', 'times', 'lanes', 'last seen', 'looks like'];
 

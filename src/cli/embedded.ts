@@ -15,7 +15,7 @@ import { createProxy } from '../compose/proxy.ts';
 import { lockFolder } from '../storage/folder-lock.ts';
 import { version } from './version.ts';
 import { runUntilStopped } from './run.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const DATA = './data';

@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import type { ExplainedDecision, ExplainedOperation, Explanation } from '../operator/api/explain.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 const HELP = `
 Prints a summary: where reads and writes go and why, the last writes, the last differences. --full prints every fact as YAML.

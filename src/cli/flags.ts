@@ -3,7 +3,7 @@ import type { ShownFlags } from '../operator/api/flags.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import type { PushSettings } from './push-flags.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 const HELP = `
 The server and its token come from rollout.unleash in the configuration (url, adminToken, project, environment), or from the

@@ -8,7 +8,7 @@ import {
   standingFindings,
   standingWords,
 } from '../operator/words.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 /** What keeps a service's reads on legacy, the findings, and how close each trigger is to a trip. */
 export function toldGuard(service: string, watched: WatchedService): string {

@@ -9,7 +9,8 @@ import { readAskedFile, writeAskedFile } from './asked-file.ts';
 import { toldGuard } from './guard-status.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { counted, table } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
+import { table } from '../operator/views/terminal.ts';
 
 interface BacktestOptions extends Pick<
   GuardLimits,

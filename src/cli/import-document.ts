@@ -1,5 +1,6 @@
 import { concernsOf, type ShownSurvey } from '../operator/words.ts';
-import { counted, table } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
+import { table } from '../operator/views/terminal.ts';
 
 /** What was imported of a service, in the proxy's document. */
 interface ImportedService {

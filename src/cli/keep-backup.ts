@@ -14,7 +14,7 @@ import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { version } from './version.ts';
 import { inAskedFolder, readAskedFile } from './asked-file.ts';
 import type { Environment } from './operator-client.ts';
-import { counted } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
 
 export interface MakeOptions {
   readonly service?: string;

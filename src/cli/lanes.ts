@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { parseLimit } from './ledger-options.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 interface ListOptions extends ProxyOptions {
   readonly owner?: string;

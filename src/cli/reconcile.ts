@@ -13,7 +13,7 @@ import { responsibleFor } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
 import { showPlan, showRun } from './run-tables.ts';
 import { isLeftOut, isOfNobody, watchRun } from './run-watch.ts';
-import { counted } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
 
 interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly service?: string;

@@ -4,7 +4,7 @@ import { callPatiently, callProxy, parsed, type Environment } from './operator-c
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
 import { showPlan, showRun } from './run-tables.ts';
-import { counted } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
 import { watchRun } from './run-watch.ts';
 
 interface ApplyOptions extends PersonOptions, RepairLimitOptions {}

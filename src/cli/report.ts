@@ -4,7 +4,7 @@ import { messageOf } from '../domain/errors.ts';
 import { REPORT_FORMATS, type ReportFormat } from '../engine/report/report-ports.ts';
 import { CRITERION_WORDS } from '../operator/report/criterion-words.ts';
 import { failedIn } from '../operator/report/criteria.ts';
-import { printedFigure } from '../operator/report/figures.ts';
+import { printedFigure } from '../operator/views/figures.ts';
 import type { Report } from '../operator/report/report.ts';
 import { writeAskedFile } from './asked-file.ts';
 import {
@@ -15,7 +15,8 @@ import {
   type Environment,
   type ProxyAddress,
 } from './operator-client.ts';
-import { counted, table } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
+import { table } from '../operator/views/terminal.ts';
 
 interface ReportOptions extends ProxyAddress {
   readonly date: string;

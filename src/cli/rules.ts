@@ -8,7 +8,7 @@ import type { TriedAction } from '../operator/api/rules.ts';
 import { readAskedFile } from './asked-file.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 interface LookOptions extends ProxyOptions {
   readonly service: string;

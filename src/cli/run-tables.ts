@@ -4,7 +4,8 @@ import { foundWords, standingNotes } from '../operator/run-result-words.ts';
 import { showImport, showSurvey } from './import-document.ts';
 import type { Divergence, RepairPlan } from '../operator/api/repairs.ts';
 import type { ListedRun, ShownRun } from '../operator/api/runs.ts';
-import { counted, table } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
+import { table } from '../operator/views/terminal.ts';
 
 /** The members of a plan that are shown. */
 type PlannedLane = Pick<Divergence, 'service' | 'owner' | 'findings' | 'before' | 'after'>;

@@ -10,7 +10,7 @@ import { findingLines } from './guard-status.ts';
 import type { ServiceStatus } from '../operator/api/status.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { counted } from './tables.ts';
+import { counted } from '../operator/views/figures.ts';
 
 /** Prefix of the reasons that concern comparisons of whole lanes. */
 const WHOLE_LANE = 'whole_lane ';

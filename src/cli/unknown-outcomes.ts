@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions } from './proxy-options.ts';
-import { table } from './tables.ts';
+import { table } from '../operator/views/terminal.ts';
 
 const HEADS = ['operation', 'service', 'action', 'found at', 'end', 'closed at', 'waits for'];
 

@@ -1,5 +1,5 @@
 import type { RunResult } from './api/runs.ts';
-import { counted } from './report/figures.ts';
+import { counted } from './views/figures.ts';
 
 /** @param owner the only owner that the run was for */
 export function foundWords(result: RunResult, owner: string | undefined): string {

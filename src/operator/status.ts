@@ -16,7 +16,7 @@ import type { Arms } from './arms.ts';
 import { actionStatuses, type GuardSource, guardStatus } from './guard-status.ts';
 import { flagsInEffect, sharesOf } from './flags-in-effect.ts';
 import type { ServiceStatistics, Statistics } from './statistics.ts';
-import { counted } from './report/figures.ts';
+import { counted } from './views/figures.ts';
 
 /** The source and the age of the flags. */
 interface FlagSource {

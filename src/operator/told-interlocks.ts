@@ -2,7 +2,7 @@ import type { ActionFacts } from '../engine/guard/interlock-facts.ts';
 import type { InterlockReason, InterlockWord } from '../engine/guard/reason.ts';
 import type { ToldInterlock } from './api/guard.ts';
 import { CRITERION_WORDS, type CriterionName } from './report/criterion-words.ts';
-import { printedFigure } from './report/figures.ts';
+import { printedFigure } from './views/figures.ts';
 import { ADVICE } from './report/next-step.ts';
 
 /** What the reasons belong to: a service, or one action of it with its evidence. */

@@ -3,7 +3,7 @@ import type { Hint } from '../domain/comparison.ts';
 import type { Survey } from '../engine/runs/survey.ts';
 import { type Finding, isTrip, type Trigger } from '../engine/ports/finding.ts';
 import type { PrintedFinding } from './api/repairs.ts';
-import { printedFigure } from './report/figures.ts';
+import { printedFigure } from './views/figures.ts';
 
 const UNKNOWN = '(cause unknown: no earlier baseline)';
 const PAST_THE_PROXY = 'by a writer that bypassed the proxy';

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { table } from '../../src/cli/tables.ts';
+import { table } from '../../src/operator/views/terminal.ts';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { createPgliteDatabase, createPostgresDatabase } from '../../src/storage/database.ts';
 import { createProgressBar, whileWaiting } from '../support/progress.ts';

@@ -100,7 +100,7 @@ test('agents are listed by name with their requests, and counted in a gauge', as
     ]),
   );
   const table = await runCommand(['agents', '--service', 'session-memory', '--url', deployment.httpUrl]);
-  expect(table.stdout).toMatch(/session-memory +planner +http +1 /);
+  expect(table.stdout).toMatch(/planner +session-memory +http +1 /);
   const wrong = await runCommand(['agents', '--service', 'nowhere', '--url', deployment.httpUrl]);
   expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('unknown service "nowhere"')]);
   await eventually('the gauge', async () => {

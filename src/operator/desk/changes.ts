@@ -1,7 +1,8 @@
 import type { StainedAction } from '../api/guard.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiRefusal } from './operator-api.ts';
-import { count, counted } from './figures.ts';
+import { count } from './figures.ts';
+import { counted } from '../views/figures.ts';
 import { ENDPOINTS } from '../api/endpoints.ts';
 import { begun, change, type ChangeRoute, type Form, type Params, RUN_CHANGES } from './run-changes.ts';
 import { rulesIn } from './pages/differences.ts';

@@ -1,7 +1,7 @@
 import { ENDPOINTS } from '../api/endpoints.ts';
 import type { Consistency, ShownConsistency } from '../api/history.ts';
 import { consistency, count } from './figures.ts';
-import { html, type Html } from './html.ts';
+import { html, type Html } from '../views/html.ts';
 import { ApiRefusal } from './operator-api.ts';
 import type { Visit } from './visit.ts';
 

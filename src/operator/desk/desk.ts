@@ -17,7 +17,7 @@ import { registerSessions } from './sessions.ts';
 import { registerSignIn } from './sign-in-routes.ts';
 import { Visitors } from './visitors.ts';
 import { type DeskPages, goTo, type Visit } from './visit.ts';
-import { html } from './html.ts';
+import { html } from '../views/html.ts';
 import { documentOf, type Page, shell, wordmark } from './pages/layout.ts';
 
 interface DeskParts {

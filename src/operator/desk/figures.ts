@@ -1,63 +1,36 @@
 import type { Status } from '../api/status.ts';
 import { STAGES } from '../../domain/stage.ts';
 import { stageReason } from '../flag-reasons.ts';
-import { html, type Html } from './html.ts';
+import { spoken, type Unit } from '../views/document.ts';
+import { NOTHING, printedFigure } from '../views/figures.ts';
+import { html, type Html } from '../views/html.ts';
 
-const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
-const PERCENT = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
+export const count = (value: Known): string => printed(value, 'count');
+/** @param value 0–100 */
+export const percent = (value: Known): string => printed(value, 'percentage');
+export const milliseconds = (value: Known): string => printed(value, 'ms');
+/** An age, in coarser units the longer it is. */
+export const age = (value: number): string => printed(value, 'seconds');
 
-/** Shown where there is no number yet. */
-const NONE = '–';
+type Known = number | null | undefined;
 
-export function count(value: number | null | undefined): string {
-  return value === null || value === undefined ? NONE : COUNT.format(value);
-}
-
-/** `1 letter`, `2 letters`. */
-export function counted(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
-}
-
-export function percent(value: number | null | undefined): string {
-  return value === null || value === undefined ? NONE : `${PERCENT.format(value)} %`;
+function printed(value: Known, unit: Unit): string {
+  return printedFigure({ value: value ?? null, unit });
 }
 
 /** A share of 0–1 near 1, with as many digits as distinguish it from 100 %. Never rounded up to 100. */
 export function consistency(differing: number, of: number): string {
-  if (of === 0) return NONE;
+  if (of === 0) return NOTHING;
   if (differing === 0) return '100 %';
   const share = 100 * (1 - differing / of);
   const digits = share > 99.9 ? 3 : share > 99 ? 2 : 1;
   return `${(Math.floor(share * 10 ** digits) / 10 ** digits).toFixed(digits)} %`;
 }
 
-export function milliseconds(value: number | null | undefined): string {
-  if (value === null || value === undefined) return NONE;
-  if (value >= 10_000) return `${(value / 1_000).toFixed(0)} s`;
-  if (value >= 1_000) return `${(value / 1_000).toFixed(1)} s`;
-  return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
-}
-
-/** An age, in coarser units the longer it is. */
-export function age(seconds: number): string {
-  if (seconds < 120) return `${seconds.toFixed(0)} s`;
-  return seconds < 7_200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3_600).toFixed(0)} h`;
-}
-
-/** An ISO-8601 instant. `inZone` fills it in with the date and time of a zone. */
-export function when(iso: string | null | undefined): Html | string {
-  return iso === null || iso === undefined ? NONE : html`<time datetime="${iso}"></time>`;
-}
-
-/** A protocol word as people read it: `read_cutover` becomes `read cutover`. */
-export function spoken(word: string): string {
-  return word.replaceAll(/[_-]/g, ' ');
-}
-
 /** Any value of an answer, in one line. */
 export function shownValue(value: unknown): string {
   if (typeof value === 'string') return value;
-  return JSON.stringify(value) ?? NONE;
+  return JSON.stringify(value) ?? NOTHING;
 }
 
 type Staged = Pick<Status['services'][number], 'stage' | 'requested_stage' | 'flags'>;

@@ -1,4 +1,4 @@
-import { html, type Html } from './html.ts';
+import { html, type Html } from '../views/html.ts';
 
 /** Terms of the desk that a newcomer cannot guess. */
 export const GLOSSARY = {
@@ -27,6 +27,8 @@ export const GLOSSARY = {
 } as const satisfies Readonly<Record<string, string>>;
 
 type Term = keyof typeof GLOSSARY;
+
+export const isTerm = (word: string): word is Term => Object.hasOwn(GLOSSARY, word);
 
 export const anchorOf = (name: string): string => name.replaceAll(' ', '-');
 

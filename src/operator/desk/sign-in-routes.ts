@@ -4,7 +4,7 @@ import type { Visitors } from './visitors.ts';
 import { SIGN_INS_A_MINUTE } from './security.ts';
 import { fromOurForm } from './sessions.ts';
 import { goTo, type Notice, placeOf } from './visit.ts';
-import { html } from './html.ts';
+import { html } from '../views/html.ts';
 import { documentOf, noticeBar, wordmark } from './pages/layout.ts';
 
 interface SignInForm {

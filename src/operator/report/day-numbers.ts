@@ -26,7 +26,7 @@ import type {
   RunNumbers,
   ServiceReport,
 } from './report.ts';
-import { counted } from './figures.ts';
+import { counted } from '../views/figures.ts';
 
 const HOUR_MS = 3_600_000;
 const SLOW_MS = 100;

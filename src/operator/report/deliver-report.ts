@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../engine/report/report-ports.ts';
 import { chatBody, type ChatMessage, type WebhookFormat } from '../chat-message.ts';
 import type { Webhook } from '../webhook.ts';
-import { counted } from './figures.ts';
+import { counted } from '../views/figures.ts';
 import type { Report } from './report.ts';
 
 /** A stored report to deliver. */

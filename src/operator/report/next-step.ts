@@ -3,7 +3,7 @@ import type { ServiceFlag } from '../../domain/flags.ts';
 import type { Stage } from '../../domain/stage.ts';
 import type { CriterionName } from './criterion-words.ts';
 import { failedIn } from './criteria.ts';
-import { counted } from './figures.ts';
+import { counted } from '../views/figures.ts';
 import type { PhasePlan } from './report.ts';
 
 /** What a person should do next for a service. */

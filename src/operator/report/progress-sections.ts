@@ -1,6 +1,6 @@
 import type { DaySpan } from '../../engine/report/report-ports.ts';
 import { momentOf } from './calendar-day.ts';
-import { count, linked, rate, words, type Section } from './document.ts';
+import { count, linked, rate, spoken, type Section } from '../views/document.ts';
 import type { ServiceReport } from './report.ts';
 
 /** How a report shows times and links. */
@@ -56,7 +56,7 @@ export function progressSection({ trend, evidence_expected: expected }: ServiceR
         ],
         rows: trend.map((day) => [
           [day.date],
-          [words(day.phase)],
+          [spoken(day.phase)],
           [{ value: day.reads_moved, unit: 'percentage' }],
           [count(day.operations)],
           [rate(day.mismatch_rate)],

@@ -1,19 +1,10 @@
 import { createHash } from 'node:crypto';
-import { html, Html } from '../desk/html.ts';
-import {
-  type Block,
-  type Cell,
-  type Chart,
-  type ChartMark,
-  type Figure,
-  MARK_SIGNS,
-  type Piece,
-  type ReportDocument,
-  type ServicePart,
-  type Table,
-} from './document.ts';
+import { cellHtml, figureHtml } from '../views/cell-html.ts';
+import { html, Html } from '../views/html.ts';
+import { type Block, type Chart, type ChartMark, MARK_SIGNS, type Table } from '../views/document.ts';
+import type { ReportDocument, ServicePart } from './report-document.ts';
 import { REPORT_STYLE } from './report-style.ts';
-import { printedFigure } from './figures.ts';
+import { printedFigure } from '../views/figures.ts';
 
 /** Nothing is loaded and no script runs. Only the page's own style sheet and typeface are allowed. */
 export const REPORT_POLICY = `default-src 'none'; font-src data:; style-src 'sha256-${createHash('sha256').update(REPORT_STYLE).digest('base64')}'`;
@@ -138,15 +129,6 @@ function tableHtml({ columns, rows, empty }: Table): Html {
   </table>`;
 }
 
-const cellHtml = (cell: Cell): Html => html`${cell.map(pieceHtml)}`;
-
-function pieceHtml(piece: Piece): Html {
-  if (typeof piece === 'string') return html`${piece}`;
-  if ('code' in piece) return html`<code>${piece.code}</code>`;
-  if ('link' in piece) return html`<a href="${piece.href}">${piece.link}</a>`;
-  return 'mark' in piece ? html`<span class="mark ${piece.tone}">${piece.mark}</span>` : figureHtml(piece);
-}
-
 /** In units of the picture. Text of 12 stays readable on a phone, where the picture is scaled to 0.9. */
 const WIDTH = 360;
 const HEIGHT = 132;
@@ -193,14 +175,6 @@ function markLine({ kind, place, what }: ChartMark): Html {
       >${MARK_SIGNS[kind]}</text
     ><title>${what}</title></g
   >`;
-}
-
-/** A printed number, with its exact value in an attribute. */
-function figureHtml(figure: Figure): Html {
-  const printed = printedFigure(figure);
-  return figure.value === null
-    ? html`<span class="none">${printed}</span>`
-    : html`<data value="${figure.value}">${printed}</data>`;
 }
 
 /** The top of an axis: slightly above the highest bar, and its half is a round number. */

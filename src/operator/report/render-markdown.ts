@@ -1,12 +1,6 @@
-import {
-  type Block,
-  type Cell,
-  type Piece,
-  type ReportDocument,
-  type ServicePart,
-  type Table,
-} from './document.ts';
-import { printedFigure } from './figures.ts';
+import type { Block, Cell, Piece, Section, Table } from '../views/document.ts';
+import type { ReportDocument, ServicePart } from './report-document.ts';
+import { NOTHING, printedFigure } from '../views/figures.ts';
 
 /** A report as GitHub-flavoured Markdown, with the words, numbers and order of the HTML. */
 export function renderMarkdown({ title, subtitle, verdict, services, footnote }: ReportDocument): string {
@@ -27,10 +21,15 @@ function serviceText({ name, standing, verdict, highlights, next, sections }: Se
     `Stage **${standing}** · ${verdict.mark}`,
     factsText(highlights),
     `**Next:** ${cellText(next.cell)}`,
-    ...sections.flatMap(({ title, blocks }) => [`### ${title}`, ...blocks.map(blockText)]),
+    ...sections.map(sectionText),
   ]
     .filter((text) => text !== '')
     .join('\n\n');
+}
+
+/** A part of the report, or a view. */
+export function sectionText({ title, blocks }: Section): string {
+  return [`### ${title}`, ...blocks.map(blockText)].join('\n\n');
 }
 
 function blockText(block: Block): string {
@@ -74,6 +73,8 @@ function pieceText(piece: Piece): string {
   if ('code' in piece) return codeText(onOneLine(piece.code));
   if ('link' in piece)
     return `[${onOneLine(piece.link).replaceAll(/[[\]<]/g, '')}](${encodeURI(piece.href)})`;
+  if ('at' in piece) return piece.at ?? NOTHING;
+  if ('aside' in piece) return ` (${cellText(piece.aside)})`;
   return 'mark' in piece ? piece.mark : printedFigure(piece);
 }
 

@@ -10,21 +10,18 @@ import {
   type Cell,
   code,
   count,
-  failureMark,
+  type Fact,
   type Figure,
   mark,
   type Mark,
   ms,
   rate,
-  type ReportDocument,
   seconds,
   type Section,
-  type ServicePart,
   type Table,
-  verdictMark,
-  words,
-} from './document.ts';
-import { counted } from './figures.ts';
+  spoken,
+} from '../views/document.ts';
+import { counted } from '../views/figures.ts';
 import { progressSection, type Shown, todaySection } from './progress-sections.ts';
 import type { ActionAb, PhasePlan, Report, ServiceReport } from './report.ts';
 import {
@@ -36,6 +33,28 @@ import {
 } from './state-sections.ts';
 import { consistencySection, rulesSection, signaturesSection, trafficSection } from './traffic-sections.ts';
 import { CRITERION_WORDS, type CriterionUnit } from './criterion-words.ts';
+
+export interface ServicePart {
+  readonly name: string;
+  /** The active stage, the requested stage, and what blocks it. */
+  readonly standing: string;
+  /** What happened on the day, in one sentence. */
+  readonly story: string;
+  readonly phases: readonly { readonly name: string; readonly state: 'behind' | 'present' | 'ahead' }[];
+  readonly verdict: Mark;
+  readonly highlights: readonly Fact[];
+  readonly next: Extract<Block, { kind: 'note' }>;
+  readonly sections: readonly Section[];
+}
+
+/** The report as a document, from which HTML and Markdown are made. */
+export interface ReportDocument {
+  readonly title: string;
+  readonly subtitle: Cell;
+  readonly verdict: Mark;
+  readonly services: readonly ServicePart[];
+  readonly footnote: string;
+}
 
 /** Builds the document that every format shows. */
 export function documentOf(report: Report): ReportDocument {
@@ -125,12 +144,12 @@ function partOf(service: ServiceReport, shown: Shown): ServicePart {
 
 /** The active stage. If the flags request another stage, that one too, and what blocks it. */
 function standingOf({ phase, asked, guard, flags }: ServiceReport): string {
-  if (phase === asked) return words(phase);
+  if (phase === asked) return spoken(phase);
   const why =
     guard.held_by === null
       ? stageReason(reasonedOf(flags))
-      : `the guard keeps reads on legacy: ${words(guard.held_by)}`;
-  return `${words(phase)}; requested: ${words(asked)} (${why})`;
+      : `the guard keeps reads on legacy: ${spoken(guard.held_by)}`;
+  return `${spoken(phase)}; requested: ${spoken(asked)} (${why})`;
 }
 
 function reasonedOf(flags: ServiceReport['flags']): Parameters<typeof stageReason>[0] {
@@ -144,7 +163,7 @@ function reasonedOf(flags: ServiceReport['flags']): Parameters<typeof stageReaso
 function phasesOf(present: Stage): ServicePart['phases'] {
   const at = STAGES.indexOf(present);
   return STAGES.map((stage, index) => ({
-    name: words(stage),
+    name: spoken(stage),
     state: index < at ? 'behind' : index === at ? 'present' : 'ahead',
   }));
 }
@@ -161,7 +180,7 @@ const FOR = { stay: 'to stay', go_on: 'to continue' } as const;
 function planSection({ plan, phase }: ServiceReport): Section {
   const present = plan.find((one) => one.present);
   return {
-    title: `Criteria of the stage ${words(phase)}`,
+    title: `Criteria of the stage ${spoken(phase)}`,
     blocks: [
       ...(present === undefined ? [] : [criteriaTable(present)]),
       {
@@ -170,7 +189,7 @@ function planSection({ plan, phase }: ServiceReport): Section {
         blocks: plan
           .filter((one) => !one.present)
           .flatMap((one) => [
-            { kind: 'note', tone: 'plain', cell: [`Stage ${words(one.phase)}`] } as const,
+            { kind: 'note', tone: 'plain', cell: [`Stage ${spoken(one.phase)}`] } as const,
             criteriaTable(one),
           ]),
       },
@@ -198,7 +217,7 @@ function rowOf(criterion: Criterion): Cell[] {
   const { name, action, have, limit, note, for: purpose } = criterion;
   const { title, unit, sign } = CRITERION_WORDS[name];
   const of = action === null ? '' : ` of ${action}`;
-  const said = note === null ? '' : ` (${words(note)})`;
+  const said = note === null ? '' : ` (${spoken(note)})`;
   return [
     [`${title}${of}${said}`],
     [FOR[purpose]],
@@ -282,4 +301,17 @@ function spread(interval: ShownInterval, figure: (value: number | null) => Figur
   if (interval === null) return ['too few lanes'];
   const [value, lower, upper] = interval;
   return [figure(value), ' (', figure(lower), ' – ', figure(upper), ')'];
+}
+
+/** A failed criterion to stay is bad. A failed criterion to continue is only missing. */
+function verdictMark({ verdict, for: purpose }: Pick<Criterion, 'verdict' | 'for'>): Mark {
+  if (verdict === 'pass') return mark('✓ pass', 'good');
+  if (verdict === 'not_judged') return mark('– not judged', 'plain');
+  return mark('✗ fail', purpose === 'stay' ? 'bad' : 'warn');
+}
+
+/** The number that fail, else the number missing, else that all pass. */
+function failureMark(toStay: number, toGoOn: number): Mark {
+  if (toStay > 0) return mark(`✗ ${toStay} failing`, 'bad');
+  return toGoOn > 0 ? mark(`${toGoOn} missing to continue`, 'warn') : mark('✓ criteria pass', 'good');
 }

@@ -8,13 +8,13 @@ import {
   mark,
   rate,
   seconds,
-  words,
+  spoken,
   type Block,
   type Cell,
   type Figure,
   type Section,
   type Table,
-} from './document.ts';
+} from '../views/document.ts';
 import type { Shown } from './progress-sections.ts';
 import type { RunNumbers, ServiceReport } from './report.ts';
 
@@ -27,8 +27,8 @@ export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport)
       {
         kind: 'facts',
         facts: [
-          { label: 'active stage', cell: [words(phase)] },
-          { label: 'requested stage', cell: [words(asked)] },
+          { label: 'active stage', cell: [spoken(phase)] },
+          { label: 'requested stage', cell: [spoken(asked)] },
           { label: 'interlocks', cell: [interlocks] },
         ],
       },
@@ -42,7 +42,7 @@ export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport)
         ],
         rows: SERVICE_FLAGS.map((flag) => {
           const { asked: wanted, in_effect: inEffect, reason, held_by: held } = flags[flag];
-          const between = held.length === 0 ? words(reason) : held.map(words).join(', ');
+          const between = held.length === 0 ? spoken(reason) : held.map(spoken).join(', ');
           return [[code(flag)], [percentage(wanted)], [percentage(inEffect)], [between]];
         }),
         empty: '',
@@ -93,7 +93,7 @@ export function stateSection({ state }: ServiceReport): Section {
       {
         kind: 'table',
         columns: [{ head: 'lanes that are not clean' }, { head: 'why' }, { head: 'lanes', isNumber: true }],
-        rows: state.unwell.map((one) => [[one.condition], [words(one.reason)], [count(one.lanes)]]),
+        rows: state.unwell.map((one) => [[one.condition], [spoken(one.reason)], [count(one.lanes)]]),
         empty: 'Every lane is clean.',
       },
     ],
@@ -165,7 +165,7 @@ function differingBlocks(
         ),
       ],
       [linked(desk, `/runs/${run}`, run)],
-      [words(state)],
+      [spoken(state)],
     ]),
     empty: '',
   };
@@ -231,7 +231,7 @@ function runTable(runs: readonly RunNumbers[], { zone, desk }: Shown): Table {
 }
 
 export function guardSection({ guard }: ServiceReport, { zone, desk }: Shown): Section {
-  const held = guard.held_by === null ? mark('nothing', 'good') : mark(words(guard.held_by), 'bad');
+  const held = guard.held_by === null ? mark('nothing', 'good') : mark(spoken(guard.held_by), 'bad');
   return {
     title: 'Guard',
     blocks: [
@@ -247,7 +247,7 @@ export function guardSection({ guard }: ServiceReport, { zone, desk }: Shown): S
         columns: [{ head: 'trip' }, { head: 'trigger' }, { head: 'tripped' }, { head: 'released' }],
         rows: guard.trips.map((one) => [
           [linked(desk, `/guard/bundles/${one.latch}`, one.latch)],
-          [`${words(one.trigger)}${one.action === null ? '' : `, ${one.action}`}`],
+          [`${spoken(one.trigger)}${one.action === null ? '' : `, ${one.action}`}`],
           [`${momentOf(one.at, zone)} (${zone})`],
           one.released_at === null
             ? [mark('not yet', 'bad')]

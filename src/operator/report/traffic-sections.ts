@@ -7,7 +7,7 @@ import {
   mark,
   ms,
   rate,
-  words,
+  spoken,
   type Block,
   type Cell,
   type Chart,
@@ -15,7 +15,7 @@ import {
   type Fact,
   type Section,
   type Table,
-} from './document.ts';
+} from '../views/document.ts';
 import { SIGNATURES_KEPT } from '../../engine/compare/comparison-stores.ts';
 import { hintWords } from '../words.ts';
 import type { Shown } from './progress-sections.ts';
@@ -84,7 +84,7 @@ function marksOf({ guard, today }: ServiceReport, { zone, day }: Shown): ChartMa
           : [],
     ),
     ...guard.trips.flatMap(({ at, trigger }) =>
-      markAt('trip', at, `the guard moved reads back: ${words(trigger)}`),
+      markAt('trip', at, `the guard moved reads back: ${spoken(trigger)}`),
     ),
   ];
 }

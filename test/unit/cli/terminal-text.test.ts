@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { terminalText } from '../../../src/cli/tables.ts';
+import { terminalText } from '../../../src/cli/terminal-text.ts';
 
 test.each([
   ['a right-to-left override', 'owner\u202etxt.exe', String.raw`owner\u202etxt.exe`],

@@ -1,7 +1,9 @@
 import type { AuditEntry } from '../../api/audit.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { shownValue, spoken, when } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { shownValue } from '../figures.ts';
+import { spoken } from '../../views/document.ts';
+import { when } from '../../views/cell-html.ts';
+import { html, type Html } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text, words } from './table-panel.ts';

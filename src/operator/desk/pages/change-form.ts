@@ -1,5 +1,5 @@
 import type { OperatorRole } from '../../api/endpoint.ts';
-import { html, type Html, type Shown } from '../html.ts';
+import { html, type Html, type Shown } from '../../views/html.ts';
 import { may, type Visit } from '../visit.ts';
 
 export interface Change {

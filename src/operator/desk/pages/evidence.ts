@@ -1,7 +1,8 @@
 import type { Status } from '../../api/status.ts';
-import { count, percent, spoken } from '../figures.ts';
+import { count, percent } from '../figures.ts';
+import { spoken } from '../../views/document.ts';
 import { noProofWords } from '../../words.ts';
-import { html, type Html } from '../html.ts';
+import { html, type Html } from '../../views/html.ts';
 import { ownInterlocks } from '../../told-interlocks.ts';
 import { tablePanel } from './table-panel.ts';
 

@@ -1,7 +1,7 @@
 import type { FlagStatus } from '../../api/status.ts';
 import { flagReason } from '../../flag-reasons.ts';
 import { percent } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { html, type Html } from '../../views/html.ts';
 
 export interface Fader {
   /** Unique on the page. */

@@ -1,5 +1,5 @@
 import { anchorOf, GLOSSARY } from '../glossary.ts';
-import { html } from '../html.ts';
+import { html } from '../../views/html.ts';
 import type { Page } from './layout.ts';
 
 /** The meaning of the terms used on the desk. */

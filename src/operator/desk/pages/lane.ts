@@ -1,8 +1,10 @@
 import type { ExplainedWrite, Explanation } from '../../api/explain.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { count, spoken, when } from '../figures.ts';
+import { count } from '../figures.ts';
+import { spoken } from '../../views/document.ts';
+import { when } from '../../views/cell-html.ts';
 import { term } from '../glossary.ts';
-import { html, type Html, type Shown } from '../html.ts';
+import { html, type Html, type Shown } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { conditionOf, differencesOf, shownCondition } from './lanes.ts';

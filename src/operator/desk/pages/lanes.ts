@@ -1,8 +1,11 @@
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import { LANE_ORDERS, LANE_STATES, type ListedLane } from '../../api/lanes.ts';
-import { count, counted, spoken, when } from '../figures.ts';
+import { count } from '../figures.ts';
+import { counted } from '../../views/figures.ts';
+import { spoken } from '../../views/document.ts';
+import { when } from '../../views/cell-html.ts';
 import { term } from '../glossary.ts';
-import { html, type Html, type Shown } from '../html.ts';
+import { html, type Html, type Shown } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text, words } from './table-panel.ts';

@@ -1,6 +1,7 @@
 import type { Status } from '../../api/status.ts';
-import { spoken, when } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { spoken } from '../../views/document.ts';
+import { when } from '../../views/cell-html.ts';
+import { html, type Html } from '../../views/html.ts';
 import { alertOf, causeOf, stillFound } from '../incidents.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';

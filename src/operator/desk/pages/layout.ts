@@ -1,5 +1,7 @@
-import { counted, spoken, when } from '../figures.ts';
-import { html, type Html, type Shown } from '../html.ts';
+import { counted } from '../../views/figures.ts';
+import { spoken } from '../../views/document.ts';
+import { when } from '../../views/cell-html.ts';
+import { html, type Html, type Shown } from '../../views/html.ts';
 import { incidentBanner, incidentsOf } from '../incidents.ts';
 import type { Notice, Visit } from '../visit.ts';
 

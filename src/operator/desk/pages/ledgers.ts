@@ -1,8 +1,11 @@
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import { LEDGER_STATES } from '../../api/endpoint.ts';
 import type { DeadLetter, LedgerQuery, UnknownOutcome } from '../../api/ledgers.ts';
-import { count, counted, spoken, when } from '../figures.ts';
-import { html, type Html, type Shown } from '../html.ts';
+import { count } from '../figures.ts';
+import { counted } from '../../views/figures.ts';
+import { spoken } from '../../views/document.ts';
+import { when } from '../../views/cell-html.ts';
+import { html, type Html, type Shown } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';

@@ -1,7 +1,8 @@
 import type { LostItem } from '../../api/repairs.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { count, when } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { count } from '../figures.ts';
+import { when } from '../../views/cell-html.ts';
+import { html, type Html } from '../../views/html.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';

@@ -1,6 +1,7 @@
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { counted, when } from '../figures.ts';
-import { html } from '../html.ts';
+import { counted } from '../../views/figures.ts';
+import { when } from '../../views/cell-html.ts';
+import { html } from '../../views/html.ts';
 import type { Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 

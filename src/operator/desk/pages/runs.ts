@@ -1,8 +1,11 @@
 import type { ListedRun, ShownRun } from '../../api/runs.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import { foundWords, standingNotes } from '../../run-result-words.ts';
-import { count, counted, percent, spoken, when } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { count, percent } from '../figures.ts';
+import { counted } from '../../views/figures.ts';
+import { spoken } from '../../views/document.ts';
+import { when } from '../../views/cell-html.ts';
+import { html, type Html } from '../../views/html.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';

@@ -1,4 +1,8 @@
-import { html, type Html, type Shown } from '../html.ts';
+import { cellHtml } from '../../views/cell-html.ts';
+import type { Block, Cell, Column, Mark, Section, Table as ViewTable } from '../../views/document.ts';
+import { html, type Html, type Shown } from '../../views/html.ts';
+import { isTerm, term } from '../glossary.ts';
+import { emptyState } from './layout.ts';
 
 /** A column of numbers or of texts. An unseen head is for screen readers only. */
 interface Head {
@@ -78,3 +82,74 @@ function cell(head: Head | undefined, value: Shown): Html {
   if (head?.kind === 'unseen') return html`<td data-head=""><div>${value}</div></td>`;
   return html`<td class="${head?.kind}" data-head="${head?.name}"><div>${value}</div></td>`;
 }
+
+/** A column that only the desk has, such as forms. Its cells are in the order of the rows. */
+interface DeedColumn {
+  readonly name: string;
+  readonly cells: readonly Shown[];
+}
+
+/** A section of a view as a panel, or the words for its empty table. */
+export function sectionPanel(id: string, { title, blocks }: Section, deeds?: DeedColumn): Html {
+  const [only] = blocks;
+  if (blocks.length === 1 && only?.kind === 'table' && only.rows.length === 0)
+    return emptyState(only.empty, only.advice);
+  return html`<section class="panel" aria-labelledby="${id}">
+    <h2 id="${id}">${title}</h2>
+    ${blocks.map((block) => blockHtml(id, block, deeds))}
+  </section>`;
+}
+
+function blockHtml(id: string, block: Block, deeds: DeedColumn | undefined): Html {
+  switch (block.kind) {
+    case 'facts':
+      return html`<dl class="figures">
+        ${block.facts.map(
+          ({ label, cell }) =>
+            html`<div>
+              <dt>${label}</dt>
+              <dd>${shown(cell)}</dd>
+            </div>`,
+        )}
+      </dl>`;
+    case 'table':
+      return viewTable(id, block, deeds);
+    case 'note':
+    case 'remark':
+      return html`<p class="help">${shown(block.cell)}</p>`;
+    case 'more':
+      return html`<details class="fold">
+        <summary>${block.title}</summary>
+        ${block.blocks.map((inner) => blockHtml(id, inner, deeds))}
+      </details>`;
+    case 'charts':
+      // The desk draws charts of its own.
+      return html``;
+  }
+}
+
+/** @param labelledBy id of its title */
+export function viewTable(labelledBy: string, { columns, rows }: ViewTable, deeds?: DeedColumn): Html {
+  return table(labelledBy, {
+    heads: [...columns.map(headOf), ...(deeds === undefined ? [] : [unseen(deeds.name)])],
+    rows: rows.map((row, index) => [...row.map(shown), ...(deeds === undefined ? [] : [deeds.cells[index]])]),
+  });
+}
+
+function headOf({ head, isNumber, isLong }: Column): Head {
+  const name = capital(head);
+  const kind = isNumber === true ? 'number' : isLong === true ? 'words' : 'text';
+  return { name, kind, ...(isTerm(head) && { shown: term(head, name) }) };
+}
+
+const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
+
+const SIGNS = { good: '●', warn: '◆', bad: '▲' } as const;
+
+/** A mark with its sign, because colours alone are not enough. */
+export function stateHtml({ mark, tone }: Mark): Html {
+  if (tone === 'plain') return html`${mark}`;
+  return html`<span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${mark}</span>`;
+}
+
+export const shown = (cell: Cell): Html => cellHtml(cell, stateHtml);

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { ActionArms } from '../../../../src/operator/arms.ts';
-import { printedFigure } from '../../../../src/operator/report/figures.ts';
-import { documentOf } from '../../../../src/operator/report/report-document.ts';
+import { printedFigure } from '../../../../src/operator/views/figures.ts';
+import { documentOf, type ServicePart } from '../../../../src/operator/report/report-document.ts';
 import { renderHtml } from '../../../../src/operator/report/render-html.ts';
-import type { ServicePart } from '../../../../src/operator/report/document.ts';
 import { renderMarkdown } from '../../../../src/operator/report/render-markdown.ts';
 import type { Report } from '../../../../src/operator/report/report.ts';
 import { actionWith } from '../../engine/guard/facts.ts';

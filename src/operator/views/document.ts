@@ -1,5 +1,3 @@
-import type { Criterion } from '../api/history.ts';
-
 /** The meaning of a number, which decides how it is printed. */
 export type Unit =
   | 'count'
@@ -18,7 +16,7 @@ export type Unit =
   | 'days'
   | 'yes_no';
 
-/** A number of the report. Every format prints it in the same way. */
+/** A number. Every format prints it in the same way. */
 export interface Figure {
   readonly value: number | null;
   readonly unit: Unit;
@@ -37,13 +35,23 @@ interface Code {
   readonly code: string;
 }
 
-/** A page of the desk. */
+/** A page of the desk. A terminal shows the text only. */
 export interface Link {
   readonly link: string;
   readonly href: string;
 }
 
-export type Piece = string | Figure | Mark | Code | Link;
+/** A point in time, as ISO-8601. A page shows it in the zone of its reader. */
+interface Instant {
+  readonly at: string | null;
+}
+
+/** A detail of what is before it. */
+interface Aside {
+  readonly aside: Cell;
+}
+
+export type Piece = string | Figure | Mark | Code | Link | Instant | Aside;
 
 export type Cell = readonly Piece[];
 
@@ -56,6 +64,8 @@ export interface Column {
   readonly head: string;
   /** Printed on the right, so that digits align. */
   readonly isNumber?: true;
+  /** May hold long words, which a page breaks. */
+  readonly isLong?: true;
 }
 
 export interface Table {
@@ -64,6 +74,8 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[];
   /** Shown if there is no row. */
   readonly empty: string;
+  /** What an empty table means, or what to do. */
+  readonly advice?: string;
 }
 
 /** One bar for each label. A table shows the same numbers. */
@@ -104,53 +116,62 @@ export interface Section {
   readonly blocks: readonly Block[];
 }
 
-export interface ServicePart {
-  readonly name: string;
-  /** The active stage, the requested stage, and what blocks it. */
-  readonly standing: string;
-  /** What happened on the day, in one sentence. */
-  readonly story: string;
-  readonly phases: readonly { readonly name: string; readonly state: 'behind' | 'present' | 'ahead' }[];
-  readonly verdict: Mark;
-  readonly highlights: readonly Fact[];
-  readonly next: Extract<Block, { kind: 'note' }>;
-  readonly sections: readonly Section[];
-}
-
-/** The report as a document, from which HTML and Markdown are made. */
-export interface ReportDocument {
-  readonly title: string;
-  readonly subtitle: Cell;
-  readonly verdict: Mark;
-  readonly services: readonly ServicePart[];
-  readonly footnote: string;
-}
-
 export const count = (value: number | null): Figure => ({ value, unit: 'count' });
 export const change = (value: number | null): Figure => ({ value, unit: 'change' });
 export const rate = (value: number | null): Figure => ({ value, unit: 'rate' });
 export const seconds = (value: number | null): Figure => ({ value, unit: 'seconds' });
 export const ms = (value: number | null): Figure => ({ value, unit: 'ms' });
+export const instant = (iso: string | null): Instant => ({ at: iso });
+export const aside = (...pieces: Cell): Aside => ({ aside: pieces });
 export const code = (text: string): Code => ({ code: text });
 export const mark = (text: string, tone: Tone): Mark => ({ mark: text, tone });
+export const link = (text: string, href: string): Link => ({ link: text, href });
 
 /** A page of the desk; plain text where there is no desk. */
 export function linked(desk: string | null, path: string, text: string): Piece {
   return desk === null ? text : { link: text, href: `${desk}${path}` };
 }
 
-/** A failed criterion to stay is bad. A failed criterion to continue is only missing. */
-export function verdictMark({ verdict, for: purpose }: Pick<Criterion, 'verdict' | 'for'>): Mark {
-  if (verdict === 'pass') return mark('✓ pass', 'good');
-  if (verdict === 'not_judged') return mark('– not judged', 'plain');
-  return mark('✗ fail', purpose === 'stay' ? 'bad' : 'warn');
-}
-
-/** The number that fail, else the number missing, else that all pass. */
-export function failureMark(toStay: number, toGoOn: number): Mark {
-  if (toStay > 0) return mark(`✗ ${toStay} failing`, 'bad');
-  return toGoOn > 0 ? mark(`${toGoOn} missing to continue`, 'warn') : mark('✓ criteria pass', 'good');
-}
-
 /** A protocol word as people read it: `read_cutover` becomes `read cutover`. */
-export const words = (word: string): string => word.replaceAll('_', ' ');
+export const spoken = (word: string): string => word.replaceAll(/[_-]/g, ' ');
+
+export const remark = (...cell: Cell): Block => ({ kind: 'remark', cell });
+export const section = (title: string, ...blocks: readonly Block[]): Section => ({ title, blocks });
+
+/** A column, and what a row shows in it. */
+interface ColumnOf<Row> extends Column {
+  readonly cell: (row: Row) => Cell;
+}
+
+type CellOf<Row, Value> = (row: Row) => Value;
+
+export function column<Row>(
+  head: string,
+  of: CellOf<Row, Piece | Cell>,
+  { isLong }: Pick<Column, 'isLong'> = {},
+): ColumnOf<Row> {
+  const cell = (row: Row): Cell => [of(row)].flat();
+  return { head, cell, ...(isLong === true && { isLong }) };
+}
+
+export function counts<Row>(head: string, of: CellOf<Row, number | null>): ColumnOf<Row> {
+  return { head, isNumber: true, cell: (row) => [count(of(row))] };
+}
+
+export function times<Row>(head: string, of: CellOf<Row, string | null>): ColumnOf<Row> {
+  return { head, cell: (row) => [instant(of(row))] };
+}
+
+/** A table of rows of one kind. */
+export function tableOf<Row>(
+  rows: readonly Row[],
+  columns: readonly ColumnOf<Row>[],
+  none: Pick<Table, 'empty' | 'advice'>,
+): Table {
+  return {
+    kind: 'table',
+    columns,
+    rows: rows.map((row) => columns.map(({ cell }) => cell(row))),
+    ...none,
+  };
+}

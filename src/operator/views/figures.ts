@@ -1,6 +1,7 @@
 import type { Figure, Unit } from './document.ts';
 
-const NOTHING = '–';
+/** Shown where there is no value. */
+export const NOTHING = '–';
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const precise = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 
@@ -11,7 +12,7 @@ const PRINTED: Readonly<Record<Unit, (value: number) => string>> = {
   change_rate: (value) => signed(value * 100, ' %', precise),
   ratio: (value) => `× ${precise.format(value)}`,
   percentage: (value) => `${grouped.format(value)} %`,
-  ms: (value) => `${grouped.format(value)} ms`,
+  ms: (value) => (value < 1_000 ? `${grouped.format(value)} ms` : `${grouped.format(value / 1_000)} s`),
   change_ms: (value) => signed(value, ' ms'),
   seconds: duration,
   days: (value) => counted(value, 'day'),

@@ -1,0 +1,71 @@
+import type { Block, Cell, Column, Piece, Section, Table } from './document.ts';
+import { NOTHING, printedFigure } from './figures.ts';
+
+/** Sections as plain text. A single section is printed without its title. */
+export function sectionsText(sections: readonly Section[]): string {
+  return sections
+    .map(({ title, blocks }) =>
+      [...(sections.length > 1 ? [title] : []), ...blocks.map(blockText)].join('\n'),
+    )
+    .join('\n\n');
+}
+
+function blockText(block: Block): string {
+  switch (block.kind) {
+    case 'facts':
+      return block.facts.map(({ label, cell }) => `${label}: ${cellText(cell)}`).join('\n');
+    case 'table':
+      return tableText(block);
+    case 'charts':
+      return block.charts.map(({ title, total }) => `${title}: ${cellText(total)}`).join('\n');
+    case 'note':
+    case 'remark':
+      return cellText(block.cell);
+    case 'more':
+      return [block.title, ...block.blocks.map(blockText)].join('\n');
+  }
+}
+
+/** A table with aligned columns, or the words for none. */
+export function tableText({ columns, rows, empty, advice }: Table): string {
+  if (rows.length === 0) return advice === undefined ? empty : `${empty}. ${advice}`;
+  return aligned(
+    columns,
+    rows.map((row) => row.map((cell) => cellText(cell) || NOTHING)),
+  );
+}
+
+/** Rows of texts, each column as wide as its widest text. */
+export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  return aligned(
+    heads.map((head) => ({ head })),
+    rows,
+  );
+}
+
+function aligned(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const all = [columns.map(({ head }) => head), ...rows];
+  const widths = columns.map((_, index) => Math.max(...all.map((row) => row[index]?.length ?? 0)));
+  const padded = (text: string, index: number): string =>
+    columns[index]?.isNumber === true ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0);
+  return all.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
+}
+
+/** Details are in parentheses after what they explain. */
+function cellText(cell: Cell): string {
+  const details = cell.flatMap((piece) =>
+    typeof piece === 'object' && 'aside' in piece ? [cellText(piece.aside)] : [],
+  );
+  const text = cell.map(pieceText).join('');
+  if (details.length === 0 || text === '') return text + details.join('; ');
+  return `${text} (${details.join('; ')})`;
+}
+
+function pieceText(piece: Piece): string {
+  if (typeof piece === 'string') return piece;
+  if ('code' in piece) return piece.code;
+  if ('link' in piece) return piece.link;
+  if ('at' in piece) return piece.at ?? NOTHING;
+  if ('aside' in piece) return '';
+  return 'mark' in piece ? piece.mark : printedFigure(piece);
+}
