@@ -3,19 +3,8 @@ import { stringify } from 'yaml';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
-
-const HEADS = [
-  'operation',
-  'service',
-  'action',
-  'code',
-  'reason',
-  'refused at',
-  'tries',
-  'waiting writes',
-  'state',
-];
+import { deadLettersTable } from '../operator/views/ledgers.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 /** Subcommand: its endpoint, its description, and what it prints after the operation id. */
 const CHANGES = {
@@ -65,20 +54,7 @@ export function createDeadLettersCommand(env: Environment): Command {
 async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
   const text = await callProxy(at, 'listDeadLetters', { query: { state, limit, service } });
   if (json === true) return console.log(text);
-  const { dead_letters: found } = parsed(text);
-  if (found.length === 0) return console.log('no dead letters');
-  const rows = found.map((letter) => [
-    letter.operation_id,
-    letter.service,
-    letter.action,
-    letter.code,
-    letter.reason,
-    letter.refused_at ?? '-',
-    String(letter.attempts),
-    String(letter.waiting_behind),
-    letter.state,
-  ]);
-  console.log(table(HEADS, rows));
+  console.log(tableText(deadLettersTable(parsed(text).dead_letters)));
 }
 
 async function change(

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import type { LostItem } from '../operator/api/repairs.ts';
+import { lostTable } from '../operator/views/lost.ts';
+import { tableText } from '../operator/views/terminal.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 
@@ -43,25 +44,7 @@ export function createLostCommand(env: Environment): Command {
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await callProxy(at, 'listLost', {});
   if (json === true) return console.log(text);
-  const { items } = parsed(text);
-  console.log(items.length === 0 ? 'no lost items' : lostLines(items).join('\n'));
-}
-
-/** One line per item. The items of a lane are in their stored order. */
-export function lostLines(items: readonly Omit<LostItem, 'position' | 'digest'>[]): string[] {
-  const lanes = Map.groupBy(items, ({ service, owner }) => `${service}/${owner}`);
-  return [...lanes].flatMap(([lane, ofLane]) =>
-    ofLane.map(({ memory_id: id, stored_at: storedAt, shape, found_at: foundAt }, index) =>
-      [
-        lane,
-        `${index + 1}/${ofLane.length}`,
-        storedAt ?? 'time unknown',
-        shape ?? 'shape unknown',
-        id,
-        `found ${foundAt}`,
-      ].join('  '),
-    ),
-  );
+  console.log(tableText(lostTable(parsed(text).items)));
 }
 
 interface Decision {

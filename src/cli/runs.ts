@@ -2,7 +2,9 @@ import { Command } from 'commander';
 import type { ShownRun } from '../operator/api/runs.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { showBackfill, showRun, showRuns } from './run-tables.ts';
+import { runsTable } from '../operator/views/runs.ts';
+import { tableText } from '../operator/views/terminal.ts';
+import { showBackfill, showRun } from './run-tables.ts';
 
 /** `crossfade runs`: current and past backfills, reconciliations and repairs. */
 export function createRunsCommand(env: Environment): Command {
@@ -37,10 +39,7 @@ export function createRunsCommand(env: Environment): Command {
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await callProxy(at, 'listRuns', {});
   if (json === true) return console.log(text);
-  const { runs: all } = parsed(text);
-  console.log(
-    all.length === 0 ? 'no runs yet: crossfade backfill --dry-run shows what would be copied' : showRuns(all),
-  );
+  console.log(tableText(runsTable(parsed(text).runs)));
 }
 
 /** The request of a run, its progress, and its result. */
@@ -48,7 +47,10 @@ function shown(run: ShownRun): string {
   const { lanes, lanes_done: done } = run;
   const under =
     run.state === 'listing' || run.state === 'running' ? [`${done} of ${lanes} lanes so far`] : [];
-  return [showRuns([run]), ...under, '', run.kind === 'backfill' ? showBackfill(run) : showRun(run)].join(
-    '\n',
-  );
+  return [
+    tableText(runsTable([run])),
+    ...under,
+    '',
+    run.kind === 'backfill' ? showBackfill(run) : showRun(run),
+  ].join('\n');
 }

@@ -2,9 +2,8 @@ import { Command } from 'commander';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
-
-const HEADS = ['operation', 'service', 'action', 'found at', 'end', 'closed at', 'waits for'];
+import { unknownOutcomesTable } from '../operator/views/ledgers.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 /** The two decisions that a person can make if the outcome cannot be determined. */
 const CHOICES = {
@@ -35,18 +34,7 @@ export function createUnknownOutcomesCommand(env: Environment): Command {
 async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
   const text = await callProxy(at, 'listUnknownOutcomes', { query: { state, limit, service } });
   if (json === true) return console.log(text);
-  const { unknown_outcomes: found } = parsed(text);
-  if (found.length === 0) return console.log('no unknown outcomes');
-  const rows = found.map((each) => [
-    each.operation_id,
-    each.service,
-    each.action,
-    each.found_at ?? '-',
-    each.end ?? '-',
-    each.closed_at ?? '-',
-    each.waits_for ?? '-',
-  ]);
-  console.log(table(HEADS, rows));
+  console.log(tableText(unknownOutcomesTable(parsed(text).unknown_outcomes)));
 }
 
 async function assume(

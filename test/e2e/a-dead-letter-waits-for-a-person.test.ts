@@ -170,7 +170,7 @@ test('the command line lists, shows and decides', async () => {
   const run = async (...args: string[]): Promise<string> =>
     (await execFileAsync(process.execPath, [MAIN, ...args, ...at])).stdout;
   const listed = await run('dead-letters', 'list', '--service', SERVICE);
-  expect(listed.split('\n')[0]).toMatch(/^operation +service +action/);
+  expect(listed.split('\n')[0]).toMatch(/^write +state +reason +refused/);
   expect(listed).toContain(id);
   const json = JSON.parse(await run('dead-letters', 'list', '--json')) as { dead_letters: Letter[] };
   expect(json.dead_letters.map((one) => one.operation_id)).toContain(id);

@@ -86,7 +86,7 @@ test('a dead letter is redriven and refused again; a copy of its lane resolves i
   await page.getByText('The write is sent again.').waitFor();
   await eventually('refused once more', async () => {
     await open('/dead-letters', 'Dead letters');
-    return /refused .* after\s+2 attempts/s.test((await card.textContent().catch(() => '')) ?? '');
+    return /Attempts\s+2/.test((await card.textContent().catch(() => '')) ?? '');
   });
   await decide('Copy the whole lane', 'legacy has it all');
   await page.getByText('Its lane is being copied.').waitFor();
@@ -105,7 +105,7 @@ test('a write of unknown outcome is shown with what it waits for', async () => {
     await open('/unknown-outcomes', 'Unknown outcomes');
     return (await page.locator('.card').count()) === 1;
   });
-  expect(await page.locator('.card').textContent()).toMatch(/add_interaction.*◆ .*write \d+/s);
+  expect(await page.locator('.card').textContent()).toMatch(/add_interaction.*write \d+.*◆ /s);
   expect(await photograph(page, 'unknown-outcomes')).toEqual([]);
   await desk.deployment.legacyPath.pass();
   await eventually(

@@ -127,6 +127,12 @@ export const code = (text: string): Code => ({ code: text });
 export const mark = (text: string, tone: Tone): Mark => ({ mark: text, tone });
 export const link = (text: string, href: string): Link => ({ link: text, href });
 
+/** A lane, by its key. */
+export function laneLink(lane: string): Link {
+  const slash = lane.indexOf('/');
+  return link(lane, `/lanes/${lane.slice(0, slash)}/${encodeURIComponent(lane.slice(slash + 1))}`);
+}
+
 /** A page of the desk; plain text where there is no desk. */
 export function linked(desk: string | null, path: string, text: string): Piece {
   return desk === null ? text : { link: text, href: `${desk}${path}` };

@@ -1,19 +1,28 @@
-import type { Block, Cell, Column, Piece, Section, Table } from './document.ts';
+import type { Block, Cell, Column, Fact, Piece, Section, Table } from './document.ts';
 import { NOTHING, printedFigure } from './figures.ts';
 
 /** Sections as plain text. A single section is printed without its title. */
 export function sectionsText(sections: readonly Section[]): string {
-  return sections
-    .map(({ title, blocks }) =>
-      [...(sections.length > 1 ? [title] : []), ...blocks.map(blockText)].join('\n'),
-    )
-    .join('\n\n');
+  const [only, ...others] = sections;
+  if (only === undefined) return '';
+  return others.length === 0 ? blocksText(only.blocks) : sections.map(sectionText).join('\n\n');
 }
+
+/** The title, and the blocks indented below it. */
+export function sectionText({ title, blocks }: Section): string {
+  return `${title}\n${indented(blocksText(blocks))}`;
+}
+
+export function indented(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, '  ');
+}
+
+const blocksText = (blocks: readonly Block[]): string => blocks.map(blockText).join('\n');
 
 function blockText(block: Block): string {
   switch (block.kind) {
     case 'facts':
-      return block.facts.map(({ label, cell }) => `${label}: ${cellText(cell)}`).join('\n');
+      return factsText(block.facts);
     case 'table':
       return tableText(block);
     case 'charts':
@@ -22,8 +31,13 @@ function blockText(block: Block): string {
     case 'remark':
       return cellText(block.cell);
     case 'more':
-      return [block.title, ...block.blocks.map(blockText)].join('\n');
+      return sectionText(block);
   }
+}
+
+function factsText(facts: readonly Fact[]): string {
+  const widest = Math.max(...facts.map(({ label }) => label.length));
+  return facts.map(({ label, cell }) => `${label.padEnd(widest)}  ${cellText(cell)}`).join('\n');
 }
 
 /** A table with aligned columns, or the words for none. */

@@ -4,7 +4,7 @@ import type { ShownSignature } from '../../api/comparisons.ts';
 import { hintWords } from '../../words.ts';
 import { count, percent } from '../figures.ts';
 import { counted } from '../../views/figures.ts';
-import { spoken } from '../../views/document.ts';
+import { laneLink, spoken } from '../../views/document.ts';
 import { when } from '../../views/cell-html.ts';
 import { html, type Html, type Shown } from '../../views/html.ts';
 import { causeOf } from '../incidents.ts';
@@ -12,9 +12,8 @@ import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { AuditEntry } from '../../api/audit.ts';
-import { laneLink } from './ledgers.ts';
 import { emptyState, type Page } from './layout.ts';
-import { nowrap, tablePanel, words } from './table-panel.ts';
+import { nowrap, shown, tablePanel, words } from './table-panel.ts';
 
 interface TripFinding {
   readonly trigger: string;
@@ -264,7 +263,7 @@ function lanes(bundle: Bundle, known: readonly FoundDifference[]): Html | false 
     rows: [...times]
       .toSorted(([, a], [, b]) => b - a)
       .slice(0, LANES_SHOWN)
-      .map(([lane, found]) => [laneLink(lane), count(found)]),
+      .map(([lane, found]) => [shown([laneLink(lane)]), count(found)]),
   });
 }
 

@@ -1,12 +1,13 @@
 import type { LostItem } from '../../api/repairs.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import { count } from '../figures.ts';
-import { when } from '../../views/cell-html.ts';
+import { laneLink } from '../../views/document.ts';
+import { lostTable } from '../../views/lost.ts';
 import { html, type Html } from '../../views/html.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';
-import { laneLink } from './ledgers.ts';
+import { cards, shown } from './table-panel.ts';
 
 const SHOWN = 100;
 /** The most that the API lists. */
@@ -15,6 +16,8 @@ const LISTED = 1_000;
 /** Items that legacy lost, one by one. Only a person decides about them. */
 export async function lostPage(visit: Visit): Promise<Page> {
   const { items } = await visit.api.ask(ENDPOINTS.listLost, {});
+  const shownItems = items.slice(0, SHOWN);
+  const table = lostTable(shownItems);
   return {
     title: 'Lost items',
     // The list is limited. Only the status gives the total.
@@ -22,10 +25,13 @@ export async function lostPage(visit: Visit): Promise<Page> {
     lead: 'Legacy no longer shows these items, and no write deleted them. The orchestrator keeps them until a person decides. No repair changes them.',
     body:
       items.length === 0
-        ? emptyState('No lost items', 'Items that legacy lost without an explanation are listed here.')
+        ? emptyState(table.empty, table.advice)
         : html`${items.length > SHOWN && html`<p class="note">The first ${SHOWN} of ${count(items.length)}.</p>`}
-            ${lanesOf(items).map((ofLane) => lanePanel(visit, ofLane))}
-            <div class="cards">${items.slice(0, SHOWN).map((item) => lostCard(visit, item))}</div>`,
+          ${lanesOf(items).map((ofLane) => lanePanel(visit, ofLane))}
+          ${cards(
+            table,
+            shownItems.map((item) => lostForms(visit, item)),
+          )}`,
   };
 }
 
@@ -41,7 +47,7 @@ function lanesOf(items: readonly LostItem[]): (readonly [LostItem, ...LostItem[]
 function lanePanel(visit: Visit, [{ service, owner }, ...others]: readonly [LostItem, ...LostItem[]]): Html {
   const lane = `${service}/${owner}`;
   return html`<article class="panel">
-    <h2>${laneLink(lane)}</h2>
+    <h2>${shown([laneLink(lane)])}</h2>
     <p class="state warn">◆ ${count(others.length + 1)} lost items</p>
     <div class="deeds">
       ${foldedChange(visit, {
@@ -55,32 +61,21 @@ function lanePanel(visit: Visit, [{ service, owner }, ...others]: readonly [Lost
   </article>`;
 }
 
-function lostCard(
-  visit: Visit,
-  { service, owner, memory_id: memory, digest, stored_at: storedAt, shape, found_at: foundAt }: LostItem,
-): Html {
+function lostForms(visit: Visit, { service, owner, memory_id: memory }: LostItem): Html {
   const fields = { owner, memory_id: memory };
-  return html`<article class="panel card" aria-labelledby="m-${memory}">
-    <h2 id="m-${memory}">${laneLink(`${service}/${owner}`)}</h2>
-    <p class="state warn">◆ lost <span class="note-inline">· found ${when(foundAt)}</span></p>
-    <p class="note">${storedAt !== null && html`stored ${when(storedAt)} · `}${shape ?? 'shape unknown'}</p>
-    <p class="note"><code>${memory}</code> · digest <code>${digest.slice(0, 12)}</code></p>
-    <div class="deeds">
-      ${foldedChange(visit, {
-        action: `/lost/${service}/restore`,
-        label: 'Store it on legacy again',
-        role: 'approver',
-        fields,
-        id: `restore-${memory}`,
-      })}
-      ${foldedChange(visit, {
-        action: `/lost/${service}/accept`,
-        label: 'Accept the loss',
-        role: 'approver',
-        fields,
-        isGrave: true,
-        id: `accept-${memory}`,
-      })}
-    </div>
-  </article>`;
+  return html`${foldedChange(visit, {
+    action: `/lost/${service}/restore`,
+    label: 'Store it on legacy again',
+    role: 'approver',
+    fields,
+    id: `restore-${memory}`,
+  })}
+  ${foldedChange(visit, {
+    action: `/lost/${service}/accept`,
+    label: 'Accept the loss',
+    role: 'approver',
+    fields,
+    isGrave: true,
+    id: `accept-${memory}`,
+  })}`;
 }

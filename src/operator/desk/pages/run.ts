@@ -1,19 +1,19 @@
 import type { Divergence, RepairPlan } from '../../api/repairs.ts';
 import type { ShownRun } from '../../api/runs.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { changeWords, concernsOf, findingWords, itemWords, type ShownSurvey } from '../../words.ts';
+import { concernsOf, findingWords, type ShownSurvey } from '../../words.ts';
 import { count, percent } from '../figures.ts';
 import { counted } from '../../views/figures.ts';
-import { spoken } from '../../views/document.ts';
+import { laneLink, spoken } from '../../views/document.ts';
+import { findingsTable, runCounts, runResult, runScope, runState } from '../../views/runs.ts';
 import { when } from '../../views/cell-html.ts';
 import { html, type Html } from '../../views/html.ts';
 import { inFieldNames } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { laneLink } from './ledgers.ts';
 import type { Page } from './layout.ts';
-import { table, text, words } from './table-panel.ts';
-import { askedOf, isOpen, runProgress, runResult, runState } from './runs.ts';
+import { blocksHtml, shown, table, text, viewTable, words } from './table-panel.ts';
+import { isOpen, runProgress } from './runs.ts';
 
 const LANES_SHOWN = 100;
 const FINDINGS_SHOWN = 200;
@@ -29,13 +29,17 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
   const plan = isReconciliation && !isOpen(run) ? await visit.api.ask(ENDPOINTS.planRepair, call) : undefined;
   return {
     title: `${spoken(run.kind)} ${run.run}`,
-    lead: html`Of ${askedOf(run)}; began ${when(run.began_at)}. <a href="/runs">All runs</a>`,
+    lead: html`Of ${shown(runScope(run))}; began ${when(run.began_at)}. <a href="/runs">All runs</a>`,
     body: html`<section class="panel" aria-labelledby="stands">
         <h2 id="stands">Progress</h2>
         <div data-live="stands">
-          <p>${runState(run)} ${runResult(run)}</p>
+          <p>${shown(runState(run))} ${shown(runResult(run))}</p>
           ${isOpen(run) ? runProgress(run) : html`<p class="note">Ended ${when(run.finished_at)}</p>`}
-          ${Object.entries(run.services).map(([service, counts]) => tally(service, counts))}
+          ${runCounts(run).map(
+            ({ title, blocks }) =>
+              html`<h3>${title}</h3>
+                ${blocksHtml('stands', blocks)}`,
+          )}
           ${
             hadNothingToCompare(run) &&
             html`<p>Nothing to compare. No lane was written to since it was last found equal.</p>`
@@ -52,20 +56,6 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
 function hadNothingToCompare({ kind, state, request, lanes, survey }: ShownRun): boolean {
   if (kind !== 'reconcile' || state !== 'finished' || request.scope !== 'changed') return false;
   return lanes === 0 && Object.values(survey).every((found) => !('not_listed' in found));
-}
-
-function tally(service: string, counts: ShownRun['services'][string]): Html {
-  const figures = Object.entries(counts).filter(([name]) => name !== 'digest');
-  return html`<h3>${service}</h3>
-    <dl class="figures">
-      ${figures.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${spoken(name)}</dt>
-            <dd>${count(Number(value))}</dd>
-          </div>`,
-      )}
-    </dl>`;
 }
 
 function deedsOf(visit: Visit, run: ShownRun, plan: RepairPlan | undefined): Html | false {
@@ -140,7 +130,7 @@ function foundPanel(divergences: readonly Divergence[]): Html {
       rows: divergences
         .slice(0, LANES_SHOWN)
         .map(({ service, owner, findings, before, after, ...found }) => [
-          laneLink(`${service}/${owner}`),
+          shown([laneLink(`${service}/${owner}`)]),
           html`${sayingsOf(findings).map(
             ([saying, times]) =>
               html`<span class="note-inline">${times > 1 && `${count(times)} × `}${saying}</span><br />`,
@@ -174,31 +164,7 @@ function sayingsOf(findings: Divergence['findings']): [string, number][] {
 function itemsOf(findings: Divergence['findings']): Html {
   return html`<details>
     <summary>Item by item</summary>
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">Item</th>
-          <th scope="col">Written</th>
-          <th scope="col">Side</th>
-          <th scope="col">Finding</th>
-          <th scope="col">Before</th>
-          <th scope="col">After</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${findings.slice(0, FINDINGS_SHOWN).map((finding) => {
-          const { before, after } = changeWords(finding);
-          return html`<tr>
-            <th scope="row" class="words">${itemWords(finding)}</th>
-            <td>${when(finding.at)}</td>
-            <td>${finding.side}</td>
-            <td class="words">${findingWords(finding)}</td>
-            <td class="words">${before}</td>
-            <td class="words">${after}</td>
-          </tr>`;
-        })}
-      </tbody>
-    </table>
+    ${viewTable('found', findingsTable(findings.slice(0, FINDINGS_SHOWN)))}
     ${
       findings.length > FINDINGS_SHOWN &&
       html`<p class="note">

@@ -1,39 +1,17 @@
 import type { ListedRun, ShownRun } from '../../api/runs.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { foundWords, standingNotes } from '../../run-result-words.ts';
 import { count, percent } from '../figures.ts';
 import { counted } from '../../views/figures.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
+import { section, spoken } from '../../views/document.ts';
+import { runsTable } from '../../views/runs.ts';
 import { html, type Html } from '../../views/html.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { emptyState, type Page } from './layout.ts';
-import { nowrap, table, text, words } from './table-panel.ts';
-
-const SIGNS: Readonly<Record<string, string>> = { finished: 'good', failed: 'bad' };
-const MARKS: Readonly<Record<string, string>> = { good: '●', warn: '◆', bad: '▲' };
+import type { Page } from './layout.ts';
+import { sectionPanel } from './table-panel.ts';
 
 export function isOpen({ state }: Pick<ListedRun, 'state'>): boolean {
   return state === 'listing' || state === 'running';
-}
-
-export function runState({ state, reason, result }: ListedRun): Html {
-  // A finished run is not shown as good while lanes differ.
-  const sign = (result?.unresolved_lanes ?? 0) > 0 ? 'warn' : (SIGNS[state] ?? 'warn');
-  return html`<span class="state ${sign}"
-      ><span aria-hidden="true">${MARKS[sign]}</span> ${spoken(state)}</span
-    >${reason !== '' && html`<span class="note">${reason}</span>`}`;
-}
-
-/** The result of a finished reconciliation. It stays amber until every lane is repaired or accepted. */
-export function runResult({ result, request }: ListedRun): Html | false {
-  if (result === null) return false;
-  const found = foundWords(result, request.owner);
-  const isAmber = result.unresolved_lanes + result.not_comparable_lanes > 0;
-  return html`${isAmber ? html`<span class="state warn"><span aria-hidden="true">◆</span> ${found}</span>` : found}${standingNotes(
-    result,
-  ).map((note) => html`<span class="note">${note}</span>`)}`;
 }
 
 /** The progress of a running run. */
@@ -48,14 +26,6 @@ export function runProgress({ lanes, lanes_done: done, brake, state }: ShownRun)
         brake !== null && html` · slowed: ${spoken(brake)}`
       }
     </p>`;
-}
-
-/** What was requested, in one line. */
-export function askedOf({ request }: ListedRun): Html {
-  const { services, owner, scope, of, scheduled } = request;
-  return html`${services.join(', ')}${owner !== undefined && html`, <code>${owner}</code>`}${
-    scope === 'changed' && ', changed lanes only'
-  }${of !== undefined && html`, of <a href="/runs/${of}">run ${of}</a>`}${scheduled !== undefined && ', by schedule'}`;
 }
 
 /** Backfills, reconciliations and repairs: running ones, past ones, and forms to start one. */
@@ -73,14 +43,7 @@ export async function runsPage(visit: Visit): Promise<Page> {
         <h2 id="begin">Start a run</h2>
         <div class="deeds">${beginForms(visit)}</div>
       </section>
-      ${
-        runs.length === 0
-          ? emptyState(
-              'No run yet',
-              'A backfill copies what legacy holds. A reconciliation compares both backends.',
-            )
-          : runsTable(runs)
-      }`,
+      ${sectionPanel('runs', section(runs.length === 1 ? 'The last run' : `The last ${count(runs.length)} runs`, runsTable(runs)))}`,
   };
 }
 
@@ -125,21 +88,4 @@ function beginForms(visit: Visit): Html {
     role: 'operator',
     controls: html`${choice('reconcile')}${scope}`,
   })}`;
-}
-
-function runsTable(runs: readonly ListedRun[]): Html {
-  return html`<section class="panel" aria-labelledby="runs">
-    <h2 id="runs">${runs.length === 1 ? 'The last run' : `The last ${count(runs.length)} runs`}</h2>
-    ${table('runs', {
-      heads: [text('Run'), text('State'), text('Result'), words('Of'), nowrap('Started'), words('By')],
-      rows: runs.map((run) => [
-        html`<a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a>`,
-        runState(run),
-        runResult(run),
-        askedOf(run),
-        when(run.began_at),
-        html`${run.request.person ?? 'the command line'}<span class="note">${run.request.reason}</span>`,
-      ]),
-    })}
-  </section>`;
 }

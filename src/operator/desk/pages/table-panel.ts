@@ -96,22 +96,19 @@ export function sectionPanel(id: string, { title, blocks }: Section, deeds?: Dee
     return emptyState(only.empty, only.advice);
   return html`<section class="panel" aria-labelledby="${id}">
     <h2 id="${id}">${title}</h2>
-    ${blocks.map((block) => blockHtml(id, block, deeds))}
+    ${blocksHtml(id, blocks, deeds)}
   </section>`;
+}
+
+/** @param id of the title */
+export function blocksHtml(id: string, blocks: readonly Block[], deeds?: DeedColumn): Html {
+  return html`${blocks.map((block) => blockHtml(id, block, deeds))}`;
 }
 
 function blockHtml(id: string, block: Block, deeds: DeedColumn | undefined): Html {
   switch (block.kind) {
     case 'facts':
-      return html`<dl class="figures">
-        ${block.facts.map(
-          ({ label, cell }) =>
-            html`<div>
-              <dt>${label}</dt>
-              <dd>${shown(cell)}</dd>
-            </div>`,
-        )}
-      </dl>`;
+      return html`<dl class="figures">${block.facts.map(({ label, cell }) => fact(label, cell))}</dl>`;
     case 'table':
       return viewTable(id, block, deeds);
     case 'note':
@@ -120,7 +117,7 @@ function blockHtml(id: string, block: Block, deeds: DeedColumn | undefined): Htm
     case 'more':
       return html`<details class="fold">
         <summary>${block.title}</summary>
-        ${block.blocks.map((inner) => blockHtml(id, inner, deeds))}
+        ${blocksHtml(id, block.blocks, deeds)}
       </details>`;
     case 'charts':
       // The desk draws charts of its own.
@@ -134,6 +131,28 @@ export function viewTable(labelledBy: string, { columns, rows }: ViewTable, deed
     heads: [...columns.map(headOf), ...(deeds === undefined ? [] : [unseen(deeds.name)])],
     rows: rows.map((row, index) => [...row.map(shown), ...(deeds === undefined ? [] : [deeds.cells[index]])]),
   });
+}
+
+/** The rows of a view, each as a card with its forms. The first column is the title. */
+export function cards({ columns, rows }: ViewTable, forms: readonly Shown[]): Html {
+  const [, ...heads] = columns.map(headOf);
+  return html`<div class="cards">
+    ${rows.map(
+      ([title = [], ...cells], row) =>
+        html`<article class="panel card" aria-labelledby="card-${row}">
+          <h2 id="card-${row}">${shown(title)}</h2>
+          <dl>${cells.map((cell, index) => cell.length > 0 && fact(heads[index]?.name ?? '', cell))}</dl>
+          <div class="deeds">${forms[row]}</div>
+        </article>`,
+    )}
+  </div>`;
+}
+
+function fact(label: string, cell: Cell): Html {
+  return html`<div>
+    <dt>${label}</dt>
+    <dd>${shown(cell)}</dd>
+  </div>`;
 }
 
 function headOf({ head, isNumber, isLong }: Column): Head {

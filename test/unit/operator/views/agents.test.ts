@@ -51,7 +51,9 @@ test('the desk, the report and the terminal show agents in the same words', () =
 test('writers that bypass the proxy are first, until a proxy sees them', () => {
   const answer = { agents: [], writers_past_proxy: [WRITER, { ...WRITER, seen_through_proxy: true }] };
   const text = sectionsText(agentsView(answer));
-  expect(text).toMatch(/^Writers that bypass the proxy\n.*\nwriter +service +lanes +last found\nunknown/);
+  expect(text).toMatch(
+    /^Writers that bypass the proxy\n.*\n {2}writer +service +lanes +last found\n {2}unknown/,
+  );
   expect(text.match(/unknown/g)).toHaveLength(1);
-  expect(text).toMatch(/\n\nSeen through the proxies\nNo agents yet\. Configure/);
+  expect(text).toMatch(/\n\nSeen through the proxies\n {2}No agents yet\. Configure/);
 });

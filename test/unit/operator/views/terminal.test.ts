@@ -60,6 +60,6 @@ test('an empty table is its words, and several sections have titles', () => {
   const empty = tableOf([], [], NONE);
   expect(sectionsText([section('Rows', empty)])).toBe('No rows yet. Add one.');
   expect(sectionsText([section('One', remark('first')), section('Two', empty)])).toBe(
-    'One\nfirst\n\nTwo\nNo rows yet. Add one.',
+    'One\n  first\n\nTwo\n  No rows yet. Add one.',
   );
 });
