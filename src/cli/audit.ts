@@ -2,15 +2,14 @@ import { Command } from 'commander';
 import { parseLimit } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
+import { auditTable } from '../operator/views/audit.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 interface AuditOptions extends ProxyOptions {
   readonly service?: string;
   readonly limit: string;
   readonly before?: string;
 }
-
-const HEADS = ['at', 'who', 'what', 'service', 'why'];
 
 /** `crossfade audit`: the audit log. */
 export function createAuditCommand(env: Environment): Command {
@@ -20,16 +19,13 @@ export function createAuditCommand(env: Environment): Command {
     .option('--limit <n>', 'maximum number of entries, 1 to 1000', parseLimit, '100')
     .option('--before <id>', 'list entries older than this id (printed at the end of a truncated list)')
     .addHelpText('after', '\nExit codes: 0 success, 1 error (reason on stderr).');
-  return proxyOptions(audit, env, 'print JSON, with the details of each entry').action(list);
+  return proxyOptions(audit, env, 'print JSON').action(list);
 }
 
 async function list({ service, limit, before, json, ...at }: AuditOptions): Promise<void> {
   const text = await callProxy(at, 'listAudit', { query: { limit, service, before } });
   if (json === true) return console.log(text);
   const { entries, next } = parsed(text);
-  if (entries.length === 0)
-    return console.log(`no audited changes${service === undefined ? '' : ` of "${service}"`}`);
-  const rows = entries.map((entry) => [entry.at, entry.person, entry.command, entry.service, entry.reason]);
-  console.log(table(HEADS, rows));
+  console.log(tableText(auditTable(entries)));
   if (next !== null) console.log(`more, older entries: --before ${next}`);
 }

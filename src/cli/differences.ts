@@ -1,10 +1,8 @@
 import { Command } from 'commander';
-import { hintWords } from '../operator/words.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
-
-const HEADS = ['action', 'where', 'what', 'times', 'lanes', 'last seen', 'looks like'];
+import { signaturesTable } from '../operator/views/differences.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 const HELP = `
 To see one comparison side by side (redacted), use the desk or GET /v1/services/<service>/differences.
@@ -23,17 +21,5 @@ export function createDifferencesCommand(env: Environment): Command {
 async function show(service: string, { json, ...at }: ProxyOptions): Promise<void> {
   const text = await callProxy(at, 'listSignatures', { params: { service } });
   if (json === true) return console.log(text);
-  const { signatures } = parsed(text);
-  if (signatures.length === 0)
-    return console.log(`no comparison of ${service} has found a difference (the last 5 s are not included)`);
-  const rows = signatures.map(({ action, path, class: kind, shape, hint, ...seen }) => [
-    action,
-    path === '' ? '(whole answer)' : path,
-    `${kind} (${shape})`,
-    String(seen.count),
-    String(seen.lanes),
-    seen.last_at,
-    hint === null ? '-' : hintWords(hint),
-  ]);
-  console.log(table(HEADS, rows));
+  console.log(tableText(signaturesTable(service, parsed(text).signatures)));
 }

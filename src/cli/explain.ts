@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import type { ExplainedDecision, ExplainedOperation, Explanation } from '../operator/api/explain.ts';
+import type { ExplainedOperation, Explanation } from '../operator/api/explain.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
+import { type Explained, explainedSections } from '../operator/views/explain.ts';
+import { sectionsText } from '../operator/views/terminal.ts';
 
 const HELP = `
 Prints a summary: where reads and writes go and why, the last writes, the last differences. --full prints every fact as YAML.
@@ -58,17 +59,13 @@ function rounded(value: unknown): unknown {
 const WRITES_SHOWN = 5;
 
 /** The members that the summary shows. */
-type Summary = Pick<Explanation, 'service' | 'owner' | 'operation' | 'decisions'> & {
-  readonly inputs: Pick<Explanation['inputs'], 'fence'> & {
-    readonly lane: string | Pick<ExplainedLane, 'condition' | 'reason' | 'sequence'>;
-    readonly guard: Pick<Explanation['inputs']['guard'], 'held_by'>;
+type Summary = Explained &
+  Pick<Explanation, 'service' | 'owner' | 'operation'> & {
+    readonly inputs: Pick<Explanation['inputs'], 'fence'> & {
+      readonly lane: string | Pick<ExplainedLane, 'condition' | 'reason' | 'sequence'>;
+      readonly guard: Pick<Explanation['inputs']['guard'], 'held_by'>;
+    };
   };
-  readonly writes: readonly Pick<
-    Explanation['writes'][number],
-    'operation_id' | 'action' | 'accepted_at' | 'outcome' | 'standing'
-  >[];
-  readonly differences: readonly Pick<Explanation['differences'][number], 'at' | 'operation_id' | 'action'>[];
-};
 
 type ExplainedLane = Exclude<Explanation['inputs']['lane'], string>;
 
@@ -80,15 +77,14 @@ export function isUnknownOwner({ inputs, writes, differences, operation }: Summa
 
 /** A summary of one screen: how requests are routed and why, and what is stored. */
 export function toldExplanation(explanation: Summary): string {
-  const { service, owner, operation, decisions, writes, differences } = explanation;
+  const { service, owner, operation, writes, differences } = explanation;
   return [
     `${service}, owner: ${owner}`,
     ...laneLines(explanation),
     ...(operation === undefined ? [] : ['', ...operationLines(operation)]),
     '',
-    ...decisionLines(decisions),
-    ...(writes.length === 0 ? [] : ['', ...writeLines(writes)]),
-    ...(differences.length === 0 ? [] : ['', ...differenceLines(service, differences)]),
+    sectionsText(explainedSections({ ...explanation, writes: writes.slice(0, WRITES_SHOWN) })),
+    ...(differences.length === 0 ? [] : [`  grouped by cause: crossfade differences ${service}`]),
     '',
     'All facts: --full (YAML) or --json',
   ].join('\n');
@@ -118,42 +114,3 @@ function operationLines({
     ...timeline.map(({ at, where, what }) => `  ${at}  ${where}: ${what}`),
   ];
 }
-
-function decisionLines(decisions: Explanation['decisions']): string[] {
-  const rows = Object.entries(decisions).map(([action, decided]) => {
-    const { primary, reason, dual_write: dual, shadow_read: shadow, shadow_reason: why, limit } = decided;
-    const extra = why === undefined ? `dual write: ${yes(dual)}` : `shadow read: ${yes(shadow)} (${why})`;
-    return [`  ${action}`, primary, `reason: ${reason}`, extra, limitWords(limit)];
-  });
-  return table(['  action', 'answered by', 'why', 'second backend', 'blocked by'], rows).split('\n');
-}
-
-function limitWords(limit: ExplainedDecision['limit']): string {
-  if (limit === undefined || limit.lowered_by === null || limit.at_most === 100) return '';
-  const because = limit.because.length === 0 ? '' : `: ${limit.because.join(', ')}`;
-  return `${limit.lowered_by}, at most ${limit.at_most} %${because}`;
-}
-
-function writeLines(writes: Summary['writes']): string[] {
-  const rows = writes
-    .slice(0, WRITES_SHOWN)
-    .map(({ accepted_at: at, action, outcome, standing, operation_id: id }) => [
-      `  ${at}`,
-      action,
-      outcome ?? 'not known yet',
-      standing,
-      id,
-    ]);
-  const heads = ['  last writes', 'action', 'legacy', 'orchestrator', 'operation'];
-  return table(heads, rows).split('\n');
-}
-
-function differenceLines(service: string, differences: Summary['differences']): string[] {
-  const rows = differences.map(({ at, action, operation_id: id }) => [`  ${at}`, action, id]);
-  return [
-    ...table(['  last differences', 'action', 'operation'], rows).split('\n'),
-    `  grouped by cause: crossfade differences ${service}`,
-  ];
-}
-
-const yes = (is: boolean): string => (is ? 'yes' : 'no');

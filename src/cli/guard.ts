@@ -10,7 +10,8 @@ import { toldGuard } from './guard-status.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted } from '../operator/views/figures.ts';
-import { table } from '../operator/views/terminal.ts';
+import { bundlesTable } from '../operator/views/guard.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 interface BacktestOptions extends Pick<
   GuardLimits,
@@ -204,19 +205,7 @@ export function createBundlesCommand(env: Environment): Command {
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await callProxy(at, 'listBundles', {});
   if (json === true) return console.log(text);
-  const { bundles } = parsed(text);
-  const rows = bundles.map(({ bundle, at, service, trigger, bytes }) => [
-    String(bundle),
-    at,
-    service,
-    trigger,
-    `${Math.ceil(bytes / 1_024)} KiB`,
-  ]);
-  console.log(
-    rows.length === 0
-      ? 'no bundles: no trip has stored one'
-      : table(['bundle', 'tripped', 'service', 'trigger', 'size'], rows),
-  );
+  console.log(tableText(bundlesTable(parsed(text).bundles)));
 }
 
 /** `crossfade guard bundle`: prints or saves one bundle. */

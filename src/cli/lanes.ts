@@ -2,15 +2,14 @@ import { Command } from 'commander';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { parseLimit } from './ledger-options.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
+import { lanesTable } from '../operator/views/lanes.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 interface ListOptions extends ProxyOptions {
   readonly owner?: string;
   readonly unwell?: true;
   readonly limit: string;
 }
-
-const HEADS = ['owner', 'condition', 'why', 'writes', 'delivered', 'exceptions', 'differences'];
 
 /** `crossfade lanes`: finds lanes, and copies one again. */
 export function createLanesCommand(env: Environment): Command {
@@ -45,17 +44,7 @@ async function show(service: string, { owner, unwell, limit, json, ...at }: List
   const text = await callProxy(at, 'listLanes', { params: { service }, query });
   if (json === true) return console.log(text);
   const { lanes } = parsed(text);
-  if (lanes.length === 0) return console.log('no lanes found');
-  const rows = lanes.map((lane) => [
-    lane.owner,
-    lane.condition === 'clean' && lane.differences > 0 ? 'differs' : lane.condition,
-    lane.reason === '' ? '-' : lane.reason,
-    String(lane.sequence),
-    String(lane.delivered_sequence),
-    String(lane.exceptions),
-    String(lane.differences),
-  ]);
-  console.log(table(HEADS, rows));
+  console.log(tableText(lanesTable(service, lanes)));
   if (lanes.length === Number(limit))
     console.log(`only the first ${limit} are shown: use --limit for more, or --owner to search`);
 }

@@ -16,7 +16,8 @@ import {
   type ProxyAddress,
 } from './operator-client.ts';
 import { counted } from '../operator/views/figures.ts';
-import { table } from '../operator/views/terminal.ts';
+import { reportsTable } from '../operator/views/reports.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 interface ReportOptions extends ProxyAddress {
   readonly date: string;
@@ -131,16 +132,6 @@ function createListCommand(env: Environment): Command {
       const { json, url, token } = command.optsWithGlobals<Listed>();
       const text = await callProxy({ url, ...(token !== undefined && { token }) }, 'listReports', {});
       if (json === true) return console.log(text);
-      const { reports } = parsed(text);
-      const rows = reports.map(({ date, made_at: at, failed_criteria: failed }) => [
-        date,
-        at,
-        String(failed),
-      ]);
-      console.log(
-        rows.length === 0
-          ? 'no stored reports yet: crossfade report shows today so far'
-          : table(['day', 'made', 'failing criteria'], rows),
-      );
+      console.log(tableText(reportsTable(parsed(text).reports)));
     });
 }

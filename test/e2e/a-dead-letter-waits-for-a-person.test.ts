@@ -187,15 +187,15 @@ test('the command line lists, shows and decides', async () => {
   expect(await run('audit', '--service', SERVICE, '--before', older)).not.toContain('not needed');
   await expect(run('audit', '--service', 'another')).rejects.toThrow('unknown service "another"');
   const lanes = await run('lanes', 'list', SERVICE);
-  expect(lanes).toMatch(/^owner +condition +why +writes +delivered +exceptions +differences\n\S+ +clean/);
+  expect(lanes).toMatch(/^owner +condition +last write +writes +delivered +generation +seeded\n\S+ +clean/);
   const owner = /\n(\S+)/.exec(lanes)?.[1] ?? '';
-  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no lanes found\n');
+  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('No lanes found\n');
   const mistyped = run('lanes', 'copy', SERVICE, `${owner}x`, '--person', 'ann', '--reason', 'a slip');
   await expect(mistyped).rejects.toMatchObject({
     code: 1,
     stderr: expect.stringContaining('its owner is unknown to the journal and to legacy'),
   });
-  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no lanes found\n');
+  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('No lanes found\n');
   const copied = await run('lanes', 'copy', SERVICE, owner, '--person', 'ann', '--reason', 'to be sure');
   expect(copied).toContain(
     `${SERVICE}/${owner} is being copied; see the result with: crossfade explain ${SERVICE} ${owner}`,

@@ -75,7 +75,7 @@ async function ended(kind: string): Promise<void> {
 
 test('a backfill is started, followed to its end, and audited', async () => {
   await open('/runs', 'Runs');
-  await page.getByText('No run yet').waitFor();
+  await page.getByText('No runs yet').waitFor();
   await change('Start a backfill', 'the first one');
   await page.getByText(/Backfill \d+ has started/).waitFor();
   await ended('backfill');

@@ -178,7 +178,7 @@ test('a dead letter is shown, and skipped by a person', async () => {
   await open('/', 'Desk');
   const readings = page.getByRole('article', { name: SERVICE }).locator('.readings');
   expect(await readings.textContent()).toMatch(
-    /Replication lag\s*\d+ (?:s|min)\s*[1-9]\d* writes? to deliver/,
+    /Replication lag\s*[\d.]+ (?:s|min)\s*[1-9]\d* writes? to deliver/,
   );
   await open('/dead-letters', 'Dead letters');
   await page.getByText('Send it again').first().click();

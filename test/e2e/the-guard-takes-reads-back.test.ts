@@ -268,8 +268,8 @@ test('the command line shows, explains, and replays', async () => {
   expect(await run('guard', 'status', ...at)).toContain('READS HELD ON LEGACY by external');
   const bundles = await run('guard', 'bundles', ...at);
   // The saboteur is still there: the released service may have tripped again.
-  expect(bundles).toMatch(/^ *\d+ .* jarvis-memory +external +\d+ KiB$/m);
-  expect(bundles).toMatch(new RegExp(`^ *\\d+ .* ${SERVICE} +inconsistency +\\d+ KiB$`, 'm'));
+  expect(bundles).toMatch(/^trip \d+ .* jarvis-memory +external +\d+ KiB$/m);
+  expect(bundles).toMatch(new RegExp(`^trip \\d+ .* ${SERVICE} +inconsistency +\\d+ KiB$`, 'm'));
   const out = join(deployment.legacyFolder, 'bundle.json');
   const number = /^ *(\d+).*jarvis-memory/m.exec(bundles)?.[1] ?? '';
   expect(await run('guard', 'bundle', number, '--out', out, ...at)).toContain(

@@ -27,12 +27,6 @@ export function consistency(differing: number, of: number): string {
   return `${(Math.floor(share * 10 ** digits) / 10 ** digits).toFixed(digits)} %`;
 }
 
-/** Any value of an answer, in one line. */
-export function shownValue(value: unknown): string {
-  if (typeof value === 'string') return value;
-  return JSON.stringify(value) ?? NOTHING;
-}
-
 type Staged = Pick<Status['services'][number], 'stage' | 'requested_stage' | 'flags'>;
 
 /** How far a service has moved: one mark per stage, with the active stage named. If another is requested, that one and why. */

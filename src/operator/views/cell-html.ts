@@ -13,7 +13,7 @@ export function cellHtml(cell: Cell, markHtml: MarkHtml = plainMark): Html {
     if ('code' in piece) return html`<code>${piece.code}</code>`;
     if ('link' in piece) return html`<a href="${piece.href}">${piece.link}</a>`;
     if ('at' in piece) return when(piece.at);
-    if ('aside' in piece) return html`<span class="note">${piece.aside.map(pieceHtml)}</span>`;
+    if ('aside' in piece) return html` <span class="note">${piece.aside.map(pieceHtml)}</span>`;
     return 'mark' in piece ? markHtml(piece) : figureHtml(piece);
   };
   return html`${cell.map(pieceHtml)}`;

@@ -156,7 +156,7 @@ export function column<Row>(
   of: CellOf<Row, Piece | Cell>,
   { isLong }: Pick<Column, 'isLong'> = {},
 ): ColumnOf<Row> {
-  const cell = (row: Row): Cell => [of(row)].flat();
+  const cell = (row: Row): Cell => [of(row)].flat().filter((piece) => piece !== '');
   return { head, cell, ...(isLong === true && { isLong }) };
 }
 

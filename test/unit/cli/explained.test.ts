@@ -18,11 +18,13 @@ const EXPLANATION: Parameters<typeof toldExplanation>[0] = {
   },
   inputs: { lane: LANE, fence: 'open', guard: { held_by: null } },
   writes: Array.from({ length: 20 }, (_, index) => ({
+    sequence: 20 - index,
     operation_id: `op-${index}`,
     action: 'add_interaction',
     accepted_at: '2026-11-22T19:30:00.000Z',
     outcome: 'applied',
     standing: 'delivered',
+    dead_letter: null,
   })),
   differences: [],
 };
@@ -32,7 +34,7 @@ test('the summary fits on a screen: who answers, the reason, and what blocks the
   expect(lines.length).toBeLessThan(20);
   expect(lines.slice(0, 2)).toEqual(['session-memory, owner: s-1', '  lane: clean, 12 writes; fence: open']);
   expect(lines.find((line) => line.includes('get_context'))).toMatch(
-    /legacy +reason: interlock +shadow read: yes \(flag_on\) +interlock, at most 0 %: never_reconciled/,
+    /legacy +interlock +shadow read: yes \(flag on\) +interlock, at most 0 %: never_reconciled/,
   );
   expect(lines.filter((line) => line.includes('op-'))).toHaveLength(5);
 });

@@ -123,6 +123,6 @@ test('a trip without a stored bundle is shown from its latch', async () => {
 
 test('the guard page links each trip to its page and its JSON', async () => {
   const page = String((await guardPage(visitOf(BUNDLE), { params: {}, query: {} })).body);
-  expect(page).toContain('<a href="/guard/bundles/1">Trip 1</a>');
+  expect(page).toContain('<a href="/guard/bundles/1">trip 1</a>');
   expect(page).toContain('href="/guard/bundles/1/json" download');
 });

@@ -1,12 +1,10 @@
-import type { AuditEntry } from '../../api/audit.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { shownValue } from '../figures.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
+import { auditTable } from '../../views/audit.ts';
+import { section } from '../../views/document.ts';
 import { html, type Html } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
-import { emptyState, type Page } from './layout.ts';
-import { nowrap, table, text, words } from './table-panel.ts';
+import type { Page } from './layout.ts';
+import { sectionPanel } from './table-panel.ts';
 
 /** Who changed what, and why. */
 export async function auditPage(visit: Visit, { query }: Asked): Promise<Page> {
@@ -19,7 +17,7 @@ export async function auditPage(visit: Visit, { query }: Asked): Promise<Page> {
   return {
     title: 'Audit',
     lead: 'Changes by people and by the guard, newest first.',
-    body: html`${choice(services, choices)}${listed(entries)}${
+    body: html`${choice(services, choices)}${sectionPanel('changes', section('Changes', auditTable(entries)))}${
       next !== null && html`<p><a href="/audit?${olderThan(next, chosen)}">Older changes</a></p>`
     }`,
   };
@@ -86,35 +84,4 @@ function choice(services: readonly string[], { service, person, command }: Chose
     </div>
     <button class="primary">Show</button>
   </form>`;
-}
-
-function listed(entries: readonly AuditEntry[]): Html {
-  if (entries.length === 0)
-    return emptyState(
-      'No changes yet',
-      'This page lists changes made on the desk, on the command line or by the guard, with their reasons.',
-    );
-  return html`<section class="panel" aria-labelledby="changes">
-    <h2 id="changes">Changes</h2>
-    ${table('changes', {
-      heads: [nowrap('When'), text('Who'), text('What'), text('Service'), words('Reason'), words('Details')],
-      rows: entries.map((entry) => [
-        when(entry.at),
-        entry.person,
-        html`<strong>${entry.command}</strong>`,
-        entry.service,
-        entry.reason,
-        pairsOf(entry.details),
-      ]),
-    })}
-  </section>`;
-}
-
-function pairsOf(details: AuditEntry['details']): Html[] {
-  return Object.entries(details)
-    .filter(([name]) => name !== 'services')
-    .map(
-      ([name, value]) =>
-        html`<span class="pair"><span class="caption">${spoken(name)}</span> ${shownValue(value)}</span> `,
-    );
 }

@@ -176,7 +176,7 @@ function timeline(bundle: Bundle, since: readonly AuditEntry[]): Html {
   ];
   return html`<section class="panel" aria-labelledby="timeline">
     <h2 id="timeline">Time line</h2>
-    <ol class="timeline moments">
+    <ol class="timeline">
       ${near(moments, latch.trippedAtMs).map(
         ({ atMs, what, isTrip = false }) =>
           html`<li class="${isTrip && 'state bad'}">

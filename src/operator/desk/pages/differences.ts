@@ -2,13 +2,12 @@ import type { RuleInForce, ShownSignature } from '../../api/comparisons.ts';
 import type { Consistency } from '../../api/history.ts';
 import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
-import { hintWords } from '../../words.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { TriedAction } from '../../api/rules.ts';
 import { count, percent } from '../figures.ts';
 import { counted } from '../../views/figures.ts';
 import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
+import { signaturesTable } from '../../views/differences.ts';
 import { html, type Html, type Shown } from '../../views/html.ts';
 import { consistencyOf } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
@@ -17,7 +16,7 @@ import { foldedChange } from './change-form.ts';
 import { addressOf, differencesPanel, filterOf, searchOf } from './found-differences.ts';
 import { emptyState, noticeBar, type Page } from './layout.ts';
 import { serviceOf, type ServiceStatus } from './service.ts';
-import { nowrap, table, text, unseen, words } from './table-panel.ts';
+import { table, text, viewTable, words } from './table-panel.ts';
 
 type OfService = Asked<{ service: string }>;
 
@@ -77,29 +76,19 @@ function signaturesPanel(
   if (signatures.length === 0) return nothingDiffers(asked, today);
   return html`<section class="panel" aria-labelledby="signatures">
     <h2 id="signatures">By cause <span class="of">${counted(signatures.length, 'signature')}</span></h2>
-    ${table('signatures', {
-      heads: [words('Where'), words('What'), 'Times', 'Lanes', nowrap('Last seen'), unseen('Rule')],
-      rows: signatures.map((each, index) => signatureRow(service, each, index)),
+    ${viewTable('signatures', signaturesTable(service, signatures), {
+      name: 'Rule',
+      cells: signatures.map((each, index) => signatureLinks(service, each, index)),
     })}
   </section>`;
 }
 
-function signatureRow(service: string, each: ShownSignature, index: number): readonly Shown[] {
+function signatureLinks(service: string, each: ShownSignature, index: number): Html {
   const cause = { action: each.action, path: each.path, class: each.class };
-  return [
-    html`<code>${each.path === '' ? '(whole answer)' : each.path}</code
-      ><span class="note">${each.action}</span>`,
-    html`${spoken(each.class)}<span class="note"
-        ><code>${each.shape}</code>${each.hint !== null && ` · looks like: ${hintWords(each.hint)}`}</span
-      >`,
-    count(each.count),
-    count(each.lanes),
-    when(each.last_at),
-    html`<a href="${addressOf(service, cause)}"
-        >Show<span class="unseen"> differences at ${each.path}</span></a
-      >
-      ${!isOfWholeLane(each) && ruleLink(service, each.path, index)}`,
-  ];
+  return html`<a href="${addressOf(service, cause)}"
+      >Show<span class="unseen"> differences at ${each.path}</span></a
+    >
+    ${!isOfWholeLane(each) && ruleLink(service, each.path, index)}`;
 }
 
 function nothingDiffers({ flags }: ServiceStatus, today: Consistency | undefined): Html {

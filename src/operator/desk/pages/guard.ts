@@ -4,13 +4,13 @@ import type { TriggerLevel } from '../../../engine/guard/triggers.ts';
 import { groupedFindings, type FindingGroup } from '../../words.ts';
 import { count, percent } from '../figures.ts';
 import { counted } from '../../views/figures.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
+import { section, spoken } from '../../views/document.ts';
+import { bundlesTable } from '../../views/guard.ts';
 import { html, type Html } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { latchOf } from './latch.ts';
-import { emptyState, type Page } from './layout.ts';
-import { nowrap, table, text } from './table-panel.ts';
+import type { Page } from './layout.ts';
+import { sectionPanel } from './table-panel.ts';
 
 /** What each trigger watches, and what trips it. */
 const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
@@ -123,24 +123,13 @@ function storesSaid({
 }
 
 function bundlesPanel(bundles: readonly BundleHead[]): Html {
-  if (bundles.length === 0)
-    return emptyState(
-      'No trips',
-      'Each trip stores a bundle: signatures, minutes, flags, settings without secrets, and versions.',
-    );
-  return html`<section class="panel" aria-labelledby="bundles">
-    <h2 id="bundles">Bundles of past trips</h2>
-    ${table('bundles', {
-      heads: [text('Trip'), text('Service'), text('Trigger'), nowrap('When'), 'JSON'],
-      rows: bundles.map(({ bundle, service, trigger, at, bytes }) => [
-        html`<a href="/guard/bundles/${bundle}">Trip ${bundle}</a>`,
-        service,
-        spoken(trigger),
-        when(at),
+  return sectionPanel('bundles', section('Bundles of past trips', bundlesTable(bundles)), {
+    name: 'JSON',
+    cells: bundles.map(
+      ({ bundle }) =>
         html`<a href="/guard/bundles/${bundle}/json" download
-          >${count(Math.ceil(bytes / 1_024))} KiB<span class="unseen">, JSON of trip ${bundle}</span></a
+          >JSON<span class="unseen"> of trip ${bundle}</span></a
         >`,
-      ]),
-    })}
-  </section>`;
+    ),
+  });
 }

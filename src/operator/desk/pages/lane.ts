@@ -1,15 +1,15 @@
-import type { ExplainedWrite, Explanation } from '../../api/explain.ts';
+import type { Explanation } from '../../api/explain.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import { count } from '../figures.ts';
 import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
+import { explainedSections } from '../../views/explain.ts';
+import { laneCondition, laneDifferences } from '../../views/lanes.ts';
 import { term } from '../glossary.ts';
 import { html, type Html, type Shown } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { conditionOf, differencesOf, shownCondition } from './lanes.ts';
-import { emptyState, type Page } from './layout.ts';
-import { table, text } from './table-panel.ts';
+import type { Page } from './layout.ts';
+import { sectionPanel, shown } from './table-panel.ts';
 import { serviceOf } from './service.ts';
 
 /** One lane: where its requests go and why, its last writes, and what a person can do. */
@@ -26,7 +26,7 @@ export async function lanePage(
     lead: html`A lane of <a href="/services/${service}">${service}</a>.
       <a href="/lanes?service=${service}">All lanes</a>`,
     body: html`<div class="columns">${standing(explained)}${deeds(visit, service, explained)}</div>
-      ${timeline(explained.writes)}${decisions(explained)}${differing(service, explained)}`,
+      ${explainedSections(explained).map((part, index) => sectionPanel(`explained-${index}`, part))}${differing(service, explained)}`,
   };
 }
 
@@ -64,10 +64,10 @@ function standing({ inputs: { lane, fence } }: Explanation): Html {
   return html`<section class="panel" aria-labelledby="now">
     <h2 id="now">Now</h2>
     <p>
-      ${conditionOf(shownCondition(known))}
+      ${shown([laneCondition(known)])}
       <span class="note-inline">${standingOf(fence, known.reason)}</span>
     </p>
-    <p class="note">${differencesOf(known)}</p>
+    <p class="note">${shown(laneDifferences(known))}</p>
     <dl class="figures">
       <div>
         <dt>writes</dt>
@@ -113,76 +113,11 @@ function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Expla
   </section>`;
 }
 
-function timeline(writes: readonly ExplainedWrite[]): Html {
-  if (writes.length === 0)
-    return emptyState(
-      'No stored writes',
-      'Delivered writes are removed after the retention period of the journal.',
-    );
-  return html`<section class="panel" aria-labelledby="timeline">
-    <h2 id="timeline">Last writes <span class="of">the newest first</span></h2>
-    <ol class="timeline">
-      ${writes.map(
-        ({
-          sequence,
-          action,
-          accepted_at: at,
-          outcome,
-          standing,
-          dead_letter: letter,
-          operation_id: operation,
-        }) =>
-          html`<li>
-            <span class="sequence">${sequence}</span>
-            <div>
-              <code>${action}</code> <span class="note-inline">${when(at)}</span>
-              <p class="steps">
-                <span>journaled</span><span>legacy: ${outcome ?? 'not known yet'}</span
-                ><span class="${letter !== null && 'state bad'}"
-                  >orchestrator: ${letter !== null ? `▲ refused (${letter})` : spoken(standing)}</span
-                >
-              </p>
-              <p class="note"><code>${operation}</code></p>
-            </div>
-          </li>`,
-      )}
-    </ol>
-  </section>`;
-}
-
-function decisions({ decisions: decided }: Explanation): Html {
-  return html`<section class="panel" aria-labelledby="decided">
-    <h2 id="decided">Decisions now</h2>
-    ${table('decided', {
-      heads: [text('Action'), text('Answered by'), text('Also'), text('Why')],
-      rows: Object.entries(decided).map(
-        ([action, { primary, dual_write: dualWrite, shadow_read: shadowRead, reason }]) => [
-          html`<code>${action}</code>`,
-          primary,
-          [dualWrite && 'dual write', shadowRead && 'shadow read'].filter(Boolean).join(', '),
-          spoken(reason),
-        ],
-      ),
-    })}
-  </section>`;
-}
-
 function differing(service: string, { differences, owner }: Explanation): Html | false {
   if (differences.length === 0) return false;
-  return html`<section class="panel" aria-labelledby="differing">
-    <h2 id="differing">Differences found here</h2>
-    <ul class="plain">
-      ${differences.map(
-        ({ at, action, operation_id: operation }) =>
-          html`<li>
-            <code>${action}</code> ${when(at)} <span class="note-inline"><code>${operation}</code></span>
-          </li>`,
-      )}
-    </ul>
-    <p>
-      <a href="/services/${service}/differences?owner=${encodeURIComponent(owner)}#found"
-        >Both sides of these differences</a
-      >
-    </p>
-  </section>`;
+  return html`<p>
+    <a href="/services/${service}/differences?owner=${encodeURIComponent(owner)}#found"
+      >Both sides of these differences</a
+    >
+  </p>`;
 }

@@ -2,42 +2,14 @@ import { ENDPOINTS } from '../../api/endpoints.ts';
 import { LANE_ORDERS, LANE_STATES, type ListedLane } from '../../api/lanes.ts';
 import { count } from '../figures.ts';
 import { counted } from '../../views/figures.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
+import { lanesTable } from '../../views/lanes.ts';
 import { term } from '../glossary.ts';
-import { html, type Html, type Shown } from '../../views/html.ts';
+import { html, type Html } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
-import { nowrap, table, text, words } from './table-panel.ts';
+import { viewTable } from './table-panel.ts';
 
 const SHOWN = 100;
-
-/** The sign of each condition. It is always shown with words. */
-const SIGNS: Readonly<Record<string, string>> = {
-  clean: 'good',
-  copying: 'warn',
-  dirty: 'warn',
-  differs: 'warn',
-  stopped: 'bad',
-};
-const MARKS: Readonly<Record<string, string>> = { good: '●', warn: '◆', bad: '▲' };
-
-/** A clean lane with an open difference is not shown as good. */
-export function shownCondition({ condition, differences = 0 }: Partial<ListedLane>): string {
-  return condition === 'clean' && differences > 0 ? 'differs' : (condition ?? 'never written');
-}
-
-export function differencesOf({ differences = 0, found_by_run: run }: Partial<ListedLane>): Html | false {
-  if (differences === 0) return false;
-  return html`${counted(differences, 'difference')}, found by <a href="/runs/${run}">run ${run}</a>`;
-}
-
-export function conditionOf(condition: string): Html {
-  const sign = SIGNS[condition] ?? 'warn';
-  return html`<span class="state ${sign}"
-    ><span aria-hidden="true">${MARKS[sign]}</span> ${spoken(condition)}</span
-  >`;
-}
 
 interface Choice {
   readonly service: string;
@@ -88,7 +60,7 @@ export async function lanesPage(visit: Visit, asked: Asked): Promise<Page> {
     title: 'Lanes',
     lead: html`A ${term('lane')} is everything that one owner has in one service: a session, or a user.`,
     body: html`${searchForm(services, choice)}${stateTabs(choice, known)}
-    ${lanes.length === 0 ? nothingFound(choice) : lanesTable(choice, lanes)}`,
+    ${lanes.length === 0 ? nothingFound(choice) : lanesPanel(choice, lanes)}`,
   };
 }
 
@@ -178,7 +150,7 @@ function nothingFound({ owner, state, page }: Choice): Html {
     : emptyState('No lane is in this state', 'Choose “all” to see every lane of the service.');
 }
 
-function lanesTable(choice: Choice, lanes: readonly ListedLane[]): Html {
+function lanesPanel(choice: Choice, lanes: readonly ListedLane[]): Html {
   const first = (choice.page - 1) * SHOWN + 1;
   const shown = lanes.slice(0, SHOWN);
   return html`<section class="panel" aria-labelledby="found">
@@ -186,35 +158,11 @@ function lanesTable(choice: Choice, lanes: readonly ListedLane[]): Html {
       ${choice.page === 1 && lanes.length <= SHOWN ? counted(lanes.length, 'lane') : `Lanes ${count(first)} to ${count(first + shown.length - 1)}`}
       <span class="of">${ORDER_WORDS[choice.order as keyof typeof ORDER_WORDS]}</span>
     </h2>
-    ${table('found', {
-      heads: [
-        words('Owner'),
-        text('Condition'),
-        nowrap('Last write'),
-        'Writes',
-        'Delivered',
-        { name: 'Generation', kind: 'number', shown: term('generation', 'Generation') },
-        { name: 'Seeded', kind: 'text', shown: term('seeded', 'Seeded') },
-      ],
-      rows: shown.map((lane) => laneRow(choice.service, lane)),
-    })}
+    ${viewTable('found', lanesTable(choice.service, shown))}
     <p class="help">The journal keeps writes for journal.retentionHours. Older last writes are not shown.</p>
     <p class="pages">
       ${choice.page > 1 && html`<a class="button" href="${at(choice, { page: choice.page - 1 })}">Previous ${SHOWN}</a>`}
       ${lanes.length > SHOWN && html`<a class="button" href="${at(choice, { page: choice.page + 1 })}">Next ${SHOWN}</a>`}
     </p>
   </section>`;
-}
-
-function laneRow(service: string, lane: ListedLane): readonly Shown[] {
-  const found = differencesOf(lane);
-  return [
-    html`<a href="/lanes/${service}/${encodeURIComponent(lane.owner)}">${lane.owner}</a>`,
-    html`${conditionOf(shownCondition(lane))}${lane.reason !== '' && html`<span class="note">${spoken(lane.reason)}</span>`}${found !== false && html`<span class="note">${found}</span>`}`,
-    when(lane.last_write_at),
-    count(lane.sequence),
-    count(lane.delivered_sequence),
-    count(lane.generation),
-    html`${lane.seeded_coverage > 0 ? 'yes' : 'not yet'}${lane.exceptions > 0 && html`<span class="note">${counted(lane.exceptions, 'exception')}</span>`}`,
-  ];
 }

@@ -1,0 +1,31 @@
+import type { ShownSignature } from '../api/comparisons.ts';
+import { hintWords } from '../words.ts';
+import { aside, code, column, counts, spoken, type Table, tableOf, times } from './document.ts';
+
+/** The differences of one service, grouped by cause. */
+export function signaturesTable(service: string, signatures: readonly ShownSignature[]): Table {
+  return tableOf(
+    signatures,
+    [
+      column('where', ({ path, action }) => [code(path === '' ? '(whole answer)' : path), aside(action)], {
+        isLong: true,
+      }),
+      column(
+        'what',
+        ({ class: kind, shape, hint }) => [
+          spoken(kind),
+          aside(code(shape)),
+          ...(hint === null ? [] : [aside(`looks like: ${hintWords(hint)}`)]),
+        ],
+        { isLong: true },
+      ),
+      counts('times', ({ count }) => count),
+      counts('lanes', ({ lanes }) => lanes),
+      times('last seen', ({ last_at: at }) => at),
+    ],
+    {
+      empty: `No comparison of ${service} has found a difference`,
+      advice: 'The last 5 s are not included.',
+    },
+  );
+}

@@ -1,0 +1,64 @@
+import type { ListedLane } from '../api/lanes.ts';
+import {
+  aside,
+  type Cell,
+  column,
+  counts,
+  link,
+  type Mark,
+  mark,
+  spoken,
+  type Table,
+  tableOf,
+  times,
+  type Tone,
+} from './document.ts';
+import { counted } from './figures.ts';
+
+/** Lanes of one service. */
+export function lanesTable(service: string, lanes: readonly ListedLane[]): Table {
+  return tableOf(
+    lanes,
+    [
+      column('owner', ({ owner }) => link(owner, `/lanes/${service}/${encodeURIComponent(owner)}`), {
+        isLong: true,
+      }),
+      column('condition', conditionOf),
+      times('last write', ({ last_write_at: at }) => at),
+      counts('writes', ({ sequence }) => sequence),
+      counts('delivered', ({ delivered_sequence: delivered }) => delivered),
+      counts('generation', ({ generation }) => generation),
+      column('seeded', seededOf),
+    ],
+    { empty: 'No lanes found' },
+  );
+}
+
+function conditionOf(lane: ListedLane): Cell {
+  const found = laneDifferences(lane);
+  return [
+    laneCondition(lane),
+    ...(lane.reason === '' ? [] : [aside(spoken(lane.reason))]),
+    ...(found.length === 0 ? [] : [aside(...found)]),
+  ];
+}
+
+const TONES: Readonly<Record<string, Tone>> = { clean: 'good', stopped: 'bad' };
+
+/** A clean lane with an open difference is not shown as good. */
+export function laneCondition({ condition = 'never written', differences = 0 }: Partial<ListedLane>): Mark {
+  const shown = condition === 'clean' && differences > 0 ? 'differs' : condition;
+  return mark(spoken(shown), TONES[shown] ?? 'warn');
+}
+
+/** Differences that a reconciliation found and that are open. */
+export function laneDifferences({ differences = 0, found_by_run: run }: Partial<ListedLane>): Cell {
+  return differences === 0
+    ? []
+    : [counted(differences, 'difference'), ', found by ', link(`run ${run}`, `/runs/${run}`)];
+}
+
+function seededOf({ seeded_coverage: coverage, exceptions }: ListedLane): Cell {
+  const left = exceptions === 0 ? [] : [aside(counted(exceptions, 'exception'))];
+  return [coverage > 0 ? 'yes' : 'not yet', ...left];
+}
