@@ -1,6 +1,6 @@
 import type { AbStatus, ShownInterval } from '../operator/api/status.ts';
 import { FAILURE_WORDS } from '../operator/ab-status.ts';
-import { counted } from '../operator/views/figures.ts';
+import { counted, printedFigure } from '../operator/views/figures.ts';
 
 /** Lines for every action that was read from both backends, then the definition of a failure. */
 export function allAbLines(actions: Readonly<Record<string, AbStatus>>): string[] {
@@ -27,7 +27,7 @@ function abLines(action: string, { orchestrator, legacy, paired, ...between }: A
 
 const TOO_FEW = 'unknown (too few lanes)';
 
-const shownMs = (ms: number | null): string => (ms === null ? 'unknown' : `${Number(ms.toPrecision(3))} ms`);
+const shownMs = (value: number | null): string => printedFigure({ value, unit: 'ms' });
 const shown = (value: number): string => String(Number(value.toPrecision(3)));
 const percent = (rate: number): string => `${rate > 0 ? '+' : ''}${shown(rate * 100)}`;
 

@@ -4,6 +4,7 @@ import type { ExplainedOperation, Explanation } from '../operator/api/explain.ts
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { type Explained, explainedSections } from '../operator/views/explain.ts';
+import { counted } from '../operator/views/figures.ts';
 import { sectionsText } from '../operator/views/terminal.ts';
 
 const HELP = `
@@ -94,7 +95,7 @@ function laneLines({ inputs: { lane, fence, guard } }: Summary): string[] {
   const state =
     typeof lane === 'string'
       ? lane
-      : `${lane.condition}${lane.reason === '' ? '' : ` (${lane.reason})`}, ${lane.sequence} writes`;
+      : `${lane.condition}${lane.reason === '' ? '' : ` (${lane.reason})`}, ${counted(lane.sequence, 'write')}`;
   const held = guard.held_by === null ? [] : [`  guard: READS HELD ON LEGACY by ${guard.held_by}`];
   return [`  lane: ${state}; fence: ${fence}`, ...held];
 }

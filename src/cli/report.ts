@@ -4,7 +4,7 @@ import { messageOf } from '../domain/errors.ts';
 import { REPORT_FORMATS, type ReportFormat } from '../engine/report/report-ports.ts';
 import { CRITERION_WORDS } from '../operator/report/criterion-words.ts';
 import { failedIn } from '../operator/report/criteria.ts';
-import { printedFigure } from '../operator/views/figures.ts';
+import { printedFigure, counted } from '../operator/views/figures.ts';
 import type { Report } from '../operator/report/report.ts';
 import { writeAskedFile } from './asked-file.ts';
 import {
@@ -15,7 +15,6 @@ import {
   type Environment,
   type ProxyAddress,
 } from './operator-client.ts';
-import { counted } from '../operator/views/figures.ts';
 import { reportsTable } from '../operator/views/reports.ts';
 import { tableText } from '../operator/views/terminal.ts';
 

@@ -3,7 +3,7 @@ import { findingsTable, runCounts } from '../operator/views/runs.ts';
 import { showImport, showSurvey } from './import-document.ts';
 import type { Divergence, RepairPlan } from '../operator/api/repairs.ts';
 import type { ShownRun } from '../operator/api/runs.ts';
-import { counted } from '../operator/views/figures.ts';
+import { counted, printedFigure } from '../operator/views/figures.ts';
 import { indented, sectionText, tableText } from '../operator/views/terminal.ts';
 
 /** The members of a plan that are shown. */
@@ -45,8 +45,7 @@ export function showPlan({ run, findings, share, refusal, untouched, lanes }: Sh
     lanes.length > LANES_SHOWN
       ? [`  and ${counted(lanes.length - LANES_SHOWN, 'more lane')}: --json shows all`]
       : [];
-  const percent = Number((share * 100).toPrecision(3));
-  const title = `repair of run ${run}: ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')}, ${percent} % of the compared items`;
+  const title = `repair of run ${run}: ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')}, ${printedFigure({ value: share, unit: 'rate' })} of the compared items`;
   const next =
     refusal === null
       ? `next: crossfade repair apply ${run} --reason TEXT`

@@ -10,7 +10,7 @@ import { findingLines } from './guard-status.ts';
 import type { ServiceStatus } from '../operator/api/status.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { counted } from '../operator/views/figures.ts';
+import { counted, printedFigure } from '../operator/views/figures.ts';
 
 /** Prefix of the reasons that concern comparisons of whole lanes. */
 const WHOLE_LANE = 'whole_lane ';
@@ -143,7 +143,7 @@ function answered(reads: number, by: string, { p99 }: ServiceStatus['latency_ms'
 const byWord = (words: Readonly<Record<string, number>>): string[] =>
   Object.entries(words).map(([word, count]) => `${count} ${word}`);
 
-const shownMs = (ms: number | null): string => (ms === null ? 'unknown' : `${shown(ms)} ms`);
+const shownMs = (value: number | null): string => printedFigure({ value, unit: 'ms' });
 
 function told(service: ServiceStatus): string {
   const { guard } = service;
@@ -232,4 +232,4 @@ function evidenceOf(status: NonNullable<ServiceStatus['actions']>[string]): stri
   return `${seen}, ${missing} more needed, ${time}`;
 }
 
-const percent = (rate: number): string => `${shown(rate * 100)} %`;
+const percent = (value: number): string => printedFigure({ value, unit: 'rate' });

@@ -3,7 +3,7 @@ import type { Hint } from '../domain/comparison.ts';
 import type { Survey } from '../engine/runs/survey.ts';
 import { type Finding, isTrip, type Trigger } from '../engine/ports/finding.ts';
 import type { PrintedFinding } from './api/repairs.ts';
-import { printedFigure } from './views/figures.ts';
+import { counted, printedFigure, spoken } from './views/figures.ts';
 
 const UNKNOWN = '(cause unknown: no earlier baseline)';
 const PAST_THE_PROXY = 'by a writer that bypassed the proxy';
@@ -157,10 +157,12 @@ const VERBS: Partial<Record<Trigger, string>> = {
 
 /** What a trigger counted, with its limit. With too few hits to trip, it adds the least number of hits. */
 export function countedWords(trigger: Trigger, numbers: Numbers): string {
-  const { hits, of = 0, found, limit } = numbers;
+  const { hits, of = 0, found, lanes, of_items: ofItems, limit } = numbers;
+  if (ofItems !== undefined) return storesWords(numbers);
   if (found !== undefined) return `${found} of ${limit ?? '?'}`;
   if (hits !== undefined) return rateWords(VERBS[trigger] ?? 'counted', hits, { ...numbers, of });
-  const words = Object.entries(numbers).map(([name, value]) => `${name.replaceAll('_', ' ')} ${value}`);
+  if (lanes !== undefined) return counted(lanes, 'lane');
+  const words = Object.entries(numbers).map(([name, value]) => `${spoken(name)} ${value}`);
   return words.length === 0 ? 'nothing' : words.join(', ');
 }
 
@@ -171,7 +173,19 @@ function rateWords(verb: string, hits: number, numbers: Numbers & { readonly of:
   return hits < least ? `${rate}; needs at least ${least} to trip` : rate;
 }
 
-const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
+/** What a reconciliation found in the stores. */
+function storesWords({
+  items = 0,
+  lanes = 0,
+  of_items: ofItems = 0,
+  of_lanes: ofLanes,
+  limit,
+}: Numbers): string {
+  const inLanes = `${counted(items, 'item')} of ${ofItems} in ${counted(lanes, 'lane')}`;
+  return `${inLanes}${ofLanes === undefined ? '' : ` of ${ofLanes}`}${limit === undefined ? '' : `, limit ${percent(limit)}`}`;
+}
+
+const percent = (value: number): string => printedFigure({ value, unit: 'rate' });
 
 /** Events that stay found until the release. They do not describe the present. */
 const EVENTS: ReadonlySet<Trigger> = new Set(['external', 'deleted_item_seen']);

@@ -175,7 +175,7 @@ test('findings of a reconciliation are shown with their side, repaired, and undo
 
 async function guardTells(): Promise<boolean> {
   await open('/guard', 'Guard');
-  return /lost: 1 lane\./.test((await page.textContent('.notice')) ?? '');
+  return /lost: 1 lane /.test((await page.textContent('.notice')) ?? '');
 }
 
 async function texts(session: string): Promise<readonly string[]> {

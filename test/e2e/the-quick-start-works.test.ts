@@ -217,7 +217,7 @@ test(
       (await typed('npm run -s crossfade -- explain session-memory s-1')).includes('fence: open'),
     );
     expect(await typed(moved)).toMatch(
-      /read-cutover requests 100 % \(before: 0 %\)[^]*"content": "hello"[^]*reason: flag_on/,
+      /read-cutover requests 100 % \(before: 0 %\)[^]*"content": "hello"[^]*orchestrator +flag on/,
     );
     const drilled = await typed(drill);
     expect(drilled).toContain('"deleted_count":1');

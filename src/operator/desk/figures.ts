@@ -1,8 +1,8 @@
 import type { Status } from '../api/status.ts';
 import { STAGES } from '../../domain/stage.ts';
 import { stageReason } from '../flag-reasons.ts';
-import { spoken, type Unit } from '../views/document.ts';
-import { NOTHING, printedFigure } from '../views/figures.ts';
+import type { Unit } from '../views/document.ts';
+import { spoken, NOTHING, printedFigure } from '../views/figures.ts';
 import { html, type Html } from '../views/html.ts';
 
 export const count = (value: Known): string => printed(value, 'count');

@@ -1,10 +1,8 @@
 import type { Status } from '../api/status.ts';
 import { flagsInUse, standingFindings, standingWords } from '../words.ts';
+import { counted, spoken } from '../views/figures.ts';
+import { when, html, type Html, type Shown } from '../views/html.ts';
 import { count, percent } from './figures.ts';
-import { counted } from '../views/figures.ts';
-import { spoken } from '../views/document.ts';
-import { when } from '../views/cell-html.ts';
-import { html, type Html, type Shown } from '../views/html.ts';
 
 type ServiceStatus = Status['services'][number];
 

@@ -1,6 +1,7 @@
 import type { DaySpan } from '../../engine/report/report-ports.ts';
 import { momentOf } from './calendar-day.ts';
-import { count, linked, rate, spoken, type Section } from '../views/document.ts';
+import { count, linked, rate, type Section } from '../views/document.ts';
+import { spoken } from '../views/figures.ts';
 import type { ServiceReport } from './report.ts';
 
 /** How a report shows times and links. */

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { cellHtml, figureHtml } from '../views/cell-html.ts';
-import { html, Html } from '../views/html.ts';
 import { type Block, type Chart, type ChartMark, MARK_SIGNS, type Table } from '../views/document.ts';
+import { printedFigure } from '../views/figures.ts';
+import { cellHtml, figureHtml, html, Html } from '../views/html.ts';
 import type { ReportDocument, ServicePart } from './report-document.ts';
 import { REPORT_STYLE } from './report-style.ts';
-import { printedFigure } from '../views/figures.ts';
 
 /** Nothing is loaded and no script runs. Only the page's own style sheet and typeface are allowed. */
 export const REPORT_POLICY = `default-src 'none'; font-src data:; style-src 'sha256-${createHash('sha256').update(REPORT_STYLE).digest('base64')}'`;

@@ -19,9 +19,8 @@ import {
   seconds,
   type Section,
   type Table,
-  spoken,
 } from '../views/document.ts';
-import { counted } from '../views/figures.ts';
+import { spoken, counted } from '../views/figures.ts';
 import { progressSection, type Shown, todaySection } from './progress-sections.ts';
 import type { ActionAb, PhasePlan, Report, ServiceReport } from './report.ts';
 import {

@@ -8,13 +8,13 @@ import {
   mark,
   rate,
   seconds,
-  spoken,
   type Block,
   type Cell,
   type Figure,
   type Section,
   type Table,
 } from '../views/document.ts';
+import { spoken } from '../views/figures.ts';
 import type { Shown } from './progress-sections.ts';
 import type { RunNumbers, ServiceReport } from './report.ts';
 

@@ -7,7 +7,6 @@ import {
   mark,
   ms,
   rate,
-  spoken,
   type Block,
   type Cell,
   type Chart,
@@ -16,6 +15,7 @@ import {
   type Section,
   type Table,
 } from '../views/document.ts';
+import { spoken } from '../views/figures.ts';
 import { SIGNATURES_KEPT } from '../../engine/compare/comparison-stores.ts';
 import { hintWords } from '../words.ts';
 import type { Shown } from './progress-sections.ts';

@@ -1,5 +1,6 @@
 import type { AuditEntry } from '../api/audit.ts';
-import { aside, type Cell, column, spoken, type Table, tableOf, times } from './document.ts';
+import { aside, type Cell, column, type Table, tableOf, times } from './document.ts';
+import { spoken } from './figures.ts';
 
 /** Changes by people and by the guard, newest first. */
 export function auditTable(entries: readonly AuditEntry[]): Table {

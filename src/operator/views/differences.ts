@@ -1,6 +1,7 @@
 import type { ShownSignature } from '../api/comparisons.ts';
 import { hintWords } from '../words.ts';
-import { aside, code, column, counts, spoken, type Table, tableOf, times } from './document.ts';
+import { aside, code, column, counts, type Table, tableOf, times } from './document.ts';
+import { spoken } from './figures.ts';
 
 /** The differences of one service, grouped by cause. */
 export function signaturesTable(service: string, signatures: readonly ShownSignature[]): Table {

@@ -138,9 +138,6 @@ export function linked(desk: string | null, path: string, text: string): Piece {
   return desk === null ? text : { link: text, href: `${desk}${path}` };
 }
 
-/** A protocol word as people read it: `read_cutover` becomes `read cutover`. */
-export const spoken = (word: string): string => word.replaceAll(/[_-]/g, ' ');
-
 export const remark = (...cell: Cell): Block => ({ kind: 'remark', cell });
 export const section = (title: string, ...blocks: readonly Block[]): Section => ({ title, blocks });
 

@@ -7,11 +7,11 @@ import {
   mark,
   section,
   type Section,
-  spoken,
   type Table,
   tableOf,
   times,
 } from './document.ts';
+import { spoken } from './figures.ts';
 
 type Decided = readonly [action: string, ExplainedDecision];
 

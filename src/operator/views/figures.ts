@@ -24,6 +24,9 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${grouped.format(count)} ${count === 1 ? one : many}`;
 }
 
+/** A protocol word as people read it: `read_cutover` becomes `read cutover`. */
+export const spoken = (word: string): string => word.replaceAll(/[_-]/g, ' ');
+
 /** A number in the same words for every format. */
 export function printedFigure({ value, unit }: Figure): string {
   return value === null ? NOTHING : PRINTED[unit](value);

@@ -1,4 +1,6 @@
 import { escape } from 'html-escaper';
+import type { Cell, Figure, Mark, Piece } from './document.ts';
+import { NOTHING, printedFigure } from './figures.ts';
 
 /** Text that is already HTML. Only {@link html} makes it. */
 export class Html {
@@ -26,4 +28,34 @@ function textOf(value: Shown): string {
   if (value instanceof Html) return value.toString();
   if (typeof value === 'object') return value.map(textOf).join('');
   return escape(String(value));
+}
+
+type MarkHtml = (mark: Mark) => Html;
+
+const plainMark: MarkHtml = ({ mark, tone }) => html`<span class="mark ${tone}">${mark}</span>`;
+
+/** A cell on a page. Instants are filled in afterwards, in the zone of the reader. */
+export function cellHtml(cell: Cell, markHtml: MarkHtml = plainMark): Html {
+  const pieceHtml = (piece: Piece): Html => {
+    if (typeof piece === 'string') return html`${piece}`;
+    if ('code' in piece) return html`<code>${piece.code}</code>`;
+    if ('link' in piece) return html`<a href="${piece.href}">${piece.link}</a>`;
+    if ('at' in piece) return when(piece.at);
+    if ('aside' in piece) return html` <span class="note">${piece.aside.map(pieceHtml)}</span>`;
+    return 'mark' in piece ? markHtml(piece) : figureHtml(piece);
+  };
+  return html`${cell.map(pieceHtml)}`;
+}
+
+/** A printed number, with its exact value in an attribute. */
+export function figureHtml(figure: Figure): Html {
+  const printed = printedFigure(figure);
+  return figure.value === null
+    ? html`<span class="none">${printed}</span>`
+    : html`<data value="${figure.value}">${printed}</data>`;
+}
+
+/** An ISO-8601 instant. */
+export function when(iso: string | null | undefined): Html {
+  return iso === null || iso === undefined ? html`${NOTHING}` : html`<time datetime="${iso}"></time>`;
 }

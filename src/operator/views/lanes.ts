@@ -7,13 +7,12 @@ import {
   link,
   type Mark,
   mark,
-  spoken,
   type Table,
   tableOf,
   times,
   type Tone,
 } from './document.ts';
-import { counted } from './figures.ts';
+import { spoken, counted } from './figures.ts';
 
 /** Lanes of one service. */
 export function lanesTable(service: string, lanes: readonly ListedLane[]): Table {

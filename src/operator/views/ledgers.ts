@@ -8,11 +8,11 @@ import {
   counts,
   laneLink,
   mark,
-  spoken,
   type Table,
   tableOf,
   times,
 } from './document.ts';
+import { spoken } from './figures.ts';
 
 /** Writes that the orchestrator refused for good. */
 export function deadLettersTable(letters: readonly DeadLetter[]): Table {

@@ -15,12 +15,12 @@ import {
   seconds,
   section,
   type Section,
-  spoken,
   type Table,
   tableOf,
   times,
   type Tone,
 } from './document.ts';
+import { spoken } from './figures.ts';
 
 /** Backfills, reconciliations and repairs, newest first. */
 export function runsTable(runs: readonly ListedRun[]): Table {

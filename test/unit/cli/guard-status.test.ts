@@ -43,7 +43,7 @@ describe('the guard of a service in words', () => {
   test('one cause is one finding, however many windows and actions it shows in', () => {
     const lines = toldGuard(SERVICE, LATCHED).split('\n');
     expect(lines.filter((line) => line.includes('found now'))).toEqual([
-      '  found now: inconsistency of get_context: 16 of 18 differ (88.9 %; lower bound 43.3 %, limit 0.1 %) (1m, 15m, 6h) → reads_to_legacy',
+      '  found now: inconsistency of get_context: 16 of 18 differ (88.9 %; lower bound 43.3 %, limit 0.1 %) (1m, 15m, 6h) → reads to legacy',
     ]);
   });
 
@@ -62,7 +62,7 @@ describe('the guard of a service in words', () => {
     };
     const told = toldGuard(SERVICE, { ...LATCHED, findings: [...SIX, lost] });
     expect(told.match(/found now/g)).toHaveLength(2);
-    expect(told).toContain('found now: lost: lanes 1 → alert, hold_ramp');
+    expect(told).toContain('found now: lost: 1 lane → alert, hold ramp');
   });
 
   test('without counts there is no percentage', () => {
@@ -71,7 +71,9 @@ describe('the guard of a service in words', () => {
       findings: [],
       triggers: [{ trigger: 'inconsistency', numbers: {}, reached: 0 }],
     });
-    expect(told).toMatch(/^session-memory {2}reads are not held\n.*\n {2}inconsistency +0 % +nothing$/);
+    expect(told).toMatch(
+      /^session-memory {2}reads are not held\n.*\n {2}inconsistency +0 % +answers that differ +nothing$/,
+    );
   });
 
   test('a rate above its limit says why it does not trip yet', () => {
@@ -87,7 +89,7 @@ describe('the guard of a service in words', () => {
   test('a trigger that blocks increases is marked', () => {
     const triggers = [{ trigger: 'not_compared', numbers: { found: 0, limit: 1 }, reached: 0 }] as const;
     expect(toldGuard(SERVICE, { held_by: null, findings: [], triggers })).toContain(
-      '0 of 1, moved reads no longer compared: blocks further increases',
+      'moved reads that are no longer compared (blocks further increases)  0 of 1',
     );
   });
 

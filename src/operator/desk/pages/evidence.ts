@@ -1,8 +1,8 @@
 import type { Status } from '../../api/status.ts';
-import { count, percent } from '../figures.ts';
-import { spoken } from '../../views/document.ts';
-import { noProofWords } from '../../words.ts';
+import { spoken } from '../../views/figures.ts';
 import { html, type Html } from '../../views/html.ts';
+import { count, percent } from '../figures.ts';
+import { noProofWords } from '../../words.ts';
 import { ownInterlocks } from '../../told-interlocks.ts';
 import { tablePanel } from './table-panel.ts';
 

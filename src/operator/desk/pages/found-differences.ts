@@ -2,11 +2,9 @@ import type { CallOf } from '../../api/endpoint.ts';
 import type { FoundDifference } from '../../api/comparisons.ts';
 import type { ENDPOINTS } from '../../api/endpoints.ts';
 import { hintWords } from '../../words.ts';
+import { counted, spoken } from '../../views/figures.ts';
+import { when, html, type Html } from '../../views/html.ts';
 import { count } from '../figures.ts';
-import { counted } from '../../views/figures.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
-import { html, type Html } from '../../views/html.ts';
 
 /** Differences shown unfolded. */
 const OPEN = 3;

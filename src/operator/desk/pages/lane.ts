@@ -1,11 +1,11 @@
 import type { Explanation } from '../../api/explain.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
+import { spoken } from '../../views/figures.ts';
+import { html, type Html, type Shown } from '../../views/html.ts';
 import { count } from '../figures.ts';
-import { spoken } from '../../views/document.ts';
 import { explainedSections } from '../../views/explain.ts';
 import { laneCondition, laneDifferences } from '../../views/lanes.ts';
 import { term } from '../glossary.ts';
-import { html, type Html, type Shown } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import type { Page } from './layout.ts';

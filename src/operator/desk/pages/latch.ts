@@ -1,7 +1,6 @@
 import type { Status } from '../../api/status.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
-import { html, type Html } from '../../views/html.ts';
+import { spoken } from '../../views/figures.ts';
+import { when, html, type Html } from '../../views/html.ts';
 import { alertOf, causeOf, stillFound } from '../incidents.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';

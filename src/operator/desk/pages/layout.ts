@@ -1,7 +1,5 @@
-import { counted } from '../../views/figures.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
-import { html, type Html, type Shown } from '../../views/html.ts';
+import { counted, spoken } from '../../views/figures.ts';
+import { when, html, type Html, type Shown } from '../../views/html.ts';
 import { incidentBanner, incidentsOf } from '../incidents.ts';
 import type { Notice, Visit } from '../visit.ts';
 

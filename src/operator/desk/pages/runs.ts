@@ -1,10 +1,10 @@
 import type { ListedRun, ShownRun } from '../../api/runs.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { count, percent } from '../figures.ts';
-import { counted } from '../../views/figures.ts';
-import { section, spoken } from '../../views/document.ts';
-import { runsTable } from '../../views/runs.ts';
+import { section } from '../../views/document.ts';
+import { counted, spoken } from '../../views/figures.ts';
 import { html, type Html } from '../../views/html.ts';
+import { count, percent } from '../figures.ts';
+import { runsTable } from '../../views/runs.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import type { Page } from './layout.ts';

@@ -1,11 +1,10 @@
 import type { Status } from '../../api/status.ts';
 import type { LiveSample } from '../../api/history.ts';
 import { flagReason } from '../../flag-reasons.ts';
+import { spoken } from '../../views/figures.ts';
+import { when, html, type Html, type Shown } from '../../views/html.ts';
 import { count, ladder, milliseconds, percent } from '../figures.ts';
-import { spoken } from '../../views/document.ts';
-import { when } from '../../views/cell-html.ts';
 import { term } from '../glossary.ts';
-import { html, type Html, type Shown } from '../../views/html.ts';
 import { consistencyOf, consistencyReading } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';

@@ -1,6 +1,5 @@
-import { cellHtml } from '../../views/cell-html.ts';
 import type { Block, Cell, Column, Mark, Section, Table as ViewTable } from '../../views/document.ts';
-import { html, type Html, type Shown } from '../../views/html.ts';
+import { cellHtml, html, type Html, type Shown } from '../../views/html.ts';
 import { isTerm, term } from '../glossary.ts';
 import { emptyState } from './layout.ts';
 
