@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { showSurvey } from './import-document.ts';
 import type { ShownRun } from '../operator/api/runs.ts';
 import {
   callPatiently,
@@ -13,7 +12,7 @@ import {
 } from './operator-client.ts';
 import { responsibleFor } from './proxy-options.ts';
 import { isLeftOut, isOfNobody, watchRun } from './run-watch.ts';
-import { showBackfill } from './run-tables.ts';
+import { showBackfill, showSurvey } from './run-tables.ts';
 
 interface BackfillOptions extends ProxyAddress {
   readonly service?: string;

@@ -1,6 +1,6 @@
 import type { PrintedFinding } from '../operator/api/repairs.ts';
 import { findingsTable, runCounts } from '../operator/views/runs.ts';
-import { showImport, showSurvey } from './import-document.ts';
+import { type Imported, importSection, surveySection } from '../operator/views/backfill.ts';
 import type { Divergence, RepairPlan } from '../operator/api/repairs.ts';
 import type { ShownRun } from '../operator/api/runs.ts';
 import { counted, printedFigure } from '../operator/views/figures.ts';
@@ -19,15 +19,23 @@ export function showRun({ run, kind, state, reason, services }: ShownRun): strin
   return [title, ...runCounts({ services }).map((part) => indented(sectionText(part)))].join('\n');
 }
 
+/** What each service holds, read before anything is written. */
+export function showSurvey(survey: ShownRun['survey']): string {
+  return Object.entries(survey)
+    .map(([service, found]) => sectionText(surveySection(service, found)))
+    .join('\n');
+}
+
 /** A backfill: its numbers, the survey before the first write, and the document of what was imported. */
 export function showBackfill(view: ShownRun): string {
-  const services = (view.report?.['services'] ?? {}) as Parameters<typeof showImport>[0];
+  const services = Object.entries((view.report?.['services'] ?? {}) as Readonly<Record<string, Imported>>);
+  const imported = services.map(([service, of]) => sectionText(importSection(service, of)));
   return [
     showRun(view),
     ...(Object.keys(view.survey).length === 0
       ? []
       : ['', 'Before the backfill', indented(showSurvey(view.survey))]),
-    ...(Object.keys(services).length === 0 ? [] : ['', 'Imported', indented(showImport(services))]),
+    ...(imported.length === 0 ? [] : ['', 'Imported', indented(imported.join('\n\n'))]),
   ].join('\n');
 }
 

@@ -73,14 +73,14 @@ test('runs are listed, shown and stopped on the command line', async () => {
   const listed = await runs('list');
   expect(listed.code).toBe(0);
   expect(listed.stdout.split('\n')[1]).toMatch(
-    /^\d+ +backfill +finished +\d{4}-\d\d-\d\dT\S+ +[\d.]+ s +jarvis-memory; owner wanted +ann +a test$/,
+    /^backfill \d+ +finished +– +jarvis-memory, wanted +\d{4}-\d\d-\d\dT\S+ +[\d.]+ s +ann \(a test\)$/,
   );
   const newest = /\d+/.exec(listed.stdout)?.[0] ?? '';
   const shown = await runs('show', newest);
   expect(shown.stdout).toMatch(/^backfill \d+: finished$/m);
   expect(shown.stdout).toMatch(/^ {4}items copied +1$/m);
   expect(shown.stdout).toMatch(/^ {4}1 lane, 1 item, \d+ bytes, the newest of /m);
-  expect(shown.stdout).toMatch(/^ {6}memory → content\.memory/m);
+  expect(shown.stdout).toMatch(/^ {6}memory +content\.memory/m);
   const json = JSON.parse((await runs('show', newest, '--json')).stdout) as { request: object };
   expect(json.request).toMatchObject({ owner: 'wanted', person: 'ann', reason: 'a test' });
   expect(await runs('show', '999999')).toMatchObject({

@@ -271,7 +271,7 @@ test('the command line shows, explains, and replays', async () => {
   expect(bundles).toMatch(/^trip \d+ .* jarvis-memory +external +\d+ KiB$/m);
   expect(bundles).toMatch(new RegExp(`^trip \\d+ .* ${SERVICE} +inconsistency +\\d+ KiB$`, 'm'));
   const out = join(deployment.legacyFolder, 'bundle.json');
-  const number = /^ *(\d+).*jarvis-memory/m.exec(bundles)?.[1] ?? '';
+  const number = /^trip (\d+).*jarvis-memory/m.exec(bundles)?.[1] ?? '';
   expect(await run('guard', 'bundle', number, '--out', out, ...at)).toContain(
     `bundle ${number} written to ${out}`,
   );

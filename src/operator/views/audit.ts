@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../api/audit.ts';
-import { aside, type Cell, column, type Table, tableOf, times } from './document.ts';
+import { aside, type Cell, column, type Table, tableOf, times, words } from './document.ts';
 import { spoken } from './figures.ts';
 
 /** Changes by people and by the guard, newest first. */
@@ -11,8 +11,8 @@ export function auditTable(entries: readonly AuditEntry[]): Table {
       column('who', ({ person }) => person),
       column('what', ({ command }) => command),
       column('service', ({ service }) => service),
-      column('reason', ({ reason }) => reason, { isLong: true }),
-      column('details', detailsOf, { isLong: true }),
+      words('reason', ({ reason }) => reason),
+      words('details', detailsOf),
     ],
     {
       empty: 'No changes yet',

@@ -1,6 +1,6 @@
 import type { ShownSignature } from '../api/comparisons.ts';
 import { hintWords } from '../words.ts';
-import { aside, code, column, counts, type Table, tableOf, times } from './document.ts';
+import { aside, code, counts, type Table, tableOf, times, words } from './document.ts';
 import { spoken } from './figures.ts';
 
 /** The differences of one service, grouped by cause. */
@@ -8,18 +8,12 @@ export function signaturesTable(service: string, signatures: readonly ShownSigna
   return tableOf(
     signatures,
     [
-      column('where', ({ path, action }) => [code(path === '' ? '(whole answer)' : path), aside(action)], {
-        isLong: true,
-      }),
-      column(
-        'what',
-        ({ class: kind, shape, hint }) => [
-          spoken(kind),
-          aside(code(shape)),
-          ...(hint === null ? [] : [aside(`looks like: ${hintWords(hint)}`)]),
-        ],
-        { isLong: true },
-      ),
+      words('where', ({ path, action }) => [code(path === '' ? '(whole answer)' : path), aside(action)]),
+      words('what', ({ class: kind, shape, hint }) => [
+        spoken(kind),
+        aside(code(shape)),
+        ...(hint === null ? [] : [aside(`looks like: ${hintWords(hint)}`)]),
+      ]),
       counts('times', ({ count }) => count),
       counts('lanes', ({ lanes }) => lanes),
       times('last seen', ({ last_at: at }) => at),

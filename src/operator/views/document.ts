@@ -148,13 +148,13 @@ interface ColumnOf<Row> extends Column {
 
 type CellOf<Row, Value> = (row: Row) => Value;
 
-export function column<Row>(
-  head: string,
-  of: CellOf<Row, Piece | Cell>,
-  { isLong }: Pick<Column, 'isLong'> = {},
-): ColumnOf<Row> {
-  const cell = (row: Row): Cell => [of(row)].flat().filter((piece) => piece !== '');
-  return { head, cell, ...(isLong === true && { isLong }) };
+export function column<Row>(head: string, of: CellOf<Row, Piece | Cell>): ColumnOf<Row> {
+  return { head, cell: (row) => [of(row)].flat().filter((piece) => piece !== '') };
+}
+
+/** A column that may hold long words. */
+export function words<Row>(head: string, of: CellOf<Row, Piece | Cell>): ColumnOf<Row> {
+  return { ...column(head, of), isLong: true };
 }
 
 export function counts<Row>(head: string, of: CellOf<Row, number | null>): ColumnOf<Row> {

@@ -10,6 +10,7 @@ import {
   type Table,
   tableOf,
   times,
+  words,
 } from './document.ts';
 import { spoken } from './figures.ts';
 
@@ -40,7 +41,7 @@ function decisionsTable(decisions: Explanation['decisions']): Table {
       column('answered by', ([, { primary }]) => primary),
       column('why', ([, { reason }]) => spoken(reason)),
       column('second backend', ([, decided]) => secondBackend(decided)),
-      column('blocked by', ([, { limit }]) => limitWords(limit), { isLong: true }),
+      words('blocked by', ([, { limit }]) => limitWords(limit)),
     ],
     { empty: 'No action of this service has an owner' },
   );
@@ -76,7 +77,7 @@ function writesTable(writes: readonly ShownWrite[]): Table {
       column('action', ({ action }) => code(action)),
       column('legacy', ({ outcome }) => outcome ?? 'not known yet'),
       column('orchestrator', standingOf),
-      column('operation', ({ operation_id: id }) => code(id), { isLong: true }),
+      words('operation', ({ operation_id: id }) => code(id)),
     ],
     {
       empty: 'No stored writes',
@@ -97,7 +98,7 @@ function differencesTable(differences: readonly ShownDifference[]): Table {
     [
       times('found', ({ at }) => at),
       column('action', ({ action }) => code(action)),
-      column('operation', ({ operation_id: id }) => code(id), { isLong: true }),
+      words('operation', ({ operation_id: id }) => code(id)),
     ],
     { empty: 'No differences' },
   );

@@ -11,6 +11,7 @@ import {
   tableOf,
   times,
   type Tone,
+  words,
 } from './document.ts';
 import { spoken, counted } from './figures.ts';
 
@@ -19,9 +20,7 @@ export function lanesTable(service: string, lanes: readonly ListedLane[]): Table
   return tableOf(
     lanes,
     [
-      column('owner', ({ owner }) => link(owner, `/lanes/${service}/${encodeURIComponent(owner)}`), {
-        isLong: true,
-      }),
+      words('owner', ({ owner }) => link(owner, `/lanes/${service}/${encodeURIComponent(owner)}`)),
       column('condition', conditionOf),
       times('last write', ({ last_write_at: at }) => at),
       counts('writes', ({ sequence }) => sequence),

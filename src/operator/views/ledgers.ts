@@ -11,6 +11,7 @@ import {
   type Table,
   tableOf,
   times,
+  words,
 } from './document.ts';
 import { spoken } from './figures.ts';
 
@@ -21,12 +22,12 @@ export function deadLettersTable(letters: readonly DeadLetter[]): Table {
     [
       column('write', writeOf),
       column('state', ({ state }) => mark(spoken(state), state === 'open' ? 'bad' : 'plain')),
-      column('reason', ({ code: kind, reason }) => `${spoken(kind)}: ${reason}`, { isLong: true }),
+      words('reason', ({ code: kind, reason }) => `${spoken(kind)}: ${reason}`),
       times('refused', ({ refused_at: at }) => at),
       counts('attempts', ({ attempts }) => attempts),
       counts('later writes waiting', ({ waiting_behind: waiting }) => waiting),
       column('operation', ({ operation_id: id }) => code(id)),
-      column('decision', ({ resolved_by: by, resolved_reason: why }) => decision(by, why), { isLong: true }),
+      words('decision', ({ resolved_by: by, resolved_reason: why }) => decision(by, why)),
     ],
     {
       empty: 'No dead letters',
@@ -53,7 +54,7 @@ export function unknownOutcomesTable(outcomes: readonly UnknownOutcome[]): Table
       times('found', ({ found_at: at }) => at),
       times('closed', ({ closed_at: at }) => at),
       column('operation', ({ operation_id: id }) => code(id)),
-      column('decision', ({ decided_by: by, decided_reason: why }) => decision(by, why), { isLong: true }),
+      words('decision', ({ decided_by: by, decided_reason: why }) => decision(by, why)),
     ],
     { empty: 'No unknown outcomes', advice: 'No write waits for a result.' },
   );

@@ -1,5 +1,5 @@
 import type { LostItem } from '../api/repairs.ts';
-import { aside, code, column, laneLink, mark, type Table, tableOf, times } from './document.ts';
+import { aside, code, column, laneLink, mark, type Table, tableOf, times, words } from './document.ts';
 
 const DIGEST_SHOWN = 12;
 
@@ -16,12 +16,11 @@ export function lostTable(items: readonly LostItem[]): Table {
       column('lane', (item) => laneLink(laneOf(item))),
       column('item', (item) => mark(placeOf(item), 'warn')),
       times('stored', ({ stored_at: at }) => at),
-      column('shape', ({ shape }) => shape ?? 'unknown', { isLong: true }),
-      column(
-        'memory id',
-        ({ memory_id: id, digest }) => [code(id), aside('digest ', code(digest.slice(0, DIGEST_SHOWN)))],
-        { isLong: true },
-      ),
+      words('shape', ({ shape }) => shape ?? 'unknown'),
+      words('memory id', ({ memory_id: id, digest }) => [
+        code(id),
+        aside('digest ', code(digest.slice(0, DIGEST_SHOWN))),
+      ]),
       times('found', ({ found_at: at }) => at),
     ],
     { empty: 'No lost items', advice: 'Items that legacy lost without an explanation are listed here.' },

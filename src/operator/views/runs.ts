@@ -19,6 +19,7 @@ import {
   tableOf,
   times,
   type Tone,
+  words,
 } from './document.ts';
 import { spoken } from './figures.ts';
 
@@ -30,14 +31,13 @@ export function runsTable(runs: readonly ListedRun[]): Table {
       column('run', ({ run, kind }) => link(`${spoken(kind)} ${run}`, `/runs/${run}`)),
       column('state', runState),
       column('result', runResult),
-      column('scope', runScope, { isLong: true }),
+      words('scope', runScope),
       times('started', ({ began_at: at }) => at),
       column('took', tookOf),
-      column(
-        'by',
-        ({ request: { person = 'the command line', reason = '' } }) => [person, ...asideOf(reason)],
-        { isLong: true },
-      ),
+      words('by', ({ request: { person = 'the command line', reason = '' } }) => [
+        person,
+        ...asideOf(reason),
+      ]),
     ],
     {
       empty: 'No runs yet',
@@ -94,12 +94,12 @@ export function findingsTable(findings: readonly PrintedFinding[]): Table {
   return tableOf(
     findings,
     [
-      column('item', itemWords, { isLong: true }),
+      words('item', itemWords),
       column('written', ({ at = null }) => instant(at)),
       column('side', ({ side }) => side),
-      column('finding', findingWords, { isLong: true }),
-      column('before', (finding) => changeWords(finding).before, { isLong: true }),
-      column('after', (finding) => changeWords(finding).after, { isLong: true }),
+      words('finding', findingWords),
+      words('before', (finding) => changeWords(finding).before),
+      words('after', (finding) => changeWords(finding).after),
     ],
     { empty: 'No findings' },
   );

@@ -109,8 +109,9 @@ function blockHtml(id: string, block: Block, deeds: DeedColumn | undefined): Htm
     case 'facts':
       return html`<dl class="figures">${block.facts.map(({ label, cell }) => fact(label, cell))}</dl>`;
     case 'table':
-      return viewTable(id, block, deeds);
+      return block.rows.length === 0 ? html`<p class="help">${block.empty}</p>` : viewTable(id, block, deeds);
     case 'note':
+      return html`<p class="notice ${block.tone}">${shown(block.cell)}</p>`;
     case 'remark':
       return html`<p class="help">${shown(block.cell)}</p>`;
     case 'more':
