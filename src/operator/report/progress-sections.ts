@@ -1,6 +1,18 @@
 import type { DaySpan } from '../../engine/report/report-ports.ts';
 import { momentOf } from './calendar-day.ts';
-import { count, linked, rate, type Section } from '../views/document.ts';
+import {
+  column,
+  counts,
+  fact,
+  facts,
+  linked,
+  numbers,
+  rate,
+  remark,
+  section,
+  type Section,
+  tableOf,
+} from '../views/document.ts';
 import { spoken } from '../views/figures.ts';
 import type { ServiceReport } from './report.ts';
 
@@ -18,21 +30,17 @@ export function todaySection({ service, today }: ServiceReport, { zone, desk }: 
     title: 'What happened',
     blocks: [
       { kind: 'note', tone: 'plain', cell: [today.sentence] },
-      {
-        kind: 'table',
-        columns: [{ head: 'when' }, { head: 'who' }, { head: 'what' }, { head: 'why' }],
-        rows: today.events.map(({ at, person, what, reason }) => [
-          [`${momentOf(at, zone)} (${zone})`],
-          [person],
-          [what],
-          [reason],
-        ]),
-        empty: 'No changes by people or by the guard.',
-      },
-      {
-        kind: 'remark',
-        cell: [linked(desk, `/services/${encodeURIComponent(service)}`, 'The service on the desk')],
-      },
+      tableOf(
+        today.events,
+        [
+          column('when', ({ at }) => `${momentOf(at, zone)} (${zone})`),
+          column('who', ({ person }) => person),
+          column('what', ({ what }) => what),
+          column('why', ({ reason }) => reason),
+        ],
+        { empty: 'No changes by people or by the guard.' },
+      ),
+      remark(linked(desk, `/services/${encodeURIComponent(service)}`, 'The service on the desk')),
     ].filter(({ kind }) => desk !== null || kind !== 'remark') as Section['blocks'],
   };
 }
@@ -41,30 +49,20 @@ export function todaySection({ service, today }: ServiceReport, { zone, desk }: 
 export function progressSection({ trend, evidence_expected: expected }: ServiceReport): Section {
   const { complete, date } = expected;
   const when = complete ? 'complete' : (date ?? 'unknown: too little traffic to estimate');
-  return {
-    title: 'Progress, last 14 days',
-    blocks: [
-      { kind: 'facts', facts: [{ label: 'enough comparisons to move reads, expected', cell: [when] }] },
-      {
-        kind: 'table',
-        columns: [
-          { head: 'day' },
-          { head: 'stage' },
-          { head: 'reads moved', isNumber: true },
-          { head: 'operations', isNumber: true },
-          { head: 'mismatches', isNumber: true },
-          { head: 'criteria failing', isNumber: true },
-        ],
-        rows: trend.map((day) => [
-          [day.date],
-          [spoken(day.phase)],
-          [{ value: day.reads_moved, unit: 'percentage' }],
-          [count(day.operations)],
-          [rate(day.mismatch_rate)],
-          [count(day.failed_criteria)],
-        ]),
-        empty: 'No earlier day has a report.',
-      },
-    ],
-  };
+  return section(
+    'Progress, last 14 days',
+    facts(fact('enough comparisons to move reads, expected', when)),
+    tableOf(
+      trend,
+      [
+        column('day', ({ date }) => date),
+        column('stage', ({ phase }) => spoken(phase)),
+        numbers('reads moved', ({ reads_moved: value }) => ({ value, unit: 'percentage' })),
+        counts('operations', ({ operations }) => operations),
+        numbers('mismatches', ({ mismatch_rate: value }) => rate(value)),
+        counts('criteria failing', ({ failed_criteria: failed }) => failed),
+      ],
+      { empty: 'No earlier day has a report.' },
+    ),
+  );
 }

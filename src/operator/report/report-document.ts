@@ -1,5 +1,5 @@
 import type { Criterion } from '../api/history.ts';
-import type { AbNumbers, ShownInterval } from '../api/status.ts';
+import type { ShownInterval } from '../api/status.ts';
 import { type Stage, STAGES } from '../../domain/stage.ts';
 import { stageReason } from '../flag-reasons.ts';
 import { FAILURE_WORDS } from '../ab-status.ts';
@@ -9,16 +9,23 @@ import {
   type Block,
   type Cell,
   code,
+  column,
   count,
+  counts,
+  fact,
   type Fact,
   type Figure,
   mark,
   type Mark,
   ms,
+  numbers,
   rate,
+  remark,
   seconds,
+  section,
   type Section,
   type Table,
+  tableOf,
 } from '../views/document.ts';
 import { spoken, counted } from '../views/figures.ts';
 import { progressSection, type Shown, todaySection } from './progress-sections.ts';
@@ -117,10 +124,10 @@ function partOf(service: ServiceReport, shown: Shown): ServicePart {
     phases: phasesOf(service.phase),
     verdict: failureMark(toStay, failed.length - toStay),
     highlights: [
-      { label: 'operations', cell: [count(traffic.operations)] },
-      { label: 'mismatches', cell: [rate(consistency.rate)] },
-      { label: 'added latency, p95', cell: [ms(added.p95_ms)] },
-      { label: 'oldest undelivered write', cell: [seconds(state.backlog.oldest_seconds)] },
+      fact('operations', count(traffic.operations)),
+      fact('mismatches', rate(consistency.rate)),
+      fact('added latency, p95', ms(added.p95_ms)),
+      fact('oldest undelivered write', seconds(state.backlog.oldest_seconds)),
     ],
     next: nextOf(service),
     sections: [
@@ -197,33 +204,24 @@ function planSection({ plan, phase }: ServiceReport): Section {
 }
 
 function criteriaTable({ criteria }: PhasePlan): Table {
-  return {
-    kind: 'table',
-    columns: [
-      { head: 'criterion' },
-      { head: 'for' },
-      { head: 'is', isNumber: true },
-      { head: 'limit', isNumber: true },
-      { head: 'verdict' },
-    ],
+  return tableOf(
     // Failed criteria come first.
-    rows: criteria.toSorted((a, b) => Number(b.verdict === 'fail') - Number(a.verdict === 'fail')).map(rowOf),
-    empty: 'This stage has no criteria.',
-  };
-}
-
-function rowOf(criterion: Criterion): Cell[] {
-  const { name, action, have, limit, note, for: purpose } = criterion;
-  const { title, unit, sign } = CRITERION_WORDS[name];
-  const of = action === null ? '' : ` of ${action}`;
-  const said = note === null ? '' : ` (${spoken(note)})`;
-  return [
-    [`${title}${of}${said}`],
-    [FOR[purpose]],
-    [figure(have, unit)],
-    unit === 'yes_no' ? [figure(limit, unit)] : [`${sign} `, figure(limit, unit)],
-    [verdictMark(criterion)],
-  ];
+    criteria.toSorted((a, b) => Number(b.verdict === 'fail') - Number(a.verdict === 'fail')),
+    [
+      column('criterion', ({ name, action, note }) => {
+        const of = action === null ? '' : ` of ${action}`;
+        return `${CRITERION_WORDS[name].title}${of}${note === null ? '' : ` (${spoken(note)})`}`;
+      }),
+      column('for', ({ for: purpose }) => FOR[purpose]),
+      numbers('is', ({ name, have }) => figure(have, CRITERION_WORDS[name].unit)),
+      numbers('limit', ({ name, limit }) => {
+        const { unit, sign } = CRITERION_WORDS[name];
+        return [unit === 'yes_no' ? '' : `${sign} `, figure(limit, unit)];
+      }),
+      column('verdict', verdictMark),
+    ],
+    { empty: 'This stage has no criteria.' },
+  );
 }
 
 function figure(value: number | null, unit: CriterionUnit): Figure {
@@ -231,65 +229,48 @@ function figure(value: number | null, unit: CriterionUnit): Figure {
 }
 
 function abSection({ ab }: ServiceReport): Section {
-  return {
-    title: 'Orchestrator and legacy compared',
-    blocks: [
-      armTable(ab),
-      differenceTable(ab),
-      {
-        kind: 'remark',
-        cell: [FAILURE_WORDS, ' Intervals treat the reads of one lane as correlated.'],
-      },
-    ],
-  };
+  return section(
+    'Orchestrator and legacy compared',
+    armTable(ab),
+    differenceTable(ab),
+    remark(FAILURE_WORDS, ' Intervals treat the reads of one lane as correlated.'),
+  );
 }
 
 function armTable(ab: readonly ActionAb[]): Table {
-  return {
-    kind: 'table',
-    columns: [
-      { head: 'reads of lanes on' },
-      { head: 'reads', isNumber: true },
-      { head: 'answered by legacy', isNumber: true },
-      { head: 'failed, 95 % interval', isNumber: true },
-      { head: 'p50', isNumber: true },
-      { head: 'p95', isNumber: true },
+  const arms = ab.flatMap(({ action, orchestrator, legacy }) => [
+    { ...orchestrator, action, name: 'orchestrator' },
+    { ...legacy, action, name: 'legacy', fallbacks: undefined },
+  ]);
+  return tableOf(
+    arms,
+    [
+      column('reads of lanes on', ({ action, name }) => [code(action), ` ${name}`]),
+      counts('reads', ({ reads }) => reads),
+      numbers('answered by legacy', ({ fallbacks }) => (fallbacks === undefined ? '' : count(fallbacks))),
+      numbers('failed, 95 % interval', ({ failure_rate: failed }) => spread(failed, rate)),
+      numbers('p50', ({ p50_ms: p50 }) => ms(p50)),
+      numbers('p95', ({ p95_ms: p95 }) => ms(p95)),
     ],
-    rows: ab.flatMap(({ action, orchestrator, legacy }) => [
-      [[code(action), ' orchestrator'], ...armCells(orchestrator, [count(orchestrator.fallbacks)])],
-      [[code(action), ' legacy'], ...armCells(legacy, [])],
-    ]),
-    empty: 'No read on this day that either backend could answer.',
-  };
-}
-
-function armCells(arm: AbNumbers['legacy'], fallbacks: Cell): Cell[] {
-  const { reads, failure_rate: failed, p50_ms: p50, p95_ms: p95 } = arm;
-  return [[count(reads)], fallbacks, spread(failed, rate), [ms(p50)], [ms(p95)]];
+    { empty: 'No read on this day that either backend could answer.' },
+  );
 }
 
 function differenceTable(ab: readonly ActionAb[]): Table {
-  return {
-    kind: 'table',
-    columns: [
-      { head: 'orchestrator compared to legacy' },
-      { head: 'pairs', isNumber: true },
-      { head: 'latency, 95 % interval', isNumber: true },
-      { head: 'failures, 95 % interval', isNumber: true },
+  const comparisons = ab.flatMap(({ action, paired, ...between }) => [
+    { ...between, action, name: 'between lanes', pairs: undefined },
+    { ...paired, action, name: 'the same read on both' },
+  ]);
+  return tableOf(
+    comparisons,
+    [
+      column('orchestrator compared to legacy', ({ action, name }) => [code(action), ` ${name}`]),
+      numbers('pairs', ({ pairs }) => (pairs === undefined ? '' : count(pairs))),
+      numbers('latency, 95 % interval', ({ latency_ratio: latency }) => spread(latency, ratio)),
+      numbers('failures, 95 % interval', ({ failure_difference: failures }) => spread(failures, rateChange)),
     ],
-    rows: ab.flatMap(({ action, paired, ...between }) => [
-      [[code(action), ' between lanes'], [], ...differenceCells(between)],
-      [[code(action), ' the same read on both'], [count(paired.pairs)], ...differenceCells(paired)],
-    ]),
-    empty: 'No reads.',
-  };
-}
-
-function differenceCells({
-  latency_ratio: latency,
-  failure_difference: failures,
-}: Pick<AbNumbers, 'latency_ratio' | 'failure_difference'>): Cell[] {
-  return [spread(latency, ratio), spread(failures, rateChange)];
+    { empty: 'No reads.' },
+  );
 }
 
 const ratio = (value: number | null): Figure => ({ value, unit: 'ratio' });

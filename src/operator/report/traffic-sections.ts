@@ -1,19 +1,27 @@
 import { timeOf } from './calendar-day.ts';
 import {
-  MARK_SIGNS,
-  change,
-  code,
-  count,
-  mark,
-  ms,
-  rate,
   type Block,
   type Cell,
+  change,
   type Chart,
   type ChartMark,
+  code,
+  column,
+  count,
+  counts,
+  fact,
   type Fact,
+  facts,
+  mark,
+  ms,
+  numbers,
+  rate,
+  remark,
+  section,
   type Section,
   type Table,
+  tableOf,
+  MARK_SIGNS,
 } from '../views/document.ts';
 import { spoken } from '../views/figures.ts';
 import { SIGNATURES_KEPT } from '../../engine/compare/comparison-stores.ts';
@@ -24,48 +32,31 @@ import type { ActionEvidence, HourNumbers, RateNumbers, ServiceReport } from './
 export function trafficSection(service: ServiceReport, shown: Shown): Section {
   const { traffic, errors, added_latency: added } = service;
   const marks = marksOf(service, shown);
-  return {
-    title: 'Traffic, latency and errors',
-    blocks: [
-      { kind: 'charts', charts: chartsOf(traffic).map((chart) => ({ ...chart, marks })) },
-      ...(marks.length === 0 ? [] : [MARKS_EXPLAINED]),
-      {
-        kind: 'facts',
-        facts: [
-          {
-            label: 'operations',
-            cell: [count(traffic.operations), ' (', change(traffic.operations_change), ')'],
-          },
-          { label: 'reads', cell: [count(traffic.reads)] },
-          { label: 'of these answered by the orchestrator', cell: [count(traffic.reads_from_orchestrator)] },
-          { label: 'writes', cell: [count(traffic.writes)] },
-          { label: 'others, passed through', cell: [count(traffic.other)] },
-          {
-            label: 'added latency p50, p95, p99',
-            cell: [ms(added.p50_ms), ' · ', ms(added.p95_ms), ' · ', ms(added.p99_ms)],
-          },
-          { label: 'p95 since the day before', cell: [{ value: added.p95_change_ms, unit: 'change_ms' }] },
-          {
-            label: 'slower by more than 100 ms',
-            cell: [count(added.slower_than_100_ms), ' of ', count(added.measured)],
-          },
-          ...rateFacts('failed by the proxy', errors.proxy),
-          ...rateFacts('reads that the orchestrator failed', errors.orchestrator),
-        ],
-      },
-      actionTable(traffic.actions),
-      { kind: 'more', title: 'Hour by hour', blocks: [hourTable(traffic.hours)] },
-    ],
-  };
+  return section(
+    'Traffic, latency and errors',
+    { kind: 'charts', charts: chartsOf(traffic).map((chart) => ({ ...chart, marks })) },
+    ...(marks.length === 0 ? [] : [MARKS_EXPLAINED]),
+    facts(
+      fact('operations', count(traffic.operations), ' (', change(traffic.operations_change), ')'),
+      fact('reads', count(traffic.reads)),
+      fact('of these answered by the orchestrator', count(traffic.reads_from_orchestrator)),
+      fact('writes', count(traffic.writes)),
+      fact('others, passed through', count(traffic.other)),
+      fact('added latency p50, p95, p99', ms(added.p50_ms), ' · ', ms(added.p95_ms), ' · ', ms(added.p99_ms)),
+      fact('p95 since the day before', { value: added.p95_change_ms, unit: 'change_ms' }),
+      fact('slower by more than 100 ms', count(added.slower_than_100_ms), ' of ', count(added.measured)),
+      ...rateFacts('failed by the proxy', errors.proxy),
+      ...rateFacts('reads that the orchestrator failed', errors.orchestrator),
+    ),
+    actionTable(traffic.actions),
+    { kind: 'more', title: 'Hour by hour', blocks: [hourTable(traffic.hours)] },
+  );
 }
 
 const { trip, flag, release } = MARK_SIGNS;
-const MARKS_EXPLAINED: Block = {
-  kind: 'remark',
-  cell: [
-    `In the charts: ${trip} the guard moved reads back, ${flag} a flag was changed, ${release} a latch was released.`,
-  ],
-};
+const MARKS_EXPLAINED: Block = remark(
+  `In the charts: ${trip} the guard moved reads back, ${flag} a flag was changed, ${release} a latch was released.`,
+);
 
 /** Trips of the guard and changes by people on the day. */
 function marksOf({ guard, today }: ServiceReport, { zone, day }: Shown): ChartMark[] {
@@ -124,91 +115,70 @@ function chartsOf({ hours, operations }: ServiceReport['traffic']): Omit<Chart, 
 }
 
 function actionTable(actions: ServiceReport['traffic']['actions']): Table {
-  return {
-    kind: 'table',
-    columns: [
-      { head: 'action' },
-      { head: 'kind' },
-      { head: 'operations', isNumber: true },
-      { head: 'compared', isNumber: true },
-      { head: 'mismatches', isNumber: true },
-      { head: 'added p95', isNumber: true },
+  return tableOf(
+    actions,
+    [
+      column('action', ({ action }) => code(action)),
+      column('kind', ({ kind }) => kind),
+      counts('operations', ({ operations }) => operations),
+      counts('compared', ({ comparable }) => comparable),
+      counts('mismatches', ({ mismatches }) => mismatches),
+      numbers('added p95', ({ added_p95_ms: added }) => ms(added)),
     ],
-    rows: actions.map((one) => [
-      [code(one.action)],
-      [one.kind],
-      [count(one.operations)],
-      [count(one.comparable)],
-      [count(one.mismatches)],
-      [ms(one.added_p95_ms)],
-    ]),
-    empty: 'No agent sent a request on this day.',
-  };
+    { empty: 'No agent sent a request on this day.' },
+  );
 }
 
 function hourTable(hours: readonly HourNumbers[]): Table {
-  return {
-    kind: 'table',
-    columns: [
-      { head: 'from' },
-      { head: 'operations', isNumber: true },
-      { head: 'compared', isNumber: true },
-      { head: 'mismatches', isNumber: true },
-      { head: 'added p95', isNumber: true },
+  return tableOf(
+    hours,
+    [
+      column('from', ({ hour }) => hour),
+      counts('operations', ({ operations }) => operations),
+      counts('compared', ({ comparable }) => comparable),
+      counts('mismatches', ({ mismatches }) => mismatches),
+      numbers('added p95', ({ added_p95_ms: added }) => ms(added)),
     ],
-    rows: hours.map((one) => [
-      [one.hour],
-      [count(one.operations)],
-      [count(one.comparable)],
-      [count(one.mismatches)],
-      [ms(one.added_p95_ms)],
-    ]),
-    empty: '',
-  };
+    { empty: '' },
+  );
 }
 
 export function consistencySection({ consistency }: ServiceReport): Section {
-  return {
-    title: 'Consistency',
-    blocks: [
-      {
-        kind: 'facts',
-        facts: [
-          ...rateFacts('mismatches of the day', consistency),
-          { label: 'since the day before', cell: [change(consistency.mismatches_change)] },
-          {
-            label: 'not comparable',
-            cell: [count(consistency.not_comparable), ' (', rate(consistency.not_comparable_share), ')'],
-          },
-          { label: 'comparisons of two errors', cell: [count(consistency.both_errors)] },
-        ],
-      },
-      evidenceTable(consistency.evidence),
-    ],
-  };
+  return section(
+    'Consistency',
+    facts(
+      ...rateFacts('mismatches of the day', consistency),
+      fact('since the day before', change(consistency.mismatches_change)),
+      fact(
+        'not comparable',
+        count(consistency.not_comparable),
+        ' (',
+        rate(consistency.not_comparable_share),
+        ')',
+      ),
+      fact('comparisons of two errors', count(consistency.both_errors)),
+    ),
+    evidenceTable(consistency.evidence),
+  );
 }
 
 function evidenceTable(evidence: readonly ActionEvidence[]): Table {
-  return {
-    kind: 'table',
-    columns: [
-      { head: 'since definition and rules last changed' },
-      { head: 'mismatches', isNumber: true },
-      { head: 'rate, 95 % interval', isNumber: true },
-      { head: 'upper bound', isNumber: true },
-      { head: 'still needed', isNumber: true },
+  return tableOf(
+    evidence,
+    [
+      column('since definition and rules last changed', ({ action, accepted }) => [
+        code(action),
+        accepted ? ' accepted by name' : '',
+      ]),
+      numbers('mismatches', ({ hits, of }) => [count(hits), ' of ', count(of)]),
+      numbers('rate, 95 % interval', intervalCell),
+      numbers('upper bound', ({ upper_bound: bound }) => rate(bound)),
+      numbers('still needed', ({ missing, days_missing: days }) =>
+        missing === 0 ? count(missing) : [count(missing), ', ', { value: days, unit: 'days' }],
+      ),
     ],
-    rows: evidence.map((one) => [
-      [code(one.action), one.accepted ? ' accepted by name' : ''],
-      [count(one.hits), ' of ', count(one.of)],
-      intervalCell(one),
-      [rate(one.upper_bound)],
-      one.missing === 0
-        ? [count(one.missing)]
-        : [count(one.missing), ', ', { value: one.days_missing, unit: 'days' }],
-    ]),
-    empty: 'No action of this service can be compared.',
-  };
+    { empty: 'No action of this service can be compared.' },
+  );
 }
 
 /** Hits of tries with their rate, and the confidence interval on a line of its own. */
@@ -218,7 +188,7 @@ function rateFacts(label: string, numbers: RateNumbers): Fact[] {
   if (value === null || interval === null) return [{ label, cell: counted }];
   return [
     { label, cell: [...counted, ', ', rate(value)] },
-    { label: 'its 95 % interval', cell: [rate(interval[0]), ' – ', rate(interval[1])] },
+    fact('its 95 % interval', rate(interval[0]), ' – ', rate(interval[1])),
   ];
 }
 
@@ -229,73 +199,55 @@ function intervalCell({ rate: value, interval }: RateNumbers): Cell {
 
 export function signaturesSection({ signatures }: ServiceReport): Section {
   const { top, known, new: fresh, looked_at: lookedAt } = signatures;
-  return {
-    title: 'What differs',
-    blocks: [
-      {
-        kind: 'facts',
-        facts: [
-          {
-            label: 'signatures known',
-            cell: [count(known), known >= SIGNATURES_KEPT ? ' (the limit: the oldest were removed)' : ''],
-          },
-          { label: 'most frequent ones in this report', cell: [count(lookedAt)] },
-          { label: 'first seen on this day', cell: [count(fresh)] },
-        ],
-      },
-      {
-        kind: 'table',
-        columns: [
-          { head: 'signature' },
-          { head: 'likely cause' },
-          { head: 'lanes', isNumber: true },
-          { head: 'differences', isNumber: true },
-          { head: 'change', isNumber: true },
-        ],
-        rows: top.map((one) => [
-          [
-            code(`${one.action} ${one.path}`),
-            ` ${one.class}, ${one.shape} `,
-            ...(one.new ? [mark('new', 'warn')] : []),
-          ],
-          [one.hint === null ? '' : hintWords(one.hint)],
-          [count(one.lanes)],
-          [count(one.count)],
-          [change(one.change)],
+  return section(
+    'What differs',
+    facts(
+      fact(
+        'signatures known',
+        count(known),
+        known >= SIGNATURES_KEPT ? ' (the limit: the oldest were removed)' : '',
+      ),
+      fact('most frequent ones in this report', count(lookedAt)),
+      fact('first seen on this day', count(fresh)),
+    ),
+    tableOf(
+      top,
+      [
+        column('signature', (one) => [
+          code(`${one.action} ${one.path}`),
+          ` ${one.class}, ${one.shape} `,
+          one.new ? mark('new', 'warn') : '',
         ]),
-        empty: 'No difference has ever been found.',
-      },
-    ],
-  };
+        column('likely cause', ({ hint }) => (hint === null ? '' : hintWords(hint))),
+        counts('lanes', ({ lanes }) => lanes),
+        counts('differences', (one) => one.count),
+        numbers('change', (one) => change(one.change)),
+      ],
+      { empty: 'No difference has ever been found.' },
+    ),
+  );
 }
 
 export function rulesSection({ rules }: ServiceReport): Section {
-  return {
-    title: 'Rules that hide differences',
-    blocks: [
-      {
-        kind: 'facts',
-        facts: [
-          { label: 'rules in force', cell: [count(rules.in_force)] },
-          { label: 'differences accepted since the day before', cell: [change(rules.hits_change)] },
-        ],
-      },
-      {
-        kind: 'table',
-        columns: [
-          { head: 'rule' },
-          { head: 'why' },
-          { head: 'accepted', isNumber: true },
-          { head: 'change', isNumber: true },
-        ],
-        rows: rules.hiding.map((one) => [
-          [code(`${one.action}: ${one.rule}`)],
-          [`${one.reason} (${one.owner}${one.expires === null ? '' : `, until ${one.expires}`})`],
-          [count(one.hits)],
-          [change(one.change)],
-        ]),
-        empty: 'No rule has accepted a difference.',
-      },
-    ],
-  };
+  return section(
+    'Rules that hide differences',
+    facts(
+      fact('rules in force', count(rules.in_force)),
+      fact('differences accepted since the day before', change(rules.hits_change)),
+    ),
+    tableOf(
+      rules.hiding,
+      [
+        column('rule', ({ action, rule }) => code(`${action}: ${rule}`)),
+        column(
+          'why',
+          ({ reason, owner, expires }) =>
+            `${reason} (${owner}${expires === null ? '' : `, until ${expires}`})`,
+        ),
+        counts('accepted', ({ hits }) => hits),
+        numbers('change', (one) => change(one.change)),
+      ],
+      { empty: 'No rule has accepted a difference.' },
+    ),
+  );
 }

@@ -138,6 +138,8 @@ export function linked(desk: string | null, path: string, text: string): Piece {
   return desk === null ? text : { link: text, href: `${desk}${path}` };
 }
 
+export const fact = (label: string, ...cell: Cell): Fact => ({ label, cell });
+export const facts = (...shown: readonly Fact[]): Block => ({ kind: 'facts', facts: shown });
 export const remark = (...cell: Cell): Block => ({ kind: 'remark', cell });
 export const section = (title: string, ...blocks: readonly Block[]): Section => ({ title, blocks });
 
@@ -157,8 +159,13 @@ export function words<Row>(head: string, of: CellOf<Row, Piece | Cell>): ColumnO
   return { ...column(head, of), isLong: true };
 }
 
+/** A column on the right. */
+export function numbers<Row>(head: string, of: CellOf<Row, Piece | Cell>): ColumnOf<Row> {
+  return { ...column(head, of), isNumber: true };
+}
+
 export function counts<Row>(head: string, of: CellOf<Row, number | null>): ColumnOf<Row> {
-  return { head, isNumber: true, cell: (row) => [count(of(row))] };
+  return numbers(head, (row) => count(of(row)));
 }
 
 export function times<Row>(head: string, of: CellOf<Row, string | null>): ColumnOf<Row> {
