@@ -99,7 +99,7 @@ const addReminder: WriteAction = {
   asPrimary: { plan: (write) => ({ requires: [], operations: storeReminder(write) }), answer: () => DONE },
   // The service then gets the request too, and stores the reminder with the time of that.
   reverse: 'lossy',
-  loses: 'the time of the reminder: the service sets it when it gets the request',
+  loses: 'the time of the reminder, because the service sets it when it gets the request',
 };
 
 const NO_SUCH_PLACE = encodeJson({ status: 'error', reason: 'Invalid index' });

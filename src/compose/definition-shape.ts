@@ -316,4 +316,5 @@ const DEFINITION = object<ServiceDefinition>('a definition', {
   unmapped: listOf(
     object<{ what: string; reason: string }>('unmapped', { what: FULL_TEXT, reason: FULL_TEXT }),
   ),
+  noticed: optional(listOf(FULL_TEXT)),
 });

@@ -68,8 +68,8 @@ export type PrimaryPlan =
 export interface PrimaryMapping {
   /**
    * The write in the orchestrator's actions, with the conditions under which legacy would have accepted it. Unlike
-   * `toOrchestrator` of the action, it gets writes that may be refused. All values must come from `write`, because a write of
-   * unknown outcome is sent again.
+   * `toOrchestrator` of the action, it gets writes that may be refused. A write is planned once. If its outcome is unknown, the
+   * same plan is sent again, because a read would then show the write itself.
    */
   plan(write: PrimaryFacts): PrimaryPlan;
   /** The reply that legacy would have given, as JSON text, byte for byte. Refusals included. */
@@ -417,6 +417,11 @@ export interface ServiceDefinition {
   readonly isSerial?: boolean;
   /** What cannot be mapped, with the reason. Shown to operators. */
   readonly unmapped: readonly { readonly what: string; readonly reason: string }[];
+  /**
+   * What agents notice once the orchestrator answers their writes, in words. Leave out what `retention`, `loses` and `sideEffects`
+   * say. @defaultValue nothing else
+   */
+  readonly noticed?: readonly string[];
 }
 
 /** Whether an answer of the service proves that it has processed everything that was sent before. */

@@ -1,7 +1,7 @@
 import type { Verdict } from '../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import { whyNotFlippable } from '../domain/not-flippable.ts';
+import { noticedAfterFlip, whyNotFlippable } from '../domain/flippable.ts';
 import { type ActionDefinition, isReadable, type ServiceDefinition } from '../domain/service-definition.ts';
 import { stageOf } from '../domain/stage.ts';
 import type { Migration } from '../engine/migration.ts';
@@ -128,6 +128,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     ...happened(parts.statistics.of(name)),
     ...actionReasons(definition),
     unmapped: definition.unmapped,
+    after_flip: noticedAfterFlip(definition),
   };
 }
 

@@ -116,7 +116,7 @@ const addMemory: WriteAction = {
   owner: userOf,
   outcome: outcomeOf,
   reverse: 'lossy',
-  loses: 'the time of the memory: the service sets it when it gets the request',
+  loses: 'the time of the memory, because the service sets it when it gets the request',
   itemKeys: ({ fields }) => ({ written: [itemKeyOf([fields['memory']])] }),
   onlyAdds: true,
   sideEffects: {

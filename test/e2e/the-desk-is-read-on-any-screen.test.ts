@@ -50,6 +50,7 @@ const STATUS = {
       legacy_only: [],
       passthrough: [],
       not_flippable: [],
+      after_flip: [],
       unmapped: [],
       lanes: null,
       lag: null,

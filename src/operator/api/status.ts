@@ -219,6 +219,8 @@ const ServiceStatus = Type.Object({
   not_flippable: ReasonsOfActions,
   /** What cannot be mapped, with the reason. */
   unmapped: Type.Array(Type.Object({ what: Type.String(), reason: Type.String() })),
+  /** What agents and operators notice once the writes of a lane have moved. */
+  after_flip: Type.Array(Type.String()),
 });
 
 /** One service in the status. */

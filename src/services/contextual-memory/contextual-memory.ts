@@ -56,7 +56,7 @@ function storing(what: string, payloadOf: (request: Message) => Payload): WriteA
     owner: sessionOf,
     outcome: outcomeOf,
     reverse: 'lossy',
-    loses: `the time of the ${what}: the service sets it when it gets the request`,
+    loses: `the time of the ${what}, because the service sets it when it gets the request`,
     toOrchestrator: createOf,
     asPrimary: {
       plan: (write) => ({ requires: [], operations: createOf(write) }),
@@ -153,4 +153,5 @@ export const contextualMemory = defineService({
         'the service prints the list into its summary. Characters that only Python or only JavaScript considers printable may be spelled differently, and such a text can exceed the expected length',
     },
   ],
+  noticed: ['a summary that a read with a small max_tokens has cut on legacy is whole in the next read'],
 });

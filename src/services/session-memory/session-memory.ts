@@ -85,4 +85,7 @@ export const sessionMemory = defineService({
         'while such a session is in its memory, the service answers every get_context that reaches a number with an empty list. After its restart it answers with the number as text. The orchestrator answers as before the restart',
     },
   ],
+  noticed: [
+    'create_session for a session that legacy would have deleted by itself is refused as a duplicate, and add_interaction succeeds',
+  ],
 });

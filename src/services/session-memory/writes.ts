@@ -86,7 +86,7 @@ export const createSession: WriteAction = {
   issueOwner: withSessionId,
   provesEmpty: true,
   reverse: 'lossy',
-  loses: 'the time at which the session was created: the service sets it when it gets the request',
+  loses: 'the time at which the session was created, because the service sets it when it gets the request',
   // An existing id and a locked database give the same reply, and a row refused by a lock may still be committed later.
   outcome: (reply, request) => {
     const outcome = outcomeOf(reply);
@@ -140,7 +140,7 @@ export const addInteraction: WriteAction = {
   owner: sessionOf,
   alsoTouches: sessionOfRows,
   reverse: 'lossy',
-  loses: 'the time of the interaction: the service sets it when it gets the request',
+  loses: 'the time of the interaction, because the service sets it when it gets the request',
   outcome: (reply, request) => {
     const outcome = outcomeOf(reply, MISSING);
     return outcome === 'unknown' && isUnbindable(request, 'role', 'content') ? 'refused' : outcome;

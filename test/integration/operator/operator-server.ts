@@ -38,7 +38,8 @@ const definition = defineService({
       owner: () => undefined,
       outcome: () => 'unknown',
       toOrchestrator: () => [],
-      reverse: 'exact',
+      reverse: 'lossy',
+      loses: 'the vector',
     },
   },
   lanes: {

@@ -39,6 +39,7 @@ describe('GET /v1/status', () => {
         },
       ],
       unmapped: [{ what: 'embeddings', reason: 'made anew' }],
+      after_flip: ['embed: legacy does not get the vector'],
     });
   });
 

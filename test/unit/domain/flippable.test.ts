@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import reminders from '../../../config/examples/reminder-service.ts';
-import { whyNotFlippable } from '../../../src/domain/not-flippable.ts';
+import { noticedAfterFlip, whyNotFlippable } from '../../../src/domain/flippable.ts';
 import type {
   PrimaryMapping,
   ServiceDefinition,
@@ -45,6 +45,29 @@ test('a service that cannot be flipped says why, for each of its writes', () => 
     { action: 'shuffle', reason: 'it cannot be sent to legacy afterwards: the order, which is random' },
     { action: 'swap', reason: 'the definition has no asPrimary for it, so that only legacy can answer it' },
     { action: 'swap', reason: 'it cannot be sent to legacy afterwards: everything' },
+  ]);
+});
+
+test('a definition states before a flip what agents will notice', () => {
+  expect(noticedAfterFlip(sessionMemory)).toEqual([
+    'what is unused for 3600 s, which legacy would delete by itself, stays visible',
+    'what lies beyond the newest 100 owners, which legacy would delete by itself, stays visible',
+    expect.stringContaining('is refused as a duplicate'),
+    'create_session: legacy does not get the time at which the session was created, because the service sets it when it gets the request',
+    'add_interaction: legacy does not get the time of the interaction, because the service sets it when it gets the request',
+  ]);
+  expect(noticedAfterFlip(contextualMemory).slice(0, 2)).toEqual([
+    'what lies beyond the newest 50 items of an owner, which legacy would delete by itself, stays visible',
+    'a summary that a read with a small max_tokens has cut on legacy is whole in the next read',
+  ]);
+  expect(noticedAfterFlip(jarvisMemory)).toEqual([
+    expect.stringContaining('add_memory: legacy does not get the time of the memory'),
+    'add_memory: a memory of type "reminder" is broadcast when it is stored; legacy causes it when it gets the write, unless the write is older than 60 s',
+  ]);
+  const sideEffects = { what: 'a bell rings', raisedBy: 'orchestrator' } as const;
+  const bell: WriteAction = { ...delivered, reverse: 'exact', sideEffects };
+  expect(noticedAfterFlip({ ...reminders, actions: { bell } })).toEqual([
+    'bell: a bell rings; the orchestrator causes it',
   ]);
 });
 

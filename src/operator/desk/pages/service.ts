@@ -56,7 +56,7 @@ export async function servicePage(
         <div class="column">${decisions(samples)}${answers(service)}</div>
         <div class="column">${latencies(service)}${contents(service)}</div>
       </div>
-      ${left(service)}`,
+      ${left(service)} ${afterFlip(service)}`,
     styles: ['/assets/uplot/uPlot.min.css'],
     scripts: ['/assets/uplot/uPlot.iife.min.js', '/assets/charts.js'],
   };
@@ -187,7 +187,7 @@ function flagsAsked({ flags }: ServiceStatus): Html {
   });
 }
 
-function left({ legacy_only: legacyOnly, passthrough, not_flippable: kept, unmapped }: ServiceStatus): Html {
+function left({ legacy_only: legacyOnly, passthrough, unmapped }: ServiceStatus): Html {
   const list = (
     what: string,
     entries: readonly { readonly action: string; readonly reason: string }[],
@@ -199,8 +199,18 @@ function left({ legacy_only: legacyOnly, passthrough, not_flippable: kept, unmap
   return html`<details class="panel fold">
     <summary>What stays on legacy</summary>
     <ul class="plain">
-      ${list('is answered by legacy only', legacyOnly)}${list('passes through', passthrough)}${list('keeps the writes of all lanes on legacy', kept)}
+      ${list('is answered by legacy only', legacyOnly)}${list('passes through', passthrough)}
       ${unmapped.map(({ what, reason }) => html`<li>${what} is not mapped: <span class="note-inline">${reason}</span></li>`)}
+    </ul>
+  </details>`;
+}
+
+function afterFlip({ not_flippable: kept, after_flip: noticed }: ServiceStatus): Html {
+  return html`<details class="panel fold">
+    <summary>When its writes move</summary>
+    <ul class="plain">
+      ${kept.map(({ action, reason }) => html`<li><code>${action}</code> keeps the writes of all lanes on legacy: <span class="note-inline">${reason}</span></li>`)}
+      ${noticed.map((what) => html`<li>${what}</li>`)}
     </ul>
   </details>`;
 }
