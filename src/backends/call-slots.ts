@@ -43,7 +43,10 @@ interface Loss {
   readonly how?: string | undefined;
 }
 
-/** The calls of one channel: a bounded queue in memory, in which callers take turns, a bounded number in flight, deadlines, late replies. */
+/**
+ * The calls of one channel. Callers take turns in a bounded queue in memory. The number in flight is bounded. Handles deadlines and late
+ * replies.
+ */
 export class CallSlots implements Deadlined {
   readonly #settings: SlotSettings;
   readonly #parts: SlotParts;

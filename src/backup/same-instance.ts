@@ -9,7 +9,7 @@ const LOOPBACK: LookupAddress = { address: '127.0.0.1', family: 4 };
 const EVERY_ADDRESS = new Set(['0.0.0.0', '::', '*']);
 
 /**
- * Whether two addresses may reach the same program: they share a port and a host, where all addresses of this machine count as one
+ * Whether two addresses may reach the same program, because they share port and host. All addresses of this machine count as one
  * host. If one of them is not a host and port, only the texts are compared.
  */
 export async function isSameInstance(one: string, other: string): Promise<boolean> {

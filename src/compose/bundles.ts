@@ -23,7 +23,7 @@ const MINUTE_MS = 60_000;
 const SIGNATURES = 50;
 const DIFFERENCES = 50;
 const AUDIT_ENTRIES = 50;
-/** Signatures and minutes are stored every five seconds: by then what led to the trip is there too. */
+/** Signatures and minutes are stored every five seconds. After this time, those that led to the trip are stored too. */
 const AGAIN_AFTER_MS = 7_000;
 const TRIES = 6;
 const RETRY = { firstMs: 1_000 };
@@ -46,7 +46,9 @@ interface BundleFacts {
   readonly onProblem: (problem: string) => void;
 }
 
-/** Writes a bundle for every latch that this replica sets: at once, and once more when the books of the last seconds are stored. */
+/**
+ * Writes a bundle for every latch that this replica sets, at once. Writes it again when the records of the last seconds are stored.
+ */
 export function createTripBundles(facts: BundleFacts): Part {
   const stopped = new AbortController();
   const underWay = new Set<Promise<void>>();
@@ -54,7 +56,7 @@ export function createTripBundles(facts: BundleFacts): Part {
   const writeTwice = async (latch: Latch): Promise<void> => {
     await write(latch, facts, stopped.signal);
     await clock.sleep(AGAIN_AFTER_MS, stopped.signal);
-    // Also when the proxy ends: a bundle of its last seconds is worth a moment.
+    // Also when the proxy ends, because a bundle of its last seconds is worth the short wait.
     await write(latch, facts, stopped.signal);
   };
   events.subscribe((name, event) => {
@@ -78,7 +80,7 @@ async function write(latch: Latch, facts: BundleFacts, stopped: AbortSignal): Pr
     try {
       return await bundles.put(latch, await gatherBundle(latch, sectionsOf(latch, facts)));
     } catch {
-      // What a database says of it may hold values: it is not repeated.
+      // A database's message may hold values, so it is not repeated.
       if (tried === TRIES || stopped.aborted)
         return onProblem(`the bundle of the trip of ${latch.service} could not be stored`);
       await clock.sleep(backoffMs(tried, RETRY), stopped);

@@ -76,7 +76,10 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
 const PROTOCOLS = 2;
 const BUSY = 'the proxy has no room for the request at this moment';
 
-/** One for all services of a protocol, which has half of the room: neither protocol can take the other's. A request waits half a deadline for room, and has the other half for its answer. */
+/**
+ * One for all services of a protocol. It has half of the room, so neither protocol can take the other's. A request waits half a deadline
+ * for room, and has the other half for its answer.
+ */
 function createBudget({ config: { proxy, limits, services }, clock }: FrontFacts): ByteBudget {
   const deadlinesMs = Object.values(services).map(({ deadlineMs = proxy.deadlineMs }) => deadlineMs);
   return new ByteBudget({
@@ -231,7 +234,7 @@ const BELIEVED_MS = 1_000;
 
 type Probed = Pick<ServiceRuntime, 'definition'> & { readonly legacy: LegacyBackend };
 
-/** Says of a service whether it answers its harmless probe. Never rejects. */
+/** Checks whether a service answers its harmless probe. Never rejects. */
 export function createLegacyHealth(
   services: ReadonlyMap<ServiceName, Probed>,
   clock: Clock,
@@ -253,7 +256,7 @@ export function createLegacyHealth(
         known.set(service, { untilMs: clock.now() + BELIEVED_MS, answer });
         return isAnswering;
       });
-    // One probe at a time: who asks while it is under way gets its answer.
+    // One probe at a time. A caller that asks while a probe is under way gets its answer.
     known.set(service, { untilMs: Infinity, answer });
     return answer;
   };

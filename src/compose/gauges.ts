@@ -28,7 +28,7 @@ interface GaugeFacts {
   readonly agents: Pick<AgentBook, 'seenLastHour'>;
 }
 
-/** The metrics, with what must be asked for at every scrape. */
+/** The metrics, with the values that must be queried at every scrape. */
 export function createProxyMetrics(facts: GaugeFacts): Metrics {
   return createMetrics({
     gauges: () => gaugesOf(facts),

@@ -44,7 +44,7 @@ interface GuardFacts {
   readonly orchestrator: Orchestrator;
   readonly events: Events;
   readonly clock: Clock;
-  /** Asked for once everything is made: the engine itself asks for the limits made here. */
+  /** Called once everything is created, because the engine itself uses the limits that are created here. */
   readonly migration: () => Migration;
   readonly onProblem: (problem: string) => void;
 }

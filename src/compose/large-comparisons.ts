@@ -11,21 +11,24 @@ export interface LargeAnswer {
   readonly judgement: Judgement;
 }
 
-/** A thread's heap is not counted in the process's own. Two replies of 8 MiB fit; what does not ends the thread, not the proxy. */
+/** A thread's heap is not counted in the process's own. Two replies of 8 MiB fit. Larger ones end the thread, not the proxy. */
 const HEAP = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 192 } as const;
-/** A hundred times what 1 MiB takes, on a machine that is busy: then the thread is ended. */
+/** A hundred times the duration for 1 MiB on a busy machine. After that, the thread is ended. */
 const PATIENCE_MS = 20_000;
-/** An unused thread gives its memory back. */
+/** An unused thread ends, which releases its memory. */
 const IDLE_MS = 30_000;
 
-/** Compares replies that would hold up the event loop in a thread of their own, which lives while there are any. */
+/**
+ * Compares large replies in a thread of their own, because they would block the event loop. The thread ends when it is
+ * unused.
+ */
 export class LargeComparisons {
   readonly #waiting = new Map<number, (judgement: Judgement) => void>();
   #worker: Worker | undefined;
   #idle: NodeJS.Timeout | undefined;
   #lastId = 0;
 
-  /** Never rejects: what the thread cannot do is `too_large`. */
+  /** Never rejects. A pair that the thread cannot compare is `too_large`. */
   compare(pair: ReplyPair): Promise<Judgement> {
     clearTimeout(this.#idle);
     this.#worker ??= this.#start();

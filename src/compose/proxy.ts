@@ -244,7 +244,7 @@ function createRuntime(
   return { runtime, part };
 }
 
-/** Tells why calls for agents failed: they themselves are only told that the service cannot be reached. */
+/** Logs why calls for agents failed, because agents only learn that the service cannot be reached. */
 function tellingFailures(backend: LegacyBackend, onFailure: (detail: string) => void): LegacyBackend {
   const tell = (error: unknown): Promise<Reply> => {
     onFailure(messageOf(error));

@@ -17,7 +17,10 @@ export interface ReadinessParts {
   readonly journal: Pick<Journal, 'counts'>;
 }
 
-/** Whether the proxy can serve agents, by part. What is worth a word and no reason to send agents elsewhere is ok, with the word. */
+/**
+ * Whether the proxy can serve agents, by part. A problem that is no reason to send agents elsewhere is ok, with the problem as
+ * reason.
+ */
 export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
   const { flags, migration, orchestrator, services } = parts;
   const spill = migration.spillStatus();
@@ -28,7 +31,7 @@ export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
   return {
     journal,
     flags: flagsReadiness(flags, [...services.keys()]),
-    // Legacy answers while the orchestrator is away: that is worth a word too, and no reason to send agents elsewhere.
+    // Legacy answers while the orchestrator is away. So this is reported too, but is no reason to send agents elsewhere.
     orchestrator: orchestratorReadiness(orchestrator),
     lanes: await lanesReadiness(parts),
     migration: { ok: true, reason: `${migration.backlog().deliveries} deliveries wait` },
@@ -36,7 +39,9 @@ export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
   };
 }
 
-/** Stale flags never raise what is active, and flags that are missing are off: they are worth a word, not an outage. */
+/**
+ * Stale flags never raise what is active, and missing flags are off. So both are reported, and the proxy stays ready.
+ */
 function flagsReadiness(flags: ReadinessParts['flags'], services: readonly ServiceName[]): PartReadiness {
   const { fresh, lastError } = flags.describe();
   const reason = fresh
@@ -63,14 +68,14 @@ async function journalReadiness({ database, migration }: ReadinessParts): Promis
     : { ok: false, reason: 'the database takes no heartbeats: writes of this replica are refused' };
 }
 
-/** Agents are served all the same, as long as there is room. */
+/** Agents are still served, as long as there is room. */
 function spilling({ ageMs, writes, bytes, limitBytes }: SpillStatus): PartReadiness {
   const seconds = Math.round(ageMs / 1_000);
   const reason = `away for ${seconds} s: ${writes} writes are spilled, ${bytes} of ${limitBytes} bytes`;
   return { ok: bytes < limitBytes, reason };
 }
 
-/** What waits for a person. Their reads stay on legacy and their agents are served: it is no outage. */
+/** The lanes that wait for a person. Their reads stay on legacy and their agents are served, so this is no outage. */
 async function lanesReadiness({ journal, services, migration }: ReadinessParts): Promise<PartReadiness> {
   if (migration.spillStatus()?.isSpilling === true)
     return { ok: true, reason: 'not known: the journal is away' };

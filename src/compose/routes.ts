@@ -61,7 +61,7 @@ type RouteFacts = GuardRouteFacts &
     readonly guarding: Guarding;
   };
 
-/** What the routes show that is counted or made by others. */
+/** What the routes show and other parts count or create. */
 interface Shown {
   readonly status: StatusReader;
   readonly metrics: Metrics;

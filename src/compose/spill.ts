@@ -19,13 +19,13 @@ interface SpillFacts {
   readonly seal: Seal;
 }
 
-/** What is done with writes while the journal is away, as it can be done here. */
+/** The policy for writes while the journal is away, as far as this proxy can follow it. */
 interface Spilling {
   readonly edges: SpillEdges | undefined;
   /** Said at the start. */
   readonly policy: string;
   readonly part: Part;
-  /** Whether an earlier process has worked with this journal: then agents are served although it is away. */
+  /** Whether an earlier process has used this journal. If so, agents are served although it is away. */
   readonly mayStartAway: () => boolean;
 }
 
@@ -68,7 +68,7 @@ function isInMemory(folder: string): boolean {
   return IN_MEMORY.has(statfsSync(there).type);
 }
 
-/** The start of this part may be repeated later: without the database, agents are served all the same. */
+/** The start of this part may be repeated later, because agents are served even without the database. */
 export function startingLate(part: Part, mayBeLate: () => boolean): Part {
   const stopping = new AbortController();
   let trying: Promise<void> | undefined;

@@ -62,18 +62,18 @@ interface WatcherFacts {
   readonly database: Database;
   readonly guarding: Guarding;
   readonly runs: { readonly store: RunStore };
-  /** What becomes of writes while the journal is away, for people. */
+  /** What happens to writes while the journal is away, for people. */
   readonly awayPolicy: string;
 }
 
 export interface Watchers {
-  /** Write down what was known at a trip, and what lanes of both backends saw. */
+  /** Store what was known at a trip, and what lanes of both backends saw. */
   readonly books: readonly Part[];
   /** Makes the daily reports, and delivers them. */
   readonly reports: Part;
-  /** Says what the operator should know at the start. */
+  /** Logs what the operator should know at the start. */
   readonly log: Part;
-  /** Started last and stopped first: says when agents are served, and until when. */
+  /** Started last and stopped first. Logs when agents are served, and until when. */
   readonly service: Part;
   readonly telemetry: Part;
   readonly registerRoutes: (app: FastifyInstance) => void;
@@ -287,7 +287,7 @@ function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: Watche
   );
 }
 
-/** Whether reads that have moved would go back for want of a reconciliation. */
+/** Whether reads that have moved would go back to legacy because the newest full reconciliation is too old. */
 function isReconciledTooRarely({ interlocks, services, reconciliation }: Config): boolean {
   const modes = Object.values(services).map((service) => service.interlocks ?? interlocks);
   const { full, timeZone } = reconciliation;

@@ -45,7 +45,10 @@ export interface LaneState {
   readonly isHome: boolean;
 }
 
-/** A position is an integer below 2^53 that ascends in time: a write's sequence times this, plus the index of its item. */
+/**
+ * A position is an integer below 2^53 that ascends in time. It is the write's sequence times this, plus the index of its
+ * item.
+ */
 export const POSITIONS_PER_SEQUENCE = 2 ** 20;
 
 export function positionOf(sequence: number, index = 0): number {

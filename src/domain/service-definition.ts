@@ -170,7 +170,7 @@ interface DeliveredWrite extends OwnedAction {
    */
   issueOwner?(request: Message, uuid: () => string): string | undefined;
   /**
-   * For a request without an owner that can be mapped: the owner whose contents it may change all the same. The request is
+   * For a request without an owner that can be mapped: the owner whose contents it may still change. The request is
    * relayed, and that owner's lane is copied after the answer. @defaultValue none
    */
   alsoTouches?(request: Message): Owner | undefined;
@@ -363,8 +363,8 @@ export interface LaneDefinition {
   /** The request that stores an item again, as the last one. Absent: a lost item can only be accepted. */
   restoreRequest?(fields: Readonly<Record<string, string>>, owner: Owner): string;
   /**
-   * The request that creates an owner again that legacy shows no more. Sent before the first {@link restoreRequest}. Absent:
-   * the service creates an owner with its first item.
+   * The request that creates an owner again that legacy no longer shows. Sent before the first {@link restoreRequest}.
+   * Absent: the service creates an owner with its first item.
    */
   restoreOwner?(owner: Owner, session: StoredSession): string;
   /** How each member of the service's items is mapped, for people. */

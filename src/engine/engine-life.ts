@@ -79,7 +79,7 @@ interface StartingParts {
 
 /**
  * Starts the engine among the other replicas, and takes over what the last process left. If the journal is away and an earlier
- * process has used it, agents are served all the same. Every write is spilled and legacy answers every read, until the journal
+ * process has used it, agents are still served. Every write is spilled and legacy answers every read, until the journal
  * answers.
  */
 export class Starting {

@@ -9,9 +9,9 @@ interface FlagFileText {
 }
 
 /**
- * The definitions of a flag file. A person writes it, so a strategy or a share of our flags that would silently count as 0 % or
- * 100 % is a problem here. Such a flag keeps its definition in `before`, and all others are used. The kill switch must not depend
- * on another flag. @throws Error if the file as a whole cannot be used
+ * The definitions of a flag file. A person writes it, so a strategy or percentage of our flags that would silently count as 0 %
+ * or 100 % is reported as a problem. Such a flag keeps its definition in `before`, and all others are used. The kill switch must
+ * not depend on another flag. @throws Error if the file as a whole cannot be used
  */
 export function parseFlagFile(text: string, before?: Definitions): FlagFileText {
   const { features, segments } = parseDefinitions(text);

@@ -1,4 +1,4 @@
-/** Runs pieces of work one after the other, first come, first served. If one fails, the next one runs all the same. */
+/** Runs pieces of work one after the other, first come, first served. If one fails, the next one still runs. */
 export class SerialQueue {
   #last: Promise<unknown> = Promise.resolve();
 

@@ -7,7 +7,7 @@ const heldHere = new Set<string>();
 const GUARD_STALE_MS = 10_000;
 
 /**
- * Locks a folder against a second process (or a second user in this one), because PGlite does not, and two writers corrupt it.
+ * Locks a folder against a second process, or a second user in this one. PGlite does not lock it, and two writers corrupt it.
  * Returns the release. A lock is taken over if its process is gone, or its pid was reused.
  * @throws Error with the pid that uses the folder
  */

@@ -81,7 +81,9 @@ export class ActionNoise {
     return this.#repeats;
   }
 
-  /** A path counts only beyond its own noise: if the difference of the rates is above 0 at the lower end of its interval. */
+  /**
+   * A path counts only beyond its own noise, that is, if the lower end of the interval of the rates' difference is above 0.
+   */
   #isNoise(place: string): boolean {
     const counts = this.#places.get(place);
     return counts !== undefined && counts.repeats >= LEAST_SEEN && this.#beyond(counts)[0] <= 0;

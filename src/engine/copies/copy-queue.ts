@@ -7,7 +7,10 @@ import { backoffMs } from '../../shared/backoff.ts';
 
 const RETRY = { firstMs: 250, longestMs: 10_000 };
 const EXCLUSIVE_LOOK_MS = 5;
-/** After this many failures, those who wait for a copy get its failure. A service that restarts is back by then. */
+/**
+ * After this many failures, callers that wait for a copy get its failure. A service that restarts is available again
+ * before that.
+ */
 const WATCHED_ATTEMPTS = 4;
 
 interface CopyQueueParts {

@@ -299,7 +299,7 @@ const RATES: ReadonlySet<Trigger> = new Set([
 ]);
 
 /**
- * The quietest reads that are judged are 40 in six hours, and 12 of them could not be compared: one in half an hour. Two of these
+ * The guard judges at least 40 reads in six hours. If 12 of them could not be compared, that is one in half an hour. Two of these
  * are rarely this far apart (one pair in 400).
  */
 const ENDED_AFTER_MS = 3 * 3_600_000;

@@ -21,7 +21,10 @@ export interface Lanes {
    * a write or a settlement in progress sees what the others change.
    */
   forget(): void;
-  /** The same for all lanes except those that this replica works on, because other replicas own what they know of the rest. */
+  /**
+   * The same for all lanes except those that this replica works on. For the others, the journal may know more than this
+   * replica.
+   */
   reread(): void;
   /** Lanes that memory knows as dirty or copying, and that nothing here works on. */
   unattended(): Lane[];

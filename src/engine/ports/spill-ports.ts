@@ -54,7 +54,7 @@ export interface SpillStore {
   append(intent: Intent, replica: ReplicaId): Promise<void>;
   /** Written with the next group or soon after. Outcomes that a crash loses are unknown afterwards. */
   recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void;
-  /** The records after this number, in order, of at most this many bytes, and at least one if there is one. */
+  /** The records after this number, in order, until they have at least this many bytes. Empty if there are none. */
   page(after: number, bytes: number): Promise<readonly SpillRecord[]>;
   /** The outcomes of these writes that are stored after this number. Reads everything after it. */
   outcomes(after: number, of: ReadonlySet<OperationId>): Promise<ReadonlyMap<OperationId, Outcome>>;

@@ -66,7 +66,7 @@ export class ForeignLanes {
   }
 
   /**
-   * Requires that nothing worked on the lane at the last check either, because a row that was read just before its copy ended
+   * Looks only at lanes that nothing worked on at the last check either. A row that was read just before its copy ended
    * proves nothing.
    */
   async #lookForUnattended(): Promise<void> {

@@ -113,8 +113,8 @@ export class TakeOver {
     let isDone = true;
     while (this.#isAsked) {
       this.#isAsked = false;
-      // Lanes that were adopted, but not continued because the journal went away, are continued by no other replica while this
-      // one lives.
+      // This replica may have adopted lanes and not continued them, because the journal went away. While it lives, no other replica
+      // continues them.
       isDone = await outcomeRecorder.untilDone(() => this.recover());
       if (!isDone) continue;
       // What the departed replica found out about lanes, and the results for lanes of its home, are only in the journal.

@@ -313,8 +313,8 @@ function hasNoEffect(outcome: Outcome): boolean {
 }
 
 /**
- * While the write waited for its reply, or for a durable outcome, this replica may have been given up, or may have lost the lane.
- * If it is the home again since, it does not know what waits.
+ * While the write waited for its reply or a durable outcome, the others may have removed this replica, or it may have lost the
+ * lane. If it has become the home again, it does not know what waits.
  */
 function isStillHome({ lane, isHome, forgotten }: Sequenced): boolean {
   return isHome && lane.isHome && lane.forgotten === forgotten;

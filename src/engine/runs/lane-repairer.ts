@@ -52,8 +52,8 @@ export class LaneRepairer {
   }
 
   /**
-   * A copy that may remove items from the orchestrator that never belonged there, that were replaced on legacy, or whose loss was
-   * accepted by name. Its changes can be undone under the run's number, if there is one.
+   * A copy that may remove items from the orchestrator: those that never belonged there, were replaced on legacy, or whose loss
+   * was accepted by name. Its changes can be undone under the run's number, if there is one.
    * @returns the number of changed items; 0 if another replica is the lane's home
    */
   async repair(run: number | undefined, name: ServiceName, owner: Owner): Promise<number> {

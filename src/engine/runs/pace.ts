@@ -118,8 +118,8 @@ export class Pace {
   }
 
   /**
-   * Fewer than 20 operations per second have no useful p95. Two are enough if both are slower than 95 of 100 were. Of more, the
-   * slower ones must be too many for chance: 2 of 3, 3 of 4 to 9, 4 of 10 to 15.
+   * Fewer than 20 operations per second have no useful p95. Two are enough if both are slower than 95 of 100 were. Of more
+   * operations, the number of slower ones must make chance unlikely: 2 of 3, 3 of 4 to 9, 4 of 10 to 15.
    */
   #judgeFew(): Brake | undefined {
     this.#calmMs ??= this.#parts.latelyP95();

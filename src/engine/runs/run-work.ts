@@ -91,8 +91,8 @@ const MOST_LANES = 200;
 const ITEMS_OF_A_LANE = 20;
 
 /**
- * Large pages fill shared calls. With a rate limit, a page must be small: a large one would show no progress for seconds, and
- * would keep work from other replicas.
+ * Large pages fill shared calls. With a rate limit, a page must be small. A large one would show no progress for seconds, and
+ * leave no work for other replicas.
  */
 export function lanesOfAPage({ rate }: Pick<RunRequest, 'rate'>): number {
   if (rate === undefined) return MOST_LANES;

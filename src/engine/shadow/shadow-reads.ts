@@ -373,8 +373,8 @@ interface Fenced {
 }
 
 /**
- * A read of a lane that is fenced off is not comparable, and above a share of such reads an alert is sent. But any caller may ask
- * for an owner that was never written. If both sides then answer the same, there is nothing to seed or report. It is not a match
+ * A read of a fenced lane is not comparable. If the share of such reads is too high, an alert is sent. But any caller may ask for
+ * an owner that was never written. If both sides then answer the same, there is nothing to seed or report. It is not a match
  * either, because two empty answers prove nothing.
  */
 export async function judgeFenced(task: ShadowTask, fenced: Fenced, parts: FencedParts): Promise<Judgement> {

@@ -141,7 +141,7 @@ export class Replay {
 
   /**
    * Waits while another replica has an open write of one of the lanes. That replica may be waiting for what this one left open on
-   * earlier pages: two replicas that replay would otherwise wait for each other forever.
+   * earlier pages. Two replicas that replay would otherwise wait for each other forever.
    */
   async #placed(page: ReplayPage, untilMs: number): Promise<ReadonlyMap<LaneKey, ReplayedLane>> {
     const { clock, journal } = this.#parts;

@@ -106,7 +106,7 @@ export class SpillPath {
     }
   }
 
-  /** Undefined if the journal has gone away meanwhile. If the intent becomes durable all the same, nothing of it was sent. */
+  /** Undefined if the journal has gone away meanwhile. Even if the intent still becomes durable, its request was not sent. */
   async #unlessAway(sequencing: Promise<Sequenced>): Promise<Sequenced | undefined> {
     const stop = new AbortController();
     const slow = this.#parts.clock.sleep(SLOW_COMMIT_MS, stop.signal).then(() => 'slow' as const);

@@ -103,9 +103,9 @@ export function seedOf({ operation, lane, write, coverage, maySeed }: Sequenced)
 const TOLERANCES = new WeakMap<ServiceDefinition, number>();
 
 /**
- * Whether the lane of a write that took effect, as far as is known, only long after it was accepted must be copied. Its service
- * may have stored it at any moment in between, because the service or this process may have been paused. A delivered item gets
- * the time at which it was accepted. If the two times are further apart than the times of answers may be, every read of it would
+ * Whether the lane of a write must be copied, because its effect became known only long after it was accepted. Its service may
+ * have stored it at any moment in between, because the service or this process may have been paused. A delivered item gets the
+ * time at which it was accepted. If the two times are further apart than the times of answers may be, every read of it would
  * differ. Only a copy knows the service's own time. A lane that cannot be copied is delivered.
  * @param sinceMs by the monotonic clock, because a wall clock may jump
  */

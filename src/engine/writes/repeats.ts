@@ -24,7 +24,9 @@ interface RepeatParts {
   untilDone(work: () => Promise<void>): Promise<boolean>;
 }
 
-/** What a request is that equals an earlier one without a reply: already answered, to be checked again, or a write of its own. */
+/**
+ * The verdict on a request that equals an earlier one without a reply: already answered, wait, or a write of its own.
+ */
 export type Verdict = { readonly reply: Reply } | 'wait' | 'new';
 
 /** A reply on its way to its agent. */
@@ -38,8 +40,8 @@ export interface Replying {
 
 /**
  * Agents that got no reply send the request again. A repeat is answered from the stored reply only while the first call's outcome
- * is unknown or its reply could not be delivered. Anything else is a new write: request ids repeat, are empty or constant, and a
- * write that was swallowed would be lost.
+ * is unknown or its reply could not be delivered. Anything else is a new write, because request ids repeat, are empty or
+ * constant. A new write that was taken for a repeat would be lost.
  */
 export class Repeats {
   readonly #parts: RepeatParts;
@@ -51,8 +53,8 @@ export class Repeats {
   }
 
   /**
-   * Resolves when it is known, for every equal request of the lane, whether its agent has the reply, and the journal has recorded
-   * it.
+   * Resolves when it is known for every equal request of the lane whether its agent has the reply, and the journal has recorded
+   * that.
    * @throws ConnectionError effect `not_applied`, reason `unsettled_twin`, at half the deadline
    */
   async quiet(lane: Lane, operation: OwnedOperation): Promise<void> {

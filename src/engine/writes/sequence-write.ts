@@ -218,7 +218,7 @@ interface Naming {
 
 /**
  * Finds the items that a write names, and stores them before the write is sent. It is its lane's only open write, so nothing
- * changes meanwhile. Undefined if the items are not certain. The write is sent all the same, and its lane is copied. Never
+ * changes meanwhile. Undefined if the items are not certain. The write is then still sent, and its lane is copied. Never
  * rejects.
  */
 type ResolveItems = (naming: Naming) => Promise<readonly NamedItem[] | undefined>;

@@ -139,7 +139,7 @@ export class AgentConnection {
    * Sends a reply and closes the connection with it. A REQ socket sends nothing while it waits for its reply. If the close reaches it in
    * the same packet as the end of the reply, its next request goes to our successor. Nagle's algorithm does that: it sends the first byte
    * at once, and the other bytes after its acknowledgement (40 ms) or together with the close. If this process was paused in between, the
-   * agent may already have the whole reply and have sent another request. Then the connection stays open until the next reply. In 80
+   * connection stays open until the next reply. The agent may already have the whole reply and have sent another request. In 80
    * replacements on an overloaded machine, 3 of 1,280 agents that sent again within microseconds lost a reply. False if the agent has
    * disconnected.
    */

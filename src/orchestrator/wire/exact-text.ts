@@ -4,9 +4,9 @@ const RESPELLED_NUMBER = /[eE]|^-0(?:\.0*)?$/;
 const ASCII = /^[ -~]*$/;
 
 /**
- * The text of a content that jsonb would change. The type jsonb writes exponents out, has no negative zero, sorts keys and keeps one
- * of several equal keys. Undefined if jsonb returns the text unchanged. The order of the content's own members is ignored. Takes about
- * 2 µs for a short content.
+ * The text of a content that jsonb would change. PostgreSQL's jsonb writes exponents out, has no negative zero, sorts keys and keeps
+ * one of several equal keys. Undefined if jsonb returns the text unchanged. The order of the content's own members is ignored. Takes
+ * about 2 µs for a short content.
  * @param text a JSON object that can be stored
  */
 export function exactTextOf(text: string): string | undefined {

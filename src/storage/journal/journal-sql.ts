@@ -77,8 +77,8 @@ where page.bytes_before < $4
 order by w.sequence`;
 
 /**
- * A write of unknown outcome may take effect after the copy that settled its lane. Until the end of the wait for a late reply, and the
- * comparison after it, items that this write deletes are not lost items.
+ * A write of unknown outcome may take effect after the copy that settled its lane. The items that this write deletes do not count as
+ * lost until the wait for a late reply and the comparison after it have ended.
  */
 export const OPEN_END = "interval '2 minutes'";
 /** `accepted_at` is from the proxy's clock, which may be an hour off. It only narrows down the rows to check. */

@@ -16,7 +16,7 @@ create table evidence (
 );
 
 -- The version that the orchestrator reports of itself, one row per change. Evidence is gathered under the row's number. A version that
--- comes back gets a new number, because no comparison covered for it what the version in between wrote.
+-- comes back gets a new number, because its comparisons did not cover what the version in between wrote.
 create table orchestrator_releases (
   number bigint generated always as identity primary key,
   version text not null,
