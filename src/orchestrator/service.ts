@@ -10,7 +10,9 @@ import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from '
 import { type Message, parseRequest, readMessage, readSender, type Request } from './wire/request.ts';
 import { getAgentState } from './sessions/agent-states.ts';
 import { batchWrite } from './memories/batch-write.ts';
+import { closeSequence } from './memories/close-sequence.ts';
 import { digest } from './memories/digest.ts';
+import { lanePositions } from './memories/lane-positions.ts';
 import type { Action } from './wire/payloads.ts';
 import { getProfile } from './sessions/profiles.ts';
 import { batchRead, readMemory } from './memories/read-memories.ts';
@@ -164,6 +166,8 @@ const HANDLERS: { readonly [A in Action]: Handler<A> } = {
   put_agent_state: write,
   add_relationship: write,
   batch_write: batchWrite,
+  close_sequence: closeSequence,
+  lane_positions: ({ parts, request }) => lanePositions(parts.database, request),
   read: ({ parts, request }) => readMemory(parts.database, request),
   batch_read: ({ parts, request }) => batchRead(parts.database, request),
   scan: ({ parts, request }) => scan(parts.database, request),

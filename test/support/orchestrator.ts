@@ -38,10 +38,18 @@ export interface Answer {
   readonly text: string;
 }
 
+export interface LaneMember {
+  readonly key: string;
+  readonly epoch?: number;
+  readonly generation: number;
+  readonly sequence?: number;
+  readonly operation_id?: string;
+}
+
 export interface Envelope {
   readonly session_id?: string | null;
   readonly request_id?: string;
-  readonly lane?: { key: string; generation: number; sequence?: number };
+  readonly lane?: LaneMember | undefined;
   readonly deadline_ms?: number;
 }
 

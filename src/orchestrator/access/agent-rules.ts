@@ -67,6 +67,8 @@ export const AGENT_RULES: { readonly [A in Action]: Rule<A> } = {
   upsert_session: notForAgents,
   // Its operations are checked one by one.
   batch_write: () => undefined,
+  close_sequence: notForAgents,
+  lane_positions: notForAgents,
   read: seesSession,
   batch_read: (request, agent, claims) => seesSessionOrUser(request, agent, claims),
   search: (request, agent, claims) => seesSessionOrUser(request, agent, claims),

@@ -8,7 +8,7 @@ import type { Part } from '../part.ts';
 import { encodeJson } from '../../domain/json.ts';
 import type { EncryptionSettings } from '../settings.ts';
 import { type EncryptionKey, parseEncryptionKeys } from './keys.ts';
-import { CONTENT, type Place, SUMMARY, summaryPlace } from './sealed-content.ts';
+import { answerPlace, CONTENT, type Place, SEALED, SUMMARY, summaryPlace } from './sealed-content.ts';
 import { CLEAR, createVault, type Vault } from './vault.ts';
 import { type VaultDatabase, withVault } from './vault-session.ts';
 
@@ -108,7 +108,8 @@ with recursive used (key) as (
   from used where used.key is not null
 )
 select key from used where key is not null
-union select summary_key from sessions where summary_key is not null order by key`;
+union select summary_key from sessions where summary_key is not null
+union select split_part(answer, ':', 2) from memory_lanes where answer like '${SEALED}%' order by key`;
 
 async function refuseMissingKeys(database: Database, keys: readonly EncryptionKey[]): Promise<void> {
   const known = new Set(keys.map(({ id }) => id));
@@ -165,8 +166,24 @@ update sessions s set summary = i.text, summary_key = i.key
 from json_to_recordset($1::json) as i (session_id text, text text, key text, updated_at timestamptz)
 where s.session_id = i.session_id and s.updated_at = i.updated_at and s.summary is not null`;
 
+interface AnswerRow {
+  readonly key: string;
+  readonly generation: number;
+  readonly sequence: number;
+  readonly answer: string;
+}
+
+const NEXT_ANSWERS = `
+select key, generation, sequence, answer from memory_lanes
+where key > $1 and answer is not null and not starts_with(answer, '${SEALED}' || $2 || ':') order by key limit ${ROWS_AT_A_TIME}`;
+
+const REPLACE_ANSWERS = `
+update memory_lanes l set answer = i.text
+from json_to_recordset($1::json) as i (key text, generation bigint, sequence bigint, text text)
+where l.key = i.key and l.generation = i.generation and l.sequence = i.sequence and l.answer is not null`;
+
 /**
- * Processes all memories and sessions once, and seals clear contents, and contents of older keys, with the newest key. Afterwards older keys
+ * Processes all memories, sessions and lanes once, and seals clear contents, and contents of older keys, with the newest key. Afterwards older keys
  * can be removed. PostgreSQL's dead rows, logs and backups still contain the old data.
  */
 function createReseal(database: VaultDatabase, settings: ResealSettings): Part {
@@ -187,6 +204,7 @@ function createReseal(database: VaultDatabase, settings: ResealSettings): Part {
     async start() {
       running = resealAll(resealContents)
         .then(() => resealAll(resealSummaries))
+        .then(() => resealAll(resealAnswers))
         .catch(onError);
     },
     async stop() {
@@ -211,4 +229,14 @@ const resealSummaries: Step = async (database, keyId, cursor) => {
   }));
   if (rows.length > 0) await database.query(REPLACE_SUMMARIES, [encodeJson(sealed)]);
   return rows.at(-1)?.session_id;
+};
+
+const resealAnswers: Step = async (database, keyId, cursor) => {
+  const rows = await database.query<AnswerRow>(NEXT_ANSWERS, [cursor, keyId]);
+  const sealed = rows.map(({ key, generation, sequence, answer }) => {
+    const { text } = database.vault.sealText(answerPlace(key), answer);
+    return { key, generation, sequence, text };
+  });
+  if (rows.length > 0) await database.query(REPLACE_ANSWERS, [encodeJson(sealed)]);
+  return rows.at(-1)?.key;
 };

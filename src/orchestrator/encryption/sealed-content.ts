@@ -28,6 +28,11 @@ export function summaryPlace(sessionId: string): Place {
   return { memory_id: 'summary', session_id: sessionId };
 }
 
+/** The place of the answer that a lane keeps. */
+export function answerPlace(laneKey: string): Place {
+  return { memory_id: 'answer', session_id: laneKey };
+}
+
 /** Prefix of a ciphertext; no JSON object starts like this. */
 export const SEALED = 'sealed:';
 

@@ -1,5 +1,5 @@
 import type { Database, Session } from '../../storage/database.ts';
-import { SEALED, summaryPlace } from './sealed-content.ts';
+import { answerPlace, SEALED, summaryPlace } from './sealed-content.ts';
 import type { Vault } from './vault.ts';
 
 /** A session that decrypts its rows, with the vault to encrypt contents. */
@@ -13,8 +13,8 @@ export interface VaultDatabase extends Database, VaultSession {
 }
 
 /**
- * Decrypts every sealed `content` and summary of a result. It is the only place that does, so that no reader can forget it. A row with one
- * must also have its memory_id and session_id.
+ * Decrypts every sealed `content`, summary and kept answer of a result. It is the only place that does, so that no reader can forget it.
+ * A row with one of the first two must also have its memory_id and session_id, a row with an answer the key of its lane.
  */
 export function withVault(database: Database, vault: Vault): VaultDatabase {
   return {
@@ -38,9 +38,11 @@ function opening(session: Session, vault: Vault): VaultSession {
 }
 
 function openContent(row: Row, vault: Vault): void {
-  const { content, session_id: sessionId = '', sealed_summary: summary } = row;
+  const { content, session_id: sessionId = '', sealed_summary: summary, answer } = row;
   if (typeof content === 'string' && content.startsWith(SEALED))
     row.content = vault.open({ memory_id: row.memory_id ?? '', session_id: sessionId }, content);
+  if (typeof answer === 'string' && answer.startsWith(SEALED))
+    row.answer = vault.open(answerPlace(row.key ?? ''), answer);
   if (summary === undefined) return;
   if (summary !== null) row.summary = vault.open(summaryPlace(sessionId), summary);
   delete row.sealed_summary;
@@ -49,7 +51,9 @@ function openContent(row: Row, vault: Vault): void {
 interface Row {
   content?: unknown;
   summary?: unknown;
+  answer?: unknown;
   sealed_summary?: string | null;
   readonly memory_id?: string;
   readonly session_id?: string;
+  readonly key?: string;
 }

@@ -3,16 +3,19 @@ import { isJsonObject, rawElements, rawMembers } from '../../domain/json.ts';
 import type { Call } from '../call.ts';
 import type { VaultDatabase as Database } from '../encryption/vault-session.ts';
 import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
-import { createPlainly, isNotPlain } from './plain-creates.ts';
-import { namedRefusal, refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
+import { laneWriteOf, writeAsOne } from './lane-write.ts';
+import { createPlainly } from './plain-creates.ts';
+import { namedRefusal, refusedAt, RefusedOperation } from './refused-operation.ts';
 import { parseRequest, type Request } from '../wire/request.ts';
-import { isWrite, retried, type Way, type WriteAction, writeFenced } from './write.ts';
+import { inBestWay, isWrite, retried, type WriteAction, writeFenced } from './write.ts';
 
 /** Several writes in one transaction, in order, each with an answer. If one is refused, nothing is applied and the error names it. */
 export async function batchWrite(call: Call<'batch_write'>): Promise<object> {
   const { database } = call.parts;
   return named(async () => {
     const operations = operationsOf(call.request);
+    const laneWrite = laneWriteOf(call.request, operations);
+    if (laneWrite !== undefined) return writeAsOne(database, laneWrite);
     const key = operations.every(({ lane }) => lane !== undefined) ? undefined : keyOf(call);
     if (key === undefined) return writeAll(database, operations);
     return once(database, key, () => named(() => writeAll(database, operations, key)));
@@ -35,24 +38,15 @@ async function writeAll(
   const created =
     key === undefined ? await retried(async () => createPlainly(database, operations)) : undefined;
   if (created !== undefined) return { results: created };
-  const attempt = (way: Way): Promise<object> =>
+  return inBestWay((way) =>
     retried(() =>
       database.transaction(async (session) => {
         const answer = { results: await writeFenced(session, operations, way) };
         if (key !== undefined) await keepAnswer(session, key, answer);
         return answer;
       }),
-    );
-  return attempt('plainly')
-    .catch((error: unknown) => {
-      if (!isNotPlain(error)) throw error;
-      return attempt('together');
-    })
-    .catch((error: unknown) => {
-      // A value of the statement is refused. Writing the operations one by one finds the operation with that value.
-      if (refusedValue(error) === undefined) throw error;
-      return attempt('singly');
-    });
+    ),
+  );
 }
 
 const parsed = new WeakMap<Request, readonly Request<WriteAction>[]>();

@@ -36,7 +36,7 @@ function sqlOf({ opens, behind, hasVector }: Shape): string {
     ...(opens ? [opened(taken(1))] : []),
     created(opens ? `${OPEN} union all select session_id from opened` : OPEN),
     ...(behind === 'key' ? [keyKept(taken(1))] : []),
-    ...(behind === 'lane' ? [`passed as (${passing(taken(4))})`] : []),
+    ...(behind === 'lane' ? [`passed as (${passing(taken(5))})`] : []),
     ...(hasVector ? [vectorKept(taken(4))] : []),
   ];
   return `with ${parts.join(', ')} select ${behind === 'lane' ? `${LANE_PASSED}, ` : ''}${ANSWER}`;

@@ -1,24 +1,16 @@
 import { putAgentState } from '../sessions/agent-states.ts';
 import type { Call } from '../call.ts';
 import type { VaultDatabase as Database, VaultSession as Session } from '../encryption/vault-session.ts';
-import type { Action, Lane } from '../wire/payloads.ts';
+import type { Action } from '../wire/payloads.ts';
 import { deleteProfile, putProfile } from '../sessions/profiles.ts';
 import type { Request } from '../wire/request.ts';
 import { retried as retriedWork } from '../database/retries.ts';
 import { createSession, endSession, upsertSessions } from '../sessions/sessions.ts';
 import { bulkDelete, deleteMemories, updateMemories } from './change-memories.ts';
 import { createMemories, createMemory } from './create-memories.ts';
-import {
-  judgeInOrder,
-  lockLanes,
-  passAll,
-  type Passed,
-  type Place,
-  storePlaces,
-  type Verdict,
-} from './fence.ts';
+import { pass, storePlaces, supersededAnswer } from './fence.ts';
 import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
-import { createNew, createPlainly } from './plain-creates.ts';
+import { createNew, createPlainly, isNotPlain } from './plain-creates.ts';
 import { refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
 import { addRelationship } from './relationships.ts';
 
@@ -106,6 +98,20 @@ function isCreate(request: Request): request is Request<'create'> {
  */
 export type Way = 'plainly' | 'together' | 'singly';
 
+/** Tries the ways in turn, each as a transaction of its own, until one succeeds or finds the reason of a refusal. */
+export async function inBestWay<T>(attempt: (way: Way) => Promise<T>): Promise<T> {
+  try {
+    return await attempt('plainly').catch((error: unknown) => {
+      if (!isNotPlain(error)) throw error;
+      return attempt('together');
+    });
+  } catch (error) {
+    // A value of the statement is refused. Writing the operations one by one finds the operation with that value.
+    if (refusedValue(error) === undefined) throw error;
+    return attempt('singly');
+  }
+}
+
 /** Checks writes against the fences of their lanes, and applies those that pass, in order. @throws RefusedOperation */
 export async function writeFenced(
   session: Session,
@@ -113,39 +119,39 @@ export async function writeFenced(
   way: Way = 'together',
 ): Promise<object[]> {
   const lanes = requests.map(({ lane }) => lane);
-  const { verdicts, places, standing } = await judged(session, lanes);
-  const results = verdicts.map((verdict, index) => ANSWERS[verdict](standing.get(lanes[index]?.key ?? '')));
-  const applied = [...verdicts.keys()].filter((index) => verdicts[index] === 'applied');
-  const runs = way === 'singly' ? applied.map((index) => [index]) : runsOf(requests, applied);
+  const { verdicts, standing, moved } = await pass(session, lanes);
+  const indexes = [...verdicts.keys()].filter((index) => verdicts[index] === 'applied');
+  const results = await writeInOrder(session, requests, { indexes, way });
+  verdicts.forEach((verdict, index) => {
+    const lane = lanes[index];
+    if (verdict === 'already_applied') results[index] = { already_applied: true };
+    if (verdict === 'superseded' && lane !== undefined)
+      results[index] = supersededAnswer(standing.get(lane.key), lane);
+  });
+  if (moved.size > 0) await storePlaces(session, moved);
+  return results;
+}
+
+interface Chosen {
+  /** The writes to apply. */
+  readonly indexes: readonly number[];
+  readonly way: Way;
+}
+
+/** Applies writes that have passed their fences. The results have the indexes of the requests. @throws RefusedOperation */
+export async function writeInOrder(
+  session: Session,
+  requests: readonly Request<WriteAction>[],
+  { indexes, way }: Chosen,
+): Promise<object[]> {
+  const results: object[] = [];
+  const runs = way === 'singly' ? indexes.map((index) => [index]) : runsOf(requests, indexes);
   const writerOf = way === 'plainly' ? plainWriterOf : thoroughWriterOf;
   for (const run of runs) {
     const written = await writeRun(session, run, { requests, writerOf });
     run.forEach((index, at) => (results[index] = written[at] ?? {}));
   }
-  if (places.size > 0 && applied.length > 0) await storePlaces(session, places);
   return results;
-}
-
-const ANSWERS: Record<Verdict, (place: Place | undefined) => object> = {
-  applied: () => ({}),
-  already_applied: () => ({ already_applied: true }),
-  // The sender may have lost its record of the lane. Its next generation must be above this one.
-  superseded: (place) => ({ superseded: true, lane_generation: place?.generation }),
-};
-
-interface Judged extends Passed {
-  /** New positions of the lanes that are not stored yet. */
-  readonly places: ReadonlyMap<string, Place>;
-}
-
-async function judged(session: Session, lanes: readonly (Lane | undefined)[]): Promise<Judged> {
-  const keys = [...new Set(lanes.flatMap((lane) => (lane === undefined ? [] : [lane.key])))];
-  const nowhere = new Map<string, Place>();
-  if (keys.length === 0) return { verdicts: lanes.map(() => 'applied'), places: nowhere, standing: nowhere };
-  const passed = await passAll(session, lanes);
-  if (passed !== undefined) return { ...passed, places: nowhere };
-  const places = await lockLanes(session, keys);
-  return { verdicts: judgeInOrder(lanes, places), places, standing: places };
 }
 
 interface Writing {

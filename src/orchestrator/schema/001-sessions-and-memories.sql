@@ -85,11 +85,18 @@ create table memory_relationships (
 );
 create index memory_relationships_of_target on memory_relationships (target_memory_id);
 
--- The fence: the last generation and sequence that took effect, by lane. Every delivery rewrites a row, so the pages keep free space.
+-- The fence: the last epoch, generation and sequence that took effect, by lane. Every delivery rewrites a row, so the pages keep free space.
 create table memory_lanes (
   key text primary key,
+  epoch bigint not null default 0,
   generation bigint not null,
-  sequence bigint not null
+  -- -1 while a copy has raised the generation but not yet set its sequence.
+  sequence bigint not null,
+  set_by text not null default 'write' check (set_by in ('write', 'close', 'copy')),
+  -- The write that set the sequence, and its answer as JSON, where the sender named it. The answer is sealed if contents are, because it
+  -- repeats the filters of deletes. Both end with the sequence, so a lane keeps one answer at most.
+  operation_id text,
+  answer text
 ) with (fillfactor = 50);
 
 -- Creating memories that conflict with nothing is one statement, the check of the fence included. If anything conflicts, this function

@@ -21,6 +21,10 @@ export const LIMITS = {
   /** Size of the contents in one answer. With a cursor the next page continues; otherwise the request is refused. */
   pageBytes: 16 * 1024 * 1024,
   batchOperations: 500,
+  /** Preconditions of a batch. */
+  requirements: 100,
+  /** The answer of a write with an `operation_id`, which its lane keeps. */
+  keptAnswerBytes: 64 * 1024,
   /** Longer ids are returned cut to 256 characters, and do not identify a write. */
   requestIdLength: 256,
   /** Default deadline of a request. */

@@ -2,7 +2,7 @@ import { type TSchema, Type } from 'typebox';
 import { ERROR_CODES } from '../../domain/errors.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import { LIMITS } from './limits.ts';
-import { type Action, LANE, PAYLOADS } from './payloads.ts';
+import { type Action, CLOSED_LANE, LANE, PAYLOADS } from './payloads.ts';
 import { REPLIES } from './replies.ts';
 import { REPLY_EXCEPTIONS, REPLY_FIELDS } from './reply-fields.ts';
 import { REQUEST_EXCEPTIONS, REQUEST_FIELDS } from './request-fields.ts';
@@ -17,6 +17,9 @@ const SUMMARIES: Readonly<Record<Action, string>> = {
   upsert_session: 'Creates a session or replaces the given members of it.',
   end_session: 'Ends a session. Creates a summary unless one is given.',
   batch_write: 'Applies several writes in order, in one transaction: all or none.',
+  close_sequence:
+    'Takes a sequence of a lane. A write with this sequence can never take effect later; the answer tells whether it had before.',
+  lane_positions: 'Returns the positions of lanes, and what set them.',
   read: 'Reads one memory.',
   batch_read: 'Reads memories by ids, by filter, or both.',
   scan: 'Reads a whole session, in order, page by page.',
@@ -47,7 +50,7 @@ function requestOf(action: Action): TSchema {
     timestamp: Type.Optional(Type.String()),
     deadline_ms: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.deadlineMaxMs })),
     auth: Type.Optional(Type.Object({ key: Type.Optional(Type.String()) })),
-    lane: Type.Optional(LANE),
+    lane: action === 'close_sequence' ? CLOSED_LANE : Type.Optional(LANE),
     payload: takesNothing(action) ? Type.Optional(PAYLOADS[action]) : PAYLOADS[action],
   });
 }

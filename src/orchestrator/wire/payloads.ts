@@ -34,11 +34,18 @@ const entryFields = {
   embedding: vector,
 };
 
+const laneKey = Type.String({ minLength: 1, maxLength: LIMITS.laneKeyLength });
+
+const laneFields = { key: laneKey, epoch: Type.Optional(whole), generation: whole };
+
 export const LANE = Type.Object({
-  key: Type.String({ minLength: 1, maxLength: LIMITS.laneKeyLength }),
-  generation: whole,
+  ...laneFields,
   sequence: Type.Optional(whole),
+  operation_id: Type.Optional(id),
 });
+
+/** The lane of `close_sequence`. */
+export const CLOSED_LANE = Type.Object({ ...laneFields, sequence: whole });
 
 const create = Type.Intersect([
   Type.Object({ memory_type: word, content: object }),
@@ -159,6 +166,14 @@ const getRelated = partial({
   no_touch: flag,
 });
 
+// Each names either a session or a memory, which the action checks.
+const requirement = partial({
+  session: Type.Enum(['present', 'absent', 'open']),
+  session_id: id,
+  memory: Type.Enum(['present', 'absent']),
+  memory_id: id,
+});
+
 /** Every action, with the schema of its payload. */
 export const PAYLOADS = {
   create,
@@ -170,7 +185,10 @@ export const PAYLOADS = {
   end_session: endSession,
   batch_write: Type.Object({
     operations: Type.Array(object, { minItems: 1, maxItems: LIMITS.batchOperations }),
+    requires: Type.Optional(Type.Array(requirement, { maxItems: LIMITS.requirements })),
   }),
+  close_sequence: object,
+  lane_positions: Type.Object({ keys: Type.Array(laneKey, { minItems: 1, maxItems: LIMITS.pageMax }) }),
   read: memory,
   batch_read: batchRead,
   scan: partial({ cursor, limit, include_deleted: flag, no_touch: flag }),

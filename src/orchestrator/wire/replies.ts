@@ -81,10 +81,22 @@ const digestOfSession = Type.Object({
   digest: Type.Optional(bits),
   fingerprint: Type.Optional(bits),
 });
-const noEffect = [
-  Type.Object({ superseded: yes, lane_generation: count }),
-  Type.Object({ already_applied: yes }),
-];
+const superseded = Type.Object({
+  superseded: yes,
+  lane_generation: count,
+  lane_epoch: Type.Optional(count),
+});
+const noEffect = [superseded, Type.Object({ already_applied: yes })];
+const setBy = { set_by: Type.Enum(['write', 'close', 'copy']), operation_id: orNull(id) };
+const alreadySet = Type.Object({ already_applied: yes, lane_sequence: count, ...setBy });
+const word = Type.Enum(['present', 'absent', 'open']);
+const refused = Type.Object({
+  requirement: count,
+  session: Type.Optional(word),
+  session_id: Type.Optional(id),
+  memory: Type.Optional(word),
+  memory_id: Type.Optional(id),
+});
 
 const WRITTEN: { readonly [A in WriteAction]: TObject } = {
   create: Type.Object({ memory_id: id, created_at: time }),
@@ -119,6 +131,8 @@ const WRITTEN: { readonly [A in WriteAction]: TObject } = {
   }),
   add_relationship: Type.Object({ relationship_id: count, created_at: time }),
 };
+
+const results = Type.Array(Type.Union([...Object.values(WRITTEN), ...noEffect]));
 
 const line = Type.Optional(Type.Object({ model: text, dimension: count, looked_at: count }));
 const embeddings = Type.Object({
@@ -156,7 +170,28 @@ const health = Type.Object({
 });
 
 const READ: { readonly [A in Exclude<Action, WriteAction>]: TSchema } = {
-  batch_write: Type.Object({ results: Type.Array(Type.Union([...Object.values(WRITTEN), ...noEffect])) }),
+  batch_write: Type.Union([
+    Type.Object({ results, repeated: Type.Optional(yes) }),
+    Type.Object({ refused, repeated: Type.Optional(yes) }),
+    superseded,
+    alreadySet,
+  ]),
+  close_sequence: Type.Union([
+    Type.Object({ closed: yes }),
+    Type.Object({
+      closed: Type.Literal(false),
+      ...setBy,
+      results: Type.Optional(results),
+      refused: Type.Optional(refused),
+    }),
+    superseded,
+    alreadySet,
+  ]),
+  lane_positions: Type.Object({
+    lanes: Type.Array(
+      Type.Object({ key: text, epoch: count, generation: count, sequence: orNull(count), ...setBy }),
+    ),
+  }),
   read: memory,
   batch_read: Type.Object({
     memories: Type.Array(memory),

@@ -4,10 +4,16 @@ type NamesOf<T> = T extends unknown ? keyof T & string : never;
 type ReadFilter = NonNullable<PayloadOf<'batch_read'>['filter']>;
 type Filters = NonNullable<PayloadOf<'search'>['filters']>;
 type Nested = ReadFilter | Filters | NonNullable<ReadFilter['time_range']> | NonNullable<ReadFilter['sort']>;
+type Requirement = NonNullable<PayloadOf<'batch_write'>['requires']>[number];
 type Envelope = 'action' | 'request_id' | 'timestamp' | 'deadline_ms' | 'auth' | 'lane' | 'payload' | 'key';
 
 /** Every member name of a request, at any depth. */
-type RequestField = Envelope | NamesOf<PayloadOf<Action>> | NamesOf<Nested> | NamesOf<Lane>;
+type RequestField =
+  | Envelope
+  | NamesOf<PayloadOf<Action>>
+  | NamesOf<Nested>
+  | Exclude<NamesOf<Requirement>, 'session' | 'memory'>
+  | NamesOf<Lane>;
 
 /** Descriptions of the fields of a request. {@link REQUEST_EXCEPTIONS} has those that differ under one parent. */
 export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
@@ -20,8 +26,15 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   auth: 'The credentials, if access.keys is required. Over HTTP the header "Authorization: Bearer" can replace them.',
   key: 'An API key from `crossfade orchestrator keys create`.',
   lane: 'The fence of a write by the migration. A lower generation has no effect and is answered with superseded. A sequence that is not above the last one has no effect and is answered with already_applied. Reads ignore it. Not allowed for keys of the role agent.',
+  epoch:
+    "Increased each time another side takes the lane's writes first. A lower epoch than the lane's has no effect and is answered with superseded. Default 0.",
   generation: 'Increased by every copy of the lane.',
   sequence: 'The number of the write within the generation. Without it only the generation is checked.',
+  operation_id:
+    'batch_write only: names the write. The whole batch is then one write of this lane, and needs a sequence. The lane keeps the answer, at most 65,536 bytes, until its next write. A repetition with the same operation_id gets it again, with repeated.',
+  requires:
+    'Preconditions, checked after the fence, in the transaction of the write. The whole batch is then one write of its lane, which needs a sequence. If one is not met, nothing is applied, the sequence is taken, and the answer is refused. Each has either session or memory.',
+  keys: 'Keys of lanes.',
   payload:
     'The parameters of the action. Members that are not listed here are ignored, except in the filter of bulk_delete.',
   memory_id: 'Id of the memory, unique in the whole installation.',
@@ -104,6 +117,12 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
 /** By `parent.field`, where the parent is an action or the field around it. */
 export const REQUEST_EXCEPTIONS: Readonly<Record<string, string>> = {
   'lane.key': 'Key of the lane.',
+  'requires.session':
+    'What must be true of the session: present, absent, or open (present, not ended, and not archived).',
+  'requires.session_id': 'Default: the session of the batch.',
+  'requires.memory':
+    'What must be true of the memory: present or absent. A deleted or expired memory is absent.',
+  'requires.memory_id': 'The memory.',
   'create.memory_id':
     'Default `mem-<uuid>`. An existing id with the same content gets the first answer again; with different content validation_error, reason duplicate.',
   'create.user_id': 'The user of the session if create_session creates it.',

@@ -57,6 +57,8 @@ interface Defaults {
 const WITHOUT_SESSION: ReadonlySet<Action> = new Set([
   'create_session',
   'batch_write',
+  'close_sequence',
+  'lane_positions',
   'list_sessions',
   'put_profile',
   'get_profile',
@@ -79,7 +81,7 @@ const ESCAPABLE: ReadonlySet<string> = new Set([
 ]);
 // For these members null removes the value. For all others it counts as absent.
 const NULLABLE: ReadonlySet<string> = new Set(['ttl', 'expires_at', 'ended_at']);
-const NESTED: ReadonlySet<string> = new Set(['filter', 'filters', 'sort', 'time_range']);
+const NESTED: ReadonlySet<string> = new Set(['filter', 'filters', 'sort', 'time_range', 'requires']);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -155,7 +157,7 @@ export function parseRequest(message: Message, defaults?: Defaults): Request {
     sessionId: sessionIdOf(members['session_id'] ?? defaults?.sessionId, action, payload),
     payload: checked(PAYLOADS[action], payload, '') as PayloadOf<Action>,
     raw: rawMembers(rawPayload),
-    lane: laneOf(members['lane'] ?? defaults?.lane),
+    lane: laneOf(members['lane'], action) ?? laneOf(defaults?.lane),
     requestId: requestIdOf(members['request_id']),
     deadlineMs: deadlineOf(members['deadline_ms']),
     suspicious,
@@ -174,18 +176,26 @@ function payloadOf(members: JsonObject): JsonObject {
 function hasNulls(object: JsonObject): boolean {
   for (const name of Object.keys(object)) {
     const value = object[name];
-    if (value === null ? !NULLABLE.has(name) : NESTED.has(name) && isJsonObject(value) && hasNulls(value))
-      return true;
+    if (value === null ? !NULLABLE.has(name) : NESTED.has(name) && hasNullsInside(value)) return true;
   }
   return false;
+}
+
+function hasNullsInside(value: unknown): boolean {
+  return Array.isArray(value) ? value.some(hasNullsInside) : isJsonObject(value) && hasNulls(value);
 }
 
 function withoutNulls(object: JsonObject): JsonObject {
   if (!hasNulls(object)) return object;
   const entries = Object.entries(object)
     .filter(([name, value]) => value !== null || NULLABLE.has(name))
-    .map(([name, value]) => [name, NESTED.has(name) && isJsonObject(value) ? withoutNulls(value) : value]);
+    .map(([name, value]) => [name, NESTED.has(name) ? withoutNullsInside(value) : value]);
   return Object.fromEntries(entries) as JsonObject;
+}
+
+function withoutNullsInside(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNullsInside);
+  return isJsonObject(value) ? withoutNulls(value) : value;
 }
 
 function sessionIdOf(given: unknown, action: Action, payload: JsonObject): string {
@@ -237,10 +247,16 @@ function deadlineOf(given: unknown): number {
   return Number(given);
 }
 
-function laneOf(lane: unknown): Lane | undefined {
-  if (lane === undefined || lane === null) return undefined;
-  const present = isJsonObject(lane) ? withoutNulls(lane) : lane;
-  return checked(LANE, present, 'lane') as Lane;
+/** @param action that of the message with the lane; undefined for the lane of a batch, which its operations take over */
+function laneOf(given: unknown, action?: Action): Lane | undefined {
+  if (given === undefined || given === null) return undefined;
+  const present = isJsonObject(given) ? withoutNulls(given) : given;
+  const lane = checked(LANE, present, 'lane') as Lane;
+  if (lane.operation_id !== undefined && action !== undefined && action !== 'batch_write')
+    throw new ValidationError('lane.operation_id is for batch_write only', {
+      details: { field: 'lane.operation_id' },
+    });
+  return lane;
 }
 
 function refuseUnstorable(envelope: Message['raw'], payload: Message['raw']): void {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROLES, type Role } from '../../../src/orchestrator/access/identity.ts';
 import type { Action } from '../../../src/orchestrator/wire/payloads.ts';
 import { type Ask, type GuardedOrchestrator, startGuarded } from '../../support/access.ts';
+import type { Envelope } from '../../support/orchestrator.ts';
 import { createPlace as createPlaceBy, type Place } from '../../support/place.ts';
 
 let orchestrator: GuardedOrchestrator;
@@ -24,6 +25,8 @@ type Code = 'success' | 'permission_denied';
 
 interface Case {
   readonly payload: (place: Place) => object;
+  /** The lane of the request. */
+  readonly lane?: (place: Place) => Envelope['lane'];
   /** What an agent gets on what is its own, and on what is another agent's. */
   readonly own: Code;
   readonly foreign: Code;
@@ -49,6 +52,12 @@ const CASES: { readonly [A in Action]: Case } = {
     }),
     ...SEEN,
   },
+  close_sequence: {
+    payload: () => ({}),
+    lane: ({ session }) => ({ key: session, generation: 1, sequence: 1 }),
+    ...NEVER,
+  },
+  lane_positions: { payload: ({ session }) => ({ keys: [session] }), ...NEVER },
   read: { payload: ({ memory }) => ({ memory_id: memory }), ...SEEN },
   batch_read: { payload: ({ memory }) => ({ memory_ids: [memory] }), ...SEEN },
   search: { payload: () => ({ query: 'roses' }), ...SEEN },
@@ -78,7 +87,11 @@ const CASES: { readonly [A in Action]: Case } = {
 const ACTIONS = Object.keys(CASES) as Action[];
 
 async function codeOf(ask: Ask, action: Action, place: Place): Promise<string> {
-  const { status, error } = await ask(action, CASES[action].payload(place), { session_id: place.session });
+  const { payload, lane = () => undefined } = CASES[action];
+  const { status, error } = await ask(action, payload(place), {
+    session_id: place.session,
+    lane: lane(place),
+  });
   return status === 'success' ? status : error.code;
 }
 
@@ -133,6 +146,14 @@ describe('the permissions of a key', () => {
     const ask = orchestrator.as(keys.agent);
     const { error } = await ask('create', { memory_type: 'fact', content }, { session_id: session, lane });
     expect(error).toMatchObject({ code: 'permission_denied', details: { reason: 'role' } });
+    const operations = [{ action: 'create', payload: { memory_type: 'fact', content } }];
+    const named = { ...lane, operation_id: 'a' };
+    const write = await ask('batch_write', { operations }, { session_id: session, lane: named });
+    expect(write.error).toMatchObject({ code: 'permission_denied', details: { reason: 'role' } });
+    // Without a lane a precondition would only tell what is stored.
+    const requires = [{ memory: 'present', memory_id: 'of-bob' }];
+    const asked = await ask('batch_write', { operations, requires }, { session_id: session });
+    expect(asked.error).toMatchObject({ code: 'validation_error', details: { field: 'lane' } });
   });
 
   test('in a shared session each agent changes its own memories and deletes not all', async () => {

@@ -27,6 +27,9 @@ const fact = (text: string, more: object = {}) => ({
   create_session: true,
 });
 
+/** The lane of a write whose answer the lane keeps. */
+const namedIn = (key: string) => ({ key, generation: 1, sequence: 1, operation_id: 'a' });
+
 let sessions = 0;
 const session = () => ({ session_id: `sealed-${++sessions}` });
 
@@ -46,6 +49,8 @@ describe('with a key', () => {
     );
     await ask('batch_write', { operations: [{ action: 'create', payload: fact(`${SECRET} drei`) }] }, at);
     await ask('search', { query: SECRET }, at);
+    const clear = { action: 'bulk_delete', payload: { filter: { metadata: { none: SECRET } } } };
+    await ask('batch_write', { operations: [clear] }, { ...at, lane: namedIn('never-clear') });
     await ask('delete', { memory_id: made.data.memory_id }, at);
     await ask('end_session', {}, at);
     const { data } = await ask('scan', {}, at);
@@ -239,6 +244,46 @@ describe('changing keys', () => {
       'The Rose needs water.',
       'a rose-garden; no tulips',
     ]);
+  });
+
+  test('the answer that a lane keeps is repeated, and is sealed with the newest key', async () => {
+    const guarded = await startGuarded({});
+    try {
+      const filter = { metadata: { flower: SECRET } };
+      const write = (key: string) =>
+        guarded.as(undefined)(
+          'batch_write',
+          {
+            operations: [
+              { action: 'create', payload: { ...fact('x'), memory_id: `memory-of-${key}` } },
+              { action: 'bulk_delete', payload: { filter } },
+            ],
+          },
+          { session_id: key, lane: namedIn(key) },
+        );
+      const clear = await write('clear');
+      await guarded.restart(sealedWith(OLD));
+      const sealed = await write('sealed');
+      expect(sealed.data.results).toMatchObject([{}, { deleted_count: 0, filter_applied: filter }]);
+      const repeated = async () => {
+        expect((await write('clear')).data).toEqual({ ...clear.data, repeated: true });
+        expect((await write('sealed')).data).toEqual({ ...sealed.data, repeated: true });
+      };
+      await repeated();
+      // Only the answers need the old key then.
+      await guarded.database.query('delete from memory_entries');
+      await expect(guarded.restart(sealedWith(NEW))).rejects.toThrow(/sealed with "old"/);
+      await guarded.restart({ encryption: { keys: [NEW, OLD].join(','), resealRowsPerSecond: 100_000 } });
+      await eventually('the answers are sealed with the new key', async () => {
+        const rows = await guarded.database.query<{ answer: string }>('select answer from memory_lanes');
+        return rows.every(({ answer }) => answer.startsWith('sealed:new:'));
+      });
+      await repeated();
+      await guarded.restart({ encryption: { keys: NEW, resealRowsPerSecond: 0 } });
+      await repeated();
+    } finally {
+      await guarded.stop();
+    }
   });
 
   test('older clear memories stay readable, and are sealed later', async () => {

@@ -218,6 +218,83 @@ export function examplesFor(name: string): readonly Example[] {
       lane: { key: `${name}:lane`, generation: 0, sequence: 9 },
       data: { superseded: true, lane_generation: 1 },
     },
+    {
+      action: 'batch_write',
+      session_id,
+      lane: { key: `${name}:lane`, epoch: 1, generation: 1, sequence: 2, operation_id: 'first' },
+      payload: {
+        requires: [{ session: 'present' }, { memory: 'absent', memory_id: `${name}-new` }],
+        operations: [
+          {
+            action: 'create',
+            payload: {
+              memory_id: `${name}-new`,
+              memory_type: 'context',
+              content: { text: 'Again' },
+              create_session: true,
+            },
+          },
+        ],
+      },
+      data: { results: [{ memory_id: `${name}-new`, created_at: TIME }] },
+    },
+    {
+      action: 'batch_write',
+      session_id,
+      lane: { key: `${name}:lane`, epoch: 1, generation: 1, sequence: 3, operation_id: 'second' },
+      payload: {
+        requires: [{ session: 'open' }, { memory: 'absent', memory_id: `${name}-new` }],
+        operations: [{ action: 'bulk_delete', payload: {} }],
+      },
+      data: { refused: { requirement: 1, memory: 'absent', memory_id: `${name}-new` } },
+    },
+    {
+      action: 'batch_write',
+      session_id,
+      lane: { key: `${name}:lane`, epoch: 1, generation: 1, sequence: 3, operation_id: 'second' },
+      payload: { operations: [{ action: 'bulk_delete', payload: {} }] },
+      data: { refused: { requirement: 1 }, repeated: true },
+    },
+    {
+      action: 'close_sequence',
+      lane: { key: `${name}:lane`, epoch: 1, generation: 1, sequence: 3 },
+      data: { closed: false, set_by: 'write', operation_id: 'second', refused: { requirement: 1 } },
+    },
+    {
+      action: 'close_sequence',
+      lane: { key: `${name}:lane`, epoch: 1, generation: 1, sequence: 4 },
+      data: { closed: true },
+    },
+    {
+      action: 'batch_write',
+      session_id,
+      lane: { key: `${name}:lane`, epoch: 1, generation: 1, sequence: 4, operation_id: 'third' },
+      payload: { operations: [{ action: 'bulk_delete', payload: {} }] },
+      data: { already_applied: true, lane_sequence: 4, set_by: 'close', operation_id: null },
+    },
+    {
+      action: 'delete',
+      session_id,
+      payload: { memory_id: `${name}-new` },
+      lane: { key: `${name}:lane`, generation: 1, sequence: 9 },
+      data: { superseded: true, lane_generation: 1, lane_epoch: 1 },
+    },
+    {
+      action: 'lane_positions',
+      payload: { keys: [`${name}:lane`, 'nobody'] },
+      data: {
+        lanes: [
+          {
+            key: `${name}:lane`,
+            epoch: 1,
+            generation: 1,
+            sequence: 4,
+            set_by: 'close',
+            operation_id: null,
+          },
+        ],
+      },
+    },
     { action: 'health', data: { postgres: true, error_count: 0 } },
     { action: 'ping', data: { postgres: true, error_count: 0 } },
     { action: 'health_check', data: { postgres: true, error_count: 0 } },

@@ -17,6 +17,9 @@ export const GOOD: Readonly<Record<Action, object>> = {
   upsert_session: { user_id: 'other' },
   end_session: {},
   batch_write: { operations: [{ action: 'delete', payload: { memory_id: MEMORY } }] },
+  // Without a lane it closes nothing.
+  close_sequence: {},
+  lane_positions: { keys: ['lane'] },
   read: { memory_id: MEMORY },
   batch_read: {},
   scan: {},

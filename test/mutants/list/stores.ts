@@ -66,8 +66,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     id: 'M37',
     fault: 'a repeated delivery passes the fence of the fast statement',
     file: FENCE,
-    search: 'array_position($${parameter}::text[], l.key)]) > (l.generation, l.sequence)',
-    replace: 'array_position($${parameter}::text[], l.key)]) >= (l.generation, l.sequence)',
+    search: '(excluded.generation, ${first}) > (l.generation, l.sequence)',
+    replace: '(excluded.generation, ${first}) >= (l.generation, l.sequence)',
     commands: [FENCE_SQL_TESTS],
   },
   {

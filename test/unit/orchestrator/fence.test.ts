@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { judge, judgeInOrder, type Place, type Verdict } from '../../../src/orchestrator/memories/fence.ts';
 
-const STORED: Place = { generation: 3, sequence: 10 };
+const STORED: Place = { epoch: 0, generation: 3, sequence: 10, setBy: 'write' };
 
 describe('the fence', () => {
   const cases: [generation: number, sequence: number | undefined, verdict: Verdict, place: Place][] = [
@@ -9,11 +9,11 @@ describe('the fence', () => {
     [2, undefined, 'superseded', STORED],
     [3, 9, 'already_applied', STORED],
     [3, 10, 'already_applied', STORED],
-    [3, 11, 'applied', { generation: 3, sequence: 11 }],
+    [3, 11, 'applied', { ...STORED, sequence: 11 }],
     [3, undefined, 'already_applied', STORED],
-    [4, undefined, 'applied', { generation: 4, sequence: -1 }],
-    [4, 0, 'applied', { generation: 4, sequence: 0 }],
-    [4, 5, 'applied', { generation: 4, sequence: 5 }],
+    [4, undefined, 'applied', { epoch: 0, generation: 4, sequence: -1, setBy: 'copy' }],
+    [4, 0, 'applied', { epoch: 0, generation: 4, sequence: 0, setBy: 'copy' }],
+    [4, 5, 'applied', { epoch: 0, generation: 4, sequence: 5, setBy: 'copy' }],
   ];
   test.each(cases)(
     'generation %s, sequence %s against (3, 10) is %s',
@@ -33,6 +33,28 @@ describe('the fence', () => {
     const places = new Map<string, Place>();
     const verdicts = judgeInOrder([one, one, other, one, undefined], places);
     expect(verdicts).toEqual(['applied', 'applied', 'applied', 'already_applied', 'applied']);
-    expect(places.get('k')).toEqual({ generation: 1, sequence: 1 });
+    expect(places.get('k')).toEqual({ epoch: 0, generation: 1, sequence: 1, setBy: 'write' });
+  });
+
+  const UNDER_EPOCH: Place = { ...STORED, epoch: 2 };
+  const epochs: [epoch: number, generation: number, sequence: number, verdict: Verdict, place: Place][] = [
+    [1, 9, 99, 'superseded', UNDER_EPOCH],
+    [2, 3, 11, 'applied', { ...UNDER_EPOCH, sequence: 11 }],
+    [3, 3, 11, 'applied', { ...STORED, epoch: 3, sequence: 11 }],
+    [3, 3, 10, 'already_applied', { ...STORED, epoch: 3 }],
+    [3, 2, 99, 'superseded', { ...STORED, epoch: 3 }],
+  ];
+  test.each(epochs)(
+    'epoch %s, generation %s, sequence %s against epoch 2, (3, 10) is %s',
+    (epoch, generation, sequence, verdict, place) => {
+      expect(judge(UNDER_EPOCH, { key: 'k', epoch, generation, sequence })).toEqual({ verdict, place });
+    },
+  );
+
+  test('the write that ends a copy is its last part, and the next one is a write again', () => {
+    const underCopy = judge(STORED, { key: 'k', generation: 4 }).place;
+    const ended = judge(underCopy, { key: 'k', generation: 4, sequence: 10 }).place;
+    const next = judge(ended, { key: 'k', generation: 4, sequence: 11 }).place;
+    expect([underCopy, ended, next].map(({ setBy }) => setBy)).toEqual(['copy', 'copy', 'write']);
   });
 });
