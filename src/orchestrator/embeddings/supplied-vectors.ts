@@ -36,12 +36,20 @@ const ABOUT_MEMORIES: ReadonlySet<unknown> = new Set(['create', 'update', 'delet
 export function writtenBy(request: Request, data: object): Written {
   const memoryIds: string[] = [];
   const supplied = new Map<string, readonly number[]>();
+  // A late vector may belong to a text that was replaced since.
+  if (hadNoEffect(data)) return { memoryIds, supplied };
   for (const { memoryId, vector } of memoriesIn(request, data)) {
     if (memoryId === undefined) continue;
     memoryIds.push(memoryId);
     if (vector !== undefined) supplied.set(memoryId, vector);
   }
   return { memoryIds, supplied };
+}
+
+const NO_EFFECT = ['already_applied', 'superseded', 'refused', 'repeated'];
+
+function hadNoEffect(answer: unknown): boolean {
+  return isJsonObject(answer) && NO_EFFECT.some((member) => Object.hasOwn(answer, member));
 }
 
 /** @throws ValidationError if a supplied vector does not belong to the space */
@@ -60,7 +68,7 @@ function memoriesIn(request: Request, data: object): WrittenMemory[] {
 }
 
 function memoryIn(action: unknown, payload: unknown, result: unknown): WrittenMemory[] {
-  if (!ABOUT_MEMORIES.has(action) || !isJsonObject(payload)) return [];
+  if (!ABOUT_MEMORIES.has(action) || !isJsonObject(payload) || hadNoEffect(result)) return [];
   const given = isJsonObject(result) ? result['memory_id'] : undefined;
   const memoryId = given ?? payload['memory_id'];
   const { embedding } = payload;

@@ -98,4 +98,25 @@ describe.each(DATABASES)('the vector supplied with a create on %s', (kind) => {
     expect(texts).toEqual(['east', 'up']);
     expect(results[0]?.['similarity_score']).toBeCloseTo(1, 5);
   });
+
+  test.each([
+    ['a repeated write of a lane', { operation_id: 'a' }],
+    ['a repeated delivery', {}],
+  ])('of %s does not replace that of a later text', async (_what, named) => {
+    const { id: session_id, search } = await opened();
+    const memory_id = `${session_id}-one`;
+    const lane = { key: session_id, generation: 1, sequence: 1, ...named };
+    const operations = [{ action: 'create', payload: creation('east', EAST, { memory_id }) }];
+    const write = () => orchestrator.ask('batch_write', { operations }, { session_id, lane });
+    await write();
+    await orchestrator.ask(
+      'update',
+      { memory_id, content: { text: 'north' }, embedding: NORTH },
+      { session_id },
+    );
+    await write();
+    const { results } = await search({ query_vector: NORTH });
+    expect(results[0]).toMatchObject({ memory_id, content: { text: 'north' } });
+    expect(results[0]?.['similarity_score']).toBeCloseTo(1, 5);
+  });
 });
