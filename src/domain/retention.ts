@@ -6,10 +6,7 @@ export interface Retention {
   readonly isProlongedByUse?: boolean;
   /** The service compares its local time with UTC, so that it keeps owners longer east of Greenwich. @defaultValue false */
   readonly takesLocalTimeForUtc?: boolean;
-  /**
-   * Only this many owners are kept: those created or loaded last. It explains nothing without
-   * `ownersAround` of the lanes.
-   */
+  /** Only this many owners are kept: those created or loaded last. It explains nothing without `ownersAround` of the lanes. */
   readonly owners?: number;
   /** Only this many newest items of an owner are kept. */
   readonly entries?: number;
