@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { DATABASES } from '../../support/tier.ts';
 import { createPlayground } from '../sandbox/playground.ts';
-import { type Exchange, readRecording } from '../sandbox/recordings.ts';
+import { type Exchange, readRecording, readWireBytes } from '../sandbox/recordings.ts';
 import type { FlippedService } from './flipped-service.ts';
-import { flip, type Flipping, GENERATED, KINDS } from './flipped-stage.ts';
+import { flip, type Flipping, GENERATED, KINDS, type Service } from './flipped-stage.ts';
 import { withoutGenerated } from './generated-values.ts';
 
 const BAD_INPUT = 'the proxy answers it itself, because bad input must not reach a backend';
@@ -110,6 +110,8 @@ const RECORDINGS: readonly (readonly [name: string, what: string, recorded: Reco
 const textOf = ({ request, requestHex = '' }: Exchange): string =>
   (request ?? Buffer.from(requestHex, 'hex').toString('latin1')).replace('a*9000', 'a'.repeat(9000));
 
+type Asked = readonly [request: string, name?: string];
+
 interface Replayed {
   /** By the note of the exchange. */
   readonly differing: Readonly<Record<string, unknown>>;
@@ -163,6 +165,48 @@ describe.each(DATABASES)('with the orchestrator on %s as primary', (kind) => {
       for (const [owner, stores] of Object.entries(await flipped.stores()))
         expect(stores.orchestrator, owner).toEqual(stores.legacy);
     await access.stop();
+  });
+
+  test('unusual texts and numbers come back with the recorded bytes', async () => {
+    await using playground = createPlayground();
+    const wire = readWireBytes();
+    const same = async (
+      { flipped }: { readonly flipped: FlippedService },
+      service: Service,
+      [request, name]: Asked,
+    ) => {
+      const { reply } = await flipped.ask(request);
+      if (name !== undefined)
+        expect(withoutGenerated(reply, GENERATED[service]), name).toBe(
+          withoutGenerated(String(wire[name]), GENERATED[service]),
+        );
+    };
+    const sessions = await flip(playground, orchestrator, { service: 'session-memory' });
+    const add = '"action": "add_interaction", "session_id": "s", "role": "user"';
+    const numbers =
+      '{"a": NaN, "b": Infinity, "c": 1, "c": 123456789012345678901234567890, "d": 2.50, "e": 1e3}';
+    const asked: readonly Asked[] = [
+      ['{"action": "create_session", "session_id": "s"}'],
+      ['{"action": "create_session", "session_id": "s"}', 'sma create duplicate (null)'],
+      [String.raw`{${add}, "content": "ñ 😀 \u0000 \"q\" / <\u2028>"}`],
+      ['{"action": "get_context", "session_id": "s", "request_id": "x"}', 'sma get_context (send_json)'],
+      [`{${add}, "content": "n", "metadata": ${numbers}}`, 'sma NaN/Infinity/bigint/dup keys in'],
+    ];
+    for (const one of asked) await same(sessions, 'session-memory', one);
+    // The original stores it. The orchestrator holds at most 1 MiB of content, including its other members.
+    const large = sessions.flipped.ask(`{${add}, "content": "${'x'.repeat(1024 * 1024)}"}`);
+    await expect(large).rejects.toThrow('validation_error');
+    await sessions.access.stop();
+
+    const memories = await flip(playground, orchestrator, { service: 'jarvis-memory' });
+    await same(memories, 'jarvis-memory', [
+      '{"action": "add_memory", "user_id": "b", "memory": {"z": 1, "a": 2.50, "n": 1e3, "t": "ñ 😀"}}',
+    ]);
+    await same(memories, 'jarvis-memory', [
+      '{"action": "get_memories", "user_id": "b"}',
+      'jarvis get (send_string+json.dumps)',
+    ]);
+    await memories.access.stop();
   });
 });
 
