@@ -130,8 +130,8 @@ function trimTag(tag: string): string {
 }
 
 /*
- * The agents' own metadata lives in `content.metadata`. Keys that begin with `legacy_` are the migration's there, so what is no
- * object, or has such a key itself, is put whole under `legacy_value`.
+ * The agents' own metadata lives in `content.metadata`. Keys that begin with `legacy_` belong to the migration. So metadata
+ * that is not an object, or has such a key itself, is stored as a whole under `legacy_value`.
  */
 const VALUE = 'legacy_value';
 const TIMESTAMP = 'legacy_timestamp';

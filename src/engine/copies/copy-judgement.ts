@@ -53,7 +53,10 @@ export interface JudgedFacts {
   readonly removable: ReadonlySet<string>;
   /** Lost items that wait for a decision. */
   readonly undecided: ReadonlySet<string>;
-  /** Ids of items that were listed as lost before and wait for a person. Whatever explains them now came later. */
+  /**
+   * Ids of items that were listed as lost before and wait for a person. An explanation that exists only now came later,
+   * and does not count.
+   */
   readonly listedLost: ReadonlySet<string>;
   readonly explain: (
     vanished: readonly StoredMemory[],

@@ -166,7 +166,9 @@ export class LaneCopier {
     });
   }
 
-  /** Nothing may explain away what a person was asked about. A repair leaves those items by itself. */
+  /**
+   * An item that a person was asked about stays, whatever explains its loss now. A repair keeps those items by itself.
+   */
   async #listedLost(
     lane: Lane,
     advice: CopyAdvice | undefined,

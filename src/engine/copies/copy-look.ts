@@ -101,10 +101,10 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
 
 /**
  * Returns journaled writes whose items are missing, which means that both sides show fewer equal items than were written. Equal items
- * cannot be distinguished, so it returns every such write that is not on the secondary. An item under another id counts as shown, because an earlier copy
- * may have given it that id. An item under the id of a write of unknown outcome also counts, because that write may never have been sent.
- * An item that is clearly older than the write does not count. A repeat takes the place of an equal write of the last minute, whose item
- * then stands for it.
+ * cannot be distinguished, so it returns every such write that is not on the secondary. An item under another id counts as shown, because
+ * an earlier copy may have given it that id. An item under the id of a write of unknown outcome also counts, because that write may never
+ * have been sent. An item that is clearly older than the write does not count. A repeat takes the place of an equal write of the last
+ * minute, whose item then counts for both.
  */
 function unshownCreates(
   { source }: ShownLane,

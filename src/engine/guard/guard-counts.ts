@@ -92,7 +92,7 @@ export function recordAdded({ added }: GuardCounts, addedMs: number): void {
   record(added, addedMs);
 }
 
-/** A read that legacy would have answered no sooner. It counts as 0 ms above. */
+/** A read that legacy would not have answered sooner. It counts as 0 ms above. */
 export function recordAboveLegacy({ aboveLegacy }: GuardCounts, ms: number): void {
   record(aboveLegacy, Math.max(0, ms));
 }

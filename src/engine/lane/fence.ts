@@ -60,7 +60,7 @@ const IGNORED: Readonly<Record<FenceUse, readonly FenceReason[]>> = {
 };
 
 /**
- * Whether the orchestrator may answer for a lane. Undefined if it may, because it holds every acknowledged write of the lane.
+ * Why the orchestrator may not answer for a lane. Undefined if it may, because it holds every acknowledged write of the lane.
  * @param coverage the number of the service's present coverage; 0 if there is none
  */
 export function fenceOf(

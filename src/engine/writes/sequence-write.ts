@@ -55,7 +55,7 @@ export interface Sequenced {
 }
 
 /**
- * Has a write's intent journaled, which gives the write its place in the lane: steps 1 and 2 of ../README.md, "Life of a write".
+ * Journals a write's intent, which gives the write its place in the lane: steps 1 and 2 of ../README.md, "Life of a write".
  */
 export class Sequencer {
   readonly #parts: SequencerParts;

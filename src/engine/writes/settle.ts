@@ -11,7 +11,7 @@ import type { OutcomeRecorder } from './outcome-recorder.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 const PROBE_PAUSE_MS = 200;
-/** A late reply is awaited for this long. By then, an effect after all probes has shown itself. */
+/** A late reply is awaited for this long. After this time, an effect that came after all probes is visible. */
 const CLOSED_AFTER_MS = 60_000;
 
 export interface SettlerParts {

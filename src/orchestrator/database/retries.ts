@@ -54,7 +54,8 @@ const TREATMENTS: readonly (readonly [sqlstate: RegExp, treatment: Treatment])[]
 
 const FINAL: Treatment = { isRetried: false, isOutage: false };
 const OUT_OF_REACH: Treatment = { isRetried: true, isOutage: true };
-// Failures without a SQLSTATE, by their reason. That all connections are busy is nothing that a rest would cure.
+// Failures without a SQLSTATE, by their reason. Busy connections are no outage, because an open circuit breaker would
+// not help.
 const BY_REASON: Readonly<Record<string, Treatment>> = {
   unreachable: OUT_OF_REACH,
   busy: { isRetried: true, isOutage: false },

@@ -142,7 +142,10 @@ type Partitionable = Readonly<Record<'table' | 'body' | 'how' | 'column', string
   readonly options?: string;
 };
 
-/** A step of the schema for this installation: a table that may be partitioned is, or is a plain table. */
+/**
+ * A step of the schema for this installation. Each table that may be partitioned becomes a partitioned or a plain
+ * table.
+ */
 export function partitionedSchema(sql: string, settings: StorageSettings): string {
   if (!settings.partitioned) return sql;
   return sql.replaceAll(PARTITIONABLE, (...found) => {

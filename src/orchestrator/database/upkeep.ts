@@ -10,8 +10,9 @@ const CHANGED_PART = 0.2;
 /** Each unit reads 300 rows, so at most 3,000 rows within 20 ms, because no other request is served in that time. */
 const STATISTICS_TARGET = 10;
 /**
- * New texts first go to the pending list of the word index, which every search scans. Autovacuum empties it on a server; here the write
- * that fills it does, after some 200 texts, in 20 ms. With PostgreSQL's default of 4 MB a search among 5,000 texts took six times as long.
+ * New texts first go to the pending list of the word index, which every search scans. On a server, autovacuum empties it. Here the write
+ * that fills it empties it, after some 200 texts, in 20 ms. With PostgreSQL's default of 4 MB a search among 5,000 texts took six times as
+ * long.
  */
 const PENDING_KB = 64;
 

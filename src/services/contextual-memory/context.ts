@@ -17,7 +17,7 @@ import { respell, spellText } from '../python-spelling.ts';
 import { countItems, hasMore, itemsOf, rawValueOf, type StoredItem } from '../stored-items.ts';
 
 /*
- * The service makes a summary whenever an entry beyond the fiftieth arrives, of those fifty and the new one, and answers only with
+ * Whenever an entry beyond the fiftieth arrives, the service makes a summary of those fifty and the new one. It answers only with
  * summaries. The orchestrator holds the entries, so the summary is made again when it is read. A copy adds the summary as it was
  * (tag `summary`, after all that the copy saw). What came before a copy cannot always be made again.
  */
