@@ -172,8 +172,13 @@ export class FlippedService {
       else {
         const fence = { key: lane.key, generation: GENERATION, sequence, operation_id: operation };
         const result = await this.#writePrimary(plan, fence);
+        // As after an answer that was lost on the way.
+        const again = asPrimary.answer(await this.#writePrimary(plan, fence), write);
+        const reply = asPrimary.answer(result, write);
+        if (again !== reply)
+          throw new Error(`a repeat of ${request.text} was answered with ${again}, not ${reply}`);
         if ('results' in result) await this.#reverse(action, request, { owner: lane.owner, named });
-        return asPrimary.answer(result, write);
+        return reply;
       }
     }
   }
@@ -187,23 +192,9 @@ export class FlippedService {
       ),
       operations: operations.map(onWire),
     };
-    const requirement = await this.#unmet(requires);
-    if (requirement >= 0) return { refused: { requirement } };
-    const { data } = await this.#send('batch_write', payload, { lane });
+    const { data, text } = await this.#send('batch_write', payload, { lane });
+    if (!('results' in data || 'refused' in data)) throw new Error(`the fence refused a write: ${text}`);
     return data as PrimaryResult & JsonObject;
-  }
-
-  /** Stands in for preconditions, which this orchestrator does not check yet. */
-  async #unmet(requires: PrimaryWrite['requires']): Promise<number> {
-    for (const [index, one] of requires.entries()) {
-      if (!('session' in one)) continue;
-      const { data } = await this.#send('scan', { limit: 1 }, { session_id: one.sessionId });
-      const row = data['session'] as JsonObject | null;
-      const isOpen = row !== null && row['ended_at'] === null && row['is_archived'] === false;
-      const isMet = { present: row !== null, absent: row === null, open: isOpen }[one.session];
-      if (!isMet) return index;
-    }
-    return -1;
   }
 
   async #namedBy({ names }: WriteAction, request: Message, owner: Owner) {
