@@ -178,6 +178,20 @@ test('a definition in config imports only domain and the helpers of services', (
   expect(imports.filter((target) => !isWithin(target, ['src/domain', 'src/services']))).toEqual([]);
 });
 
+// The command line loads the views, and must start quickly.
+test('views load nothing of the API, the desk or the routes', () => {
+  const loaded = [...tree]
+    .filter(([file]) => file.startsWith('operator/views/'))
+    .flatMap(([file, text]) =>
+      importsOf(text)
+        .filter(({ specifier, isTypeOnly }) => specifier.startsWith('.') && !isTypeOnly)
+        .map(({ specifier }) => targetOf(file, specifier)),
+    );
+  const allowed = ['operator/views', 'operator/words.ts', 'operator/run-result-words.ts'];
+  expect(loaded.length).toBeGreaterThan(20);
+  expect(loaded.filter((target) => !isWithin(target, allowed))).toEqual([]);
+});
+
 test('only main.ts reads process.env', () => {
   expect(readersOfTheEnvironment(tree)).toEqual([]);
 });

@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
-import { ruleNameOf } from '../domain/comparison.ts';
 import { messageOf } from '../domain/errors.ts';
 import { hintWords } from '../operator/words.ts';
 import { MOST_TRIED } from '../operator/api/endpoint.ts';
@@ -8,7 +7,8 @@ import type { TriedAction } from '../operator/api/rules.ts';
 import { readAskedFile } from './asked-file.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
+import { rulesTable } from '../operator/views/differences.ts';
+import { tableText } from '../operator/views/terminal.ts';
 
 interface LookOptions extends ProxyOptions {
   readonly service: string;
@@ -85,17 +85,7 @@ async function list({ service, json, ...at }: LookOptions): Promise<void> {
   const text = await callProxy(at, 'listRules', { query: { service } });
   if (json === true) return console.log(text);
   const { rules } = parsed(text);
-  if (rules.length === 0) return console.log(`no rules: every difference of ${service} counts`);
-  const rows = rules.map(({ id, action, rule, expired, hits }) => [
-    id === null ? 'definition' : String(id),
-    action,
-    ruleNameOf(rule),
-    String(hits),
-    expired ? `EXPIRED ${rule.expires ?? ''}: off` : (rule.expires ?? 'never'),
-    rule.owner,
-    rule.reason,
-  ]);
-  console.log(table(['id', 'action', 'rule', 'accepted', 'expires', 'owner', 'reason'], rows));
+  console.log(tableText(rulesTable(rules.map(({ rule, ...listed }) => ({ ...rule, ...listed })))));
 }
 
 async function tryFile(file: string, { service, limit, json, ...at }: TryOptions): Promise<void> {

@@ -131,7 +131,7 @@ test('rules are tried, added, listed with their hits, removed, and audited', asy
     ],
   });
   expect(await rules('list', ...OF_SERVICE)).toMatch(
-    /^1 +get_memories +ignore memories\[\]\.memory\.note +0 +2999-01-31 +ann +notes are generated/m,
+    /^ignore memories\[\]\.memory\.note \(added, number 1\) +get_memories +0 +notes are generated.* \(ann\) +2999-01-31$/m,
   );
   await expect(rules('remove', '1', '--reason', 'nobody says who')).rejects.toThrow(
     /missing required options: --person/,

@@ -2,8 +2,15 @@ import type { Figure, Unit } from './document.ts';
 
 /** Shown where there is no value. */
 export const NOTHING = '–';
-const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
-const precise = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+
+/** Made at the first use. The first number format of a process takes about 20 ms, and the help of a command prints no number. */
+function formatOf(options: Intl.NumberFormatOptions): { format: (value: number) => string } {
+  let made: Intl.NumberFormat | undefined;
+  return { format: (value) => (made ??= new Intl.NumberFormat('en', options)).format(value) };
+}
+
+const grouped = formatOf({ maximumFractionDigits: 1 });
+const precise = formatOf({ maximumSignificantDigits: 3 });
 
 const PRINTED: Readonly<Record<Unit, (value: number) => string>> = {
   count: (value) => grouped.format(value),

@@ -5,9 +5,10 @@ import { messageOf } from '../../../domain/errors.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { TriedAction } from '../../api/rules.ts';
 import { counted, spoken } from '../../views/figures.ts';
-import { html, type Html, type Shown } from '../../views/html.ts';
+import { html, type Html } from '../../views/html.ts';
 import { count, percent } from '../figures.ts';
-import { signaturesTable } from '../../views/differences.ts';
+import { rulesTable, signaturesTable } from '../../views/differences.ts';
+import { section } from '../../views/document.ts';
 import { consistencyOf } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
@@ -15,7 +16,7 @@ import { foldedChange } from './change-form.ts';
 import { addressOf, differencesPanel, filterOf, searchOf } from './found-differences.ts';
 import { emptyState, noticeBar, type Page } from './layout.ts';
 import { serviceOf, type ServiceStatus } from './service.ts';
-import { table, text, viewTable, words } from './table-panel.ts';
+import { sectionPanel, viewTable } from './table-panel.ts';
 
 type OfService = Asked<{ service: string }>;
 
@@ -146,28 +147,14 @@ function dayFromNow(days: number): string {
 
 function rulesPanel(visit: Visit, rules: readonly RuleInForce[]): Html | false {
   if (rules.length === 0) return false;
-  return html`<section class="panel" aria-labelledby="rules-in-force">
-    <h2 id="rules-in-force">Rules in force</h2>
-    ${table('rules-in-force', {
-      heads: [words('Rule'), text('Action'), 'Accepted', words('Why'), text('Until')],
-      rows: rules.map((rule) => ruleRow(visit, rule)),
-    })}
-  </section>`;
-}
-
-function ruleRow(visit: Visit, rule: RuleInForce): readonly Shown[] {
-  const { id, kind, path, action, hits, reason, owner, expires, expired } = rule;
-  const removal = { action: `/rules/${id}/remove`, label: 'Remove the rule', role: 'operator' } as const;
-  return [
-    html`${spoken(kind)} <code>${path}</code
-      ><span class="note">${id === null ? 'of the definition' : `added, number ${id}`}</span>${
-        id !== null && foldedChange(visit, removal)
-      }`,
-    html`<code>${action}</code>`,
-    count(hits),
-    html`${reason}<span class="note">${owner}</span>`,
-    expired ? html`<span class="state warn">◆ expired ${expires}</span>` : (expires ?? 'no expiry'),
-  ];
+  return sectionPanel('rules-in-force', section('Rules in force', rulesTable(rules)), {
+    name: 'Removal',
+    cells: rules.map(
+      ({ id }) =>
+        id !== null &&
+        foldedChange(visit, { action: `/rules/${id}/remove`, label: 'Remove the rule', role: 'operator' }),
+    ),
+  });
 }
 
 /** Rules that were tried, and the result. */
