@@ -16,8 +16,8 @@ import { firstUnmet, ISOLATED, needsIsolation, type Requirement, requirementsOf 
 import { inBestWay, retried, type Way, type WriteAction, writeInOrder } from './write.ts';
 
 /*
- * A batch that is one write of its lane: its sender names it, or makes it depend on preconditions. The row of the lane is locked first,
- * so two senders of one sequence, a repetition and a close take turns, in whichever process they arrive. The row keeps what set the
+ * A batch that is one write of its lane: its sender names it, or makes it depend on preconditions. The row of the lane is locked first.
+ * So two senders of one sequence, a repetition and a close take turns, even in different processes. The row keeps what set the
  * sequence, and its answer, in the transaction of the write.
  */
 

@@ -63,8 +63,8 @@ interface Seen {
 }
 
 /**
- * What is absent has no row to lock. Under this isolation level a statement that finds a row of a transaction that committed meanwhile
- * fails with a serialization failure, and the repeated transaction sees the row.
+ * What is absent has no row to lock. Under this isolation level a statement fails with a serialization failure if it finds a row that
+ * another transaction committed meanwhile. The repeated transaction sees the row.
  */
 export const ISOLATED = 'set transaction isolation level repeatable read';
 
