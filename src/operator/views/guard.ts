@@ -45,7 +45,8 @@ export function triggersTable(triggers: readonly TriggerLevel[]): Table {
 export function foundNow({ trigger, steps, numbers, actions, details }: FindingGroup): string {
   const where = actions.length === 0 ? '' : ` of ${actions.join(', ')}`;
   const within = details.length === 0 ? '' : ` (${details.join(', ')})`;
-  return `${spoken(trigger)}${where}: ${countedWords(trigger, numbers)}${within} → ${steps.map(spoken).join(', ')}`;
+  const said = Object.keys(numbers).length === 0 ? '' : `: ${countedWords(trigger, numbers)}`;
+  return `${spoken(trigger)}${where}${said}${within} → ${steps.map(spoken).join(', ')}`;
 }
 
 /** The bundles that trips have stored. */

@@ -65,6 +65,19 @@ describe('the guard of a service in words', () => {
     expect(told).toContain('found now: lost: 1 lane → alert, hold ramp');
   });
 
+  test('a signal from outside is found without counts', () => {
+    const signal: Finding = {
+      service: SERVICE,
+      trigger: 'external',
+      steps: ['reads_to_legacy'],
+      detail: 'agents repeat themselves',
+      numbers: {},
+    };
+    expect(toldGuard(SERVICE, { held_by: null, findings: [signal], triggers: [] })).toContain(
+      '  found now: external (agents repeat themselves) → reads to legacy\n',
+    );
+  });
+
   test('without counts there is no percentage', () => {
     const told = toldGuard(SERVICE, {
       held_by: null,

@@ -4,9 +4,9 @@ import { ENDPOINTS } from '../../api/endpoints.ts';
 import { findingWords } from '../../words.ts';
 import { type Imported, importSection, surveySection } from '../../views/backfill.ts';
 import { laneLink, section } from '../../views/document.ts';
-import { counted, spoken } from '../../views/figures.ts';
+import { counted, printedFigure, spoken } from '../../views/figures.ts';
 import { when, html, type Html } from '../../views/html.ts';
-import { count, percent } from '../figures.ts';
+import { count } from '../figures.ts';
 import { findingsTable, runCounts, runResult, runScope, runState } from '../../views/runs.ts';
 import { inFieldNames } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
@@ -85,8 +85,8 @@ function deedsOf(visit: Visit, run: ShownRun, plan: RepairPlan | undefined): Htm
 function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal }: RepairPlan): Html {
   return html`<p class="help">
       A repair would resolve ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')},
-      ${percent(100 * share)} of the compared items. It reads each lane again first and ends if a lane has
-      changed. It can be undone.
+      ${printedFigure({ value: share, unit: 'rate' })} of the compared items. It reads each lane again first
+      and ends if a lane has changed. It can be undone.
     </p>
     ${refusal !== null && html`<p class="notice warn">◆ ${inFieldNames(refusal)}</p>`}
     ${foldedChange(visit, {
