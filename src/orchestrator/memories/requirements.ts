@@ -47,20 +47,12 @@ export type Unmet = { readonly requirement: number } & Requirement;
 
 // The rows are locked, so that no other lane ends a session or deletes a memory before this write is done. The order of the ids keeps
 // two writers from a deadlock.
-const LOOK = prepared(`
-with s as (
-  select session_id, ended_at is null and not is_archived as is_open from sessions
-  where session_id = any($1::text[]) order by session_id for no key update
-), m as (
-  select m.memory_id from memory_entries m where m.memory_id = any($2::text[]) and ${VISIBLE} order by m.memory_id for no key update
-)
-select session_id, is_open, null as memory_id from s union all select null, null, memory_id from m`);
-
-interface Seen {
-  readonly session_id: string | null;
-  readonly is_open: boolean | null;
-  readonly memory_id: string | null;
-}
+const SESSIONS = prepared(`
+select session_id, ended_at is null and not is_archived as is_open from sessions
+where session_id = any($1::text[]) order by session_id for no key update`);
+const MEMORIES = prepared(`
+select m.memory_id from memory_entries m
+where m.memory_id = any($1::text[]) and ${VISIBLE} order by m.memory_id for no key update`);
 
 /**
  * What is absent has no row to lock. Under this isolation level a statement fails with a serialization failure if it finds a row that
@@ -77,13 +69,8 @@ export async function firstUnmet(
   session: Session,
   requirements: readonly Requirement[],
 ): Promise<Unmet | undefined> {
-  if (requirements.length === 0) return undefined;
-  const rows = await session.query<Seen>(LOOK, [
-    requirements.flatMap((one) => ('session' in one ? [one.session_id] : [])),
-    requirements.flatMap((one) => ('memory' in one ? [one.memory_id] : [])),
-  ]);
-  const isOpen = new Map(rows.map((row) => [row.session_id, row.is_open === true]));
-  const memories = new Set(rows.map((row) => row.memory_id));
+  const isOpen = await sessionsOf(session, requirements);
+  const memories = await memoriesOf(session, requirements);
   const isMet = (one: Requirement): boolean => {
     if ('memory' in one) return memories.has(one.memory_id) === (one.memory === 'present');
     if (one.session === 'open') return isOpen.get(one.session_id) === true;
@@ -92,4 +79,22 @@ export async function firstUnmet(
   const requirement = requirements.findIndex((one) => !isMet(one));
   const unmet = requirements[requirement];
   return unmet === undefined ? undefined : { requirement, ...unmet };
+}
+
+/** The sessions that exist, and whether they are open. */
+async function sessionsOf(
+  session: Session,
+  requirements: readonly Requirement[],
+): Promise<Map<string, boolean>> {
+  const ids = requirements.flatMap((one) => ('session' in one ? [one.session_id] : []));
+  if (ids.length === 0) return new Map();
+  const rows = await session.query<{ session_id: string; is_open: boolean }>(SESSIONS, [ids]);
+  return new Map(rows.map(({ session_id: id, is_open: isOpen }) => [id, isOpen]));
+}
+
+async function memoriesOf(session: Session, requirements: readonly Requirement[]): Promise<Set<string>> {
+  const ids = requirements.flatMap((one) => ('memory' in one ? [one.memory_id] : []));
+  if (ids.length === 0) return new Set();
+  const rows = await session.query<{ memory_id: string }>(MEMORIES, [ids]);
+  return new Set(rows.map(({ memory_id: id }) => id));
 }
