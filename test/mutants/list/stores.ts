@@ -11,6 +11,7 @@ const CREATE = 'src/orchestrator/memories/create-memories.ts';
 const BULK_DELETE = 'src/orchestrator/memories/change-memories.ts';
 const PLAIN = 'src/orchestrator/memories/plain-creates.ts';
 const KEYS = 'src/orchestrator/memories/idempotency.ts';
+const LANE_WRITE = 'src/orchestrator/memories/lane-write.ts';
 
 const CONTRACT = vitest('test/sim/journal-contract.test.ts');
 const FENCE_TESTS = vitest('test/unit/orchestrator/fence.test.ts');
@@ -18,6 +19,7 @@ const FENCE_SQL_TESTS = vitest(
   'test/integration/orchestrator/fence.test.ts',
   'test/integration/orchestrator/fence-table.test.ts',
 );
+const LANE_RACES = vitest('test/integration/orchestrator/lane-write-races.test.ts');
 
 /** Faults in the journal's statements and in the orchestrator's fence. */
 export const STORE_MUTANTS: readonly Mutant[] = [
@@ -134,6 +136,46 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     search: "    hash.update(`\\n${JSON.stringify(name)}:`).update(raw[name] ?? '');",
     replace: '    hash.update(`\\n${JSON.stringify(name)}:`);',
     commands: [vitest('test/integration/orchestrator/idempotency.test.ts')],
+  },
+  {
+    id: 'M165',
+    fault: 'a write of an older epoch passes the fence of the fast statement',
+    file: FENCE,
+    search: 'where excluded.epoch >= l.epoch and (excluded.generation',
+    replace: 'where (excluded.generation',
+    commands: [vitest('test/integration/orchestrator/close-sequence.test.ts')],
+  },
+  {
+    id: 'M166',
+    fault: 'a write gets the answer of another write with the same sequence',
+    file: LANE_WRITE,
+    search: 'operationId !== undefined && operationId === row.operationId',
+    replace: 'operationId !== undefined',
+    commands: [vitest('test/integration/orchestrator/lane-writes.test.ts')],
+  },
+  {
+    id: 'M167',
+    fault: 'a session that another transaction makes meanwhile counts as absent',
+    file: LANE_WRITE,
+    search: 'if (needsIsolation(requirements)) await session.script(ISOLATED);',
+    replace: '',
+    commands: [LANE_RACES],
+  },
+  {
+    id: 'M168',
+    fault: 'another lane ends a session while a write requires it open',
+    file: 'src/orchestrator/memories/requirements.ts',
+    search: 'order by session_id for no key update',
+    replace: 'order by session_id',
+    commands: [LANE_RACES],
+  },
+  {
+    id: 'M169',
+    fault: 'a sequence is closed while its write runs, which then takes effect',
+    file: 'src/orchestrator/memories/lane-row.ts',
+    search: 'from memory_lanes where key = $1 for update',
+    replace: 'from memory_lanes where key = $1',
+    commands: [LANE_RACES],
   },
   {
     id: 'M90',
