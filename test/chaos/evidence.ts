@@ -49,7 +49,7 @@ async function journalOf(world: World, lane: string): Promise<string> {
 async function storeOf(world: World, lane: string): Promise<string> {
   try {
     const rows = await world.orchestratorStore.query<Row>(
-      `select concat_ws(' ', 'fence', generation, sequence) as line from memory_lanes where key = $1
+      `select concat_ws(' ', 'fence', epoch, generation, sequence, set_by, operation_id) as line from memory_lanes where key = $1
        union all select * from (
          select concat_ws(' ', position, memory_id, 'v' || version, case when is_active then '' else 'deleted' end,
            updated_at::time, deleted_generation, deleted_sequence, lane_key is not null, right(content_text, 30))

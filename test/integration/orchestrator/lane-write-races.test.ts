@@ -1,9 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type GuardedOrchestrator, startGuarded } from '../../support/access.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createLaneWriter, saying } from '../../support/lane-writer.ts';
-import { startOrchestrator, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { type Started, startOrchestrator, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { DATABASES, type DatabaseKind } from '../../support/tier.ts';
 
 let orchestrator: GuardedOrchestrator;
 /** Another process on the same database would do the same; it shares nothing with the first one. */
@@ -253,20 +257,32 @@ test('a memory that appears meanwhile is not absent', async () => {
   expect((await write).data).toEqual({ refused: { requirement: 0, memory: 'absent', memory_id } });
 });
 
-test('a restart changes nothing of what was answered', async () => {
-  const { one, ...race } = await newRace();
-  await race.end('rollback');
-  const { data } = await one.write(AT, saying('x'));
-  await orchestrator.restart({});
-  const second = createLaneWriter({ ask: orchestrator.as(undefined) }, one.session_id);
-  expect((await second.write(AT, saying('x'))).data).toEqual({ ...data, repeated: true });
-  await second.close({ ...PLACE, sequence: 2 });
-  await orchestrator.restart({});
-  const third = createLaneWriter({ ask: orchestrator.as(undefined) }, one.session_id);
-  expect((await third.write({ ...AT, sequence: 2 }, saying('late'))).data).toEqual({
-    ...CLOSED,
-    lane_sequence: 2,
+const PLACES: Readonly<Record<DatabaseKind, () => Promise<Started['database']>>> = {
+  postgres: async () => ({ kind: 'postgres', url: orchestrator.url }),
+  pglite: async () => ({ kind: 'pglite', folder: await mkdtemp(join(tmpdir(), 'crossfade-lanes-')) }),
+};
+
+test.each(DATABASES)('a restart changes nothing of what was answered on %s', async (kind) => {
+  const database = await PLACES[kind]();
+  const session_id = `race-${++lanes}`;
+  const living = async <T>(work: (lane: ReturnType<typeof createLaneWriter>) => Promise<T>): Promise<T> => {
+    const process = await startOrchestrator({ database });
+    try {
+      return await work(createLaneWriter(process, session_id));
+    } finally {
+      await process.stop();
+    }
+  };
+  const { data } = await living((lane) => lane.write(AT, saying('x')));
+  await living(async (lane) => {
+    expect((await lane.write(AT, saying('x'))).data).toEqual({ ...data, repeated: true });
+    expect((await lane.close({ ...PLACE, sequence: 2 })).data).toEqual({ closed: true });
   });
-  expect((await third.close({ ...PLACE, sequence: 2 })).data).toEqual({ closed: true });
-  expect(await third.texts()).toEqual(['before', 'x']);
+  await living(async (lane) => {
+    const late = await lane.write({ ...AT, sequence: 2 }, saying('late'));
+    expect(late.data).toEqual({ ...CLOSED, lane_sequence: 2 });
+    expect((await lane.close({ ...PLACE, sequence: 2 })).data).toEqual({ closed: true });
+    expect(await lane.texts()).toEqual(['x']);
+  });
+  if (database.kind === 'pglite') await rm(database.folder ?? '', { recursive: true });
 });
