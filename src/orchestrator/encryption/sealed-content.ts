@@ -28,9 +28,9 @@ export function summaryPlace(sessionId: string): Place {
   return { memory_id: 'summary', session_id: sessionId };
 }
 
-/** The place of the answer that a lane keeps. */
-export function answerPlace(laneKey: string): Place {
-  return { memory_id: 'answer', session_id: laneKey };
+/** The place of a kept answer, by the key of its row. */
+export function answerPlace(key: string): Place {
+  return { memory_id: 'answer', session_id: key };
 }
 
 /** Prefix of a ciphertext; no JSON object starts like this. */

@@ -14,7 +14,7 @@ export interface VaultDatabase extends Database, VaultSession {
 
 /**
  * Decrypts every sealed `content`, summary and kept answer of a result. It is the only place that does, so that no reader can forget it.
- * A row with one of the first two must also have its memory_id and session_id, a row with an answer the key of its lane.
+ * A row with one of the first two must also have its memory_id and session_id, a row with an answer its key as text.
  */
 export function withVault(database: Database, vault: Vault): VaultDatabase {
   return {

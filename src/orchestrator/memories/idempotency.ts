@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { CrossfadeError } from '../../domain/errors.ts';
 import { encodeJson, Json } from '../../domain/json.ts';
-import { type Database, type Session, sqlstateOf } from '../../storage/database.ts';
+import { sqlstateOf } from '../../storage/database.ts';
 import { prepared } from '../../storage/sessions/session.ts';
 import type { Call } from '../call.ts';
+import { answerPlace } from '../encryption/sealed-content.ts';
+import type { VaultDatabase as Database, VaultSession as Session } from '../encryption/vault-session.ts';
 
 /*
  * A repeated write with the same request_id gets its first answer again for 24 hours. The answer is stored in the transaction of the write,
@@ -29,7 +31,8 @@ const KEEP = prepared('insert into idempotency_keys (key, answer) values ($1, $2
 
 /** Stores the answer of a write in the write's own transaction. @throws StorageError if it is a repetition */
 export async function keepAnswer(session: Session, key: WriteKey, answer: object): Promise<void> {
-  await session.query(KEEP, [key, encodeJson(answer)]);
+  const { text } = session.vault.sealText(answerPlace(key.toString('hex')), encodeJson(answer));
+  await session.query(KEEP, [key, text]);
 }
 
 /** Runs a write that stores its answer. For a repetition it returns the first answer. */
@@ -39,7 +42,7 @@ export async function once(database: Database, key: WriteKey, write: () => Promi
   } catch (error) {
     if (!mayBeRepetition(error)) throw error;
     const [stored] = await database.query<{ answer: string }>(
-      'select answer from idempotency_keys where key = $1',
+      `select encode(key, 'hex') as key, answer from idempotency_keys where key = $1`,
       [key],
     );
     if (stored === undefined) throw error;

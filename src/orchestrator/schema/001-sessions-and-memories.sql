@@ -113,7 +113,7 @@ end $$;
 -- 24 hours, and then until the next purge.
 create table idempotency_keys (
   key bytea primary key,
-  -- Ids, times and counts; no content.
+  -- Sealed if contents are, unless the statement that creates a memory has made it: then it holds an id and a time.
   answer text not null,
   created_at timestamptz not null default now()
 );

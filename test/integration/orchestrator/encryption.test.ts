@@ -51,6 +51,10 @@ describe('with a key', () => {
     await ask('search', { query: SECRET }, at);
     const clear = { action: 'bulk_delete', payload: { filter: { metadata: { none: SECRET } } } };
     await ask('batch_write', { operations: [clear] }, { ...at, lane: namedIn('never-clear') });
+    const named = { ...at, request_id: 'named' };
+    const deleted = await ask('bulk_delete', clear.payload, named);
+    expect((await ask('bulk_delete', clear.payload, named)).data).toEqual(deleted.data);
+    await ask('batch_write', { operations: [clear] }, named);
     await ask('delete', { memory_id: made.data.memory_id }, at);
     await ask('end_session', {}, at);
     const { data } = await ask('scan', {}, at);
