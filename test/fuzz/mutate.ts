@@ -52,13 +52,18 @@ function anyValue(random: Random): unknown {
     case 'long':
       return 'x'.repeat(random.pick([256, 512, 513, 65_536, 300_000]));
     case 'list':
-      return Array(random.pick([1, 256, 1_001])).fill(random.pick([1, '', {}, null]));
+      return listOf(random.pick([1, 256, 1_001]), random.pick([() => 1, () => '', () => ({}), () => null]));
     case 'deep':
       return nested(random.pick([10, 100, 499, 501]));
     case 'many':
       // A message near its limit, of the smallest values that there are.
-      return Array(random.pick([200_000, 900_000, 1_900_000])).fill(random.pick([1, {}, '']));
+      return listOf(random.pick([200_000, 900_000, 1_900_000]), random.pick([() => 1, () => ({}), () => '']));
   }
+}
+
+/** Each item is an object of its own. Otherwise a later mutation of one could make the text of all longer than a string can be. */
+function listOf(length: number, item: () => unknown): unknown[] {
+  return Array.from({ length }, item);
 }
 
 function nested(depth: number): unknown {
