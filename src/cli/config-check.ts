@@ -50,8 +50,8 @@ function clashes(config: Config, services: readonly DefinedService[]): string[] 
 }
 
 /**
- * What does not stop a start and is probably a mistake: flags in the files that Crossfade does not know, services without flags,
- * and services whose lanes cannot be copied.
+ * What does not stop a start and is probably a mistake. Examples are unknown flags in the files, services without flags, and
+ * services whose lanes cannot be copied.
  */
 export async function checkForWarnings(file: string, env: Environment): Promise<ConfigProblem[]> {
   const { tree } = settingsOf(file, env);

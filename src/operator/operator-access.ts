@@ -50,8 +50,8 @@ export function mayAs(role: OperatorRole, asked: OperatorRole): boolean {
 }
 
 /**
- * Checks each caller and passes its identity to the routes. Without tokens there are no names: the port then listens on loopback
- * only, and requests that a web page sent through a browser are refused by their Host header.
+ * Checks each caller and passes its identity to the routes. Without tokens there are no names. The port then listens on
+ * loopback only. Requests that a web page sent through a browser are refused by their Host header.
  */
 export class OperatorAccess {
   readonly #tokens: TokenBook;

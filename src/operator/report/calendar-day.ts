@@ -32,7 +32,7 @@ export function dateAfter(date: string, days: number): string {
   return new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 }
 
-/** From the first instant of a date in a zone to that of the next date: 23, 24 or 25 hours, also where midnight is skipped. */
+/** From the first instant of a date in a zone to that of the next date. These are 23, 24 or 25 hours, also if midnight is skipped. */
 export function spanOf(date: string, zone: string): DaySpan {
   return { fromMs: startOf(date, zone), toMs: startOf(dateAfter(date, 1), zone) };
 }
