@@ -165,7 +165,7 @@ test('or assume lost, by the command line', async () => {
   const run = async (...args: string[]): Promise<string> =>
     (await execFileAsync(process.execPath, [MAIN, ...args, '--url', deployment.httpUrl])).stdout;
   const listed = await run('unknown-outcomes', 'list', '--service', SERVICE);
-  expect(listed).toMatch(new RegExp(`${id} +${SERVICE} .* person`));
+  expect(listed).toMatch(new RegExp(`of ${SERVICE}/.* a person must decide .*${id}`));
   expect(await run('status')).toContain('1 unknown outcome that a person must decide');
   const said = await run('unknown-outcomes', 'assume-lost', id, '--person', 'ann', '--reason', 'not there');
   expect(said).toBe(`${id} is assumed to be lost\n`);
