@@ -76,7 +76,7 @@ describe.each(DATABASES)('a batch that is one write of its lane on %s', (kind) =
       { ...FIRST, sequence: 4 },
     ])
       expect((await lane.write(at, saying('other'))).data).toEqual(taken);
-    // Without an operation_id nobody can tell whether it is a repetition.
+    // Without an operation_id, the orchestrator cannot recognise a repetition.
     const unnamed = await lane.write({ epoch: 1, generation: 1, sequence: 5 }, saying('other'), [
       { session: 'present' },
     ]);
