@@ -10,10 +10,13 @@ const OLDEST_NODE = 24;
 // The only reader of process.env.
 const COMMANDS = commandsOf(process.env);
 
+/** A shell asks for suggestions with `complete -- WORDS`. Anything else after `complete` is for the command of that name. */
+const isSuggesting = process.argv[2] === 'complete' && process.argv[3] === '--';
+
 /** The requested command, or all commands if the help or an error must list them. */
 function asked(): Promise<Command[]> {
   const name = process.argv[2] ?? '';
-  const chosen = Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS);
+  const chosen = Object.hasOwn(COMMANDS, name) && !isSuggesting ? [name] : Object.keys(COMMANDS);
   return Promise.all(chosen.flatMap((one) => COMMANDS[one]?.() ?? []));
 }
 
@@ -31,7 +34,7 @@ async function main(): Promise<void> {
   const commands = await asked();
   for (const command of commands) program.addCommand(command);
   // With a single requested command the others are not loaded, so they cannot be completed.
-  if (commands.length > 1) (await import('./cli/completion.ts')).addCompletion(program);
+  if (commands.length > 1) (await import('./cli/completion.ts')).addCompletion(program, isSuggesting);
   hintAtHelp(program, 'crossfade');
   refuseUnknownCommand(program, process.argv.slice(2));
   await program.parseAsync();

@@ -27,7 +27,7 @@ function numbered(letter: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
 }
 
-/** Definitions are list items with a bold number, and rows of a table that begin with one. */
+/** Definitions are list items with a bold number, and Rows of a table that begin with one. */
 const definedNumbers = (contract: string): string[] =>
   [...contract.matchAll(/^(?:- \*\*|\| )([IWC]\d+)\b/gm)].flatMap(([, number]) => number ?? []);
 
@@ -95,6 +95,17 @@ function missingCode(tree: Tree): string[] {
     );
 }
 
+/** Rows of a table that end with a title and the path of a test. */
+function missingTests(tree: Tree): string[] {
+  return [...tree]
+    .filter(([file]) => file.endsWith('.md'))
+    .flatMap(([file, text]) =>
+      [...text.matchAll(/\| ([^|]+?) +\| `([\w./-]+\.test\.ts)` +\|$/gm)]
+        .filter(([, title = '', path = '']) => !tree.get(join(dirname(file), path))?.includes(`'${title}'`))
+        .map(([, title, path]) => `${file} names the test "${title}" of ${path}`),
+    );
+}
+
 const headingsOf = (document: string): string[] =>
   [...document.matchAll(/^#+ (.+)$/gm)].flatMap(([, heading]) => heading ?? []);
 
@@ -152,6 +163,18 @@ test('every link of a document leads to a file and a heading', () => {
 
 test('every source file that a document of src names is there', () => {
   expect(missingCode(tree)).toEqual([]);
+});
+
+test('every test that a document names by its title is there', () => {
+  expect(missingTests(tree)).toEqual([]);
+  const row = '| a failure | a kill loses nothing | `../../test/a.test.ts` |';
+  const named = planted(CONTRACT, row);
+  expect(missingTests(new Map([...named, ['test/a.test.ts', "test('a kill loses nothing', …)"]]))).toEqual(
+    [],
+  );
+  expect(missingTests(named)).toEqual([
+    `${CONTRACT} names the test "a kill loses nothing" of ../../test/a.test.ts`,
+  ]);
 });
 
 const README = '# The engine\n\n## Life of a write\n\n| W1 | applied |\n- **I1** nothing is lost\n';

@@ -28,6 +28,9 @@ const STATES = {
   [CircuitState.Isolated]: 'open',
 } as const satisfies Record<CircuitState, BackendLoad['breaker']>;
 
+/** The parts of one read are sent together. If the first is the trial call, the others wait for its end up to this time. */
+const TRIAL_WAIT_MS = 100;
+
 /**
  * A circuit breaker without cost while it is closed. Calls bypass the policy, which gets only the outcomes that change something: a
  * failure, and the first success after one. Only trial calls run inside the policy, one at a time.
@@ -37,7 +40,8 @@ class Circuit {
   readonly #settings: BreakerSettings;
   #policy: CircuitBreakerPolicy;
   #hasFailures = false;
-  #isTrying = false;
+  /** Resolves when the trial call has ended, whatever its result. */
+  #trial: Promise<unknown> | undefined;
   /** Whether the last failure was a timeout, which means that the server exists but is too busy. */
   #isSlow = false;
 
@@ -75,18 +79,23 @@ class Circuit {
     this.#policy = this.#closed();
   }
 
+  /** The policy would make every further caller wait for the end of the trial, however long that takes. */
   async #try(call: LegacyCall, send: Send): Promise<Reply> {
-    // The policy would make every further caller wait for the end of the trial.
-    if (this.#isTrying) throw this.#refusal();
-    this.#isTrying = true;
+    if (this.#trial !== undefined) {
+      await endedWithin(this.#trial, TRIAL_WAIT_MS);
+      if (this.#policy.state !== CircuitState.Closed) throw this.#refusal();
+      return send(call);
+    }
+    const trial = this.#policy.execute(() => send(call));
+    this.#trial = trial.catch(() => undefined);
     try {
-      return await this.#policy.execute(() => send(call));
+      return await trial;
     } catch (error) {
       if (error instanceof BrokenCircuitError) throw this.#refusal(error);
       this.#isSlow = error instanceof ConnectionError && error.reason === 'timeout';
       throw error;
     } finally {
-      this.#isTrying = false;
+      this.#trial = undefined;
     }
   }
 
@@ -108,6 +117,15 @@ class Circuit {
       },
     );
   }
+}
+
+async function endedWithin(ended: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([ended, late]);
+  clearTimeout(timer);
 }
 
 export interface ChannelLoad {

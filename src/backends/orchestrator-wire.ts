@@ -11,8 +11,14 @@ import {
   type ErrorCode,
 } from '../domain/errors.ts';
 import { encodeJson, isJsonObject, parseTolerantly, rawMembers, type JsonObject } from '../domain/json.ts';
-import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import type { WriteAnswer } from '../engine/ports/ports.ts';
+import type {
+  OrchestratorAnswer,
+  OrchestratorRead,
+  OrchestratorWrite,
+  PrimaryResult,
+  PrimaryWrite,
+} from '../domain/orchestrator-call.ts';
+import type { ClosedSequence, PrimaryFence, WriteAnswer } from '../engine/ports/ports.ts';
 
 export interface Envelope {
   readonly requestId: string;
@@ -37,6 +43,35 @@ export function encodeBatch(operations: readonly OrchestratorWrite[], envelope: 
     })),
   };
   return encode({ action: 'batch_write', payload }, envelope);
+}
+
+/** A batch that is one write of its lane. */
+export function encodePrimaryWrite(
+  { requires, operations }: PrimaryWrite,
+  fence: PrimaryFence,
+  envelope: Envelope,
+): Buffer {
+  const payload = {
+    requires: requires.map((one) =>
+      'session' in one
+        ? { session: one.session, session_id: one.sessionId }
+        : { memory: one.memory, memory_id: one.memoryId },
+    ),
+    operations: operations.map(({ action, sessionId, payload: members }) => ({
+      action,
+      session_id: sessionId,
+      payload: members,
+    })),
+  };
+  const { key, epoch, generation, sequence, operationId } = fence;
+  const lane = { key, epoch, generation, sequence, operation_id: operationId };
+  return encode({ action: 'batch_write', lane, payload }, envelope);
+}
+
+export function encodeClose(fence: PrimaryFence, envelope: Envelope): Buffer {
+  const { key, epoch, generation, sequence } = fence;
+  const lane = { key, epoch, generation, sequence };
+  return encode({ action: 'close_sequence', lane, payload: {} }, envelope);
 }
 
 function encode(request: object, { requestId, timestamp, key, traceparent }: Envelope): Buffer {
@@ -67,6 +102,39 @@ export function decodeResults(answer: OrchestratorAnswer, count: number): WriteA
     throw senseless(`its reply does not have a result for each of ${count} operations`);
   }
   return results.map(resultOf);
+}
+
+/** @throws ConnectionError effect `not_applied` if the sequence is taken, or the lane has a newer epoch or generation */
+export function decodePrimaryResult({ data }: OrchestratorAnswer): PrimaryResult {
+  const result = primaryResultOf(data);
+  if (result !== undefined) return result;
+  if (data['superseded'] === true) throw withoutEffect('superseded');
+  if (data['already_applied'] === true && data['set_by'] === 'close') throw withoutEffect('closed');
+  throw senseless('its reply does not say what became of the write');
+}
+
+/** What took the sequence of a write that was to be closed. */
+export function decodeClosed({ data }: OrchestratorAnswer, { operationId }: PrimaryFence): ClosedSequence {
+  if (data['closed'] === true || data['superseded'] === true) return 'closed';
+  const result = data['operation_id'] === operationId ? primaryResultOf(data) : undefined;
+  if (result !== undefined) return result;
+  // Another write or a copy took the sequence, or a later one.
+  if (data['closed'] === false || data['already_applied'] === true) return 'forgotten';
+  throw senseless('its reply does not say what took the sequence');
+}
+
+function primaryResultOf({ results, refused }: JsonObject): PrimaryResult | undefined {
+  if (Array.isArray(results)) return { results: results.filter(isJsonObject) };
+  if (!isJsonObject(refused)) return undefined;
+  const { requirement } = refused;
+  return Number.isSafeInteger(requirement) ? { refused: { requirement: Number(requirement) } } : undefined;
+}
+
+function withoutEffect(reason: 'closed' | 'superseded'): ConnectionError {
+  return new ConnectionError(`the write has no effect on the orchestrator: ${reason}`, {
+    effect: 'not_applied',
+    reason,
+  });
 }
 
 function resultOf(result: unknown): WriteAnswer {

@@ -3,13 +3,24 @@ import { Context } from 'zeromq';
 import type { Purpose } from '../domain/backend.ts';
 import { ValidationError } from '../domain/errors.ts';
 import type { OperationId } from '../domain/ids.ts';
+import type { OrchestratorAnswer } from '../domain/orchestrator-call.ts';
 import type { HttpTarget } from '../domain/request.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Orchestrator, OrchestratorOptions } from '../engine/ports/ports.ts';
 import { type BreakerSettings, type CreateChannel, ProtectedChannel } from './channels.ts';
 import { createDeadlineSweep, type DeadlineSweep } from './call-slots.ts';
 import { HttpChannel } from './http-channel.ts';
-import { decodeAnswer, decodeResults, encodeBatch, encodeRead, type Envelope } from './orchestrator-wire.ts';
+import {
+  decodeAnswer,
+  decodeClosed,
+  decodePrimaryResult,
+  decodeResults,
+  encodeBatch,
+  encodeClose,
+  encodePrimaryWrite,
+  encodeRead,
+  type Envelope,
+} from './orchestrator-wire.ts';
 import { ZmqChannel } from './zmq-channel.ts';
 import type { CurveKeys } from './zmq-connection.ts';
 
@@ -59,21 +70,36 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
   };
   const all = Object.values(channels);
   const headers = httpHeaders(settings.key);
-  const nextEnvelope = envelopes(settings);
 
-  const call = async (name: ChannelName, body: Buffer, facts: OrchestratorOptions & { action: string }) => {
+  const call: Call = async (name, body, facts) => {
     if (body.length > MESSAGE_BYTES) throw tooLong(body.length);
-    const http: HttpTarget = { method: 'POST', path: `/v1/${facts.action}`, headers };
-    const reply = await channels[name].send({
-      body,
-      http,
-      purpose: facts.purpose,
-      deadlineAtMs: facts.deadlineAtMs,
-      caller: facts.caller,
-    });
+    const { action, purpose, deadlineAtMs, caller } = facts;
+    const http: HttpTarget = { method: 'POST', path: `/v1/${action}`, headers };
+    const reply = await channels[name].send({ body, http, purpose, deadlineAtMs, caller });
     return decodeAnswer(reply.body);
   };
 
+  return {
+    ...callsOver(call, envelopes(settings)),
+    load: (purpose) => channels[purpose].load(),
+    start: async () => all.forEach((each) => each.start()),
+    stop: async () => {
+      await Promise.all(all.map((each) => each.stop()));
+      sweep.stop();
+    },
+  };
+}
+
+type Call = (
+  name: ChannelName,
+  body: Buffer,
+  facts: OrchestratorOptions & { readonly action: string },
+) => Promise<OrchestratorAnswer>;
+
+function callsOver(
+  call: Call,
+  nextEnvelope: (options: OrchestratorOptions) => Envelope,
+): Omit<Orchestrator, 'load'> {
   return {
     read: (read, options) =>
       call(options.purpose, encodeRead(read, nextEnvelope(options)), { ...options, action: read.action }),
@@ -82,11 +108,13 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
       const answer = await call('write', body, { ...options, action: 'batch_write' });
       return decodeResults(answer, operations.length);
     },
-    load: (purpose) => channels[purpose].load(),
-    start: async () => all.forEach((each) => each.start()),
-    stop: async () => {
-      await Promise.all(all.map((each) => each.stop()));
-      sweep.stop();
+    writeAsPrimary: async (write, fence, options) => {
+      const body = encodePrimaryWrite(write, fence, nextEnvelope(options));
+      return decodePrimaryResult(await call('write', body, { ...options, action: 'batch_write' }));
+    },
+    closeSequence: async (fence, options) => {
+      const body = encodeClose(fence, nextEnvelope(options));
+      return decodeClosed(await call('write', body, { ...options, action: 'close_sequence' }), fence);
     },
   };
 }

@@ -81,6 +81,20 @@ export async function restoreIntoInstance(
   return compared(from, manifest, through);
 }
 
+/**
+ * Reads every lane of a backup through an instance that was started on its restored file.
+ * @throws Error if the backup is damaged, or the service cannot be asked without changing it
+ */
+export async function readBack(from: string, { service }: Pick<RestoreTarget, 'service'>): Promise<Restored> {
+  const manifest = await soundManifest(from, service);
+  return compared(from, manifest, { ...service, access: doorToService(service.access) });
+}
+
+/** Whether every lane can be read through the service's protocol, and reading changes nothing. */
+export function canBeAsked({ definition, access }: ServiceRuntime): boolean {
+  return access.call !== undefined && isReadable({ definition, access: doorToService(access) });
+}
+
 async function eachLane(
   from: string,
   manifest: Manifest,

@@ -7,7 +7,7 @@ const DEFAULT_CONFIG = './config/crossfade.yaml';
 const HELP = `
 A backup is a folder that contains:
   - a snapshot of the service's own file
-  - its lanes as JSON lines, as read from the file, and as the service returns them if reading does not change the service
+  - its lanes as JSON lines, as read from the file, and as the service returns them, if a read does not change the service
   - manifest.json with counts and SHA-256 digests, written last
 The files are compressed with zstd. They hold unencrypted memories, so only the owner of the folder may read it.
 The backup reads the service and its file directly, not through a running proxy. Stop all writers before the last backup.
@@ -42,7 +42,7 @@ export function createBackupCommand(env: Environment): Command {
     .description('Restore a backup into a scratch instance, and read every lane back')
     .requiredOption(
       '--into <target>',
-      "an empty folder for the service's file; or tcp://host:port of an empty instance, to which every item is written again (only for services that reading does not change)",
+      "an empty folder for the service's file; or tcp://host:port of an empty instance, to which every item is written again (only for services that a read does not change)",
     )
     .option('--config <file>', 'proxy settings that name the definition of the service', DEFAULT_CONFIG)
     .option('--json', 'print JSON')

@@ -2,9 +2,18 @@ import completions from '@bomb.sh/tab';
 import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
 
-/** `crossfade completion <shell>`: prints a script that completes the commands and options of `program`. Add all commands before. */
-export function addCompletion(program: Command): void {
+/**
+ * `crossfade completion <shell>`: prints a script that completes the commands and options of `program`. Add all commands before.
+ * The library's own command for suggestions is named `complete`, like one of ours. Only one of them can be in the program.
+ */
+export function addCompletion(program: Command, isSuggesting: boolean): void {
+  const ours = without(program, SUGGESTING);
   tab(program, { completionCommandName: 'completion' });
+  if (ours !== undefined && isSuggesting) suggest(ours);
+  else if (ours !== undefined) {
+    without(program, SUGGESTING);
+    program.addCommand(ours);
+  }
   program.commands
     .find((command) => command.name() === 'completion')
     ?.description('Print a completion script for a shell')
@@ -24,6 +33,26 @@ Then, once:
 For the current bash session only: source <(crossfade completion bash)
 Exit codes: 0 success; 1 unknown shell.`,
     );
+}
+
+const SUGGESTING = 'complete';
+
+/** Takes a command out of the program, and returns it. */
+function without(program: Command, name: string): Command | undefined {
+  const commands = program.commands as Command[];
+  const index = commands.findIndex((command) => command.name() === name);
+  return index < 0 ? undefined : commands.splice(index, 1)[0];
+}
+
+/** Tells the library about a command that is not in the program. */
+function suggest(command: Command): void {
+  const listed = completions.command(command.name(), command.description());
+  for (const { long, description, required, optional } of command.options) {
+    const name = long?.slice(2);
+    if (name === undefined) continue;
+    if (required || optional) listed.option(name, description, () => undefined);
+    else listed.option(name, description);
+  }
 }
 
 /**

@@ -73,7 +73,7 @@ async function flagWarnings(tree: Tree): Promise<string[]> {
   return warnings.map((warning) => `rollout.folder: ${warning}`);
 }
 
-/** The flags without which nothing of a service moves. The others are not available yet. */
+/** The flags without which nothing of a service moves. */
 const NEEDED = ['dual-write', 'shadow-read', 'read-cutover'] as const;
 
 function missingFlags(service: string, folder: string, defined: readonly string[]): string[] {

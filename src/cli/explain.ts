@@ -5,12 +5,13 @@ import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { type Explained, explainedSections } from '../operator/views/explain.ts';
 import { counted } from '../operator/views/figures.ts';
+import { heldMark } from '../operator/views/guard.ts';
 import { sectionsText } from '../operator/views/terminal.ts';
 
 const HELP = `
 Prints a summary: where reads and writes go and why, the last writes, the last differences. --full prints every fact as YAML.
-Ids of operations are printed by explain for an owner (writes), dead-letters, unknown-outcomes and differences. The timeline of a
-write gives each step with its time. It is kept for a day after the delivery; dead letters and unknown outcomes for 90 days.
+With an owner it prints the ids of its writes; dead-letters, unknown-outcomes, reverse and differences print ids too. With the id of a
+write it prints each step with its time. Steps are kept for a day after the delivery; dead letters and unknown outcomes for 90 days.
 Exit codes: 0 success; 1 error (reason on stderr), or the owner is unknown.`;
 
 const SIGNIFICANT_DIGITS = 4;
@@ -96,7 +97,9 @@ function laneLines({ inputs: { lane, fence, guard } }: Summary): string[] {
     typeof lane === 'string'
       ? lane
       : `${lane.condition}${lane.reason === '' ? '' : ` (${lane.reason})`}, ${counted(lane.sequence, 'write')}`;
-  const held = guard.held_by === null ? [] : [`  guard: READS HELD ON LEGACY by ${guard.held_by}`];
+  // Neither a trip nor the kill switch moves a flipped lane.
+  const isHeld = guard.held_by !== null && fence !== 'flipped';
+  const held = isHeld ? [`  ▲ ${heldMark(guard.held_by).mark}`] : [];
   return [`  lane: ${state}; fence: ${fence}`, ...held];
 }
 

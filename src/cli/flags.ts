@@ -1,9 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { ShownFlags } from '../operator/api/flags.ts';
-import { callProxy, parsed, type Environment } from './operator-client.ts';
+import { callProxy, parsed, type Environment, type ProxyAddress } from './operator-client.ts';
 import type { PushSettings } from './push-flags.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
-import { table } from '../operator/views/terminal.ts';
+import { flagsSection } from '../operator/views/flags.ts';
+import { noticeSections } from '../operator/views/flips.ts';
+import { sectionsText, sectionText } from '../operator/views/terminal.ts';
 
 const HELP = `
 The server and its token come from rollout.unleash in the configuration (url, adminToken, project, environment), or from the
@@ -23,7 +25,7 @@ export function createFlagsCommand(env: Environment): Command {
   flags
     .command('push')
     .description(
-      'Create the missing flags of the configured services in Unleash: percentages at 0 %, switches off. A flag that has a strategy stays as it is',
+      'Create the missing flags of the configured services in Unleash, with shares at 0 % and switches off. A flag that has a strategy stays as it is',
     )
     .option('--config <file>', 'settings file of the proxy', './config/crossfade.yaml')
     .option('--dry-run', 'only print what would be created')
@@ -54,15 +56,7 @@ export function createFlagSetCommand(env: Environment): Command {
 async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await callProxy(at, 'listFlags', {});
   if (json === true) return console.log(text);
-  const { source, fresh, editable, server, flags } = parsed(text);
-  const where = editable ? 'changed with crossfade flags set' : `changed in ${server ?? 'the flag server'}`;
-  console.log(`${source}${fresh ? '' : ' (STALE: the last known flags are active)'}, ${where}`);
-  console.log(
-    table(
-      ['flag', 'requested'],
-      flags.map(({ name, kind, asked }) => [name, asksFor(kind, asked)]),
-    ),
-  );
+  console.log(sectionsText([flagsSection(parsed(text))]));
 }
 
 async function set(
@@ -77,9 +71,17 @@ async function set(
   const body = { share, was: known.asked, person, reason };
   const text = await callProxy(at, 'setFlag', { params: { flag }, body });
   if (json === true) return console.log(text);
+  if (share > 0 && known.asked === 0) await printNotices(known, at);
   const { file, seen } = parsed(text);
   const read = seen ? 'the proxy has read it' : 'the proxy has not read it yet';
   console.log(`${flag} requests ${share} % (before: ${known.asked} %), stored in ${file}; ${read}`);
+}
+
+/** Before the first writes of a service move. */
+async function printNotices({ flag, service }: ShownFlags['flags'][number], at: ProxyAddress): Promise<void> {
+  if (flag !== 'write-cutover' || service === null) return;
+  const flips = parsed(await callProxy(at, 'showFlips', { params: { service } }));
+  console.log(`${noticeSections(flips).map(sectionText).join('\n\n')}\n`);
 }
 
 /** A name without its beginning gets the names to type. */
@@ -96,11 +98,6 @@ function shareOf({ text, share, isWord }: Wish, { name, kind }: ShownFlags['flag
   if (kind === 'switch' && share !== 0 && share !== 100)
     throw new Error(`${name} is a switch: type on or off instead of "${text}"`);
   return share;
-}
-
-function asksFor(kind: 'share' | 'switch', asked: number): string {
-  if (kind === 'share') return `${asked} %`;
-  return asked > 0 ? 'on' : 'off';
 }
 
 /** What a person typed as the share of a flag. */

@@ -6,12 +6,11 @@ import { GUARD_LIMITS, type GuardLimits } from '../engine/guard/triggers.ts';
 import type { MinuteRow } from '../engine/guard/guard-ports.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
 import { readAskedFile, writeAskedFile } from './asked-file.ts';
-import { toldGuard } from './guard-status.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { counted } from '../operator/views/figures.ts';
-import { bundlesTable } from '../operator/views/guard.ts';
-import { tableText } from '../operator/views/terminal.ts';
+import { bundlesTable, guardSection, releasedWords } from '../operator/views/guard.ts';
+import { sectionText, tableText } from '../operator/views/terminal.ts';
 
 interface BacktestOptions extends Pick<
   GuardLimits,
@@ -82,7 +81,7 @@ async function status({ service, json, ...at }: StatusOptions): Promise<void> {
   if (chosen.length === 0)
     throw new Error(`unknown service "${service ?? ''}": use ${Object.keys(services).join(', ')}`);
   if (json === true) return console.log(JSON.stringify({ services: Object.fromEntries(chosen) }));
-  console.log(chosen.map(([name, watched]) => toldGuard(name, watched)).join('\n\n'));
+  console.log(chosen.map(([name, watched]) => sectionText(guardSection(name, watched))).join('\n\n'));
 }
 
 async function release(
@@ -92,14 +91,7 @@ async function release(
   const body = { service, person, reason, ...(evenSo === true && { even_so: true }) };
   const text = await callProxy(at, 'releaseLatch', { body });
   if (json === true) return console.log(text);
-  const { flags_off: flags, stained } = parsed(text);
-  console.log(`${service} is released: the guard starts counting again from zero`);
-  for (const { action, comparable, mismatches, comparisons_missing: missing } of stained)
-    console.log(
-      `The evidence of ${action} keeps the ${mismatches} of ${comparable} comparisons that differed: ${missing} more must match before it is proven again.`,
-    );
-  if (flags.length > 0)
-    console.log(`The trip switched off ${flags.join(' and ')}: switch them on again to move reads.`);
+  console.log(releasedWords(service, parsed(text)).join('\n'));
 }
 
 async function accept(

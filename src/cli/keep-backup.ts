@@ -35,7 +35,7 @@ const DIFFERENT = 2;
 const SHOWN = 10;
 const OWNERS_HINT = 'it must hold one owner per line';
 
-const open: OpenStore = (paths) => createLegacyAccess({ ...paths, clock });
+export const open: OpenStore = (paths) => createLegacyAccess({ ...paths, clock });
 
 /** Makes a backup, and prints its contents. */
 export async function make(
@@ -121,14 +121,14 @@ function isAddress(into: string): boolean {
   return true;
 }
 
-async function definedService(file: string, name: string, env: Environment): Promise<DefinedService> {
+export async function definedService(file: string, name: string, env: Environment): Promise<DefinedService> {
   const services = await loadDefinitions(loadConfig(file, env));
   const found = services.find((service) => service.name === name);
   if (found !== undefined) return found;
   throw new Error(`${file} has no service "${name}"; it has ${services.map((one) => one.name).join(', ')}`);
 }
 
-async function withRuntime<Result>(
+export async function withRuntime<Result>(
   service: DefinedService,
   work: (runtime: ServiceRuntime) => Promise<Result>,
 ): Promise<Result> {

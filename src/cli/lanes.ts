@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { parseLimit } from './ledger-options.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
-import { lanesTable } from '../operator/views/lanes.ts';
+import { lanesTable, standstillWords } from '../operator/views/lanes.ts';
 import { tableText } from '../operator/views/terminal.ts';
 
 interface ListOptions extends ProxyOptions {
@@ -25,7 +25,9 @@ Exit codes: 0 success, 1 error (reason on stderr).`,
   const list = lanes
     .command('list')
     .argument('<service>')
-    .description('List the lanes of a service, last written first')
+    .description(
+      'List the lanes of a service, last written first, and what keeps the writes of each on legacy',
+    )
     .option('--owner <text>', 'only lanes whose owner starts with this text')
     .option('--unwell', 'only lanes that are not clean, have excepted items, or differ from legacy')
     .option('--limit <n>', 'maximum number of lanes, 1 to 1000', parseLimit, '50');
@@ -43,8 +45,11 @@ async function show(service: string, { owner, unwell, limit, json, ...at }: List
   const query = { limit, owner, ...(unwell === true && { unwell: 'true' as const }) };
   const text = await callProxy(at, 'listLanes', { params: { service }, query });
   if (json === true) return console.log(text);
-  const { lanes } = parsed(text);
+  const { lanes, blocked_by: blockers } = parsed(text);
   console.log(tableText(lanesTable(service, lanes)));
+  const standstill = standstillWords(blockers);
+  if (lanes.length > 0 && standstill !== undefined)
+    console.log(`${standstill} (crossfade flips show ${service})`);
   if (lanes.length === Number(limit))
     console.log(`only the first ${limit} are shown: use --limit for more, or --owner to search`);
 }

@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LEDGER_STATES } from '../operator/api/endpoint.ts';
-import type { Environment } from './operator-client.ts';
-import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { decidedWords, type WriteDecision } from '../operator/views/ledgers.ts';
+import { callProxy, type Environment } from './operator-client.ts';
+import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 export interface LedgerOptions extends ProxyOptions {
   readonly service?: string;
@@ -11,13 +12,37 @@ export interface LedgerOptions extends ProxyOptions {
 
 const MOST = 1_000;
 
-/** Adds the options of a command that lists dead letters or unknown outcomes. */
+/** Adds the options of a command that lists dead letters, unknown outcomes or halted writes. */
 export function ledgerOptions(command: Command, env: Environment): Command {
   const listing = command
     .option('--service <name>', 'only this service (default: all)')
     .addOption(new Option('--state <state>', 'which entries to list').choices(LEDGER_STATES).default('open'))
     .option('--limit <n>', `maximum number of entries, 1 to ${MOST}`, parseLimit, '50');
   return proxyOptions(listing, env);
+}
+
+/** By the name of the subcommand. */
+type Decisions = Readonly<Record<string, readonly [endpoint: WriteDecision, description: string]>>;
+
+/** Adds a subcommand for each decision that a person can make about writes of a ledger. */
+export function decisionCommands(ledger: Command, env: Environment, decisions: Decisions): void {
+  for (const [name, [endpoint, description]] of Object.entries(decisions)) {
+    const command = ledger.command(name).argument('<operation...>').description(description);
+    personOptions(command, env).action((operations: string[], options: PersonOptions) =>
+      decide(endpoint, operations, options),
+    );
+  }
+}
+
+async function decide(
+  endpoint: WriteDecision,
+  operations: readonly string[],
+  { person, reason, json, ...at }: PersonOptions,
+): Promise<void> {
+  for (const operation of operations) {
+    const text = await callProxy(at, endpoint, { params: { operation }, body: { person, reason } });
+    console.log(json === true ? text : decidedWords(endpoint, operation));
+  }
 }
 
 export function parseLimit(text: string): string {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { lostTable } from '../operator/views/lost.ts';
+import { decidedItemsWords, lostTable } from '../operator/views/lost.ts';
 import { tableText } from '../operator/views/terminal.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
@@ -70,11 +70,5 @@ async function decide(
     body: { ...item, decision, person, reason },
   });
   if (json === true) return console.log(text);
-  const { waiting, restored = 1 } = parsed(text);
-  const rest =
-    waiting === 0
-      ? 'no lost items left in this lane'
-      : `${waiting} more lost items in this lane need a decision`;
-  const what = id ?? `${restored} ${restored === 1 ? 'item' : 'items'} of ${lane}`;
-  console.log(`${decision === 'accept' ? 'accepted' : 'restored'} ${what}; ${rest}`);
+  console.log(decidedItemsWords({ decision, ...parsed(text) }));
 }

@@ -31,14 +31,45 @@ export function personOptions(command: Command, env: Environment, json?: string)
   );
 }
 
+/** The same for a command that only shows something, unless one of these options is given. */
+export function personOptionsOf(command: Command, env: Environment, changing: readonly string[]): Command {
+  const isChange = (given: object): boolean =>
+    changing.some((name) => Reflect.get(given, name) !== undefined);
+  const shown = changing
+    .map((name) => `--${name}`)
+    .join(', ')
+    .replace(/, (?=[^,]*$)/, ' and ');
+  return proxyOptions(
+    command
+      .option('--reason <text>', `why (required with ${shown}; recorded in the audit log)`)
+      .option(
+        '--person <name>',
+        `who is responsible (required with ${shown}, unless the token names a person)`,
+      )
+      .hook('preAction', (asked) => {
+        if (!isChange(asked.opts())) return;
+        refuseMissing(asked, ['reason', 'person']);
+      }),
+    env,
+  );
+}
+
 const IS_REQUIRED = /\(required/;
 
 /** Reports all missing options at once. A required option has `(required` in its description. */
 function refuseMissingOptions(command: Command): void {
+  const required = command.options.filter(({ description }) => IS_REQUIRED.test(description));
+  refuseMissing(
+    command,
+    required.map((option) => option.attributeName()),
+  );
+}
+
+function refuseMissing(command: Command, required: readonly string[]): void {
   const given = command.opts<Readonly<Record<string, string | undefined>>>();
   const isGiven = (name: string): boolean => (given[name] ?? '').trim() !== '';
   const missing = command.options.filter(
-    (option) => IS_REQUIRED.test(option.description) && !isGiven(option.attributeName()),
+    (option) => required.includes(option.attributeName()) && !isGiven(option.attributeName()),
   );
   const named = missing
     .filter((option) => option.attributeName() !== 'person' || !isGiven('token'))

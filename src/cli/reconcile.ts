@@ -11,9 +11,11 @@ import {
 } from './operator-client.ts';
 import { responsibleFor } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
-import { showPlan, showRun } from './run-tables.ts';
+import { showRun } from './run-tables.ts';
 import { isLeftOut, isOfNobody, watchRun } from './run-watch.ts';
 import { counted } from '../operator/views/figures.ts';
+import { planSection } from '../operator/views/repairs.ts';
+import { sectionText } from '../operator/views/terminal.ts';
 
 interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly service?: string;
@@ -127,7 +129,7 @@ function tell(view: ShownRun, plan: RepairPlan | undefined, repaired: ShownRun |
   console.log(
     [showRun(view), ...afterReconciliation(view, plan !== undefined || repaired !== undefined)].join('\n'),
   );
-  if (plan !== undefined) console.log(`\n${showPlan(plan)}`);
+  if (plan !== undefined) console.log(`\n${sectionText(planSection(plan))}`);
   if (repaired !== undefined) console.log(`\n${showRun(repaired)}`);
 }
 
@@ -139,13 +141,16 @@ function exitCodeOf(view: ShownRun, repaired: ShownRun | undefined): number | un
 }
 
 function leftOf(view: ShownRun, repaired: ShownRun | undefined): number {
-  return repaired === undefined
-    ? sumOf(view, 'lanes_different')
-    : sumOf(repaired, 'lanes_left') + sumOf(view, 'lost');
+  const left =
+    repaired === undefined
+      ? sumOf(view, 'lanes_different')
+      : sumOf(repaired, 'lanes_left') + sumOf(view, 'lost');
+  return left + sumOf(view, 'flipped_lanes_different');
 }
 
 function isUnsure(view: ShownRun): boolean {
-  return sumOf(view, 'lanes_not_comparable') > 0 || isLeftOut(view) || isOfNobody(view, view.request.owner);
+  const notCompared = sumOf(view, 'lanes_not_comparable') + sumOf(view, 'flipped_lanes_not_comparable');
+  return notCompared > 0 || isLeftOut(view) || isOfNobody(view, view.request.owner);
 }
 
 /**

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import type { AcceptedLane } from '../operator/api/repairs.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
-import { showPlan, showRun } from './run-tables.ts';
-import { counted } from '../operator/views/figures.ts';
+import { showRun } from './run-tables.ts';
+import { acceptedWords, planSection, undoneWords } from '../operator/views/repairs.ts';
+import { sectionText } from '../operator/views/terminal.ts';
 import { watchRun } from './run-watch.ts';
 
 interface ApplyOptions extends PersonOptions, RepairLimitOptions {}
@@ -29,7 +29,7 @@ export function createRepairCommand(env: Environment): Command {
     .option('--person <name>', 'accepted for scripts, no effect');
   proxyOptions(planning, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
     const text = await callProxy(at, 'planRepair', { params: { run } });
-    console.log(json === true ? text : showPlan(parsed(text)));
+    console.log(json === true ? text : sectionText(planSection(parsed(text))));
   });
   const applying = limitOptions(repair.command('apply'))
     .argument('<run>', 'number of the reconciliation, as in crossfade runs list')
@@ -79,25 +79,10 @@ async function accept(lane: string, { person, reason, json, ...at }: PersonOptio
   console.log(acceptedWords(lane, parsed(text)));
 }
 
-export function acceptedWords(
-  lane: string,
-  { run, findings, stopped }: Omit<AcceptedLane, 'accepted'>,
-): string {
-  const accepted = `${counted(findings, 'difference')} of ${lane}, found by run ${run}, accepted`;
-  if (stopped === undefined) return `${accepted}; its reads may move again`;
-  return `${accepted}; the lane stays stopped (${stopped.replaceAll('_', ' ')}), so legacy answers its reads`;
-}
-
 async function undo(run: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
   const text = await callPatiently(at, 'undoRepair', { params: { run }, body: { person, reason } });
   const { undone, left } = parsed(text);
   if (json === true) console.log(text);
-  else
-    console.log(
-      [
-        `Undid ${counted(undone, 'lane')} of run ${run}. ${undone === 0 ? 'Nothing was changed.' : 'These lanes are stopped: their reads stay on legacy until they are reconciled and repaired again.'}`,
-        ...left,
-      ].join('\n'),
-    );
+  else console.log([undoneWords(undone), ...left].join('\n'));
   if (left.length > 0) process.exitCode = LEFT;
 }

@@ -27,7 +27,7 @@ export function createRunsCommand(env: Environment): Command {
     .command('stop')
     .argument('<run>')
     .description(
-      'Finish pages in progress and stop a run; continue later with --resume of backfill or reconcile',
+      'Stop a run after the lanes in progress; continue it later with --resume of backfill or reconcile',
     );
   personOptions(stopping, env).action(async (run: string, { person, reason, json, ...at }: PersonOptions) => {
     const text = await callProxy(at, 'stopRun', { params: { run }, body: { person, reason } });

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { personOptions, type PersonOptions } from './proxy-options.ts';
-import { unknownOutcomesTable } from '../operator/views/ledgers.ts';
+import { assumedWords, unknownOutcomesTable } from '../operator/views/ledgers.ts';
 import { tableText } from '../operator/views/terminal.ts';
 
 /** The two decisions that a person can make if the outcome cannot be determined. */
@@ -45,6 +45,6 @@ async function assume(
   for (const operation of operations) {
     const call = { params: { operation }, body: { outcome, person, reason } };
     const text = await callProxy(at, 'assumeOutcome', call);
-    console.log(json === true ? text : `${operation} is assumed to be ${outcome}`);
+    console.log(json === true ? text : assumedWords(outcome, operation));
   }
 }

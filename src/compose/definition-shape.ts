@@ -245,7 +245,11 @@ const ACTIONS: Readonly<Record<ActionDefinition['kind'], Check>> = {
   write: WRITE,
   read: (value, path) =>
     (isObject(value) && value['legacyOnly'] !== undefined ? LEGACY_ONLY : READ)(value, path),
-  passthrough: object<PassthroughAction>('a passthrough', { kind: ANY, reason: FULL_TEXT }),
+  passthrough: object<PassthroughAction>('a passthrough', {
+    kind: ANY,
+    reason: FULL_TEXT,
+    changesNothing: optional(ANY),
+  }),
 };
 
 const ENDPOINTS: Readonly<Record<ServiceDefinition['endpoint']['kind'], Check>> = {
@@ -312,6 +316,8 @@ const DEFINITION = object<ServiceDefinition>('a definition', {
       : must('an object', () => false)(value, path),
   lanes: LANES,
   probe: FULL_TEXT,
+  flush: optional(FULL_TEXT),
+  canary: optional(FUNCTION),
   isSerial: optional(FLAG),
   unmapped: listOf(
     object<{ what: string; reason: string }>('unmapped', { what: FULL_TEXT, reason: FULL_TEXT }),

@@ -14,6 +14,7 @@ import { createPubRelay } from '../frontends/zmq/pub-relay.ts';
 import { createZmqFrontend } from '../frontends/zmq/router.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { StreamHandler } from '../engine/ports/operation.ts';
+import type { ServiceStates } from '../engine/ends/service-states.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { type Part, stoppingTogether } from '../shared/parts.ts';
 import { takePort } from '../frontends/take-port.ts';
@@ -32,6 +33,8 @@ interface FrontFacts {
   readonly registerRoutes: (app: FastifyInstance) => void;
   readonly live: Live | undefined;
   readonly runtimes: ReadonlyMap<ServiceName, ServiceRuntime>;
+  /** A completed service is answered without legacy. */
+  readonly states: Pick<ServiceStates, 'stateOf'>;
   readonly onProblem: (service: string, problem: string, detail: string) => void;
 }
 
@@ -39,7 +42,7 @@ interface FrontFacts {
 export function createFronts(facts: FrontFacts): readonly Part[] {
   const { config, handler, clock } = facts;
   const relays = facts.services.flatMap((service) => proxied(service, clock));
-  const isAnswering = createLegacyHealth(facts.runtimes, clock);
+  const isAnswering = createLegacyHealth(facts.runtimes, clock, facts.states);
   const receiving = {
     handler,
     clock,
@@ -153,6 +156,7 @@ function zmqParts(service: DefinedService, facts: ZmqFacts): Part[] {
       host,
       port: pubPort,
       clock: facts.clock,
+      isOver: () => facts.states.stateOf(at.service) === 'complete',
       takeOverMs,
       onProblem,
     });
@@ -234,13 +238,15 @@ const BELIEVED_MS = 1_000;
 
 type Probed = Pick<ServiceRuntime, 'definition'> & { readonly legacy: LegacyBackend };
 
-/** Checks whether a service answers its harmless probe. Never rejects. */
+/** Checks whether a service answers its harmless probe. A complete one is answered by the proxy alone. Never rejects. */
 export function createLegacyHealth(
   services: ReadonlyMap<ServiceName, Probed>,
   clock: Clock,
+  states: Pick<ServiceStates, 'stateOf'>,
 ): (service: ServiceName) => Promise<boolean> {
   const known = new Map<ServiceName, { readonly untilMs: number; readonly answer: Promise<boolean> }>();
   return (service) => {
+    if (states.stateOf(service) === 'complete') return Promise.resolve(true);
     const runtime = services.get(service);
     if (runtime === undefined || !runtime.legacy.load('live').isConnected) return Promise.resolve(false);
     const last = known.get(service);

@@ -1,8 +1,11 @@
 import type { Config } from '../config/schema.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import type { FlipCounts } from '../engine/flips/flipper.ts';
+import type { ProvenReadiness } from '../engine/flips/way-back.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { RunFigures, RunStore } from '../engine/runs/run-ports.ts';
 import type { Journal } from '../engine/ports/ports.ts';
+import type { ReverseLedger, ReverseProofs } from '../engine/ports/reverse-ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { abStatuses } from '../operator/ab-status.ts';
 import type { AgentBook } from '../operator/agents.ts';
@@ -21,6 +24,8 @@ interface GaugeFacts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly guarding: Guarding;
   readonly runs: { readonly store: RunStore };
+  readonly reverseProofs: ReverseProofs;
+  readonly reverseLedger: Pick<ReverseLedger, 'standing'>;
   readonly flags: Pick<FlagSource, 'describe'>;
   readonly flagRequests: RequestCounts;
   readonly arms: Arms;
@@ -51,7 +56,36 @@ async function runFiguresOf(store: RunStore, services: GaugeFacts['services']): 
   };
 }
 
-async function gaugesOf({ migration, journal, services, guarding, runs }: GaugeFacts) {
+async function reverseGaugesOf({ reverseProofs, reverseLedger, services }: GaugeFacts) {
+  const gauges = [...services.keys()].map(async (service) => {
+    const standing = await reverseLedger.standing(service);
+    return [service, { standing, proof: await reverseProofs.provenAt(service) }] as const;
+  });
+  return new Map(await Promise.all(gauges));
+}
+
+async function readinessOfAll({
+  migration: { wayBack },
+  services,
+}: Pick<GaugeFacts, 'migration' | 'services'>): Promise<ReadonlyMap<ServiceName, ProvenReadiness>> {
+  if (wayBack === undefined) return new Map();
+  const names = [...services.keys()];
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await wayBack.readiness(name)] as const)),
+  );
+}
+
+async function flipCountsOf({
+  migration: { flipper },
+  services,
+}: Pick<GaugeFacts, 'migration' | 'services'>): Promise<ReadonlyMap<ServiceName, FlipCounts>> {
+  if (flipper === undefined) return new Map();
+  const moving = [...services.keys()].filter((name) => flipper.isMoving(name));
+  return new Map(await Promise.all(moving.map(async (name) => [name, await flipper.counts(name)] as const)));
+}
+
+async function gaugesOf(facts: GaugeFacts) {
+  const { migration, journal, services, guarding, runs } = facts;
   const { deliveries, copies, shadowReads } = migration.backlog();
   const lanes = await Promise.all(
     [...services.keys()].map(async (service) => [service, await journal.counts(service)] as const),
@@ -62,6 +96,9 @@ async function gaugesOf({ migration, journal, services, guarding, runs }: GaugeF
     copiesWaiting: copies,
     shadowReadsWaiting: shadowReads,
     lanes: new Map(lanes),
+    wayBack: await readinessOfAll({ migration, services }),
+    flips: await flipCountsOf({ migration, services }),
+    reverse: await reverseGaugesOf(facts),
     guarded: new Map(
       [...services.keys()].map((service) => {
         const { board, interlocks, flagsAfterTrip } = guarding;

@@ -1,7 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import { type ReplicaId, serviceName, type ServiceName } from '../domain/ids.ts';
+import type { EvidenceLimits } from '../engine/evidence/confidence.ts';
 import { definitionDigest, OrchestratorRelease } from '../engine/evidence/orchestrator-release.ts';
 import type { Events } from '../engine/ports/events.ts';
+import { whyNotFlippable } from '../domain/flippable.ts';
 import { FlagsAfterTrip } from '../engine/guard/flags-after-trip.ts';
 import { GUARD_LIMITS } from '../engine/guard/triggers.ts';
 import type {
@@ -18,6 +20,7 @@ import { Latches } from '../engine/guard/latches.ts';
 import { createBackendProbes, InterlockKeeper } from '../engine/guard/interlock-keeper.ts';
 import type { InterlockMode, InterlockStore } from '../engine/guard/interlock-facts.ts';
 import type { Migration } from '../engine/migration.ts';
+import type { FlipEdges } from '../engine/parts.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Flags, Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
@@ -32,6 +35,8 @@ import { createTripBundleStore } from '../storage/trip-bundles.ts';
 import { deskUrlOf } from './listeners.ts';
 
 const DAY_MS = 86_400_000;
+const SECONDS_PER_HOUR = 3_600;
+const MS_PER_HOUR = 3_600_000;
 
 interface GuardFacts {
   readonly config: Config;
@@ -43,6 +48,7 @@ interface GuardFacts {
   readonly flagSwitch: FlagSwitch | undefined;
   readonly orchestrator: Orchestrator;
   readonly events: Events;
+  readonly flips: Pick<FlipEdges, 'provenAt' | 'shares'>;
   readonly clock: Clock;
   /** Called once everything is created, because the engine itself uses the limits that are created here. */
   readonly migration: () => Migration;
@@ -86,12 +92,14 @@ export function createGuarding(facts: GuardFacts): Guarding {
   const interlocks = new InterlockKeeper({
     ...shared,
     modes,
+    ...interlockLimitsOf(config),
     store: interlockStore,
     probes: createBackendProbes(facts),
     unwrittenEvidence: (service, action) => watch.unwrittenEvidence(service, action),
     addedP95Ms: (service) => watch.addedP95Ms(service),
     coverageOf: (service) => facts.migration().coverageOf(service),
     isBackfillListed: watchBackfills(facts.events),
+    writeFacts: (service) => writeFactsOf(service, facts),
   });
   const guard: Part = {
     name: 'guard',
@@ -113,6 +121,19 @@ export function createGuarding(facts: GuardFacts): Guarding {
   const bundles = createTripBundleStore(database, { keep: config.guard.keepBundles });
   const stores = { interlockStore, audit, minutes, bundles };
   return { board, watch, flagsAfterTrip, interlocks, ...stores, modes, digestOf, parts };
+}
+
+/** What a person should know before writes move, and whether the way back works. */
+async function writeFactsOf(service: ServiceName, { services, config, flips, clock }: GuardFacts) {
+  const { soakHours, provenHours } = config.flips;
+  const definition = services.get(service)?.definition;
+  const proof = await flips.provenAt(service);
+  return {
+    soakSeconds: soakHours * SECONDS_PER_HOUR,
+    isReverseProven: proof !== undefined && clock.wallMs() - proof.atMs <= provenHours * MS_PER_HOUR,
+    isFirstLaneNamed: (await flips.shares.firstLane(service)) !== undefined,
+    openRollbacks: definition === undefined ? 0 : whyNotFlippable(definition).length,
+  };
 }
 
 function interlocksPart(interlocks: InterlockKeeper): Part {
@@ -167,6 +188,12 @@ function createDigests(
   );
   return (service, action) =>
     `${digests.get(service) ?? ''}-${migration().rulesVersion(service, action)}-${release.number}`;
+}
+
+function interlockLimitsOf({ criteria, readOnly: { bypassFreeSeconds } }: Config) {
+  const { comparisons, withoutError, mismatchRate } = criteria;
+  const evidenceLimits: EvidenceLimits = { comparable: comparisons, notErrors: withoutError, mismatchRate };
+  return { evidenceLimits, bypassFreeSeconds };
 }
 
 function modesOf({ services, interlocks }: Config): Map<ServiceName, InterlockMode> {

@@ -1,5 +1,6 @@
 import type { PartReadiness, Readiness } from '../operator/api/status.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import type { ServiceStates } from '../engine/ends/service-states.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { SpillStatus } from '../engine/spill/spill.ts';
 import type { BackendLoad, Journal, Orchestrator } from '../engine/ports/ports.ts';
@@ -15,6 +16,7 @@ export interface ReadinessParts {
   readonly orchestrator: Pick<Orchestrator, 'load'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly journal: Pick<Journal, 'counts'>;
+  readonly ends: { readonly states: Pick<ServiceStates, 'stateOf'> };
 }
 
 /**
@@ -26,7 +28,13 @@ export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
   const spill = migration.spillStatus();
   const journal = spill?.isSpilling === true ? spilling(spill) : await journalReadiness(parts);
   const legacy = [...services.values()].map(
-    ({ name, legacy: backend }) => [name, legacyReadiness(backend.load('live'))] as const,
+    ({ name, legacy: backend }) =>
+      [
+        name,
+        parts.ends.states.stateOf(name) === 'complete'
+          ? { ok: true, reason: 'complete: legacy is not asked' }
+          : legacyReadiness(backend.load('live')),
+      ] as const,
   );
   return {
     journal,

@@ -4,9 +4,11 @@ import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../engine/compare/comparison-stores.ts';
 import { createBackendProbes } from '../engine/guard/interlock-keeper.ts';
 import type { Migration } from '../engine/migration.ts';
+import type { EndEdges } from '../engine/parts.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Orchestrator } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
+import { completionFactsOf } from '../operator/ends/completion.ts';
 import { createDeliveries } from '../operator/report/deliver-report.ts';
 import { makeReport, type GatherParts } from '../operator/report/gather-report.ts';
 import { DailyReports, type ReportCounts } from '../operator/report/daily-reports.ts';
@@ -14,6 +16,7 @@ import type { ReportRouteParts } from '../operator/report/report-routes.ts';
 import { createSchedule } from '../operator/report/schedule.ts';
 import { NO_SCHEDULE } from '../operator/run-schedule.ts';
 import { Webhook } from '../operator/webhook.ts';
+import { completionSourcesOf } from './completion-sources.ts';
 import { deskUrlOf, reportsUrlOf } from './listeners.ts';
 import type { Part } from '../shared/parts.ts';
 import type { Guarding } from './guard.ts';
@@ -30,6 +33,7 @@ interface ReportFacts {
   readonly replica: { readonly id: ReplicaId };
   readonly guarding: Pick<Guarding, 'interlocks'>;
   readonly migration: Pick<Migration, 'comparisonsOf'>;
+  readonly ends: Pick<EndEdges, 'store'>;
   readonly signatures: SignatureStore;
   readonly rules: RuleStore;
   readonly status: () => Promise<Status>;
@@ -50,6 +54,7 @@ export function createReports(facts: ReportFacts): Reports {
   const { schedule, timeZone: zone, keepDays, folder } = config.reports;
   const webhook = webhookOf(config, clock);
   const [store, known] = [createReportStore(database), createReportFactStore(database)];
+  const ending = completionSourcesOf(facts);
   const gathered: GatherParts = {
     ...facts,
     zone,
@@ -58,6 +63,7 @@ export function createReports(facts: ReportFacts): Reports {
     reports: store,
     deskUrl: deskUrlOf(config),
     judged: (service) => facts.guarding.interlocks.judged(service),
+    end: (service) => completionFactsOf(service, ending),
     probes: createBackendProbes({ services, orchestrator: facts.orchestrator, clock }),
     ruleHits: () => facts.rules.hits(),
     rulesOf: (service) => facts.migration.comparisonsOf(service).rules,

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config/schema.ts';
 import type { SignatureStore } from '../engine/compare/comparison-stores.ts';
 import type { Migration } from '../engine/migration.ts';
+import type { EndEdges, FlipEdges } from '../engine/parts.ts';
 import { createBackendProbes } from '../engine/guard/interlock-keeper.ts';
 import type { AgentBook } from '../operator/agents.ts';
 import { registerAgentRoutes } from '../operator/routes/agent-routes.ts';
@@ -14,7 +15,9 @@ import {
 import { type ComparisonRouteParts, registerComparisonRoutes } from '../operator/routes/comparison-routes.ts';
 import { registerConsistencyRoutes } from '../operator/routes/consistency-routes.ts';
 import { type DecisionRouteParts, registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
+import { type EndRouteParts, registerEndRoutes } from '../operator/routes/end-routes.ts';
 import { registerFlagRoutes } from '../operator/routes/flag-routes.ts';
+import { registerFlipRoutes } from '../operator/routes/flip-routes.ts';
 import { registerHistoryRoutes, registerLiveRoutes } from '../operator/routes/history-routes.ts';
 import { type LaneRouteParts, registerLaneRoutes } from '../operator/routes/lane-routes.ts';
 import { type RaiseRouteParts, registerRaiseRoutes } from '../operator/routes/raise-routes.ts';
@@ -24,6 +27,8 @@ import { boundBodies } from '../operator/posted-bodies.ts';
 import { refuseUnstorableAddresses } from '../operator/refusal.ts';
 import { registerOperatorRoutes } from '../operator/routes/routes.ts';
 import { registerRuleRoutes, type RuleRouteParts } from '../operator/routes/rule-routes.ts';
+import { registerRollbackRoutes } from '../operator/routes/rollback-routes.ts';
+import { registerRestoredRoutes } from '../operator/routes/restored-routes.ts';
 import { registerRunRoutes } from '../operator/routes/run-routes.ts';
 import type { StatusReader } from '../operator/status.ts';
 import type { DifferenceArchive } from '../storage/differences.ts';
@@ -31,15 +36,17 @@ import { createComparedSince, createSummedMinutes } from '../storage/summed-minu
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { DeadLetterStore, UnknownLedger } from '../engine/ports/decision-ports.ts';
+import type { ReverseLedger } from '../engine/ports/reverse-ports.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { OperatorAccess } from '../operator/operator-access.ts';
 import type { Database } from '../storage/database.ts';
 import { createLaneList } from '../storage/lane-list.ts';
 import type { Flags, Orchestrator } from '../engine/ports/ports.ts';
-import { explain } from '../operator/explain.ts';
+import { explain, type FlipSource } from '../operator/explain.ts';
 import type { GuardSource } from '../operator/guard-status.ts';
 import { createExplainStore } from '../storage/explain.ts';
+import { completionSourcesOf } from './completion-sources.ts';
 import { type FlagRouteFacts, flagRoutesOf } from './flags.ts';
 import type { Guarding } from './guard.ts';
 import type { Live } from './live.ts';
@@ -59,6 +66,8 @@ type RouteFacts = GuardRouteFacts &
     readonly signatures: SignatureStore;
     readonly migration: Migration;
     readonly guarding: Guarding;
+    readonly flips: Pick<FlipEdges, 'shares' | 'book'>;
+    readonly ends: Pick<EndEdges, 'store'>;
   };
 
 /** What the routes show and other parts count or create. */
@@ -89,6 +98,9 @@ export function registerRoutes(
   registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });
   if (live !== undefined) registerLiveRoutes(app, { services: names, book: live.book });
   registerFlagRoutes(app, flagRoutesOf(facts));
+  const { flipper } = facts.migration;
+  if (flipper !== undefined)
+    registerFlipRoutes(app, { services: facts.services, flipper, shares: facts.flips.shares });
   const raising = raiseRoutesOf(facts);
   registerRaiseRoutes(app, raising);
   registerHistoryRoutes(app, raising);
@@ -98,9 +110,13 @@ export function registerRoutes(
     comparedSince: createComparedSince(facts.database),
     nowMs: () => facts.clock.wallMs(),
   });
+  registerEndRoutes(app, endRoutesOf(facts));
   registerBundleRoutes(app, facts.guarding.bundles);
   registerReportRoutes(app, reports.routes);
   registerRuns(app, facts);
+  registerRestored(app, facts);
+  if (facts.migration.wayBack !== undefined)
+    registerRollbackRoutes(app, { services: names, wayBack: facts.migration.wayBack });
   registerComparisonRoutes(app, comparisonRoutesOf(facts));
   registerOperatorRoutes(app, {
     version: facts.version,
@@ -112,6 +128,17 @@ export function registerRoutes(
   });
 }
 
+/** What people can ask and do about the end of a migration. */
+function endRoutesOf(facts: RouteFacts): EndRouteParts {
+  const { config, version, guarding } = facts;
+  return {
+    ...completionSourcesOf(facts),
+    version,
+    bypassFreeSeconds: (service) =>
+      guarding.modes.get(service) === 'enforce' ? config.readOnly.bypassFreeSeconds : undefined,
+  };
+}
+
 function raiseRoutesOf({ services, guarding, database, orchestrator, clock }: RouteFacts): RaiseRouteParts {
   const probes = createBackendProbes({ services, orchestrator, clock });
   return {
@@ -121,6 +148,14 @@ function raiseRoutesOf({ services, guarding, database, orchestrator, clock }: Ro
     probe: (service) => probes.ask(service),
     nowMs: () => clock.wallMs(),
   };
+}
+
+function registerRestored(
+  app: FastifyInstance,
+  { migration: { restored }, services, clock }: RouteFacts,
+): void {
+  if (restored === undefined) return;
+  registerRestoredRoutes(app, { services: [...services.keys()], restored, nowMs: () => clock.wallMs() });
 }
 
 function registerRuns(
@@ -144,7 +179,8 @@ interface DecisionFacts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly letters: DeadLetterStore;
   readonly unknowns: UnknownLedger;
-  readonly migration: Pick<Migration, 'laneCommands'>;
+  readonly reverseLedger: ReverseLedger;
+  readonly migration: Pick<Migration, 'laneCommands' | 'flipper'>;
   readonly guarding: Pick<Guarding, 'audit'>;
   readonly clock: Clock;
 }
@@ -156,11 +192,12 @@ function accessOf({ operator }: Config): OperatorAccess {
 
 /** What people can do about dead letters and unknown outcomes. */
 function decisionRoutesOf(facts: DecisionFacts): DecisionRouteParts {
-  const { services, letters, unknowns, migration, guarding, clock } = facts;
+  const { services, letters, unknowns, reverseLedger, migration, guarding, clock } = facts;
   return {
     services: [...services.keys()],
     letters,
     unknowns,
+    reverse: reverseLedger,
     desk: migration.laneCommands,
     audit: guarding.audit,
     nowMs: () => clock.wallMs(),
@@ -175,6 +212,7 @@ function laneRoutesOf(
   return {
     services: [...services.keys()],
     list: createLaneList(database),
+    flipper: migration.flipper,
     desk: migration.laneCommands,
     audit: guarding.audit,
   };
@@ -187,7 +225,8 @@ interface GuardRouteFacts {
   readonly database: Database;
   readonly flags: Flags;
   readonly orchestrator: Orchestrator;
-  readonly migration: Pick<Migration, 'coverageOf'>;
+  readonly migration: Pick<Migration, 'coverageOf' | 'flipper'>;
+  readonly flips: Pick<FlipEdges, 'book'>;
   readonly clock: Clock;
 }
 
@@ -214,6 +253,7 @@ function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
   const source = guardSourceOf(guarding);
   const explained = {
     ...facts,
+    flips: flipSourceOf(facts),
     store: createExplainStore(facts.database),
     limits: interlocks,
     guarding: source,
@@ -241,6 +281,15 @@ function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
       return explain(explained, service, subject);
     },
     nowMs: () => clock.wallMs(),
+  };
+}
+
+function flipSourceOf({ migration: { flipper }, flips }: GuardRouteFacts): FlipSource | undefined {
+  if (flipper === undefined) return undefined;
+  return {
+    history: (lane) => flips.book.history(lane),
+    facts: (lane) => flipper.explain(lane),
+    first: (lane) => flipper.firstNamed(lane),
   };
 }
 

@@ -6,9 +6,11 @@ import type { DeadLetterStore, UnknownLedger } from '../engine/ports/decision-po
 import type { Events } from '../engine/ports/events.ts';
 import { RECONCILED_TO_KEEP_SECONDS } from '../engine/guard/interlock-table.ts';
 import type { Migration } from '../engine/migration.ts';
+import type { EndEdges, FlipEdges } from '../engine/parts.ts';
 import type { RunStore } from '../engine/runs/run-ports.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Journal, Orchestrator } from '../engine/ports/ports.ts';
+import type { ReverseLedger, ReverseProofs } from '../engine/ports/reverse-ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { AgentBook, MOST_AGENTS } from '../operator/agents.ts';
 import { ArmExchange, Arms } from '../operator/arms.ts';
@@ -50,6 +52,8 @@ interface WatcherFacts {
   readonly flagFile: FlagFile | undefined;
   readonly orchestrator: Orchestrator;
   readonly journal: Journal;
+  readonly reverseProofs: ReverseProofs;
+  readonly reverseLedger: ReverseLedger;
   readonly differences: DifferenceArchive;
   readonly signatures: SignatureStore;
   readonly rules: RuleStore;
@@ -61,7 +65,9 @@ interface WatcherFacts {
   readonly clock: Clock;
   readonly database: Database;
   readonly guarding: Guarding;
+  readonly ends: EndEdges;
   readonly runs: { readonly store: RunStore };
+  readonly flips: Pick<FlipEdges, 'shares' | 'book'>;
   /** What happens to writes while the journal is away, for people. */
   readonly awayPolicy: string;
 }
@@ -227,7 +233,10 @@ function createStatus(
       lanePercentage: facts.config.shadow.lanePercentage,
     },
     lagOf: createReplicationLag(facts.database),
+    reverseOf: (service) => facts.reverseLedger.standing(service),
     readiness: () => readinessOf(facts),
+    flipper: facts.migration.flipper,
+    writesStateOf: (service) => facts.ends.states.stateOf(service),
     interlocks: facts.guarding.modes,
     guarding: guardSourceOf(facts.guarding),
   });

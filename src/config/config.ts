@@ -9,6 +9,7 @@ import {
   operatorProblems,
   portProblems,
   schemaProblems,
+  scratchProblems,
   valueAt,
   type Tree,
 } from './problems.ts';
@@ -81,11 +82,18 @@ const DEFAULTS: Tree = {
     repeatsPerMinute: 30,
   },
   copies: { concurrency: 2, automatic: true },
+  flips: { perSecond: 20, soakHours: 24, verifiedHours: 24, provenHours: 24 },
   rollout: { folder: './flags' },
   operator: { tokens: {} },
   interlocks: 'enforce',
-  criteria: { readLatencyToleranceMs: 5 },
+  criteria: { comparisons: 3_000, withoutError: 300, mismatchRate: 0.001, readLatencyToleranceMs: 5 },
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20, alertFormat: 'signed' },
+  readOnly: {
+    bypassFreeSeconds: 86_400,
+    requiredSeconds: 14 * 86_400,
+    settleSeconds: 10,
+    censusSeconds: 3_600,
+  },
   reconciliation: { changed: '30 2 * * *', full: '30 3 * * *', timeZone: LOCAL_ZONE },
   reports: { schedule: '0 6 * * *', timeZone: LOCAL_ZONE, keepDays: 400, webhookFormat: 'signed' },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
@@ -144,7 +152,12 @@ export function readSettings(
   const checker = Compile(ConfigSchema);
   if (!checker.Check(tree))
     problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
-  problems.push(...portProblems(tree), ...calendarProblems(tree), ...guardProblems(tree));
+  problems.push(
+    ...portProblems(tree),
+    ...calendarProblems(tree),
+    ...guardProblems(tree),
+    ...scratchProblems(tree),
+  );
   problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
   problems.push(...operatorProblems(tree), ...deskProblems(tree), ...reportProblems(tree));
   if (services === 'real') problems.push(...openDeskProblems(tree));

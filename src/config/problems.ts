@@ -136,6 +136,19 @@ function endpointPathsOf(service: string): string[] {
   return ['endpoint', 'pubEndpoint'].map((key) => `services.${service}.legacy.${key}`);
 }
 
+/** A scratch instance on the service's own port would be the service itself, and one without the copy would prove nothing. */
+export function scratchProblems(tree: Tree): string[] {
+  const services = Object.keys(isTree(tree['services']) ? tree['services'] : {});
+  return services.flatMap((service) => {
+    const path = `services.${service}.legacy.scratchCommand`;
+    const command = valueAt(tree, path);
+    if (!Array.isArray(command)) return [];
+    const text = command.join(' ');
+    const isComplete = text.includes('{port}') && /\{(?:folder|file)\}/.test(text);
+    return isComplete ? [] : [`${path} must contain {port}, and {folder} or {file}`];
+  });
+}
+
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|\[::1\])$/;
 
 /** The operator's API is open without tokens, so it must then listen on this machine only. */

@@ -52,6 +52,7 @@ const Legacy = Type.Object(
     connections: Whole(1),
     sqliteFile: Type.Optional(Text),
     jsonFile: Type.Optional(Text),
+    scratchCommand: Type.Optional(Type.Array(Text, { minItems: 1 })),
   },
   closed,
 );
@@ -150,6 +151,15 @@ export const ConfigSchema = Type.Object(
       closed,
     ),
     copies: Type.Object({ concurrency: Whole(1), automatic: Type.Boolean() }, closed),
+    flips: Type.Object(
+      {
+        perSecond: Type.Number({ exclusiveMinimum: 0, maximum: 10_000 }),
+        soakHours: Type.Number({ minimum: 0, maximum: MOST_HOURS }),
+        verifiedHours: Type.Number({ exclusiveMinimum: 0, maximum: MOST_HOURS }),
+        provenHours: Type.Number({ exclusiveMinimum: 0, maximum: MOST_HOURS }),
+      },
+      closed,
+    ),
     rollout: Type.Object(
       {
         folder: Text,
@@ -194,7 +204,15 @@ export const ConfigSchema = Type.Object(
       ),
     ),
     interlocks: Interlocks,
-    criteria: Type.Object({ readLatencyToleranceMs: Type.Number({ minimum: 0, maximum: 1_000 }) }, closed),
+    criteria: Type.Object(
+      {
+        comparisons: Whole(1),
+        withoutError: Whole(1),
+        mismatchRate: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+        readLatencyToleranceMs: Type.Number({ minimum: 0, maximum: 1_000 }),
+      },
+      closed,
+    ),
     guard: Type.Object(
       {
         mode: Type.Union([Type.Literal('enforce'), Type.Literal('warn')]),
@@ -205,6 +223,15 @@ export const ConfigSchema = Type.Object(
         alertUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
         alertKey: Type.Optional(Text),
         alertFormat: WebhookFormat,
+      },
+      closed,
+    ),
+    readOnly: Type.Object(
+      {
+        bypassFreeSeconds: Whole(0),
+        requiredSeconds: Whole(0),
+        settleSeconds: Whole(1),
+        censusSeconds: Whole(1),
       },
       closed,
     ),

@@ -48,6 +48,7 @@ export type Hint =
   | 'order'
   | 'encoding'
   | 'cut_text'
+  | 'flipped_lane'
   | 'spelling_of_numbers';
 
 /** One difference, without the compared content: shapes and digests replace it. */

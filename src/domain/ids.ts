@@ -50,6 +50,9 @@ export function parseLaneKey(key: LaneKey): { service: ServiceName; owner: Owner
   return { service: key.slice(0, slash) as ServiceName, owner: key.slice(slash + 1) as Owner };
 }
 
+/** The owner under which Crossfade itself writes to a service, to prove that writes reach it. It has no lane. */
+export const CANARY_OWNER = 'crossfade-canary' as Owner;
+
 const ORCHESTRATOR_ID_LIMIT = 64;
 
 function shortened(prefix: string, value: string): string {

@@ -1,12 +1,23 @@
 import type { Backend } from './backend.ts';
+import type { WritesState } from './stage.ts';
 
 /** What the secondary checks before a write of a lane takes effect. */
 export interface LaneFence {
   readonly key: string;
+  /** Every change of the primary raises it. Absent: 0. */
+  readonly epoch?: number;
   /** Every copy raises it. Writes that were sent before have no effect then. */
   readonly generation: number;
   /** Absent in the writes of a copy except the last. */
   readonly sequence?: number;
+}
+
+/** A fence without a sequence. Lanes whose primary never changed are fenced as before there were epochs. */
+export function laneFence(
+  { key, epoch }: { readonly key: string; readonly epoch: number },
+  generation: number,
+): LaneFence {
+  return epoch === 0 ? { key, generation } : { key, epoch, generation };
 }
 
 /**
@@ -26,7 +37,10 @@ export interface LaneState {
   readonly condition: LaneCondition;
   /** Why the lane is dirty or stopped, as a closed word; empty while it is clean. */
   readonly reason: string;
-  /** Number of the coverage under which the orchestrator was last made equal; 0 if never. */
+  /**
+   * Number of the coverage under which the orchestrator was last made equal; 0 if never. Negative: the lane has returned to legacy under
+   * this coverage and was not copied since, and every write of it was journaled.
+   */
   readonly seededCoverage: number;
   /** Items of the lane's last copy that the secondary refused and that no person has accepted. */
   readonly exceptions: number;
@@ -43,6 +57,12 @@ export interface LaneState {
   readonly foundUncertain: number;
   /** Whether this replica is the lane's home, which delivers and copies it. */
   readonly isHome: boolean;
+}
+
+/** A lane with a new intent. */
+export interface PlacedLane extends LaneState {
+  /** Whether legacy still takes writes of the service, as the journal knew when it stored the intent. */
+  readonly writes: WritesState;
 }
 
 /**

@@ -8,7 +8,7 @@ export type WriteActionName =
 
 /** The orchestrator's actions for reading. */
 export type ReadActionName =
-  'read' | 'batch_read' | 'search' | 'scan' | 'digest' | 'list_sessions' | 'health';
+  'read' | 'batch_read' | 'search' | 'scan' | 'digest' | 'list_sessions' | 'lane_positions' | 'health';
 
 /** One call in the orchestrator's protocol (../orchestrator/README.md). Members of `payload` may be raw {@link Json}. */
 export interface OrchestratorRead {

@@ -14,6 +14,11 @@ export interface Retention {
   counts?(fields: Readonly<Record<string, string>>): boolean;
 }
 
+/** Whether the service removes nothing by itself. */
+export function keepsEverything({ idleSeconds, owners, entries }: Retention): boolean {
+  return idleSeconds === undefined && owners === undefined && entries === undefined;
+}
+
 /** How many of a service's owners were created or loaded last before a given time, and how many after it. */
 export interface OwnersAround {
   readonly before: number;

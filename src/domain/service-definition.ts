@@ -239,6 +239,8 @@ interface LegacyOnlyRead extends ReadBase {
 export interface PassthroughAction {
   readonly kind: 'passthrough';
   readonly reason: string;
+  /** It changes nothing, such as a health check. It is still relayed when legacy takes no more writes. @defaultValue it may write */
+  readonly changesNothing?: true;
 }
 
 export type ActionDefinition = WriteAction | MappedRead | LegacyOnlyRead | PassthroughAction;
@@ -250,7 +252,7 @@ export interface LegacyAccess {
   /** The service's JSON file as parsed text. Read again while it does not parse. */
   jsonFile?(): Promise<string>;
   /** Calls the service itself, on the probe connection. */
-  call?(text: string): Promise<Message>;
+  readonly call?: (text: string) => Promise<Message>;
 }
 
 /** One item that a legacy store shows of a lane. */
@@ -276,6 +278,8 @@ export interface LegacyLane {
   readonly exists: boolean;
   /** Oldest first. */
   readonly items: readonly LegacyItem[];
+  /** When the service last made or loaded the owner, ISO-8601 UTC. A later time shows a reader. Absent: the service does not say. */
+  readonly usedAt?: string;
   /**
    * Data that the service derived from its items and would not derive again in the same way. A copy puts it after all items that
    * it saw, in place of what an earlier copy wrote. It is no part of the list: never compared, forgotten or lost.
@@ -410,6 +414,10 @@ export interface ServiceDefinition {
    * queued.
    */
   readonly probe: string;
+  /** A write without an effect, after which every earlier write is stored. @defaultValue none is left uncommitted */
+  readonly flush?: string;
+  /** Each reversible write once; the last removes the owner's items if it can. @defaultValue only agents' writes prove the way back */
+  canary?(owner: Owner): readonly string[];
   /**
    * Whether it processes its requests one after the other, from all connections. Then an answered probe proves that everything
    * before it was processed. @defaultValue true over ZeroMQ, false over HTTP
@@ -430,14 +438,8 @@ export function isSerial({ isSerial: isDeclared, endpoint }: ServiceDefinition):
 }
 
 /** Whether a lane's contents can be read without a request of an agent. */
-export function isReadable({
-  definition,
-  access,
-}: {
-  definition: ServiceDefinition;
-  access: LegacyAccess;
-}): boolean {
-  return definition.lanes.isReadable?.(access) ?? true;
+export function isReadable(of: { definition: ServiceDefinition; access: LegacyAccess }): boolean {
+  return of.definition.lanes.isReadable?.(of.access) ?? true;
 }
 
 /** Defines a legacy service. Only the definition knows its protocol. */

@@ -13,6 +13,24 @@ export const STAGES = [
 
 export type Stage = (typeof STAGES)[number];
 
+/**
+ * Whether legacy still takes writes of a service. `open`: it does. `read_only`: it got its last write, and only reads are relayed.
+ * `complete`: it is not asked any more.
+ */
+export const WRITES_STATES = ['open', 'read_only', 'complete'] as const;
+
+export type WritesState = (typeof WRITES_STATES)[number];
+
+const STAGE_AT_THE_END: Readonly<Partial<Record<WritesState, Stage>>> = {
+  read_only: 'legacy_read_only',
+  complete: 'complete',
+};
+
+/** The stage that no flag decides. Undefined while legacy takes writes. */
+export function stageAtTheEnd(state: WritesState = 'open'): Stage | undefined {
+  return STAGE_AT_THE_END[state];
+}
+
 /** The flag that puts a service into a stage when it is on, for any share of lanes. No flag requests `complete`. */
 const STAGE_FLAG = {
   legacy_read_only: 'legacy-read-only',

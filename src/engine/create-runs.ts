@@ -1,6 +1,7 @@
 import { BackfillWork } from './runs/backfill-work.ts';
 import type { Engine } from './engine.ts';
-import type { MigrationParts, RunEdges } from './parts.ts';
+import { laneKeyOf } from '../domain/ids.ts';
+import type { FlipEdges, MigrationParts, RunEdges } from './parts.ts';
 import type { DivergenceStore } from './runs/divergence-ports.ts';
 import type { LaneComparing } from './create-lane-comparing.ts';
 import { fencedDivergences } from './runs/fenced-divergences.ts';
@@ -31,7 +32,7 @@ export function createRuns(parts: MigrationParts, engine: Engine, { edges, compa
   const { coverage } = engine;
   const { store, lostItems, repairs, audit } = edges;
   const { comparer } = comparing;
-  const divergences = fencing(edges.divergences, engine);
+  const divergences = verifying(fencing(edges.divergences, engine), parts.flips);
   const repairer = createRepairer(parts, engine, { edges, comparer });
   const works = createWorks(parts, engine, { edges, comparing, divergences, repairer });
   const worker = createWorker(parts, engine, { store, works });
@@ -124,6 +125,22 @@ function fencing(store: DivergenceStore, { lanes, isAlone, takeOver }: Engine): 
     isAlone,
     tellHome: (lane) => takeOver.tellHome(lane),
   });
+}
+
+/** The same store. A lane that a run finds equal is verified, so that it may be flipped. */
+function verifying(store: DivergenceStore, flips: FlipEdges | undefined): DivergenceStore {
+  if (flips === undefined) return store;
+  return {
+    ...store,
+    async equal(service, owners) {
+      const changed = await store.equal(service, owners);
+      await flips.book.verified(
+        owners.map((owner) => laneKeyOf(service, owner)),
+        flips.digestOf(service),
+      );
+      return changed;
+    },
+  };
 }
 
 function createWorker(

@@ -1,6 +1,8 @@
 import { messageOf, StorageError } from '../domain/errors.ts';
 import type { Verdicts } from './compare/verdicts.ts';
 import type { Engine } from './engine.ts';
+import type { Flipper } from './flips/flipper.ts';
+import type { EndKeeper } from './ends/end-keeper.ts';
 import type { LaneSamples } from './shadow/lane-samples.ts';
 import type { Runs } from './create-runs.ts';
 import type { RepeatedReads } from './shadow/repeated-reads.ts';
@@ -23,19 +25,31 @@ export interface Living {
   /** Absent: no read is repeated. */
   readonly repeats: RepeatedReads | undefined;
   readonly runs: Runs | undefined;
+  /** Absent: no lane is flipped. */
+  readonly flipper: Flipper | undefined;
+  /** Absent: every service is open. */
+  readonly ends: EndKeeper | undefined;
 }
 
 /** Takes over what the last process left, then keeps coverage. @throws StorageError */
-export async function startEngine({ engine, verdicts, repeats, runs }: Living): Promise<void> {
+export async function startEngine({ engine, verdicts, repeats, runs, flipper, ends }: Living): Promise<void> {
+  // Before anything is sent to a legacy that may be gone.
+  await ends?.start();
   const hasPredecessor = await engine.membership.join();
+  await engine.restored?.start();
+  // From the preparation on, a process may start without the journal. It must know then which lanes may be flipped.
+  await engine.shares?.learn();
   await engine.spilling?.spill.prepare();
   await engine.takeOver.recover();
   await verdicts.start();
   await engine.keeper.start(hasPredecessor);
   engine.foreign.start();
   engine.deliverer.wake();
+  engine.wayBack?.start();
+  engine.canary.start();
   runs?.worker.start();
   repeats?.start();
+  flipper?.start();
   engine.spilling?.spill.answered();
 }
 
@@ -46,13 +60,20 @@ export async function stopEngine({
   samples,
   repeats,
   runs,
+  flipper,
+  ends,
 }: Living): Promise<void> {
+  await flipper?.stop();
   // A page that is being worked on waits for copies, so it ends after these.
   const working = runs?.worker.stop();
+  await engine.canary.stop();
+  await ends?.stop();
   await engine.keeper.stop();
   // A successor that finds the lanes quiet copies them at once.
   await engine.unjournaled.ended(UNJOURNALED_MS);
   await engine.foreign.stop();
+  await engine.restored?.stop();
+  await engine.wayBack?.stop();
   engine.settler.stop();
   await repeats?.stop();
   await shadows.stop();
@@ -61,6 +82,7 @@ export async function stopEngine({
   await engine.copies.stop();
   await working;
   await engine.deliverer.stop();
+  engine.orchestratorPrimary.stop();
   await engine.outcomeRecorder.stop();
   await engine.membership.leave().catch(() => undefined);
 }

@@ -1,25 +1,33 @@
-import type { ServiceName } from '../domain/ids.ts';
+import { CANARY_OWNER, type LaneKey, parseLaneKey, type ServiceName } from '../domain/ids.ts';
 import { createCallLegacy } from './calls/call-legacy.ts';
 import { LaneCopier } from './copies/copy-lane.ts';
 import { CopyQueue } from './copies/copy-queue.ts';
 import { CoverageKeeper } from './coverage/coverage-keeper.ts';
 import { Unjournaled } from './coverage/unjournaled.ts';
 import { Deliverer } from './delivery/deliver.ts';
+import { RestoredBackups } from './flips/restored-backups.ts';
+import { WayBack } from './flips/way-back.ts';
 import { Fences } from './lane/fence.ts';
 import { createHoldLane, type HoldLane } from './lane/hold-lane.ts';
 import { createLanes, type Lanes } from './lane/lanes.ts';
 import type { MigrationParts } from './parts.ts';
+import { NO_LIMITS } from './ports/decision.ts';
 import { Coverage } from './ports/service-runtime.ts';
 import { ForeignLanes } from './replicas/foreign-lanes.ts';
 import { UnconfirmedLanes } from './replicas/unconfirmed-lanes.ts';
 import { Membership } from './replicas/membership.ts';
 import { TakeOver } from './replicas/take-over.ts';
+import { Shares } from './flips/shares.ts';
 import { createSignalHub, type SignalHub } from './signals.ts';
 import { Outage } from './spill/outage.ts';
+import { Canary } from './reverse/canary.ts';
 import { SpillPath } from './spill/spill-path.ts';
 import { Spill } from './spill/spill.ts';
+import { OrchestratorPrimary, type OrchestratorPrimaryParts } from './writes/orchestrator-primary.ts';
 import { OutcomeRecorder } from './writes/outcome-recorder.ts';
 import { Settler } from './writes/settle.ts';
+
+const HOUR_MS = 3_600_000;
 
 /** The background parts, each made once. */
 export interface Engine extends Presence, Moving, Covering, Recovery {}
@@ -48,6 +56,8 @@ interface Presence {
   readonly isSpilling: () => boolean;
   readonly fences: Fences;
   readonly hold: HoldLane;
+  /** Absent: no lane is flipped. */
+  readonly shares: Shares | undefined;
 }
 
 function createPresence(parts: MigrationParts, { signals }: SignalHub): Presence {
@@ -57,12 +67,14 @@ function createPresence(parts: MigrationParts, { signals }: SignalHub): Presence
   const outcomeRecorder = new OutcomeRecorder({ journal, clock, emit, signals });
   const outage = spill && new Outage({ clock, emit, signals });
   const isSpilling = (): boolean => outage?.isSpilling ?? false;
+  const shares = createShares(parts);
   const membership = new Membership({
     identity,
     store: parts.replicas,
     clock,
     spill: spill?.store,
     isSpilling,
+    shares: () => shares?.reported() ?? {},
     signals,
   });
   const isAlone = (): boolean => membership.isAlone;
@@ -75,7 +87,19 @@ function createPresence(parts: MigrationParts, { signals }: SignalHub): Presence
     mayAct: () => membership.mayAct,
     busy: signals.busy,
   });
-  return { coverage, outcomeRecorder, outage, membership, isAlone, isSpilling, fences, hold };
+  return { coverage, outcomeRecorder, outage, membership, isAlone, isSpilling, fences, hold, shares };
+}
+
+function createShares({ flips, flags, readLimits, spill, events }: MigrationParts): Shares | undefined {
+  if (flips === undefined) return undefined;
+  return new Shares({
+    store: flips.shares,
+    versions: flips.versions,
+    flags,
+    atMost: (service) => (readLimits ?? NO_LIMITS).writes(service).atMost,
+    disk: spill?.store,
+    emit: events.emit,
+  });
 }
 
 /** The parts that move data to the secondary, and the lanes. */
@@ -103,6 +127,12 @@ function createMoving(parts: MigrationParts, hub: SignalHub, presence: Presence)
     timeoutMs,
     random,
     isAlone,
+    reverse: {
+      sends: parts.reverseSends,
+      proofs: parts.reverseProofs,
+      mayAct: () => membership.mayAct,
+      journalKeptMs: (settings.journalHours ?? 1) * HOUR_MS,
+    },
     signals: hub.signals,
   });
   const copier = createCopier(parts, hub, { ...presence, deliverer });
@@ -117,7 +147,11 @@ function createMoving(parts: MigrationParts, hub: SignalHub, presence: Presence)
   });
   const lanes = createLanes(journal, clock, (lane) => copies.holds(lane));
   const settler = new Settler({ journal, outcomeRecorder, copies, clock, emit });
-  hub.connect({ copyAnew: (lane, reason) => settler.copyAnew(lane, reason) });
+  hub.connect({
+    copyAnew: (lane, reason) => settler.copyAnew(lane, reason),
+    taken: (service, sentAtMs) => settler.taken(service, sentAtMs),
+    isShut: (service) => settler.isShut(service),
+  });
   return { deliverer, copier, copies, lanes, settler };
 }
 
@@ -162,6 +196,7 @@ function createCovering(parts: MigrationParts, hub: SignalHub, made: Presence & 
     membership,
     spill: spilling?.spill,
     unjournaled,
+    shares: made.shares,
     store,
     journal,
     services,
@@ -188,7 +223,7 @@ interface Spilling {
 function createSpilling(
   { spill: edges, replica: identity, services, coverageStore, clock, events }: MigrationParts,
   { signals }: SignalHub,
-  { outage, membership, outcomeRecorder, coverage, settler }: Presence & Moving,
+  { outage, membership, outcomeRecorder, coverage, settler, shares }: Presence & Moving,
 ): Spilling | undefined {
   if (edges === undefined || outage === undefined) return undefined;
   const { emit } = events;
@@ -207,6 +242,7 @@ function createSpilling(
     settle: (lane, { service }) => void settler.settle(lane, service),
     isShut: ({ service }) => settler.isShut(service.name),
     gate: ({ service, deadlineAtMs }) => settler.gate(service.name, deadlineAtMs),
+    mayBeFlipped: (lane) => shares?.contains(lane) ?? false,
   });
   const spill = new Spill({
     outage,
@@ -225,18 +261,43 @@ function createSpilling(
 /** The parts that continue what other replicas, or the last process, have left. */
 interface Recovery {
   readonly takeOver: TakeOver;
+  readonly canary: Canary;
+  readonly orchestratorPrimary: OrchestratorPrimary;
+  /** Absent: restored databases are not noticed. */
+  readonly restored: RestoredBackups | undefined;
+  /** Absent: no lane returns to legacy. */
+  readonly wayBack: WayBack | undefined;
   readonly unconfirmed: UnconfirmedLanes;
   readonly foreign: ForeignLanes;
 }
 
+function createOrchestratorPrimary(
+  { orchestrator, journal, clock, events }: MigrationParts,
+  { membership, shares, admit }: Presence & Pick<OrchestratorPrimaryParts, 'admit'>,
+): OrchestratorPrimary {
+  return new OrchestratorPrimary({
+    orchestrator,
+    journal,
+    clock,
+    emit: events.emit,
+    mayAct: () => membership.mayAct,
+    agrees: (service) => shares?.agrees(service) ?? true,
+    admit,
+  });
+}
+
 function createRecovery(
-  { replica: identity, journal, services, clock, events }: MigrationParts,
+  parts: MigrationParts,
   { signals, connect }: SignalHub,
   made: Presence & Moving & Covering,
 ): Recovery {
+  const { replica: identity, journal, services, clock } = parts;
   const { coverage, outcomeRecorder, membership, isAlone, deliverer, copies, lanes, settler, keeper } = made;
-  const { emit } = events;
+  const { emit } = parts.events;
+  const { restored, admit } = createRestored(parts, made);
+  const orchestratorPrimary = createOrchestratorPrimary(parts, { ...made, admit });
   const takeOver = new TakeOver({
+    orchestratorPrimary,
     identity,
     journal,
     lanes,
@@ -246,6 +307,7 @@ function createRecovery(
     copies,
     settler,
     outcomeRecorder,
+    kept: parts.keptReplies,
     clock,
     emit,
     backfillAnew: () => keeper.backfillAnew(),
@@ -270,5 +332,71 @@ function createRecovery(
   });
   connect({ note: (lane) => unconfirmed.note(lane) });
   const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, copies, takeOver, unconfirmed });
-  return { takeOver, unconfirmed, foreign };
+  const canary = createCanary(parts, made);
+  const wayBack = createWayBack(parts, made);
+  return { takeOver, canary, orchestratorPrimary, restored, wayBack, unconfirmed, foreign };
+}
+
+/** Absent without its store. Then every lane is admitted. */
+function createRestored(
+  { restored: store, runs, orchestrator, services, clock, events }: MigrationParts,
+  { lanes, hold }: Presence & Moving,
+): Pick<Recovery, 'restored'> & { readonly admit: (lane: LaneKey) => Promise<void> | undefined } {
+  if (store === undefined || runs === undefined) return { restored: undefined, admit: () => undefined };
+  const { history } = runs;
+  const { emit } = events;
+  const restored = new RestoredBackups({
+    store,
+    orchestrator,
+    services,
+    lanes,
+    hold,
+    history,
+    clock,
+    emit,
+  });
+  return {
+    restored,
+    admit: (key) => {
+      const { service, owner } = parseLaneKey(key);
+      return restored.admit(lanes.of(service, owner));
+    },
+  };
+}
+
+function createCanary(
+  { reverseProofs: proofs, services, flags, clock, events }: MigrationParts,
+  { membership, settler, lanes }: Presence & Moving,
+): Canary {
+  return new Canary({
+    proofs,
+    services,
+    flags,
+    clock,
+    emit: events.emit,
+    isUsed: async (service) => (await lanes.load(service, CANARY_OWNER)).id !== 0,
+    mayAct: () => membership.mayAct,
+    isShut: (service) => settler.isShut(service),
+  });
+}
+
+function createWayBack(
+  { wayBack: edges, flips, reverseProofs: proofs, orchestrator, services, clock, events }: MigrationParts,
+  { lanes, deliverer, copies, membership }: Presence & Moving,
+): WayBack | undefined {
+  if (edges === undefined || flips === undefined) return undefined;
+  return new WayBack({
+    ...edges,
+    flips: flips.store,
+    shares: flips.shares,
+    proofs,
+    lanes,
+    deliverer,
+    copies,
+    orchestrator,
+    services,
+    mayAct: () => membership.mayAct,
+    clock,
+    emit: events.emit,
+  });
 }

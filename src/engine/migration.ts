@@ -1,4 +1,6 @@
 import type { ServiceName } from '../domain/ids.ts';
+import type { WritesState } from '../domain/stage.ts';
+import { EndKeeper } from './ends/end-keeper.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { MigrationParts } from './parts.ts';
 import { createAskOrchestrator } from './calls/ask-orchestrator.ts';
@@ -7,8 +9,15 @@ import { RemovedItems } from './compare/removed-items.ts';
 import { type ComparisonReport, Verdicts } from './compare/verdicts.ts';
 import { createWrites } from './create-writes.ts';
 import { createEngine, type Engine } from './engine.ts';
+import type { Births } from './flips/births.ts';
+import { createFlips } from './create-flips.ts';
+import type { Flipper } from './flips/flipper.ts';
 import { type Living, startEngine, Starting, stopEngine } from './engine-life.ts';
+import type { RestoredBackups } from './flips/restored-backups.ts';
+import type { WayBack } from './flips/way-back.ts';
+import { watched } from './flips/watched-orchestrator.ts';
 import { DeliveryWait, ReadPath } from './requests/read.ts';
+import { Primaries } from './lane/primaries.ts';
 import { Handler } from './requests/handle.ts';
 import { LaneCommands } from './runs/lane-commands.ts';
 import type { StreamHandler } from './ports/operation.ts';
@@ -52,31 +61,46 @@ export interface Migration extends StreamHandler {
   comparisonsOf(service: ServiceName): ComparisonReport;
   /** Runs over all lanes. Absent without a run store. */
   readonly runs: Pick<Runs, 'desk' | 'repairCommands'> | undefined;
+  /** Lanes that a restored database has only in part. Absent without their store. */
+  readonly restored: Pick<RestoredBackups, 'list' | 'accept' | 'counts' | 'backedUp'> | undefined;
+  /** What moves lanes to the orchestrator. Absent: no lane is flipped. */
+  readonly flipper:
+    | Pick<
+        Flipper,
+        | 'isMoving'
+        | 'standing'
+        | 'explain'
+        | 'obstaclesOfFirst'
+        | 'firstNamed'
+        | 'counts'
+        | 'factsOfLanes'
+        | 'forget'
+      >
+    | undefined;
+  /** The return of lanes to legacy. Absent without its stores. */
+  readonly wayBack: Pick<WayBack, 'readiness' | 'plan' | 'begin' | 'find' | 'list' | 'halt'> | undefined;
   /** What people request for single lanes. */
   readonly laneCommands: LaneCommands;
   /** Changes with the comparison rules of an action, because evidence gathered under other rules proves nothing. */
   rulesVersion(service: ServiceName, action: string): string;
 }
 
-export function createMigration(parts: MigrationParts): Migration {
-  const engine = createEngine(parts);
+export function createMigration(given: MigrationParts): Migration {
+  const parts = watching(given, () => engine.restored?.lost('orchestrator'));
+  const engine: Engine = createEngine(parts);
   const { emit } = parts.events;
   const callLegacy = createCallLegacy(parts.clock, emit);
-  const verdicts = new Verdicts({
-    services: parts.services,
-    clock: parts.clock,
-    emit,
-    edges: parts.comparisons,
-  });
+  const verdicts = createVerdicts(parts);
   const comparing = createLaneComparing(parts, engine, verdicts);
   const { samples, explainGone } = comparing ?? {};
   const shadows = createShadowReads(parts, engine, { callLegacy, verdicts, samples, explainGone });
   const repeats = createRepeats(parts, engine, { callLegacy, shadows });
-  const handler = createHandler(parts, engine, { callLegacy, shadows, repeats });
-  const { membership } = engine;
+  const { flipper, births } = createFlips(parts, engine, comparing);
+  const handler = createHandler(parts, engine, { callLegacy, shadows, repeats, births });
   const say = sayTo(handler, parts.clock);
   const runs = parts.runs && comparing && createRuns(parts, engine, { edges: parts.runs, comparing, say });
-  const living = { engine, verdicts, shadows, samples, repeats, runs };
+  const ends = createEnds(parts, engine);
+  const living = { engine, verdicts, shadows, samples, repeats, runs, flipper, ends };
   const starting = new Starting({
     spill: engine.spilling?.spill,
     coverage: engine.coverage,
@@ -96,19 +120,54 @@ export function createMigration(parts: MigrationParts): Migration {
     },
     backlog: () => backlogOf(living),
     pendingOf: (service) => engine.deliverer.pendingOf(service),
-    replicas: () => membership.counts(),
-    mayWrite: () => membership.mayAct,
+    replicas: () => engine.membership.counts(),
+    mayWrite: () => engine.membership.mayAct,
     spillStatus: () => engine.spilling?.spill.status(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
     runs,
+    flipper,
     laneCommands: createLaneDesk(parts, engine),
+    restored: engine.restored,
+    wayBack: engine.wayBack,
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
   };
 }
 
+/** The same parts. Each lost connection to the orchestrator is reported. */
+function watching(parts: MigrationParts, onLost: () => void): MigrationParts {
+  return { ...parts, orchestrator: watched(parts.orchestrator, onLost) };
+}
+
+function createVerdicts({ services, clock, events, comparisons }: MigrationParts): Verdicts {
+  return new Verdicts({ services, clock, emit: events.emit, edges: comparisons });
+}
+
+/** Absent without the stores that it needs. */
+function createEnds(
+  { ends, runs, services, journal, clock, events }: MigrationParts,
+  { deliverer, takeOver }: Engine,
+): EndKeeper | undefined {
+  if (ends === undefined || runs === undefined) return undefined;
+  const { baselines, history } = runs;
+  const reopened = async (): Promise<void> => {
+    deliverer.reverse.forget();
+    await takeOver.recover();
+  };
+  return new EndKeeper({
+    ...ends,
+    baselines,
+    history,
+    services,
+    journal,
+    clock,
+    reopened,
+    emit: events.emit,
+  });
+}
+
 function createPassPath(
-  { services, flags, settings, clock, events }: MigrationParts,
+  { services, flags, settings, clock, events, ends }: MigrationParts,
   { coverage, unjournaled, membership }: Engine,
 ): PassPath {
   return new PassPath({
@@ -117,6 +176,7 @@ function createPassPath(
     flags,
     unjournaled,
     mayPass: () => membership.mayPass,
+    writesStateOf: (service) => ends?.states.stateOf(service) ?? 'open',
     limits: settings.limits,
     clock,
     emit: events.emit,
@@ -214,19 +274,18 @@ function createRepeats(
   });
 }
 
-function createHandler(
-  parts: MigrationParts,
+type Reading = Asking & { readonly repeats: RepeatedReads | undefined };
+
+function createReads(
+  { clock, orchestrator, reverseSends, settings, events }: MigrationParts,
   engine: Engine,
-  { callLegacy, shadows, repeats }: Asking & { readonly repeats: RepeatedReads | undefined },
-): Handler {
-  const { clock, orchestrator, settings } = parts;
-  const { emit } = parts.events;
-  const { lanes, coverage, fences } = engine;
-  const writes = createWrites(parts, engine, callLegacy);
+  { callLegacy, shadows, repeats }: Reading,
+): ReadPath {
+  const { emit } = events;
   const deliveryWait = new DeliveryWait(clock);
-  parts.events.subscribe(deliveryWait.listener);
-  const reads = new ReadPath({
-    lanes,
+  events.subscribe(deliveryWait.listener);
+  return new ReadPath({
+    lanes: engine.lanes,
     callLegacy,
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
     shadows: {
@@ -235,7 +294,9 @@ function createHandler(
         shadows.offer(read);
       },
     },
-    fences,
+    fences: engine.fences,
+    restored: engine.restored,
+    reverse: reverseSends,
     watermarks: engine.deliverer.watermarks,
     clock,
     emit,
@@ -245,19 +306,50 @@ function createHandler(
     readTimeoutMs: settings.reads.timeoutMs,
     deliveryWait,
   });
+}
+
+/** Every replica has reported the share before a lane of it is flipped. */
+function createPrimaries(
+  { journal, clock, settings }: MigrationParts,
+  { lanes, isAlone, shares }: Engine,
+): Primaries {
+  return new Primaries({
+    journal,
+    lanes,
+    clock,
+    isAlone,
+    mayHaveMoved: (lane) => shares?.contains(lane) ?? false,
+    timeoutMs: settings.reads.timeoutMs,
+  });
+}
+
+function createHandler(
+  parts: MigrationParts,
+  engine: Engine,
+  { births, ...reading }: Reading & { readonly births: Births | undefined },
+): Handler {
+  const { clock, services, flags, readLimits, settings } = parts;
+  const { emit } = parts.events;
+  const { lanes, coverage, settler } = engine;
+  const { callLegacy } = reading;
+  const writesStateOf = (service: ServiceName): WritesState => parts.ends?.states.stateOf(service) ?? 'open';
+  const writes = createWrites(parts, engine, { callLegacy, births });
+  const reads = createReads(parts, engine, reading);
   return new Handler({
-    services: parts.services,
+    services,
+    primaries: createPrimaries(parts, engine),
     coverage,
-    flags: parts.flags,
-    readLimits: parts.readLimits,
+    flags,
+    readLimits,
+    writesStateOf,
     limits: settings.limits,
     clock,
     emit,
     paths: {
       write: (operation, decision) => writes.write(operation, decision),
-      read: (operation, decision) => reads.read(operation, decision),
+      read: (operation, decision, seen) => reads.read(operation, decision, seen),
       passThrough: (operation) =>
-        passThrough(operation, { callLegacy, lanes, settler: engine.settler, coverage, emit }),
+        passThrough(operation, { callLegacy, lanes, settler, coverage, writesStateOf, emit }),
     },
   });
 }

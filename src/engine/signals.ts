@@ -1,5 +1,6 @@
-import type { LaneKey } from '../domain/ids.ts';
+import type { LaneKey, ServiceName } from '../domain/ids.ts';
 import type { Lane } from './lane/lane.ts';
+import type { ServiceRuntime } from './ports/service-runtime.ts';
 import type { ReplayedLane } from './ports/spill-ports.ts';
 
 /**
@@ -41,6 +42,13 @@ export interface Signals {
    */
   readonly replicasChanged: (what: 'expelled' | 'gone') => Promise<boolean>;
   /**
+   * Resolves when a request that was sent to the service at this time has taken effect, if it ever does. Sent before legacy is
+   * read to settle a reverse send (ReverseSender). Received by Settler.
+   */
+  readonly taken: (service: ServiceRuntime, sentAtMs: number) => Promise<void>;
+  /** Whether the service must not be written to now. Sent at the moment of a reverse send (ReverseSender). Received by Settler. */
+  readonly isShut: (service: ServiceName) => boolean;
+  /**
    * A heartbeat is due now instead of with the next second. Sent when a write finds that the journal failed or is slow (Outage).
    * Received by CoverageKeeper.
    */
@@ -80,6 +88,8 @@ export function createSignalHub(): SignalHub {
     letGo: (lane) => to('letGo')(lane),
     busy: (lane) => to('busy')(lane),
     replicasChanged: (what) => to('replicasChanged')(what),
+    taken: (service, sentAtMs) => to('taken')(service, sentAtMs),
+    isShut: (service) => to('isShut')(service),
     beatNow: () => to('beatNow')(),
     spilled: (lane, replayed) => to('spilled')(lane, replayed),
     recover: () => to('recover')(),

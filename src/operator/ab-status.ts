@@ -10,11 +10,6 @@ import {
 import type { AbNumbers, AbStatus, PairedP95, ShownInterval } from './api/status.ts';
 import { type ActionArms, type Arm, type Arms, type Pairs, WINDOW_MINUTES } from './arms.ts';
 
-/** Defines a failure, for an agent and for one backend of a pair. */
-export const FAILURE_WORDS =
-  'An agent failure is a timeout or an error the backend could not answer. Fallbacks to legacy do not count, nor do error replies of the ' +
-  'service itself. A backend fails in a pair when it gives no answer, or an error reply where the other backend gives none.';
-
 /** Every action of the service that was read within the window. */
 export function abStatuses(arms: Pick<Arms, 'of'>, service: ServiceName): Record<string, AbStatus> {
   const entries = [...arms.of(service)].map(

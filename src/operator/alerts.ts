@@ -1,6 +1,6 @@
 import type { Alert, Alerts } from '../engine/guard/guard-ports.ts';
 import { chatBody, type ChatMessage, type WebhookFormat } from './chat-message.ts';
-import { countedWords } from './words.ts';
+import { countedWords, notMovedWords } from './words.ts';
 import { Webhook, type WebhookSettings } from './webhook.ts';
 import { backoffMs } from '../shared/backoff.ts';
 
@@ -89,14 +89,16 @@ const TITLES: Readonly<Record<Alert['kind'], string>> = {
 };
 
 /** An alert as a chat message: what happened, where, why, and what to do. */
-function messageOf({ kind, service, finding, atMs, latch }: Alert): ChatMessage {
+function messageOf({ kind, service, finding, atMs, latch, flippedLanes }: Alert): ChatMessage {
   const { trigger, numbers, action, detail } = finding;
   const until = latch === undefined ? undefined : new Date(latch.coolDownUntilMs).toISOString();
+  const stays = notMovedWords(flippedLanes);
   const release = `After ${until ?? ''} release it: crossfade guard release ${service} --person NAME --reason TEXT`;
   return {
     title: `Crossfade: ${service}: ${TITLES[kind]}`,
     lines: [
       `${trigger.replaceAll('_', ' ')}: ${countedWords(trigger, numbers)}`,
+      ...(stays === undefined ? [] : [stays]),
       ...(kind === 'tripped' && until !== undefined ? [release] : []),
     ],
     facts: [
@@ -110,7 +112,7 @@ function messageOf({ kind, service, finding, atMs, latch }: Alert): ChatMessage 
 }
 
 /** An alert as it is posted and as the routes show it. */
-function printed({ kind, service, finding, atMs, latch }: Alert): object {
+function printed({ kind, service, finding, atMs, latch, flippedLanes }: Alert): object {
   return {
     kind,
     service,
@@ -124,6 +126,7 @@ function printed({ kind, service, finding, atMs, latch }: Alert): object {
       latch: latch.id,
       cool_down_until: new Date(latch.coolDownUntilMs).toISOString(),
     }),
+    ...(flippedLanes !== undefined && { flipped_lanes: flippedLanes }),
   };
 }
 

@@ -20,6 +20,8 @@ import type {
 import type { CutoverLimit, Decision, ReadLimits } from '../engine/ports/decision.ts';
 import { decide } from '../engine/requests/decide.ts';
 import { fenceOf } from '../engine/lane/fence.ts';
+import type { FlipFact } from '../engine/flips/eligibility.ts';
+import type { FirstLane, PastFlip } from '../engine/ports/flip-ports.ts';
 import type { InterlockReason } from '../engine/guard/reason.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { FlagContext, Flags, Orchestrator } from '../engine/ports/ports.ts';
@@ -36,6 +38,7 @@ import { type GuardSource, guardStatus } from './guard-status.ts';
 import { printedComparison } from './printed-comparison.ts';
 import { printedInterlocks } from './printed-interlocks.ts';
 import { Refusal } from './refusal.ts';
+import { shownFact, shownFirst } from './shown-flips.ts';
 
 export interface ExplainParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -44,8 +47,19 @@ export interface ExplainParts {
   readonly limits: ReadLimits;
   readonly guarding: GuardSource;
   readonly coverageOf: (service: ServiceName) => number;
+  /** Absent: no lane is flipped. */
+  readonly flips: FlipSource | undefined;
   readonly orchestrator: Pick<Orchestrator, 'read'>;
   readonly clock: Clock;
+}
+
+/** What is known of the flips of a lane. @throws StorageError */
+export interface FlipSource {
+  history(lane: LaneKey): Promise<readonly PastFlip[]>;
+  /** What the lane needs to be flipped. Without its own facts, if the orchestrator is primary. */
+  facts(lane: LaneKey): Promise<readonly FlipFact[]>;
+  /** The person who lets this lane go first. */
+  first(lane: LaneKey): Promise<FirstLane | undefined>;
 }
 
 const WRITES = 20;
@@ -91,11 +105,32 @@ export async function explain(
     ...(write !== undefined && { operation: await operationOf(parts, service, { write, owner }) }),
     decisions: decisionsOf(parts, service, { owner, fence }),
     inputs: inputsOf(parts, service, { key, lane, fence }),
+    ...(parts.flips !== undefined && { flips: await flipsOf(parts.flips, key, lane) }),
     writes: writes.map(printedWrite),
     differences: differences.map(({ comparison, ...one }) => ({
       ...one,
       at: one.at.toISOString(),
       ...printedComparison(comparison),
+    })),
+  };
+}
+
+/** Every flip of the lane, step by step, and what the next one needs. */
+async function flipsOf(
+  flips: FlipSource,
+  key: LaneKey,
+  lane: ExplainedLane | undefined,
+): Promise<NonNullable<Explanation['flips']>> {
+  const history = await flips.history(key);
+  return {
+    primary: lane?.primary_backend ?? 'legacy',
+    epoch: lane?.epoch ?? 0,
+    facts: (await flips.facts(key)).map(shownFact),
+    goes_first: shownFirst(await flips.first(key)),
+    history: history.map(({ at, compared_at: compared, ...flip }) => ({
+      ...flip,
+      at: at.toISOString(),
+      compared_at: compared?.toISOString() ?? null,
     })),
   };
 }
@@ -150,16 +185,27 @@ function decisionsOf(
   return Object.fromEntries(
     owned.map(([action, is]): [string, ExplainedDecision] => {
       const context = { service: name, owner, lane, action };
-      const { primary, dualWrite, shadowRead, reason } = decide(is, isCovered, { flags, context, limits });
+      const sources = {
+        flags,
+        context,
+        limits,
+        primary: fence === FLIPPED ? 'orchestrator' : 'legacy',
+      } as const;
+      const { primary, dualWrite, shadowRead, reason } = decide(is, isCovered, sources);
       const decision = { primary, dual_write: dualWrite, shadow_read: shadowRead, reason };
       if (is.kind !== 'read') return [action, decision];
       // The flag lets the orchestrator answer, and the lane does not.
       const fenced =
-        primary === 'orchestrator' && fence !== 'open'
+        primary === 'orchestrator' && reason !== 'flipped' && fence !== 'open'
           ? { primary: 'legacy' as const, reason: `lane_${fence}` }
           : {};
       const because = parts.guarding.judged(name)?.verdict.actions[action]?.reasons ?? [];
-      const shadow = shadowReason(parts, { shadowRead, reason }, context);
+      const isLegacyOnly = is.legacyOnly !== undefined;
+      const shadow = shadowReason(
+        parts,
+        { shadowRead, reason: isLegacyOnly ? 'legacy_only' : reason },
+        context,
+      );
       return [
         action,
         { ...decision, ...fenced, shadow_reason: shadow, ...limitOf(limits.cutover(name, action), because) },
@@ -222,9 +268,13 @@ function inputsOf(
   };
 }
 
+/** The orchestrator is primary for the lane's writes, so no fence applies to its reads. */
+const FLIPPED = 'flipped';
+
 /** Why the lane's reads stay on legacy, according to the journal. Pending deliveries are only checked at a read. */
 function fencedBy(lane: ExplainedLane | undefined, coverage: number): string {
   if (lane === undefined) return 'not_seeded';
+  if (lane.primary_backend === 'orchestrator') return FLIPPED;
   return fenceOf({ ...lane, seededCoverage: lane.seeded_coverage }, coverage) ?? 'open';
 }
 

@@ -1,5 +1,6 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import type { WritesState } from '../domain/stage.ts';
 import type { Trigger } from '../engine/ports/finding.ts';
 import { readsInEffect, type InterlockVerdict } from '../engine/guard/judge-flags.ts';
 import type { FlagStatus } from './api/status.ts';
@@ -18,6 +19,8 @@ export interface FlagFacts {
   readonly shadowDroppedFor: readonly Trigger[];
   /** Absent before the first judgement. */
   readonly verdict?: InterlockVerdict | undefined;
+  /** Whether legacy still takes writes. @defaultValue open */
+  readonly writes?: WritesState;
 }
 
 type Rule = (asked: number, facts: FlagFacts) => Omit<FlagStatus, 'asked'>;
@@ -48,20 +51,19 @@ const unlessKilled: Rule = (asked, facts) => {
   return facts.isKilled ? { in_effect: 0, reason: 'kill_switch' } : status;
 };
 
-const notAvailable: Rule = () => ({ in_effect: 0, reason: 'not_available' });
+/** A person makes legacy read-only, whatever the flag says. The flag requests it, and shows what is missing. */
+const onceRecorded: Rule = (asked, { writes = 'open' }) => {
+  if (writes !== 'open') return { in_effect: 100, reason: 'on' };
+  return { in_effect: 0, reason: asked > 0 ? 'waits_for_person' : 'off' };
+};
 
 const RULES: Readonly<Record<ServiceFlag, Rule>> = {
   'dual-write': dualWrite,
   'shadow-read': unlessDropped,
   'read-cutover': unlessKilled,
-  'write-cutover': notAvailable,
-  'legacy-read-only': notAvailable,
+  'write-cutover': unlessKilled,
+  'legacy-read-only': onceRecorded,
 };
-
-/** Whether the flag can take effect in this version. */
-export function isAvailable(flag: ServiceFlag): boolean {
-  return RULES[flag] !== notAvailable;
-}
 
 /** For each flag of a service: the requested share, the active share, and why. */
 export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus> {
@@ -75,7 +77,7 @@ export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus>
 
 /** The share that the interlocks and the latch permit. */
 function lowered(flag: ServiceFlag, status: FlagStatus, { service, verdict }: FlagFacts): FlagStatus {
-  const judged = verdict?.flags[flag];
+  const judged = flag === 'legacy-read-only' && status.in_effect > 0 ? undefined : verdict?.flags[flag];
   if (judged === undefined || judged.reasons.length === 0) return status;
   const told = { ...status, interlocks: toldInterlocks(judged.reasons, { service }) };
   if (judged.inEffect >= status.in_effect) return told;

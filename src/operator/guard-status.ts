@@ -75,6 +75,7 @@ export function guardStatus(source: GuardSource, service: ServiceName): GuardSta
     findings: source.findingsOf(service),
     ...(judged !== undefined && {
       added: { p95_ms: judged.facts.addedP95Ms, minutes: GUARD_LIMITS.ofMinutes },
+      flipped_lanes: judged.facts.lanes.flipped,
     }),
     ...flagsOffStatus(source.flagsOffOf(service)),
     ...(latch !== undefined && {

@@ -1,4 +1,4 @@
-import type { ServiceName } from '../domain/ids.ts';
+import { type Owner, parseOwner, type ServiceName } from '../domain/ids.ts';
 import { Refusal } from './refusal.ts';
 
 /** The refusal of a name that no configured service has, with the names that exist. */
@@ -13,4 +13,16 @@ export function knownService(name: string, services: Iterable<ServiceName>): Ser
   const service = known.find((one) => one === name);
   if (service === undefined) throw unknownService(name, known);
   return service;
+}
+
+/** @throws Refusal if no lane can have this owner */
+export function knownOwner(text: string): Owner {
+  const owner = parseOwner(text);
+  if (owner === undefined)
+    throw new Refusal(
+      400,
+      'invalid_request',
+      `invalid owner ${JSON.stringify(text)}: see crossfade lanes list`,
+    );
+  return owner;
 }

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { InterlockFacts, WriteFacts } from '../engine/guard/interlock-facts.ts';
+import type { EndFacts, InterlockFacts, WriteFacts } from '../engine/guard/interlock-facts.ts';
 import type { Judged } from '../engine/guard/interlock-keeper.ts';
 import type { FlagVerdict } from '../engine/guard/judge-flags.ts';
 import type { PrintedInterlocks } from './api/explain.ts';
@@ -30,7 +30,7 @@ function printedVerdict(
 }
 
 function printedFacts(facts: InterlockFacts): JudgedBy {
-  const { answers, coverage, lanes, unclassified, writes } = facts;
+  const { answers, coverage, lanes, unclassified, writes, ends } = facts;
   return {
     answers,
     coverage,
@@ -38,6 +38,7 @@ function printedFacts(facts: InterlockFacts): JudgedBy {
       total: lanes.total,
       unseeded: lanes.unseeded,
       unwell: lanes.unwell,
+      flipped: lanes.flipped,
       backfill_listed: lanes.isBackfillListed,
     },
     oldest_delivery_seconds: facts.oldestDeliverySeconds,
@@ -48,7 +49,9 @@ function printedFacts(facts: InterlockFacts): JudgedBy {
     ramp_held: facts.isRampHeld,
     latch: facts.latch,
     kill_switch: facts.isKilled,
-    ...(writes !== undefined && { writes: printedWrites(writes) }),
+    versions: facts.versions,
+    writes: printedWrites(writes),
+    ends: printedEnds(ends),
   };
 }
 
@@ -64,15 +67,22 @@ function printedFindings({ stores: { lanes, items, run, full } }: InterlockFacts
   };
 }
 
-function printedWrites(writes: WriteFacts): NonNullable<JudgedBy['writes']> {
+function printedWrites(writes: WriteFacts): JudgedBy['writes'] {
   return {
     comparable_since_full: writes.comparableSinceFull,
     full_for_seconds: writes.fullForSeconds,
     soak_seconds: writes.soakSeconds,
     reverse_proven: writes.isReverseProven,
+    first_lane_named: writes.isFirstLaneNamed,
     open_rollbacks: writes.openRollbacks,
-    lanes_not_flipped: writes.lanesNotFlipped,
-    reverse_backlog: writes.reverseBacklog,
-    bypassed_ago_seconds: writes.bypassedAgoSeconds,
+  };
+}
+
+function printedEnds(ends: EndFacts): JudgedBy['ends'] {
+  return {
+    lanes_not_flipped: ends.lanesNotFlipped,
+    reverse_backlog: ends.reverseBacklog,
+    bypassed_ago_seconds: ends.bypassedAgoSeconds,
+    bypass_free_seconds: ends.bypassFreeSeconds,
   };
 }

@@ -39,6 +39,8 @@ const LATER: Partial<Record<(typeof COUNT_NAMES)[number], number>> = {
   dropped: 0,
   independent: 0,
   wholeLanes: 0,
+  flippedReads: 0,
+  legacyMismatches: 0,
 };
 
 function parseCounts(printed: Members): GuardCounts | undefined {

@@ -3,9 +3,10 @@ import { counted } from './views/figures.ts';
 
 /** @param owner the only owner that the run was for */
 export function foundWords(result: RunResult, owner: string | undefined): string {
-  const { differences, lanes, seen_lanes: seen, not_comparable_lanes: left } = result;
+  const { differences, lanes, seen_lanes: seen, not_comparable_lanes: left, flipped_lanes: flipped } = result;
   if (lanes > 0) return `${counted(differences, 'difference')} in ${counted(lanes, 'lane')}`;
   if (seen === 0) return owner === undefined ? 'no lane to compare' : 'no lane of this owner';
+  if (flipped > 0) return 'no difference on the orchestrator';
   return seen === left ? 'no lane compared' : 'equal';
 }
 
@@ -15,6 +16,7 @@ export function standingNotes({
   unresolved_lanes: unresolved,
   superseded_lanes: superseded,
   not_comparable_lanes: left,
+  flipped_lanes: flipped,
 }: RunResult): string[] {
   const isResolved = lanes > 0 && unresolved + superseded === 0;
   return [
@@ -24,5 +26,6 @@ export function standingNotes({
       : []),
     ...(superseded > 0 ? [`${superseded === lanes ? '' : `${superseded} `}superseded by a later run`] : []),
     ...(left > 0 ? [`${counted(left, 'lane')} not comparable`] : []),
+    ...(flipped > 0 ? [`legacy differs in ${counted(flipped, 'flipped lane')}`] : []),
   ];
 }

@@ -13,6 +13,8 @@ export interface ServiceStatistics {
   readonly comparisons: Readonly<Record<Verdict, number>>;
   /** Comparisons of whole lanes, made because of reads with side effects on legacy. */
   readonly laneComparisons: Readonly<Record<Verdict, number>>;
+  /** Of flipped lanes, by answers or as whole lanes. They judge legacy. */
+  readonly flippedComparisons: Readonly<Record<Verdict, number>>;
   readonly notComparableBy: WordCounts;
   /** Comparisons of answers that count as evidence. */
   readonly proofs: number;
@@ -64,6 +66,7 @@ class Words {
 class ServiceCounters {
   readonly comparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
   readonly laneComparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
+  readonly flippedComparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
   readonly notComparableBy = new Words();
   proofs = 0;
   readonly noProofBy = new Words();
@@ -88,6 +91,7 @@ class ServiceCounters {
     return {
       comparisons: { ...this.comparisons },
       laneComparisons: { ...this.laneComparisons },
+      flippedComparisons: { ...this.flippedComparisons },
       notComparableBy: this.notComparableBy.counts(),
       proofs: this.proofs,
       noProofBy: this.noProofBy.counts(),
@@ -155,6 +159,11 @@ class ServiceBooks {
       counters.notComparableBy.add(`whole_lane ${comparison.reason ?? 'unknown'}`);
   }
 
+  flippedCompared({ service, comparison }: MigrationEvents['flipped:compared']): void {
+    const counters = this.#counters.get(service);
+    if (counters !== undefined) counters.flippedComparisons[comparison.verdict] += 1;
+  }
+
   writeAnswered(event: MigrationEvents['write:answered']): void {
     const counters = this.#counters.get(event.service);
     if (counters !== undefined) counters.writes[event.outcome] += 1;
@@ -183,6 +192,7 @@ function handlersOf(books: ServiceBooks): Handlers {
     'backend:called': (event) => books.called(event),
     'shadow:compared': (event) => books.compared(event),
     'lane:compared': (event) => books.laneCompared(event),
+    'flipped:compared': (event) => books.flippedCompared(event),
     'write:answered': (event) => books.writeAnswered(event),
     'lane:copied': (event) => books.copied(event),
     'lane:stopped': (event) => books.stopped(event),

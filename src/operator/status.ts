@@ -3,9 +3,11 @@ import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import { noticedAfterFlip, whyNotFlippable } from '../domain/flippable.ts';
 import { type ActionDefinition, isReadable, type ServiceDefinition } from '../domain/service-definition.ts';
-import { stageOf } from '../domain/stage.ts';
+import type { Flipper } from '../engine/flips/flipper.ts';
+import { type Stage, stageAtTheEnd, stageOf, type WritesState } from '../domain/stage.ts';
 import type { Migration } from '../engine/migration.ts';
 import type { LaneCounts, ReplicationLag } from '../engine/ports/journal-facts.ts';
+import type { ReverseStanding } from '../engine/ports/reverse-ports.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Flags, Journal } from '../engine/ports/ports.ts';
 import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
@@ -15,8 +17,8 @@ import { abStatuses } from './ab-status.ts';
 import type { Arms } from './arms.ts';
 import { actionStatuses, type GuardSource, guardStatus } from './guard-status.ts';
 import { flagsInEffect, sharesOf } from './flags-in-effect.ts';
+import { shownCounts } from './shown-flips.ts';
 import type { ServiceStatistics, Statistics } from './statistics.ts';
-import { counted } from './views/figures.ts';
 
 /** The source and the age of the flags. */
 interface FlagSource {
@@ -34,10 +36,15 @@ interface StatusParts {
   readonly journal: Pick<Journal, 'counts'>;
   /** @throws StorageError */
   readonly lagOf: (service: ServiceName) => Promise<ReplicationLag>;
+  /** @throws StorageError */
+  readonly reverseOf: (service: ServiceName) => Promise<ReverseStanding>;
   readonly migration: Pick<Migration, 'backlog' | 'coverageOf' | 'replicas' | 'spillStatus'> & {
     pendingOf(service: ServiceName): number;
+    readonly wayBack?: Pick<NonNullable<Migration['wayBack']>, 'readiness'> | undefined;
   };
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  /** Absent: no lane is flipped. */
+  readonly flipper?: Pick<Flipper, 'isMoving' | 'standing' | 'counts'> | undefined;
   readonly clock: Clock;
   readonly readiness: () => Promise<Readiness>;
   readonly facts: {
@@ -49,6 +56,8 @@ interface StatusParts {
   };
   /** Latches, findings and verdicts. @defaultValue absent from the status */
   readonly guarding?: GuardSource;
+  /** Whether legacy still takes writes of a service. */
+  readonly writesStateOf: (service: ServiceName) => WritesState;
   /** @defaultValue enforce, for a service that is not in the map */
   readonly interlocks: ReadonlyMap<ServiceName, ServiceStatus['interlocks']>;
 }
@@ -111,10 +120,11 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     isHeld: parts.guarding?.holdOf(name) !== undefined,
     shadowDroppedFor: parts.guarding?.shadowDroppedFor(name) ?? [],
     verdict: judged?.verdict,
+    writes: parts.writesStateOf(name),
   });
   return {
     service: name,
-    stage: stageOf(sharesOf(flags, 'in_effect')),
+    stage: stageInEffect(flags, parts.writesStateOf(name)),
     requested_stage: stageOf(asked),
     interlocks: parts.interlocks.get(name) ?? 'enforce',
     coverage,
@@ -124,12 +134,17 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     ab: abStatuses(parts.arms, name),
     pending: parts.migration.pendingOf(name),
     ...journaled,
+    ...(journaled.lanes !== null && (await flipsOf(name, parts))),
     lane_percentage: parts.facts.lanePercentage,
     ...happened(parts.statistics.of(name)),
     ...actionReasons(definition),
     unmapped: definition.unmapped,
     after_flip: noticedAfterFlip(definition),
   };
+}
+
+function stageInEffect(flags: ServiceStatus['flags'], writes: WritesState): Stage {
+  return stageAtTheEnd(writes) ?? stageOf(sharesOf(flags, 'in_effect'));
 }
 
 function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, number> {
@@ -140,9 +155,20 @@ function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, 
 /** While the journal is away the lanes are unknown, and everything else is known. */
 async function journaledOf(
   service: ServiceRuntime,
-  { migration, journal, lagOf }: StatusParts,
+  { migration, journal, lagOf, reverseOf }: StatusParts,
 ): Promise<
-  Pick<ServiceStatus, 'lanes' | 'lag' | 'dead_letters' | 'unknown_outcomes' | 'lost_items' | 'open_since'>
+  Pick<
+    ServiceStatus,
+    | 'lanes'
+    | 'lag'
+    | 'reverse'
+    | 'dead_letters'
+    | 'unknown_outcomes'
+    | 'lost_items'
+    | 'restored_lanes'
+    | 'way_back'
+    | 'open_since'
+  >
 > {
   const readable = isReadable(service);
   if (migration.spillStatus()?.isSpilling === true)
@@ -150,17 +176,58 @@ async function journaledOf(
   const counts = await journal.counts(service.name);
   const unknown = { open: counts.unknown, readable };
   const lag = lagShown(await lagOf(service.name));
-  const { deadLetters, lostItems } = counts;
+  const { deadLetters, lostItems, restored } = counts;
   const open = {
     dead_letters: deadLetters,
     unknown_outcomes: unknown,
     lost_items: lostItems,
+    restored_lanes: restored,
+    way_back: await wayBackOf(service.name, migration),
     open_since: openSince(counts),
   };
-  return { lanes: lanesOf(counts), lag, ...open };
+  const reverse = reverseShown(await reverseOf(service.name));
+  return { lanes: lanesOf(counts), lag, reverse, ...open };
 }
 
-const UNTOLD = { lanes: null, lag: null, dead_letters: null, lost_items: null, open_since: {} };
+async function flipsOf(
+  service: ServiceName,
+  { flipper }: StatusParts,
+): Promise<Pick<ServiceStatus, 'flips'>> {
+  if (flipper?.isMoving(service) !== true) return {};
+  const { facts, judged } = await flipper.standing(service);
+  const blockedBy = judged.flatMap(({ reason }) => (reason === undefined ? [] : [reason]));
+  const lanes = shownCounts(await flipper.counts(service));
+  return { flips: { share: facts.share?.percentage ?? 0, lanes, blocked_by: blockedBy } };
+}
+
+async function wayBackOf(
+  service: ServiceName,
+  { wayBack }: StatusParts['migration'],
+): Promise<ServiceStatus['way_back']> {
+  const ready = await wayBack?.readiness(service);
+  if (ready === undefined) return null;
+  return {
+    lanes: ready.lanes,
+    would_be_lost: ready.lostWrites,
+    waiting_writes: ready.waitingWrites,
+    seconds: ready.seconds,
+    lost_ways_back: ready.lostWaysBack,
+    returning: ready.returning,
+    proven_at: ready.proof === undefined ? null : new Date(ready.proof.atMs).toISOString(),
+    proven_by: ready.proof?.by ?? null,
+  };
+}
+
+const UNTOLD = {
+  lanes: null,
+  lag: null,
+  reverse: null,
+  dead_letters: null,
+  lost_items: null,
+  restored_lanes: null,
+  way_back: null,
+  open_since: {},
+};
 
 function openSince({ differsSince, lostSince }: LaneCounts): ServiceStatus['open_since'] {
   return {
@@ -170,14 +237,16 @@ function openSince({ differsSince, lostSince }: LaneCounts): ServiceStatus['open
 }
 
 function lanesOf({ lanes, ...counts }: LaneCounts): NonNullable<ServiceStatus['lanes']> {
-  const { seeded, dirty, copying, stopped, excepted, differs } = counts;
-  return { total: lanes, seeded, dirty, copying, stopped, excepted, differs };
+  const { flipped, seeded, dirty, copying, stopped, excepted, differs, legacyDiffers } = counts;
+  const unwell = { dirty, copying, stopped, excepted, differs, legacy_differs: legacyDiffers };
+  return { total: lanes, flipped, seeded, ...unwell };
 }
 
 function happened(statistics: ServiceStatistics) {
   return {
     comparisons: statistics.comparisons,
     lane_comparisons: statistics.laneComparisons,
+    flipped_comparisons: statistics.flippedComparisons,
     not_comparable_by: statistics.notComparableBy,
     proofs: statistics.proofs,
     no_proof_by: statistics.noProofBy,
@@ -204,31 +273,23 @@ function mismatchRate({ match, mismatch }: Readonly<Record<Verdict, number>>): n
 }
 
 function lagShown({ writes, lanes, oldestSeconds }: ReplicationLag): NonNullable<ServiceStatus['lag']> {
-  const oldest = oldestSeconds === null ? null : Math.round(oldestSeconds * 10) / 10;
-  return { writes, lanes, oldest_seconds: oldest };
+  return { writes, lanes, oldest_seconds: tenths(oldestSeconds) };
 }
 
-/** Writes and items that the lag does not count, because it is unknown or undecided what becomes of them. */
-interface OpenBesideLag {
-  readonly unknown_outcomes: { readonly open: number | null };
-  readonly lost_items: number | null;
-  /** Since the start of this proxy. */
-  readonly unmapped_writes: Readonly<Record<string, number>>;
+function reverseShown(standing: ReverseStanding): NonNullable<ServiceStatus['reverse']> {
+  return {
+    lanes: standing.lanes,
+    waiting_lanes: standing.waitingLanes,
+    waiting_writes: standing.waitingWrites,
+    oldest_seconds: tenths(standing.oldestSeconds),
+    halted_lanes: standing.haltedLanes,
+    lost_ways_back: standing.lostWaysBack,
+    skipped_writes: standing.skippedWrites,
+  };
 }
 
-/** In words, such as `1 unknown outcome and 2 lost items`. Undefined if nothing is open. */
-export function openBesideLag({
-  unknown_outcomes: { open: unknown },
-  lost_items: lost,
-  unmapped_writes: unmapped,
-}: OpenBesideLag): string | undefined {
-  const relayed = Object.values(unmapped).reduce((sum, writes) => sum + writes, 0);
-  const open = [
-    ...((unknown ?? 0) > 0 ? [counted(unknown ?? 0, 'unknown outcome')] : []),
-    ...((lost ?? 0) > 0 ? [counted(lost ?? 0, 'lost item')] : []),
-    ...(relayed > 0 ? [`${counted(relayed, 'write')} that no lane can hold`] : []),
-  ];
-  return open.length === 0 ? undefined : open.join(' and ');
+function tenths(seconds: number | null): number | null {
+  return seconds === null ? null : Math.round(seconds * 10) / 10;
 }
 
 function spillShown(status: SpillStatus | undefined): Status['spill'] {

@@ -23,15 +23,6 @@ export function toldInterlocks(reasons: readonly InterlockReason[], of: HeldBack
   return reasons.map((reason) => ({ ...reason, says: standing(reason), ...advice(reason, of) }));
 }
 
-/** The reasons of an action that its flag does not already show. */
-export function ownInterlocks(
-  ofAction: readonly ToldInterlock[],
-  ofFlag: readonly ToldInterlock[] = [],
-): readonly ToldInterlock[] {
-  const said = new Set(ofFlag.map(({ word }) => word));
-  return ofAction.filter(({ word }) => !said.has(word));
-}
-
 /** A missing reconciliation fails the same criterion as one that is too old. */
 const nameOf = (word: InterlockWord): CriterionName =>
   word === 'never_reconciled' ? 'reconciliation_too_old' : word;

@@ -2,8 +2,13 @@ import { shapeOf } from '../engine/compare/reply-values.ts';
 import type { Hint } from '../domain/comparison.ts';
 import type { Survey } from '../engine/runs/survey.ts';
 import { type Finding, isTrip, type Trigger } from '../engine/ports/finding.ts';
+import type { ScratchInstance } from '../engine/ports/service-writes-ports.ts';
 import type { PrintedFinding } from './api/repairs.ts';
 import { counted, printedFigure, spoken } from './views/figures.ts';
+
+/** Two of the names under which a person accepts a condition that is not met. */
+export const UNPROVEN = 'unproven';
+export const FOREIGN = 'foreign';
 
 const UNKNOWN = '(cause unknown: no earlier baseline)';
 const PAST_THE_PROXY = 'by a writer that bypassed the proxy';
@@ -84,6 +89,7 @@ const HINT_WORDS: Readonly<Record<Hint, string>> = {
   order: 'different order',
   encoding: 'different encoding',
   cut_text: 'truncated text',
+  flipped_lane: 'legacy differs: the orchestrator is primary for the lane',
   spelling_of_numbers: 'different spelling of numbers',
 };
 
@@ -173,19 +179,27 @@ function rateWords(verb: string, hits: number, numbers: Numbers & { readonly of:
   return hits < least ? `${rate}; needs at least ${least} to trip` : rate;
 }
 
-/** What a reconciliation found in the stores. */
+/** What a reconciliation found in the stores. Without a full reconciliation, the number of all items and lanes is not known. */
 function storesWords({
   items = 0,
   lanes = 0,
   of_items: ofItems = 0,
-  of_lanes: ofLanes,
+  of_lanes: ofLanes = 0,
   limit,
 }: Numbers): string {
-  const inLanes = `${counted(items, 'item')} of ${ofItems} in ${counted(lanes, 'lane')}`;
-  return `${inLanes}${ofLanes === undefined ? '' : ` of ${ofLanes}`}${limit === undefined ? '' : `, limit ${percent(limit)}`}`;
+  const of = (all: number): string => (all === 0 ? '' : ` of ${all}`);
+  const within = limit === undefined ? '' : `, limit ${percent(limit)}`;
+  return `${counted(items, 'item')}${of(ofItems)} in ${counted(lanes, 'lane')}${of(ofLanes)}${within}`;
 }
 
 const percent = (value: number): string => printedFigure({ value, unit: 'rate' });
+
+/** What a trip or the kill switch does not do. Undefined if it moves every lane. */
+export function notMovedWords(flipped: number | undefined): string | undefined {
+  if (flipped === undefined || flipped === 0) return undefined;
+  const lanes = counted(flipped, 'flipped lane stays', 'flipped lanes stay');
+  return `${lanes} on the orchestrator: neither a trip nor the kill switch moves them`;
+}
 
 /** Events that stay found until the release. They do not describe the present. */
 const EVENTS: ReadonlySet<Trigger> = new Set(['external', 'deleted_item_seen']);
@@ -200,11 +214,12 @@ export function standingFindings(findings: readonly Finding[]): Finding[] {
 
 /** The triggers that are still found, and what each counted. */
 export function standingWords(findings: readonly Finding[]): string {
-  const words = findings.map(({ trigger, action, numbers }) => {
-    const where = action === undefined ? '' : ` of ${action}`;
-    return `${trigger.replaceAll('_', ' ')}${where}: ${countedWords(trigger, numbers)}`;
-  });
-  return [...new Set(words)].join('; ');
+  return groupedFindings(findings)
+    .map(({ trigger, actions, numbers }) => {
+      const where = actions.length === 0 ? '' : ` of ${actions.join(', ')}`;
+      return `${spoken(trigger)}${where}: ${countedWords(trigger, numbers)}`;
+    })
+    .join('; ');
 }
 
 /** What one trigger found. Windows and actions with the same result become one finding for people. */
@@ -235,3 +250,10 @@ const boundOf = ({ numbers }: Finding): number => numbers['lower_bound'] ?? 0;
 function all(group: readonly Finding[], member: 'action' | 'detail'): string[] {
   return [...new Set(group.flatMap((finding) => finding[member] ?? []))];
 }
+
+/** Whether a backup was read through an instance of its service, and why not. */
+export const SCRATCH_WORDS: Readonly<Record<ScratchInstance, string>> = {
+  equal: 'a scratch instance showed every lane the same',
+  not_configured: 'no scratch instance was asked, because no command starts one (legacy.scratchCommand)',
+  cannot_be_asked: 'no scratch instance was asked, because reading would change the service',
+};

@@ -88,7 +88,7 @@ const killSwitch: FlagBlueprint = {
   name: KILL_SWITCH,
   type: 'kill-switch',
   description:
-    'Kill switch for all services: while it is on, legacy answers every read. Writes are still journaled.',
+    'Kill switch for all services: while it is on, legacy answers the reads of all lanes that are not flipped. Writes are still journaled.',
   // Off at 100 %, so that in an emergency one switch is enough.
   enabled: false,
   strategy: {

@@ -1,9 +1,14 @@
-import { Request } from 'zeromq';
+import { Context, Request } from 'zeromq';
 
 export interface AgentSettings {
   readonly endpoint: string;
   /** The time limit of a reply. @defaultValue 5000, as in the original agents */
   readonly receiveTimeoutMs?: number;
+  /**
+   * Whether the socket has an I/O thread of its own, as an agent in a process of its own has. Sockets that share a thread can send a
+   * request after the proxy has closed their connection, because the thread reads the close too late. @defaultValue false
+   */
+  readonly hasOwnThread?: boolean;
 }
 
 export interface Agent {
@@ -17,11 +22,12 @@ export interface Agent {
 }
 
 /** A client as strict as the original agents: one REQ socket that is never replaced, one request at a time. */
-export function createAgent({ endpoint, receiveTimeoutMs = 5000 }: AgentSettings): Agent {
+export function createAgent({ endpoint, receiveTimeoutMs = 5000, hasOwnThread }: AgentSettings): Agent {
   let socket: Request | undefined;
   let state: 'ready' | 'waiting' | 'dead' = 'ready';
   const connect = (): Request => {
     const request = new Request({
+      ...(hasOwnThread && { context: new Context() }),
       linger: 0,
       receiveTimeout: receiveTimeoutMs,
       sendTimeout: receiveTimeoutMs,

@@ -261,10 +261,15 @@ export const jarvisMemory = defineService({
     add_memory: addMemory,
     get_memories: getMemories,
     clear_memories: clearMemories,
-    delete_memory: { kind: 'passthrough', reason: 'clients send it, but the service refuses it' },
+    delete_memory: {
+      kind: 'passthrough',
+      reason: 'clients send it, but the service refuses it',
+      changesNothing: true,
+    },
     health_check: {
       kind: 'passthrough',
       reason: 'the service does not support it, and answers with an error',
+      changesNothing: true,
     },
   },
   lanes: {
@@ -292,6 +297,10 @@ export const jarvisMemory = defineService({
     fieldsOf,
   },
   probe: '{"action": "health_check"}',
+  canary: (owner) => [
+    `{"action": "add_memory", "user_id": "${owner}", "memory": "a test of Crossfade"}`,
+    `{"action": "clear_memories", "user_id": "${owner}"}`,
+  ],
   unmapped: [
     {
       what: 'timestamps of memories',

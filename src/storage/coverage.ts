@@ -1,12 +1,19 @@
 import type { ServiceName } from '../domain/ids.ts';
 import type { CoverageStore, OpenCoverage } from '../engine/ports/ports.ts';
 import type { Database } from './database.ts';
+import { LOCK_SHARE } from './flip-shares.ts';
 
 /** Spills without a live replica are no longer waited for. If one comes back, it is still replayed. */
 const GIVE_UP = `
 update spills set open_since = null
 where open_since < now() - make_interval(secs => $1) and not exists (select from replicas r where r.spill = spills.id)
 returning services`;
+
+/** Legacy alone would not get the writes of a lane whose primary is the orchestrator. */
+const END = `
+update coverage set ended_at = now() where service = $1 and ended_at is null
+  and not exists (select from lanes l where l.service = $1 and l.primary_backend = 'orchestrator')
+returning number`;
 
 /** Coverage rows in PostgreSQL. */
 export function createCoverageStore(database: Database): CoverageStore {
@@ -30,9 +37,10 @@ export function createCoverageStore(database: Database): CoverageStore {
       );
     },
     async end(service) {
-      await database.query('update coverage set ended_at = now() where service = $1 and ended_at is null', [
-        service,
-      ]);
+      return database.transaction(async (session) => {
+        await session.query(LOCK_SHARE, [service]);
+        return (await session.query(END, [service])).length > 0;
+      });
     },
     async renewAfterLoss(seconds) {
       await database.transaction(async (session) => {

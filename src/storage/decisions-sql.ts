@@ -76,9 +76,11 @@ export const CLEAN_SPILLED = `
 update lanes set condition = 'clean', reason = '', foreign_count = foreign_count + 1
 where key = $1 and condition = 'dirty' and reason = 'spilled' and ${isSeeded('lanes', '0')} and not ${otherUnknown('lanes', '0')}`;
 
-/** Skipped dead letters are kept, because they list the writes that the secondary lacks. */
+/** Skipped dead letters and sends are kept, because they list the writes that the secondary lacks. */
 export const PRUNE_LEDGERS = `
 with letters as (
   delete from dead_letters where resolution <> 'skipped' and resolved_at < now() - make_interval(days => $1)
+), sends as (
+  delete from reverse_sends where halted_at is not null and ending <> 'skipped' and ended_at < now() - make_interval(days => $1)
 )
 delete from unknown_outcomes where closed_at < now() - make_interval(days => $1)`;

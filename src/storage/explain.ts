@@ -7,7 +7,7 @@ import type {
   ExplainStore,
 } from '../engine/ports/explain-ports.ts';
 import type { Database } from './database.ts';
-import { UNRESOLVED } from './runs/standing.ts';
+import { WAITING } from './runs/standing.ts';
 
 /** The first advance of its lane at or above a write delivered it to the secondary. */
 const ADVANCED = `
@@ -51,10 +51,11 @@ export function createExplainStore(database: Database): ExplainStore {
   return {
     async lane(lane) {
       const rows = await database.query<ExplainedLane>(
-        `select l.sequence, l.generation, l.epoch, l.primary_backend, l.condition, l.reason, l.seeded_coverage,
+        `select l.sequence, l.generation, l.epoch, l.primary_backend, l.condition, l.reason,
+           greatest(l.seeded_coverage, 0) as seeded_coverage,
            l.delivered_sequence, l.settled_sequence, l.exceptions, l.finding,
            coalesce(jsonb_array_length(d.findings), 0) as differences, d.run_id as found_by_run
-         from lanes l left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNRESOLVED}
+         from lanes l left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${WAITING}
          where l.key = $1 order by d.id desc limit 1`,
         [lane],
       );

@@ -1,21 +1,26 @@
 import type { ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { InterlockStore, JournalFacts } from '../engine/guard/interlock-facts.ts';
+import type { FullReads, InterlockStore, JournalFacts } from '../engine/guard/interlock-facts.ts';
 import { NOTHING_FOUND } from '../engine/ports/finding.ts';
 import { addAudit } from './audit.ts';
 import type { Database } from './database.ts';
+import { readObstacles } from './service-writes.ts';
 import { readStoreFindings } from './runs/standing.ts';
 
 /** A replica that is silent for longer is not counted. */
 const SILENT_AFTER = "interval '5 seconds'";
 
 const REPLICAS = `
-select count(*) as replicas, count(*) filter (where (coverage ->> $1)::bigint = $2) as acting
-from replicas where heartbeat_at > now() - ${SILENT_AFTER} and (services is null or $1 = any(services))`;
+select count(*) filter (where is_live) as replicas,
+  count(*) filter (where is_live and (coverage ->> $1)::bigint = $2) as acting,
+  count(distinct coalesce(versions ->> $1, '')) as versions
+from replicas, lateral (select heartbeat_at > now() - ${SILENT_AFTER} as is_live) l
+where services is null or $1 = any(services)`;
 
 const LANES = `
-select count(*) as lanes, count(*) filter (where seeded_coverage <> $2) as unseeded,
-  count(*) filter (where condition <> 'clean' or exceptions > 0) as unwell
+select count(*) as lanes, count(*) filter (where seeded_coverage <> $2 and primary_backend = 'legacy') as unseeded,
+  count(*) filter (where condition <> 'clean' or exceptions > 0) as unwell,
+  count(*) filter (where primary_backend = 'orchestrator') as flipped
 from lanes where service = $1`;
 
 /** Reads only lanes that lag, and of each only the next write to deliver. Reading a whole hour's backlog took 5 s. */
@@ -25,7 +30,7 @@ cross join lateral (
   select w.accepted_at from writes w join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence and o.outcome = 'applied'
   where w.lane_id = l.id and w.sequence > l.delivered_sequence
   order by w.sequence limit 1) next
-where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequence
+where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequence and l.primary_backend = 'legacy'
   and not exists (select from dead_letters d where d.lane_id = l.id and d.resolved_at is null)`;
 
 const LAST_DAY = `
@@ -56,6 +61,15 @@ select extract(epoch from now() - max(finished_at))::float8 as seconds from runs
 where kind = 'reconcile' and state = 'finished' and survey ? $1 and not survey -> $1::text ? 'not_listed' and not request ? 'owner'
   and coalesce(request ->> 'scope', 'full') = 'full'`;
 
+/** At most as many minutes as prove enough: each of an action has some comparisons. */
+const FULL_READS = `
+select extract(epoch from now() - g.at)::float8 as seconds, (
+  select coalesce(sum(comparable), 0) from (
+    select (m.counts ->> 'comparable')::bigint as comparable from guard_minutes m
+    where m.service = $1 and m.minute >= greatest(g.at, now() - interval '7 days') order by m.minute desc limit 5000) newest)
+  as comparable
+from interlock_grants g where g.service = $1 and g.flag = 'read-cutover' and g.action = '' and g.percentage = 100`;
+
 /** The action that counts unknown requests. */
 const UNKNOWN_ACTION = 'other';
 
@@ -73,6 +87,9 @@ interface DayRow {
 export function createInterlockStore(database: Database): InterlockStore {
   return {
     facts: (service, coverage) => readFacts(database, service, coverage),
+    async fullReads(service) {
+      return (await database.query<FullReads>(FULL_READS, [service]))[0];
+    },
     async grants(service) {
       return database.query<{ flag: ServiceFlag; action: string; percentage: number }>(
         'select flag, action, percentage from interlock_grants where service = $1',
@@ -111,36 +128,43 @@ export function createInterlockStore(database: Database): InterlockStore {
   };
 }
 
+type CountedLanes = Pick<JournalFacts, 'lanes' | 'unseeded' | 'unwell' | 'flipped'>;
+
+const NO_LANES: CountedLanes = { lanes: 0, unseeded: 0, unwell: 0, flipped: 0 };
+
 async function readFacts(database: Database, service: ServiceName, coverage: number): Promise<JournalFacts> {
   const one = async <Row extends object>(
     sql: string,
     parameters: readonly unknown[],
   ): Promise<Partial<Row>> => (await database.query<Row>(sql, parameters))[0] ?? {};
-  const { replicas = 0, acting = 0 } = await one<{ replicas: number; acting: number }>(REPLICAS, [
+  const counted = await one<Pick<JournalFacts, 'replicas' | 'acting' | 'versions'>>(REPLICAS, [
     service,
     coverage,
   ]);
-  const {
-    lanes = 0,
-    unseeded = 0,
-    unwell = 0,
-  } = await one<Pick<JournalFacts, 'lanes' | 'unseeded' | 'unwell'>>(LANES, [service, coverage]);
+  const { replicas = 0, acting = 0, versions = 0 } = counted;
+  const lanes = await one<CountedLanes>(LANES, [service, coverage]);
   const { seconds = 0 } = await one<{ seconds: number }>(OLDEST_DELIVERY, [service]);
   const day = await database.query<DayRow>(LAST_DAY, [service]);
   const share = await shareOfDay(database, service);
   return {
     replicas,
     acting,
-    lanes,
-    unseeded,
-    unwell,
+    versions,
+    ...NO_LANES,
+    ...lanes,
     oldestDeliverySeconds: seconds,
     unclassified: day.find(({ action }) => action === UNKNOWN_ACTION)?.operations ?? 0,
     ...(await readRuns(database, service)),
+    ends: await readEnds(database, service),
     stores: (await readStoreFindings(database, service)).get(service) ?? NOTHING_FOUND,
     traffic: new Map(day.map((row) => [row.action, ownTraffic(row, share)])),
     lanesPerDay: day.reduce((sum, { wholeLanes }) => sum + wholeLanes, 0) / share,
   };
+}
+
+async function readEnds(database: Database, service: ServiceName): Promise<JournalFacts['ends']> {
+  const { notFlipped, overdue, bypassedAgoSeconds } = await readObstacles(database, service, []);
+  return { lanesNotFlipped: notFlipped, reverseBacklog: overdue, bypassedAgoSeconds };
 }
 
 /** The share of the last day in which the service was in use, 0–1. */

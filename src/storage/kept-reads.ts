@@ -28,7 +28,7 @@ const STATE = `l.generation || '.' || l.sequence || ' ' || coalesce($2::jsonb ->
 const NEXT = `
 with due as (
   select k.service, k.digest, ${STATE} as state from kept_reads k join lanes l on l.key = k.lane
-  where k.service = $1 and l.condition = 'clean' and l.exceptions = 0 and l.delivered_sequence >= l.sequence
+  where k.service = $1 and l.primary_backend = 'legacy' and l.condition = 'clean' and l.exceptions = 0 and l.delivered_sequence >= l.sequence
     and k.last_at between now() - make_interval(days => $3) and now() - make_interval(secs => $4)
     and k.asked_for is distinct from ${STATE}
   order by k.asked_at nulls first, k.last_at desc limit 1

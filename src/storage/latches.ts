@@ -4,7 +4,7 @@ import type { GuardState, LatchStore, Release } from '../engine/guard/guard-port
 import type { TroubledLanes } from '../engine/guard/triggers.ts';
 import { addAudit } from './audit.ts';
 import type { Database, Session } from './database.ts';
-import { readStoreFindings } from './runs/standing.ts';
+import { ON_LEGACY, readStoreFindings } from './runs/standing.ts';
 
 interface LatchRow {
   readonly id: number;
@@ -53,25 +53,19 @@ select service, count(*) as lanes from (
   union select service, owner from lost_items where decision is null) as lost
 group by service`;
 
+const FLIPPED = `select count(*) as lanes from lanes where service = $1 and primary_backend = 'orchestrator'`;
+
+const LEGACY_DIFFERS = `
+select service, count(*) as lanes from divergences where state = ${ON_LEGACY} group by service`;
+
 /** Latches in PostgreSQL. */
 export function createLatchStore(database: Database): LatchStore {
   return {
     state: () => readState(database),
-    trip: (finding, { replica, firstCoolDownMs }) =>
+    trip: (finding, by) =>
       database.transaction(async (session) => {
-        const { service } = finding;
-        const [counted] = await session.query<{ trips: number }>(EARLIER, [service]);
-        const seconds = coolDownMs(counted?.trips ?? 0, firstCoolDownMs) / 1_000;
-        const parameters = [service, JSON.stringify(finding), replica, seconds];
-        const [made] = await session.query<LatchRow>(TRIP, parameters);
-        if (made !== undefined) {
-          await auditTrip(session, latchOf(made));
-          return { latch: latchOf(made), isNew: true };
-        }
-        const open = await openLatch(session, service);
-        if (open === undefined)
-          throw new Error(`The latch of ${service} was released at the moment it was set: try again`);
-        return { latch: open, isNew: false };
+        const [flipped] = await session.query<{ lanes: number }>(FLIPPED, [finding.service]);
+        return { ...(await trip(session, finding, by)), flippedLanes: flipped?.lanes ?? 0 };
       }),
     async areFlagsDue(latch) {
       const due = await database.query(
@@ -101,6 +95,26 @@ export function createLatchStore(database: Database): LatchStore {
         return { result: 'released', latch };
       }),
   };
+}
+
+async function trip(
+  session: Session,
+  finding: Finding,
+  { replica, firstCoolDownMs }: Parameters<LatchStore['trip']>[1],
+): Promise<{ readonly latch: Latch; readonly isNew: boolean }> {
+  const { service } = finding;
+  const [counted] = await session.query<{ trips: number }>(EARLIER, [service]);
+  const seconds = coolDownMs(counted?.trips ?? 0, firstCoolDownMs) / 1_000;
+  const parameters = [service, JSON.stringify(finding), replica, seconds];
+  const [made] = await session.query<LatchRow>(TRIP, parameters);
+  if (made !== undefined) {
+    await auditTrip(session, latchOf(made));
+    return { latch: latchOf(made), isNew: true };
+  }
+  const open = await openLatch(session, service);
+  if (open === undefined)
+    throw new Error(`The latch of ${service} was released at the moment it was set: try again`);
+  return { latch: open, isNew: false };
 }
 
 async function auditTrip(session: Session, { id, service, finding }: Latch): Promise<void> {
@@ -149,14 +163,16 @@ async function readState(database: Database): Promise<GuardState> {
   const releases = await database.query<{ service: ServiceName; at: Date }>(RELEASES);
   const letters = await database.query<{ service: ServiceName; age_ms: number }>(DEAD_LETTERS);
   const lost = await database.query<{ service: ServiceName; lanes: number }>(LOST);
+  const differs = await database.query<{ service: ServiceName; lanes: number }>(LEGACY_DIFFERS);
   const troubled = new Map<ServiceName, TroubledLanes>();
   const stores = await readStoreFindings(database);
-  const inTrouble = [...letters, ...lost].map((row) => row.service);
+  const inTrouble = [...letters, ...lost, ...differs].map((row) => row.service);
   for (const service of new Set([...inTrouble, ...stores.keys()])) {
     troubled.set(service, {
       deadLetterAgesMs: letters.filter((row) => row.service === service).map((row) => row.age_ms),
       lost: lost.find((row) => row.service === service)?.lanes ?? 0,
       stores: stores.get(service) ?? NOTHING_FOUND,
+      legacyDiffers: differs.find((row) => row.service === service)?.lanes ?? 0,
     });
   }
   return {

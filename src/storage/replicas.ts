@@ -31,15 +31,15 @@ with spill as (
       then array(select distinct unnest(spills.services || excluded.services))
   end
 )
-insert into replicas (id, spill, services) values ($1, $2::uuid, $3::text[])
-on conflict (id) do update set spill = excluded.spill, services = excluded.services`;
+insert into replicas (id, spill, services, versions) values ($1, $2::uuid, $3::text[], $4::jsonb)
+on conflict (id) do update set spill = excluded.spill, services = excluded.services, versions = excluded.versions`;
 
 // A previous replica with the same spill is dead, because two processes cannot use one spill.
 const REMOVE_PREDECESSOR = 'delete from replicas where id <> $1 and spill = $2::uuid';
 
 const HEARTBEAT = `
 with beat as (
-  update replicas set heartbeat_at = now(), coverage = $2::jsonb where id = $1 returning id, spill
+  update replicas set heartbeat_at = now(), coverage = $2::jsonb, shares = $5::jsonb where id = $1 returning id, spill
 ), told as (
   update spills set open_since = case when $3 then coalesce(open_since, now()) end
   from beat where spills.id = beat.spill and (open_since is not null or $3)
@@ -57,10 +57,14 @@ interface ReplicaDatabases {
   readonly heartbeats?: Database;
 }
 
-/** Registered proxy processes in PostgreSQL. */
+/**
+ * Registered proxy processes in PostgreSQL.
+ * @param versions with which this process answers writes, by service. @defaultValue none, so that no lane is flipped beside it
+ */
 export function createReplicaStore(
   { database, heartbeats = database }: ReplicaDatabases,
   services?: ReplicaIdentity['services'],
+  versions: Readonly<Record<string, string>> = {},
 ): ReplicaStore {
   const served = services ?? null;
   return {
@@ -71,12 +75,12 @@ export function createReplicaStore(
       );
       // An embedded database has one proxy, so every other registered replica is dead.
       if (database.kind === 'pglite') await database.query('delete from replicas');
-      await database.query(REGISTER, [replica, spill ?? null, served]);
+      await database.query(REGISTER, [replica, spill ?? null, served, JSON.stringify(versions)]);
       if (spill !== undefined) await database.query(REMOVE_PREDECESSOR, [replica, spill]);
       return others.length;
     },
-    async heartbeat(replica, { coverage, isSpilling }): Promise<BeatAnswer> {
-      const parameters = [replica, JSON.stringify(coverage), isSpilling, served];
+    async heartbeat(replica, { coverage, shares, isSpilling }): Promise<BeatAnswer> {
+      const parameters = [replica, JSON.stringify(coverage), isSpilling, served, JSON.stringify(shares)];
       const rows = await heartbeats.query<ReplicaRow>(HEARTBEAT, parameters);
       return {
         replicas: rows.map((row) => ({

@@ -14,7 +14,7 @@ cross join lateral (
   select w.accepted_at from writes w join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence and o.outcome = 'applied'
   where w.lane_id = l.id and w.sequence > l.delivered_sequence
   order by w.sequence limit 1) next
-where l.service = $1 and l.sequence > l.delivered_sequence`;
+where l.service = $1 and l.sequence > l.delivered_sequence and l.primary_backend = 'legacy'`;
 
 const NO_LAG: ReplicationLag = { writes: 0, lanes: 0, oldestSeconds: null };
 

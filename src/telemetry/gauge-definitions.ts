@@ -57,6 +57,25 @@ export const GAUGES = {
     unit: '{lane}',
     labels: ['service', 'condition'],
   },
+  lanesByPrimary: {
+    name: 'crossfade_lanes_by_primary',
+    description: 'Lanes in the journal, by the backend that is primary for their writes',
+    unit: '{lane}',
+    labels: ['service', 'primary'],
+  },
+  flipLanes: {
+    name: 'crossfade_flip_lanes',
+    description:
+      'Lanes inside the share of a service: eligible, waiting or stuck on legacy, moving (primary changed in the last minute), or moved',
+    unit: '{lane}',
+    labels: ['service', 'state'],
+  },
+  legacyDiffers: {
+    name: 'crossfade_flipped_lanes_legacy_differs',
+    description: 'Flipped lanes in which a reconciliation found that legacy differs, not accepted yet',
+    unit: '{lane}',
+    labels: ['service'],
+  },
   seededLanes: {
     name: 'crossfade_seeded_lanes',
     description: 'Seeded lanes: under the current coverage the orchestrator was made equal to legacy',
@@ -74,6 +93,24 @@ export const GAUGES = {
     name: 'crossfade_open_dead_letters',
     description: 'Open dead letters; later writes of their lanes wait',
     unit: '{write}',
+    labels: ['service'],
+  },
+  wayBackLosses: {
+    name: 'crossfade_way_back_lost_writes',
+    description: 'Acknowledged writes that legacy would lack if every lane returned to it now',
+    unit: '{write}',
+    labels: ['service'],
+  },
+  wayBackSeconds: {
+    name: 'crossfade_way_back_seconds',
+    description: 'Estimated time until every lane would have returned to legacy',
+    unit: 's',
+    labels: ['service'],
+  },
+  restoredLanes: {
+    name: 'crossfade_restored_lanes',
+    description: 'Lanes that a restored database has only in part; they give errors until a person decides',
+    unit: '{lane}',
     labels: ['service'],
   },
   unknownOutcomes: {
@@ -189,6 +226,38 @@ export const GAUGES = {
     name: 'crossfade_open_lost_items',
     description: 'Items that legacy lost and that need a decision',
     unit: '{item}',
+    labels: ['service'],
+  },
+  reverseWaiting: {
+    name: 'crossfade_reverse_waiting_writes',
+    description: 'Writes with the orchestrator as primary that legacy lacks',
+    unit: '{write}',
+    labels: ['service'],
+  },
+  reverseAge: {
+    name: 'crossfade_reverse_oldest_seconds',
+    description: 'Age of the oldest write that legacy lacks; 0 if it lacks none',
+    unit: 's',
+    labels: ['service'],
+  },
+  reverseHalted: {
+    name: 'crossfade_reverse_halted_lanes',
+    description: 'Lanes whose next write to legacy waits for a decision of a person',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  lostWaysBack: {
+    name: 'crossfade_lost_ways_back',
+    description:
+      'Lanes that cannot return to legacy, because more writes waited for it than the limit allows',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  wayBackProven: {
+    name: 'crossfade_way_back_proven_timestamp_seconds',
+    description:
+      'Time at which a write that the orchestrator had applied was last read back on legacy; absent if none ever was',
+    unit: 's',
     labels: ['service'],
   },
   lastReport: {

@@ -32,6 +32,35 @@ const ENTRIES: Entries = {
     message: 'a lane was stopped; a person must decide',
     facts: ({ service, lane, reason, lost }) => ({ service, lane, reason, lost }),
   },
+  'lane:restored': {
+    level: 'warn',
+    message: 'a restored database lacks something of a lane; it gives errors until a person decides',
+    facts: ({ service, lane, older }) => ({ service, lane, older }),
+    isFrequent: true,
+  },
+  'lane:returned': {
+    level: 'info',
+    message: 'legacy is the primary of the writes of a lane again',
+    facts: ({ service, lane, rollback }) => ({ service, lane, rollback }),
+    isFrequent: true,
+  },
+  'rollback:ended': {
+    level: 'info',
+    message: 'every lane of a rollback has returned to legacy',
+    facts: ({ service, rollback, lanes, returned }) => ({ service, rollback, lanes, returned }),
+  },
+  'rollback:failed': {
+    level: 'warn',
+    message: 'the lanes that are to return to legacy could not be looked up; this is tried again',
+    facts: ({ reason }) => ({ reason: printableReason(reason) }),
+    isFrequent: true,
+  },
+  'restored:not_compared': {
+    level: 'warn',
+    message: 'the journal and the orchestrator could not be compared after a lost connection',
+    facts: ({ reason }) => ({ reason: printableReason(reason) }),
+    isFrequent: true,
+  },
   'lane:excepted': {
     level: 'warn',
     message: 'a copy left out items that the orchestrator refuses; reads of the lane stay on legacy',
@@ -53,6 +82,11 @@ const ENTRIES: Entries = {
     message: 'a reconciliation found differences in a lane',
     facts: ({ service, lane, findings, lost, bypassed }) => ({ service, lane, findings, lost, bypassed }),
   },
+  'flipped:diverged': {
+    level: 'warn',
+    message: 'a reconciliation found that legacy differs in a flipped lane; no further lane is flipped',
+    facts: ({ service, lane, findings }) => ({ service, lane, findings }),
+  },
   'run:failed': {
     level: 'warn',
     message: 'a page of a run failed and will be repeated',
@@ -63,6 +97,42 @@ const ENTRIES: Entries = {
     level: 'info',
     message: 'a run has finished',
     facts: ({ run, kind }) => ({ run, kind }),
+  },
+  'write:not_closed': {
+    level: 'warn',
+    message: 'the orchestrator has not said what became of a write; its sequence will be closed',
+    facts: ({ lane, sequence, reason }) => ({ lane, sequence, reason: printableReason(reason) }),
+    isFrequent: true,
+  },
+  'service:read_only': {
+    level: 'info',
+    message: 'legacy gets no later write of the service',
+    facts: ({ service }) => ({ service }),
+  },
+  'service:completed': {
+    level: 'info',
+    message: 'the service is complete, and legacy is not needed any more',
+    facts: ({ service }) => ({ service }),
+  },
+  'service:settled': {
+    level: 'info',
+    message: 'legacy has its last write, and the service is read-only',
+    facts: ({ service }) => ({ service }),
+  },
+  'service:census': {
+    level: 'debug',
+    message: "a read-only legacy service's store was compared with its last state",
+    facts: ({ service, lanes, unproven, foreign }) => ({ service, lanes, unproven, foreign }),
+  },
+  'service:census_failed': {
+    level: 'warn',
+    message: "comparing legacy's store with its last state failed and will be repeated",
+    facts: ({ service, reason }) => ({ service, reason: printableReason(reason) }),
+  },
+  'service:foreign_change': {
+    level: 'warn',
+    message: 'something that Crossfade did not do has used or changed a read-only legacy service',
+    facts: ({ service, owner, kind, changes, writers }) => ({ service, owner, kind, changes, writers }),
   },
   'delivery:failed': {
     level: 'warn',
@@ -78,6 +148,11 @@ const ENTRIES: Entries = {
   'comparison:deleted_returned': {
     level: 'warn',
     message: 'the orchestrator returned deleted items',
+    facts: ({ service, action, lane, operationId, items }) => ({ service, action, lane, operationId, items }),
+  },
+  'flipped:deleted_returned': {
+    level: 'warn',
+    message: 'deleted items of a flipped lane were shown again, and further flips are held',
     facts: ({ service, action, lane, operationId, items }) => ({ service, action, lane, operationId, items }),
   },
   'rule:expired': {
@@ -110,6 +185,44 @@ const ENTRIES: Entries = {
     message:
       'the orchestrator stores a delivered write differently from what was sent; its lane will be copied',
     facts: ({ service, lane, sequence }) => ({ service, lane, sequence }),
+  },
+  'reverse:halted': {
+    level: 'warn',
+    message: 'a write cannot be sent to legacy without a decision; later writes of its lane wait',
+    facts: ({ service, lane, operationId, action, sequence, reason }) => ({
+      service,
+      lane,
+      operationId,
+      action,
+      sequence,
+      reason,
+    }),
+  },
+  'reverse:failed': {
+    level: 'warn',
+    message: 'a write could not be sent to legacy and will be sent later',
+    facts: ({ service, reason }) => ({ service, reason: printableReason(reason) }),
+    isFrequent: true,
+  },
+  'reverse:not_shown': {
+    level: 'warn',
+    message: 'legacy accepted a write from the orchestrator and does not show it',
+    facts: ({ service, lane, sequence }) => ({ service, lane, sequence }),
+  },
+  'canary:proved': {
+    level: 'info',
+    message: 'writes of the canary were read back on legacy',
+    facts: ({ service, writes }) => ({ service, writes }),
+  },
+  'canary:failed': {
+    level: 'warn',
+    message: 'the way back could not be proven by writes of the canary',
+    facts: ({ service, reason }) => ({ service, reason: printableReason(reason) }),
+  },
+  'reverse:way_back_lost': {
+    level: 'warn',
+    message: 'more writes wait for legacy than the limit allows; the lane cannot return to legacy',
+    facts: ({ service, lane, writes }) => ({ service, lane, writes }),
   },
   'replica:took_over': {
     level: 'info',
@@ -213,6 +326,33 @@ const ENTRIES: Entries = {
     level: 'info',
     message: 'coverage ended; writes are no longer journaled',
     facts: ({ service, number }) => ({ service, coverage: number }),
+  },
+  'share:changed': {
+    level: 'info',
+    message: 'the share of lanes whose writes may move to the orchestrator has changed',
+    facts: ({ service, number, percentage }) => ({ service, share: number, percentage }),
+  },
+  'lane:flipped': {
+    level: 'info',
+    message: 'the orchestrator is primary for the writes of a lane',
+    facts: ({ service, lane, epoch, heldMs }) => ({ service, lane, epoch, heldMs: Math.round(heldMs) }),
+    isFrequent: true,
+  },
+  'lane:born': {
+    level: 'debug',
+    message: 'the writes of a new owner go to the orchestrator',
+    facts: ({ service, lane }) => ({ service, lane }),
+  },
+  'flip:failed': {
+    level: 'warn',
+    message: 'a lane could not be flipped; legacy stays primary for its writes, and the flip is tried again',
+    facts: ({ service, lane, reason, failed, retryInMs }) => ({ service, lane, reason, failed, retryInMs }),
+    isFrequent: true,
+  },
+  'flip:compared': {
+    level: 'debug',
+    message: 'a flipped lane was compared',
+    facts: ({ service, lane, result }) => ({ service, lane, result }),
   },
   'backfill:queued': {
     level: 'info',

@@ -53,6 +53,12 @@ export const COUNTERS = {
     unit: '{write}',
     labels: ['service', 'outcome'],
   },
+  foreignChanges: {
+    name: 'crossfade_foreign_changes',
+    description: 'Changes and uses of a read-only legacy service that Crossfade did not make, by kind',
+    unit: '{change}',
+    labels: ['service', 'kind'],
+  },
   repeatedWrites: {
     name: 'crossfade_repeated_writes',
     description:
@@ -78,6 +84,19 @@ export const COUNTERS = {
     description: 'Failed attempts to deliver a batch, which are repeated',
     unit: '{attempt}',
     labels: [],
+  },
+  reverseWrites: {
+    name: 'crossfade_reverse_writes',
+    description:
+      'Writes with the orchestrator as primary that were sent to legacy: applied there, forgotten by its retention, or ended by a person',
+    unit: '{write}',
+    labels: ['service', 'result'],
+  },
+  haltedReverseSends: {
+    name: 'crossfade_halted_reverse_sends',
+    description: 'Writes that cannot be sent to legacy without a decision of a person, by reason',
+    unit: '{write}',
+    labels: ['service', 'reason'],
   },
   deadLetters: {
     name: 'crossfade_dead_letters',
@@ -196,6 +215,13 @@ export const COUNTERS = {
     unit: '{comparison}',
     labels: ['service', 'verdict'],
   },
+  flippedComparisons: {
+    name: 'crossfade_flipped_comparisons',
+    description:
+      'Comparisons of flipped lanes, by verdict; a mismatch counts against legacy and moves no reads',
+    unit: '{comparison}',
+    labels: ['service', 'by', 'verdict'],
+  },
   differences: {
     name: 'crossfade_differences',
     description: 'Differences found by comparisons, by class',
@@ -204,7 +230,7 @@ export const COUNTERS = {
   },
   deletedReturned: {
     name: 'crossfade_deleted_items_returned',
-    description: 'Deleted items that the orchestrator returned',
+    description: 'Deleted items that the orchestrator returned, or in a flipped lane any backend',
     unit: '{item}',
     labels: ['service'],
   },
@@ -238,6 +264,37 @@ export const COUNTERS = {
     description: 'Fallbacks: reads that legacy answered instead of the orchestrator, by reason',
     unit: '{read}',
     labels: ['service', 'reason'],
+  },
+  readsUnanswered: {
+    name: 'crossfade_reads_unanswered',
+    description:
+      'Reads of flipped lanes that failed because the orchestrator did not answer and legacy may lack something, by reason',
+    unit: '{read}',
+    labels: ['service', 'reason'],
+  },
+  lanesFlipped: {
+    name: 'crossfade_lanes_flipped',
+    description: 'Lanes whose writes have moved to the orchestrator',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  lanesBorn: {
+    name: 'crossfade_lanes_born',
+    description: 'New owners whose writes go to the orchestrator from the first one on',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  flipFailures: {
+    name: 'crossfade_flip_failures',
+    description: 'Failed flips of lanes, which are tried again, by reason; the lane stays on legacy',
+    unit: '{attempt}',
+    labels: ['service', 'reason'],
+  },
+  flipsCompared: {
+    name: 'crossfade_flips_compared',
+    description: 'Flipped lanes that were compared once both backends had all writes, by result',
+    unit: '{lane}',
+    labels: ['service', 'result'],
   },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -290,5 +347,12 @@ export const HISTOGRAMS = {
     unit: 's',
     labels: ['service'],
     boundaries: LAG_SECONDS,
+  },
+  flipHold: {
+    name: 'crossfade_flip_hold_seconds',
+    description: 'Time that writes of a lane wait while it is flipped',
+    unit: 's',
+    labels: ['service'],
+    boundaries: LATENCY_SECONDS,
   },
 } as const satisfies Record<string, HistogramDefinition>;

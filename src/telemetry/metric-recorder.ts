@@ -39,6 +39,9 @@ export class MetricRecorder {
     'write:unmapped': ({ service, outcome }) => {
       this.counters.unmappedWrites.at(service).at(outcome).total += 1;
     },
+    'service:foreign_change': ({ service, kind }) => {
+      this.counters.foreignChanges.at(service).at(kind).total += 1;
+    },
     'write:repeated': ({ service, result }) => {
       this.counters.repeatedWrites.at(service).at(result).total += 1;
     },
@@ -55,6 +58,12 @@ export class MetricRecorder {
     },
     'delivery:altered': ({ service }) => {
       this.counters.deliveriesAltered.at(service).total += 1;
+    },
+    'reverse:sent': ({ service, result }) => {
+      this.counters.reverseWrites.at(service).at(result).total += 1;
+    },
+    'reverse:halted': ({ service, reason }) => {
+      this.counters.haltedReverseSends.at(service).at(reason).total += 1;
     },
     'delivery:dead_letter': ({ service, code }) => {
       this.counters.deadLetters.at(service).at(code).total += 1;
@@ -78,6 +87,19 @@ export class MetricRecorder {
     'run:failed': () => {
       this.counters.runFailures.total += 1;
     },
+    'lane:flipped': ({ service, heldMs }) => {
+      this.counters.lanesFlipped.at(service).total += 1;
+      this.#histograms.flipHold.record(heldMs / MS_PER_SECOND, this.#measured.flipHold.at(service).labels);
+    },
+    'lane:born': ({ service }) => {
+      this.counters.lanesBorn.at(service).total += 1;
+    },
+    'flip:failed': ({ service, reason }) => {
+      this.counters.flipFailures.at(service).at(reason).total += 1;
+    },
+    'flip:compared': ({ service, result }) => {
+      this.counters.flipsCompared.at(service).at(result).total += 1;
+    },
     'coverage:began': ({ service, number }) => {
       this.coverage.at(service).total = number;
     },
@@ -86,6 +108,9 @@ export class MetricRecorder {
     },
     'read:fell_back': ({ service, reason }) => {
       this.counters.readsFellBack.at(service).at(reason).total += 1;
+    },
+    'read:unanswered': ({ service, reason }) => {
+      this.counters.readsUnanswered.at(service).at(reason).total += 1;
     },
     'shadow:compared': (event) => {
       const { service, action, comparison } = event;
@@ -97,7 +122,13 @@ export class MetricRecorder {
       this.counters.laneComparisons.at(event.service).at(event.comparison.verdict).total += 1;
       this.#found(event);
     },
+    'flipped:compared': ({ service, by, comparison }) => {
+      this.counters.flippedComparisons.at(service).at(by).at(comparison.verdict).total += 1;
+    },
     'comparison:deleted_returned': ({ service, items }) => {
+      this.counters.deletedReturned.at(service).total += items;
+    },
+    'flipped:deleted_returned': ({ service, items }) => {
       this.counters.deletedReturned.at(service).total += items;
     },
     'shadow:dropped': ({ service, reason }) => {

@@ -3,12 +3,15 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import type { FlipCounts } from '../engine/flips/flipper.ts';
+import type { ProvenReadiness } from '../engine/flips/way-back.ts';
 import type { Listener } from '../engine/ports/events.ts';
 import { type InterlockVerdict, readsInEffect } from '../engine/guard/judge-flags.ts';
 import type { InterlockWord } from '../engine/guard/reason.ts';
 import type { SpillStatus } from '../engine/spill/spill.ts';
 import type { RunFigures } from '../engine/runs/run-ports.ts';
 import type { LaneCounts } from '../engine/ports/journal-facts.ts';
+import type { ReverseProof, ReverseStanding } from '../engine/ports/reverse-ports.ts';
 import {
   type AbGauges,
   GAUGES,
@@ -28,8 +31,12 @@ interface Gauges {
   readonly copiesWaiting: number;
   readonly shadowReadsWaiting: number;
   readonly lanes: ReadonlyMap<ServiceName, LaneCounts>;
+  readonly wayBack?: ReadonlyMap<ServiceName, ProvenReadiness>;
+  /** Of services with a share of lanes that may move. */
+  readonly flips?: ReadonlyMap<ServiceName, FlipCounts>;
   readonly guarded?: ReadonlyMap<ServiceName, GuardedGauges>;
   readonly runs?: RunFigures;
+  readonly reverse?: ReadonlyMap<ServiceName, ReverseGauges>;
 }
 
 /** The flags of a service after interlocks and latch. */
@@ -39,6 +46,12 @@ interface GuardedGauges {
   readonly isFlagsOffWaiting: boolean;
   /** Absent before the first judgement. */
   readonly verdict?: InterlockVerdict | undefined;
+}
+
+interface ReverseGauges {
+  readonly standing: ReverseStanding;
+  /** The newest proof of the way back; absent if there is none. */
+  readonly proof: ReverseProof | undefined;
 }
 
 export interface Metrics {
@@ -178,14 +191,25 @@ const ASKED = [
   'copiesWaiting',
   'shadowReadsWaiting',
   'lanes',
+  'lanesByPrimary',
+  'flipLanes',
+  'legacyDiffers',
   'seededLanes',
   'exceptedLanes',
   'openDeadLetters',
   'unknownOutcomes',
+  'restoredLanes',
+  'wayBackLosses',
+  'wayBackSeconds',
   'latched',
   'flagsOffWaiting',
   'flagPercentage',
   'interlockReasons',
+  'reverseWaiting',
+  'reverseAge',
+  'reverseHalted',
+  'lostWaysBack',
+  'wayBackProven',
   ...RUN_GAUGES,
 ] as const;
 
@@ -228,9 +252,24 @@ class AskedGauges {
     result.observe(this.#observables.copiesWaiting, now.copiesWaiting);
     result.observe(this.#observables.shadowReadsWaiting, now.shadowReadsWaiting);
     for (const [service, counts] of now.lanes) this.#observeLanes(result, service, counts);
+    for (const [service, ready] of now.wayBack ?? []) this.#observeWayBack(result, service, ready);
+    this.#observeFlips(result, now.flips);
     for (const [service, guarded] of now.guarded ?? []) this.#observeGuarded(result, service, guarded);
     if (now.runs !== undefined) observeRuns(result, this.#observables, now.runs);
+    for (const [service, reverse] of now.reverse ?? []) this.#observeReverse(result, service, reverse);
     this.isKnown = true;
+  }
+
+  #observeReverse(
+    result: BatchObservableResult,
+    service: ServiceName,
+    { standing, proof }: ReverseGauges,
+  ): void {
+    result.observe(this.#observables.reverseWaiting, standing.waitingWrites, { service });
+    result.observe(this.#observables.reverseAge, standing.oldestSeconds ?? 0, { service });
+    result.observe(this.#observables.reverseHalted, standing.haltedLanes, { service });
+    result.observe(this.#observables.lostWaysBack, standing.lostWaysBack, { service });
+    if (proof !== undefined) result.observe(this.#observables.wayBackProven, proof.atMs / 1_000, { service });
   }
 
   #observeGuarded(
@@ -251,16 +290,36 @@ class AskedGauges {
     }
   }
 
+  #observeFlips(result: BatchObservableResult, flips: Gauges['flips'] = new Map()): void {
+    for (const [service, counts] of flips) {
+      for (const state of ['eligible', 'waiting', 'stuck', 'moving', 'moved'] as const)
+        result.observe(this.#observables.flipLanes, counts[state], { service, state });
+    }
+  }
+
+  #observeWayBack(
+    result: BatchObservableResult,
+    service: ServiceName,
+    { lostWrites, seconds }: ProvenReadiness,
+  ): void {
+    result.observe(this.#observables.wayBackLosses, lostWrites, { service });
+    result.observe(this.#observables.wayBackSeconds, seconds, { service });
+  }
+
   #observeLanes(result: BatchObservableResult, service: ServiceName, counts: LaneCounts): void {
-    const { lanes, seeded, dirty, copying, stopped, excepted } = counts;
+    const { lanes, flipped, seeded, dirty, copying, stopped, excepted, legacyDiffers } = counts;
     const conditions = { clean: lanes - dirty - copying - stopped, dirty, copying, stopped };
     for (const [condition, count] of Object.entries(conditions)) {
       result.observe(this.#observables.lanes, count, { service, condition });
     }
+    result.observe(this.#observables.lanesByPrimary, lanes - flipped, { service, primary: 'legacy' });
+    result.observe(this.#observables.lanesByPrimary, flipped, { service, primary: 'orchestrator' });
+    result.observe(this.#observables.legacyDiffers, legacyDiffers, { service });
     result.observe(this.#observables.seededLanes, seeded, { service });
     result.observe(this.#observables.exceptedLanes, excepted, { service });
     result.observe(this.#observables.openDeadLetters, counts.deadLetters, { service });
     result.observe(this.#observables.unknownOutcomes, counts.unknown, { service });
+    result.observe(this.#observables.restoredLanes, counts.restored, { service });
   }
 }
 

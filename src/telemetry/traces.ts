@@ -107,6 +107,9 @@ class Tracing {
     'read:fell_back': ({ operationId, reason }) => {
       this.#open.get(operationId)?.span.setAttribute('crossfade.fallback', reason);
     },
+    'read:unanswered': ({ operationId, reason }) => {
+      this.#open.get(operationId)?.span.setAttribute('crossfade.no_fallback', reason);
+    },
   };
   readonly #open = new OpenOperations();
   readonly #tracer: Tracer;

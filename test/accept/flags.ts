@@ -9,6 +9,8 @@ export interface Asked {
   /** Percent. */
   readonly shadowRead: number;
   readonly readCutover: number;
+  /** @defaultValue 0 */
+  readonly writeCutover?: number;
 }
 
 export const NOTHING_ASKED: Asked = { dualWrite: false, shadowRead: 0, readCutover: 0 };
@@ -38,11 +40,11 @@ export function writeFlags(folder: string, asked: Asked, others: readonly string
     }),
     feature(`crossfade.${service}.read-cutover`, asked.readCutover, {
       stickiness: 'sessionId',
-      groupId: `${service}.cutover`,
+      groupId: `crossfade.${service}.cutover`,
     }),
-    feature(`crossfade.${service}.write-cutover`, 0, {
+    feature(`crossfade.${service}.write-cutover`, asked.writeCutover ?? 0, {
       stickiness: 'sessionId',
-      groupId: `${service}.cutover`,
+      groupId: `crossfade.${service}.cutover`,
     }),
     feature(`crossfade.${service}.legacy-read-only`, 0, undefined),
   ]);

@@ -1,12 +1,13 @@
 import { systemClock } from '../../src/shared/clock.ts';
 import { replicaId, serviceName } from '../../src/domain/ids.ts';
-import type { LaneState } from '../../src/domain/lane.ts';
+import type { PlacedLane } from '../../src/domain/lane.ts';
 import type { ServiceFlag } from '../../src/domain/flags.ts';
 import { createEvents, type Events } from '../../src/engine/ports/events.ts';
 import { createMigration, type Migration } from '../../src/engine/migration.ts';
 import type { CoverageStore, Flags, Journal, Orchestrator } from '../../src/engine/ports/ports.ts';
 import { ReplicaIdentity, type ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
 import type { ServiceRuntime } from '../../src/engine/ports/service-runtime.ts';
+import { NO_REVERSE_SENDS } from '../support/no-reverse-sends.ts';
 import { sessionMemory } from '../../src/services/session-memory/session-memory.ts';
 
 export const SERVICE = serviceName(sessionMemory.name);
@@ -44,6 +45,8 @@ export function noopOrchestrator(): Orchestrator {
   return {
     read: async () => nothing,
     batchWrite: async (operations) => operations.map(() => applied),
+    writeAsPrimary: async ({ operations }) => ({ results: operations.map(() => ({})) }),
+    closeSequence: async () => 'closed',
     load: () => IDLE,
   };
 }
@@ -64,8 +67,15 @@ export function engineBetween(edges: EngineEdges): { migration: Migration; event
     ...edges,
     services: new Map([[SERVICE, noopService()]]),
     flags: flagsThatAreOn(edges.flagsOn),
+    reverseSends: NO_REVERSE_SENDS,
+    reverseProofs: {
+      proved: async () => undefined,
+      provenAt: async () => undefined,
+      claimCanary: async () => false,
+    },
     keptReplies: {
       keep: async () => undefined,
+      lost: async () => undefined,
       unanswered: async () => [],
       take: async () => undefined,
     },
@@ -99,7 +109,7 @@ export function flagsThatAreOn(names: readonly ServiceFlag[]): Flags {
 /** A journal that forgets everything: what is left is the engine's own work. */
 export function noopJournal(): Journal {
   const lanes = new Map<string, { id: number; sequence: number }>();
-  const stateOf = ({ id, sequence }: { id: number; sequence: number }): LaneState => ({
+  const stateOf = ({ id, sequence }: { id: number; sequence: number }): PlacedLane => ({
     id,
     sequence,
     generation: 0,
@@ -114,6 +124,7 @@ export function noopJournal(): Journal {
     isHome: true,
     mayRepeat: false,
     foundUncertain: 0,
+    writes: 'open',
   });
   const done = async (): Promise<undefined> => undefined;
   return {
@@ -130,7 +141,16 @@ export function noopJournal(): Journal {
     delivered: done,
     markDirty: done,
     deadLetter: done,
-    lanes: async () => new Map(),
+    // A replica that was starved beyond its lease asks again what is left to deliver.
+    lanes: async (keys) =>
+      new Map(
+        keys.flatMap((key) => {
+          const row = lanes.get(key);
+          return row === undefined
+            ? []
+            : [[key, { ...stateOf(row), deliveredSequence: row.sequence }] as const];
+        }),
+      ),
     pending: async () => [],
     undelivered: async () => [],
     lastApplied: async () => ({ nowMs: Date.now() }),
@@ -139,6 +159,7 @@ export function noopJournal(): Journal {
     releaseHold: done,
     tellHome: done,
     outdated: async () => [],
+    returned: async () => [],
     takeForeign: async () => new Map(),
     unwell: async () => [],
     fence: done,
@@ -146,9 +167,11 @@ export function noopJournal(): Journal {
     finishCopy: done,
     cleanSpilled: done,
     stopLane: done,
-    recover: async () => ({ dirty: [], unclosed: [], pending: [] }),
+    recover: async () => ({ dirty: [], unclosed: [], pending: [], open: [] }),
     counts: async () => ({
       lanes: 0,
+      flipped: 0,
+      legacyDiffers: 0,
       seeded: 0,
       dirty: 0,
       copying: 0,
@@ -158,6 +181,7 @@ export function noopJournal(): Journal {
       deadLetters: 0,
       unknown: 0,
       lostItems: 0,
+      restored: 0,
     }),
   };
 }
@@ -174,7 +198,7 @@ export function aloneWithout(hasCoverage: boolean): Omit<EngineEdges, 'flagsOn'>
       current: async () => ({ number, isQuiet: true }),
       begin: async () => number,
       quiet: async () => undefined,
-      end: async () => undefined,
+      end: async () => true,
       renewAfterLoss: async () => undefined,
     },
     replicas: {

@@ -1,5 +1,5 @@
-import { createProgressBar } from '../support/progress.ts';
 import { createCleanup, type Cleanup } from './cleanup.ts';
+import { runToItsEnd, type RunShown } from './crossfade.ts';
 import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
 import type { BareJob, BareResult } from './reconcile-bare.ts';
 import { ITEMS_PER_LANE } from './reconcile-legacy.ts';
@@ -9,19 +9,8 @@ import { rounded } from './samples.ts';
 
 // npm run bench:reconcile -- [--lanes N] [--json]
 
-const LOOK_EVERY_MS = 100;
 /** One of so many lanes is altered. */
 const ALTERED_SHARE = 1_000;
-
-interface RunShown {
-  readonly run: number;
-  readonly state: string;
-  readonly began_at: string;
-  readonly finished_at: string | null;
-  readonly lanes: number;
-  readonly lanes_done: number;
-  readonly services: Readonly<Record<string, Readonly<Record<string, number>>>>;
-}
 
 interface Measured {
   readonly backfillSeconds: number;
@@ -41,39 +30,6 @@ interface Measured {
   readonly orchestratorPeakMegabytes: number;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function ask(world: ReconcileWorld, path: string, body?: object): Promise<RunShown> {
-  const headers = { 'content-type': 'application/json' };
-  const post = { method: 'POST', headers, body: JSON.stringify(body) };
-  const response = await fetch(`${world.proxyUrl}${path}`, body === undefined ? {} : post);
-  const answer = await response.text();
-  if (!response.ok) throw new Error(`${path}: ${answer}`);
-  return JSON.parse(answer) as RunShown;
-}
-
-/** A run from the moment it is asked for to its document. @throws Error where it does not finish */
-async function toItsEnd(world: ReconcileWorld, kind: string): Promise<RunShown & { seconds: number }> {
-  const { run } = await ask(world, '/v1/runs', { kind, person: 'bench', reason: 'a benchmark' });
-  const bar = createProgressBar(1);
-  for (;;) {
-    const shown = await ask(world, `/v1/runs/${run}`);
-    bar.show(shown.lanes === 0 ? 0 : shown.lanes_done / shown.lanes, `of the ${kind}`);
-    if (shown.state === 'finished') {
-      bar.end();
-      return { ...shown, seconds: secondsOf(shown) };
-    }
-    if (shown.state !== 'running' && shown.state !== 'listing')
-      throw new Error(`the ${kind} is ${shown.state}`);
-    await pause(LOOK_EVERY_MS);
-  }
-}
-
-/** By the database's clock: how often somebody looks is no part of it. */
-function secondsOf({ began_at: began, finished_at: finished }: RunShown): number {
-  return (Date.parse(finished ?? '') - Date.parse(began)) / 1_000;
-}
-
 function countOf(run: RunShown, name: string): number {
   return run.services[SERVICE]?.[name] ?? 0;
 }
@@ -91,17 +47,17 @@ async function alter(world: ReconcileWorld): Promise<number> {
 
 async function measure(cleanup: Cleanup, options: ReconcileOptions): Promise<Measured> {
   const world = await startReconcileWorld(cleanup, options);
-  const backfill = await toItsEnd(world, 'backfill');
+  const backfill = await runToItsEnd(world.proxyUrl, 'backfill');
   for (const database of [world.store, world.journal]) await database('vacuum analyze');
   const job: BareJob = { lanes: options.lanes };
   const bare: BareResult[] = [];
   const unchanged: (RunShown & { seconds: number })[] = [];
   for (let round = 0; round < 3; round += 1) {
     bare.push(await world.bare.ask<BareResult>(job));
-    unchanged.push(await toItsEnd(world, 'reconcile'));
+    unchanged.push(await runToItsEnd(world.proxyUrl, 'reconcile'));
   }
   const altered = await alter(world);
-  const found = await toItsEnd(world, 'reconcile');
+  const found = await runToItsEnd(world.proxyUrl, 'reconcile');
   const { different } = await world.bare.ask<BareResult>(job);
   return {
     backfillSeconds: backfill.seconds,

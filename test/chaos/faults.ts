@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { StandInService } from '../../src/sandbox/stand-ins.ts';
 import type { TcpProxy } from '../support/tcp-proxy.ts';
 import type { Random } from '../sim/random.ts';
 import type { LossWindow } from './lane-book.ts';
 import { REPLICAS, SERVICES, type Replica } from './links.ts';
-import type { Restartable, World } from './world.ts';
+import { LANE_POINTS, type LanePoint, type Phase } from './points.ts';
+import type { Restartable } from './programs.ts';
+import type { World } from './world.ts';
 
 /** What a service has lost with its file. */
 export interface Loss {
@@ -16,18 +19,39 @@ export interface Fault {
   readonly name: string;
   /** Shortest and longest time until it is mended, milliseconds. */
   readonly lastsMs: readonly [number, number];
+  /** Absent: in either phase of a round. */
+  readonly during?: Phase;
+  /** It comes alone: what it waits for must happen. */
+  readonly isAlone?: true;
+  /** Before its phase begins. */
+  prepare?(world: World): Promise<void>;
   strike(world: World, random: Random): Promise<void>;
   mend(world: World): Promise<readonly Loss[]>;
+}
+
+/** A fault, and the phase of a round in which it strikes. */
+export interface DealtFault {
+  readonly fault: Fault;
+  readonly during: Phase;
 }
 
 /** Another replica takes over lanes within ten seconds, and mostly within five. */
 const SHORT: readonly [number, number] = [300, 2_500];
 const LONG: readonly [number, number] = [500, 7_000];
+/** An orchestrator that was away for five seconds counts as dead. */
+const DEAD: readonly [number, number] = [6_000, 10_000];
+/** A point that is not reached by then is not waited for any longer. */
+const REACHED_WITHIN_MS = 90_000;
 
-function killed(name: string, of: (world: World) => readonly Restartable[], lastsMs = LONG): Fault {
+function killed(
+  name: string,
+  of: (world: World) => readonly Restartable[],
+  facts: Partial<Pick<Fault, 'lastsMs' | 'during'>> = {},
+): Fault {
   return {
     name: `kill-${name}`,
-    lastsMs,
+    lastsMs: LONG,
+    ...facts,
     strike: async (world) => void (await Promise.all(of(world).map((program) => program.kill()))),
     async mend(world) {
       await Promise.all(of(world).map((program) => program.restart()));
@@ -91,6 +115,48 @@ function legacyKilled(service: StandInService, isTorn: boolean): Fault {
     async mend({ legacy }) {
       const window = await legacy[service].restart();
       return window === undefined ? [] : [{ service, window }];
+    },
+  };
+}
+
+/** The service stands still with what was sent to it, and goes on later. */
+function legacyFrozen(service: StandInService): Fault {
+  return {
+    name: `freeze-${service}`,
+    lastsMs: LONG,
+    strike: async ({ legacy }) => legacy[service].signal('SIGSTOP'),
+    async mend({ legacy }) {
+      legacy[service].signal('SIGCONT');
+      return [];
+    },
+  };
+}
+
+/** Every replica that comes to the point is killed exactly there. */
+function killedAt(point: LanePoint): Fault {
+  const { event, during } = LANE_POINTS[point];
+  let killed: Promise<unknown> = Promise.resolve();
+  return {
+    name: `kill-at-${point}`,
+    lastsMs: SHORT,
+    during,
+    isAlone: true,
+    async prepare({ replicas, points }) {
+      points.deal(point);
+      const armed = await Promise.all(REPLICAS.map((replica) => replicas[replica].arm(event)));
+      killed = Promise.race(armed.map((one) => one.killed.then(() => points.hit(point))));
+    },
+    strike: async () =>
+      void (await Promise.race([killed, sleep(REACHED_WITHIN_MS, undefined, { ref: false })])),
+    async mend({ replicas }) {
+      await Promise.all(
+        REPLICAS.map(async (replica) => {
+          // The other one would stand still at the point as well.
+          await replicas[replica].kill();
+          await replicas[replica].restart();
+        }),
+      );
+      return [];
     },
   };
 }
@@ -163,9 +229,14 @@ const PROCESSES: readonly Fault[] = [
     left(replica),
     replaced(replica),
   ]),
-  killed('both-proxies', ({ replicas }) => [replicas.first, replicas.second], SHORT),
+  killed('both-proxies', ({ replicas }) => [replicas.first, replicas.second], { lastsMs: SHORT }),
   killed('orchestrator', ({ orchestrator }) => [orchestrator]),
   frozen('orchestrator', ({ orchestrator }) => orchestrator),
+  killed('orchestrator-during-a-return', ({ orchestrator }) => [orchestrator], {
+    lastsMs: DEAD,
+    during: 'returning',
+  }),
+  ...SERVICES.map(legacyFrozen),
   ...SERVICES.map((service) => legacyKilled(service, false)),
   legacyKilled('contextual-memory', true),
   legacyKilled('jarvis-memory', true),
@@ -177,10 +248,14 @@ const CONNECTIONS: readonly Fault[] = Object.keys(TROUBLES).flatMap((trouble) =>
   LINKS.map((link) => linked(trouble, link)),
 );
 
+const POINTS: readonly Fault[] = (Object.keys(LANE_POINTS) as LanePoint[]).map(killedAt);
+
+const PACKS = [PROCESSES, CONNECTIONS, POINTS];
+
 /** Two at a time are dealt so often. */
 const PAIRED_SHARE = 0.25;
 
-/** Deals faults from two packs, which are shuffled anew when they are used up: killed processes, and broken connections. */
+/** Deals faults from three packs, each shuffled again when it is used up: killed processes, broken connections, and crash points. */
 export class FaultDealer {
   readonly #random: Random;
   readonly #only: readonly string[];
@@ -190,16 +265,20 @@ export class FaultDealer {
   constructor(random: Random, only: readonly string[]) {
     this.#random = random;
     this.#only = only;
-    if (this.#chosen(PROCESSES).length + this.#chosen(CONNECTIONS).length === 0)
+    if (PACKS.every((pack) => this.#chosen(pack).length === 0))
       throw new Error(`No fault is called "${only.join(', ')}"`);
   }
 
-  deal(round: number): Fault[] {
-    const packs = [PROCESSES, CONNECTIONS].filter((pack) => this.#chosen(pack).length > 0);
+  deal(round: number): DealtFault[] {
+    const packs = PACKS.filter((pack) => this.#chosen(pack).length > 0);
     const first = this.#next(packs[round % packs.length] ?? PROCESSES);
-    if (!this.#random.chance(PAIRED_SHARE)) return [first];
-    const second = this.#next(this.#random.pick(packs));
-    return second.name === first.name ? [first] : [first, second];
+    if (first.isAlone === true || !this.#random.chance(PAIRED_SHARE)) return [this.#placed(first)];
+    const second = this.#next(this.#random.pick(packs.filter((pack) => pack !== POINTS)));
+    return (second.name === first.name ? [first] : [first, second]).map((fault) => this.#placed(fault));
+  }
+
+  #placed(fault: Fault): DealtFault {
+    return { fault, during: fault.during ?? (this.#random.chance(0.5) ? 'moving' : 'returning') };
   }
 
   #chosen(pack: readonly Fault[]): Fault[] {

@@ -30,11 +30,21 @@ interface Found {
   readonly legacy: readonly string[];
   readonly orchestrator?: readonly string[];
   readonly isStopped?: boolean;
+  readonly isFlipped?: boolean;
+  readonly isHalted?: boolean;
+  readonly isEnded?: boolean;
 }
 
-function countsOf(lane: LaneRecord, { legacy, orchestrator = legacy, isStopped = false }: Found) {
-  const stopped = new Set(isStopped ? [lane.key] : []);
-  const { counts } = judge([lane], { legacy: storeOf(legacy), orchestrator: storeOf(orchestrator), stopped });
+function countsOf(lane: LaneRecord, { legacy, orchestrator = legacy, ...is }: Found) {
+  const where = (isIn = false, key = lane.key) => new Set(isIn ? [key] : []);
+  const { counts } = judge([lane], {
+    legacy: storeOf(legacy),
+    orchestrator: storeOf(orchestrator),
+    stopped: where(is.isStopped),
+    flipped: where(is.isFlipped),
+    halted: where(is.isHalted),
+    ended: where(is.isEnded, lane.service),
+  });
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
@@ -105,4 +115,42 @@ test('a read that showed too little counts as lost', () => {
   const lane = laneOf([A]);
   lane.staleReads.push('jarvis-memory/ann: a read showed 0 items');
   expect(countsOf(lane, { legacy: ['a'] })).toEqual({ lost: 1 });
+});
+
+const FLIPPED = { isFlipped: true };
+
+test.each<[name: string, writes: readonly (readonly [string, Certainty])[], found: Found, counts: object]>([
+  [
+    'it is missing on the orchestrator',
+    [A, B],
+    { legacy: ['a', 'b'], orchestrator: ['a'] },
+    { lost: 1, resurrected: 1 },
+  ],
+  ['its reverse delivery is missing', [A, B], { legacy: ['a'], orchestrator: ['a', 'b'] }, { lost: 1 }],
+  ['its reverse delivery came twice', [A], { legacy: ['a', 'a'], orchestrator: ['a'] }, { duplicated: 1 }],
+  ['legacy has another order', [A, B], { legacy: ['b', 'a'], orchestrator: ['a', 'b'] }, { misordered: 1 }],
+  ['its delete never came to legacy', [A, CLEAR], { legacy: ['a'], orchestrator: [] }, { resurrected: 1 }],
+  [
+    'its lane waits for a person',
+    [A, B],
+    { legacy: ['a'], orchestrator: ['a', 'b'], isHalted: true },
+    { lost: 1 },
+  ],
+])('a fault of a flipped lane is noticed where %s', (_name, writes, found, counts) => {
+  expect(countsOf(laneOf(writes), { ...found, ...FLIPPED })).toEqual(counts);
+});
+
+test('legacy of a service that has ended may lack writes, and the orchestrator may not', () => {
+  const found = { ...FLIPPED, isEnded: true };
+  expect(countsOf(laneOf([A, B]), { legacy: ['a'], orchestrator: ['a', 'b'], ...found })).toEqual({});
+  expect(countsOf(laneOf([A, B]), { legacy: ['a', 'b'], orchestrator: ['a'], ...found })).toEqual({
+    lost: 1,
+  });
+});
+
+test('what legacy lost of a flipped lane with its file is on the orchestrator', () => {
+  const lane = laneOf([A, B]);
+  lane.losses.push({ fromMs: 0.9, untilMs: 5 });
+  expect(countsOf(lane, { legacy: ['a'], orchestrator: ['a', 'b'], ...FLIPPED })).toEqual({});
+  expect(countsOf(lane, { legacy: [], orchestrator: ['a', 'b'], ...FLIPPED })).toEqual({ lost: 1 });
 });

@@ -25,6 +25,12 @@ export interface Stores {
   readonly orchestrator: StoreContents;
   /** Keys of lanes that wait for a person. */
   readonly stopped: ReadonlySet<string>;
+  /** Keys of lanes with a write that waits for a person before legacy gets it. */
+  readonly halted: ReadonlySet<string>;
+  /** Keys of lanes whose primary is the orchestrator. */
+  readonly flipped: ReadonlySet<string>;
+  /** Services whose legacy gets no more writes. */
+  readonly ended: ReadonlySet<string>;
 }
 
 /** Holds both stores against what agents were told. Nothing of the lanes may be under way. */
@@ -32,12 +38,7 @@ export function judge(lanes: readonly LaneRecord[], stores: Stores): Judgement {
   const counts = { lost: 0, duplicated: 0, misordered: 0, resurrected: 0, lost_by_legacy: 0 };
   const findings: string[] = [];
   for (const lane of lanes) {
-    const { listOf } = DIALECTS[lane.service];
-    const judged = new LaneJudgement(lane, {
-      legacy: listOf(stores.legacy, lane.owner),
-      orchestrator: listOf(stores.orchestrator, lane.owner),
-      isStopped: stores.stopped.has(lane.key),
-    });
+    const judged = new LaneJudgement(lane, listsOf(lane, stores));
     judged.run();
     for (const name of Object.keys(counts) as (keyof Counts)[]) counts[name] += judged.counts[name];
     findings.push(...judged.findings);
@@ -45,10 +46,35 @@ export function judge(lanes: readonly LaneRecord[], stores: Stores): Judgement {
   return { counts, findings };
 }
 
+/** What a backend holds of a lane. */
+interface Side {
+  /** As findings name it. */
+  readonly name: 'legacy' | 'the orchestrator';
+  readonly list: readonly string[];
+}
+
 interface Lists {
-  readonly legacy: readonly string[];
-  readonly orchestrator: readonly string[];
+  readonly primary: Side;
+  readonly secondary: Side;
+  readonly isFlipped: boolean;
   readonly isStopped: boolean;
+  readonly isHalted: boolean;
+  readonly isEnded: boolean;
+}
+
+function listsOf({ key, service, owner }: LaneRecord, stores: Stores): Lists {
+  const { listOf } = DIALECTS[service];
+  const legacy: Side = { name: 'legacy', list: listOf(stores.legacy, owner) };
+  const orchestrator: Side = { name: 'the orchestrator', list: listOf(stores.orchestrator, owner) };
+  const isFlipped = stores.flipped.has(key);
+  return {
+    primary: isFlipped ? orchestrator : legacy,
+    secondary: isFlipped ? legacy : orchestrator,
+    isFlipped,
+    isStopped: stores.stopped.has(key),
+    isHalted: stores.halted.has(key),
+    isEnded: stores.ended.has(service),
+  };
 }
 
 class LaneJudgement {
@@ -58,7 +84,7 @@ class LaneJudgement {
   readonly #lists: Lists;
   readonly #adds: ReadonlyMap<string, Write>;
   readonly #clears: readonly Write[];
-  /** What is found by comparing the stores stands on the orchestrator. */
+  /** What is found by comparing the stores is on the orchestrator. */
   readonly #lostByLegacy: string[] = [];
 
   constructor(lane: LaneRecord, lists: Lists) {
@@ -72,14 +98,15 @@ class LaneJudgement {
 
   run(): void {
     for (const stale of this.#lane.staleReads) this.#find('lost', [stale], 'a read was stale');
-    this.#judgeLegacy();
-    this.#judgeOrchestrator();
+    this.#judgePrimary();
+    // Legacy lacks writes when it gets no more of them.
+    if (!this.#lists.isEnded) this.#judgeSecondary();
     this.#judgeStop();
   }
 
-  #judgeLegacy(): void {
-    const { legacy } = this.#lists;
-    const there = new Set(legacy);
+  #judgePrimary(): void {
+    const { list, name } = this.#lists.primary;
+    const there = new Set(list);
     const adds = [...this.#adds.values()];
     const missing = adds.filter(
       (add) => add.certainty === 'acknowledged' && !there.has(add.text) && !this.#mayBeCleared(add),
@@ -87,45 +114,66 @@ class LaneJudgement {
     const byLegacy = missing.filter((add) => this.#mayBeLost(add));
     this.counts.lost_by_legacy += byLegacy.length;
     this.#lostByLegacy.push(...textsOf(byLegacy));
-    this.#find('lost', textsOf(missing.filter((add) => !byLegacy.includes(add))), 'not on legacy');
-    this.#find('duplicated', repeated(legacy), 'twice on legacy');
+    this.#find('lost', textsOf(missing.filter((add) => !byLegacy.includes(add))), `not on ${name}`);
+    this.#find('duplicated', repeated(list), `twice on ${name}`);
     this.#find(
       'duplicated',
       textsOf(adds.filter(({ certainty, text }) => certainty === 'refused' && there.has(text))),
-      'refused, and on legacy',
+      `refused, and on ${name}`,
     );
     this.#find(
       'resurrected',
-      legacy.filter((text) => this.#isCleared(text)),
-      'cleared, and on legacy',
+      list.filter((text) => this.#isCleared(text)),
+      `cleared, and on ${name}`,
     );
-    if (this.#isOutOfOrder(legacy)) this.#find('misordered', ['order'], 'on legacy');
+    if (this.#isOutOfOrder(list)) this.#find('misordered', ['order'], `on ${name}`);
   }
 
-  #judgeOrchestrator(): void {
-    const { legacy, orchestrator, isStopped } = this.#lists;
-    const [there, here] = [new Set(legacy), new Set(orchestrator)];
-    this.#find('duplicated', repeated(orchestrator), 'twice on the orchestrator');
+  #judgeSecondary(): void {
+    const { primary, secondary } = this.#lists;
+    const [there, here] = [new Set(primary.list), new Set(secondary.list)];
+    const { name } = secondary;
+    this.#find('duplicated', repeated(secondary.list), `twice on ${name}`);
     this.#find(
       'resurrected',
-      orchestrator.filter(
-        (text) => !there.has(text) && !this.#mayBeLost(this.#adds.get(text)) && !this.#waitsForPerson(text),
-      ),
-      'on the orchestrator only',
+      secondary.list.filter((text) => !there.has(text) && !this.#mayBeLeftOver(text)),
+      `on ${name} only`,
     );
     // A lane that waits for a person is listed; what came after its stop waits with it.
-    const silent = isStopped ? [] : this.#lostByLegacy.filter((text) => !here.has(text));
+    const isWaiting = this.#lists.isStopped || this.#lists.isHalted;
+    const silent = isWaiting ? [] : this.#lostByLegacy.filter((text) => !here.has(text));
     this.#find('lost', silent, 'lost by its service, and nothing says so');
-    const missing = isStopped ? [] : legacy.filter((text) => !here.has(text));
-    this.#find('lost', this.#hasLostClear() ? [] : missing, 'not on the orchestrator');
-    const both = [legacy.filter((text) => here.has(text)), orchestrator.filter((text) => there.has(text))];
-    if (both[0]?.join('\n') !== both[1]?.join('\n') && repeated(orchestrator).length === 0)
-      this.#find('misordered', ['order'], 'on the orchestrator');
+    const missing = isWaiting ? [] : primary.list.filter((text) => !here.has(text));
+    this.#find(
+      'lost',
+      missing.filter((text) => !this.#mayBeMissing(text)),
+      `not on ${name}`,
+    );
+    const both = [
+      primary.list.filter((text) => here.has(text)),
+      secondary.list.filter((text) => there.has(text)),
+    ];
+    if (both[0]?.join('\n') !== both[1]?.join('\n') && repeated(secondary.list).length === 0)
+      this.#find('misordered', ['order'], `on ${name}`);
   }
 
   #judgeStop(): void {
-    if (this.#lists.isStopped && this.#lane.losses.length === 0)
-      this.#find('lost', ['the lane'], 'stopped although its service lost nothing');
+    if (this.#lane.losses.length > 0) return;
+    const { isStopped, isHalted } = this.#lists;
+    if (isStopped) this.#find('lost', ['the lane'], 'stopped although its service lost nothing');
+    if (isHalted) this.#find('lost', ['the lane'], 'halted although its service lost nothing');
+  }
+
+  /** Whether the secondary may hold what the primary does not. */
+  #mayBeLeftOver(text: string): boolean {
+    // A clear may have been lost with legacy's file.
+    if (this.#lists.isFlipped) return this.#lists.isHalted || this.#hasLostClear();
+    return this.#mayBeLost(this.#adds.get(text)) || this.#waitsForPerson(text);
+  }
+
+  /** Whether the secondary may lack what the primary holds. */
+  #mayBeMissing(text: string): boolean {
+    return this.#lists.isFlipped ? this.#mayBeLost(this.#adds.get(text)) : this.#hasLostClear();
   }
 
   /** A clear may have come after it. */

@@ -7,6 +7,8 @@ import type { LaneRecord, Write } from './lane-book.ts';
 /** Longer than the proxy's deadline. */
 const PATIENCE_MS = 2_500;
 const PAUSE_MS = { least: 5, most: 40 };
+/** While a lane is to move, its backends must catch up now and then. */
+const CALM_PAUSE_MS = { least: 200, most: 600 };
 const CLEAR_SHARE = 0.03;
 const READ_SHARE = 0.15;
 
@@ -20,6 +22,7 @@ export class LaneAgent {
   readonly #endpoints: readonly string[];
   readonly #agents: (Agent | undefined)[] = [];
   #isStopped = false;
+  #pauseMs = PAUSE_MS;
   #running: Promise<void> = Promise.resolve();
 
   constructor(lane: LaneRecord, endpoints: readonly string[], random: Random) {
@@ -32,6 +35,11 @@ export class LaneAgent {
     this.#running = this.#run();
   }
 
+  /** Writes less often from now on, or as before. */
+  calm(isCalm: boolean): void {
+    this.#pauseMs = isCalm ? CALM_PAUSE_MS : PAUSE_MS;
+  }
+
   /** Resolves when the write that is under way has its reply, or no reply can come any more. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -41,7 +49,7 @@ export class LaneAgent {
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      await sleep(this.#random.whole(PAUSE_MS.least, PAUSE_MS.most));
+      await sleep(this.#random.whole(this.#pauseMs.least, this.#pauseMs.most));
       if (this.#lane.isOpened) await this.#step();
       else await this.#open();
     }

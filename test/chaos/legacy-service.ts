@@ -63,6 +63,10 @@ export class LegacyService {
     if (existsSync(this.#path)) copyFileSync(this.#path, `${this.#path}.kept`);
   }
 
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#program?.child.kill(name);
+  }
+
   async kill(): Promise<void> {
     await this.#program?.kill();
     this.#isRunning = false;

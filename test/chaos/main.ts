@@ -7,7 +7,10 @@ import { FaultDealer } from './faults.ts';
 import type { Counts, Judgement } from './judge.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { judgeAll, LaneBook, play, type Round } from './round.ts';
+import { endOneService } from './ending.ts';
 import { evidenceOf } from './evidence.ts';
+import { movesIn } from './movement.ts';
+import { END_POINTS } from './points.ts';
 import { settled } from './settled.ts';
 import { startWorld, type World } from './world.ts';
 
@@ -20,6 +23,17 @@ interface Result extends Counts {
   acknowledged: number;
   /** Writes of unknown outcome in the journal's ledger. */
   unknown_listed: number;
+  /** Lanes that moved to the orchestrator, and that returned. */
+  flips: number;
+  returns: number;
+  /** Lanes whose first write went to the orchestrator. */
+  born: number;
+  /** Writes that the orchestrator had first, and that legacy has. */
+  reverse_sent: number;
+  /** Crash points, and how often a process was killed there. */
+  points: Readonly<Record<string, number>>;
+  /** Crash points that were waited for, and never reached. */
+  points_missed: readonly string[];
   seconds: number;
 }
 
@@ -37,10 +51,14 @@ async function tell(
   { seed }: Options,
   { round, judgement }: { readonly round: Round; readonly judgement: Judgement },
 ): Promise<void> {
-  const faults = round.faults.map(({ name }) => name).join(' + ');
+  const faults = namesOf(round.faults);
   console.error(`\nRound ${round.number} of seed ${seed} (${faults}):`);
   console.error(judgement.findings.join('\n'));
   console.error(await evidenceOf(world, judgement.findings));
+}
+
+function namesOf(faults: Round['faults']): string {
+  return faults.map(({ fault, during }) => `${fault.name} while ${during}`).join(' + ');
 }
 
 /** How far it came: a round that was not clean is the last one. */
@@ -61,7 +79,7 @@ async function playAll(world: World, options: Options, book: LaneBook): Promise<
       random: new Random(options.seed * 1_000_003 + number),
       plant: options.plant,
     };
-    const names = round.faults.map(({ name }) => name).join(' + ');
+    const names = namesOf(round.faults);
     bar.show(number - 1, names);
     const startedAtMs = performance.now();
     const judgement = await play(world, book, round).catch((cause: unknown) => {
@@ -120,6 +138,8 @@ async function run(options: Options): Promise<Result> {
   const book = new LaneBook();
   try {
     const { rounds, counts } = await unlessAborted(signal, playAll(world, options, book));
+    if (rounds === options.rounds && endsService(options))
+      await unlessAborted(signal, endOneService(world, book, options.seed));
     const last = await unlessAborted(signal, judgeFinally(world, options, book));
     const [unknown] = await world.journal<{ count: string }>('select count(*) from unknown_outcomes');
     const acknowledged = book.lanes.reduce((sum, lane) => sum + lane.acknowledged, 0);
@@ -128,6 +148,10 @@ async function run(options: Options): Promise<Result> {
       acknowledged,
       ...worst(last.counts, counts),
       unknown_listed: Number(unknown?.count ?? 0),
+      ...(await movesIn(world)),
+      reverse_sent: await reverseSent(world),
+      points: world.points.hits,
+      points_missed: world.points.missed,
       seconds: secondsSince(startedAtMs),
     };
   } catch (error) {
@@ -139,6 +163,22 @@ async function run(options: Options): Promise<Result> {
   }
 }
 
+/** The end of a service's migration has crash points as well. */
+function endsService({ only, plant }: Options): boolean {
+  const names = Object.keys(END_POINTS).map((point) => `kill-at-${point}`);
+  return (
+    plant === undefined &&
+    (only.length === 0 || only.some((part) => names.some((name) => name.includes(part))))
+  );
+}
+
+async function reverseSent(world: World): Promise<number> {
+  const [sent] = await world.journal<{ count: string }>(
+    `select count(*) from reverse_sends where ending = 'applied'`,
+  );
+  return Number(sent?.count ?? 0);
+}
+
 function secondsSince(startedAtMs: number): number {
   return Math.round((performance.now() - startedAtMs) / 100) / 10;
 }
@@ -148,13 +188,16 @@ async function main(): Promise<void> {
   if (options === undefined) return console.log(USAGE);
   const result = await run(options);
   if (!options.isJson)
-    for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(16)} ${String(value)}`);
+    for (const [name, value] of Object.entries(result))
+      console.log(`${name.padEnd(16)} ${JSON.stringify(value)}`);
   console.log(JSON.stringify(result));
   const broken = MUST_BE_ZERO.filter((name) => result[name] !== 0);
   if (broken.length > 0) console.error(`Not zero: ${broken.join(', ')}`);
+  if (result.points_missed.length > 0) console.error(`Never reached: ${result.points_missed.join(', ')}`);
   const isWhole = result.rounds === options.rounds;
   if (!isWhole) console.error(`It ended after ${result.rounds} of ${options.rounds} rounds`);
-  process.exitCode = broken.length === 0 && isWhole ? 0 : 1;
+  const isShown = isWhole && result.points_missed.length === 0;
+  process.exitCode = broken.length === 0 && isShown ? 0 : 1;
 }
 
 try {

@@ -1,9 +1,17 @@
 import { parseArgs } from 'node:util';
 import { namesIn, wholeNumber } from '../support/options.ts';
 
-export const PLANTS = ['lost-write', 'duplicate', 'reorder', 'resurrect'] as const;
+export const PLANTS = [
+  'lost-write',
+  'duplicate',
+  'reorder',
+  'resurrect',
+  'flip-without-drain',
+  'lost-reverse',
+  'double-reverse',
+] as const;
 
-/** What is spoilt in the orchestrator's tables before a round is judged, to see that it is noticed. */
+/** What is spoilt in the tables of the orchestrator, or of legacy, before a round is judged, to see that it is noticed. */
 export type Plant = (typeof PLANTS)[number];
 
 export interface Options {
@@ -31,13 +39,15 @@ const OPTIONS = {
 } as const;
 
 export const USAGE = `npm run chaos -- [options]
-Real processes, sockets and PostgreSQL; agents write while processes are killed and connections broken. Exit code 1 unless nothing
-was lost, duplicated, misordered or resurrected.
+Real processes, sockets and PostgreSQL. Agents write while lanes move to the orchestrator and return, processes are killed, also exactly
+at the crash points K1 to K14, and connections broken. Exit code 1 unless nothing was lost, duplicated, misordered or resurrected, and
+a process was killed at each crash point that was waited for.
 
   --rounds N              faults, one or two at a time, after each of which both stores are judged (20)
   --seed S                deals the same faults in the same order (1)
-  --only NAME,NAME        only faults whose names contain one of these
-  --plant KIND            spoil the orchestrator's tables (${PLANTS.join(', ')}): the exit code must be 1
+  --only NAME,NAME        only faults whose names contain one of these (kill-at-K1 … kill-at-K14 are the crash points)
+  --plant KIND            spoil one session: the exit code must be 1
+                          (${PLANTS.join(', ')})
   --after SECONDS         wait before the last judgement: an unknown write is owed one more look after 60 s (65)
   --busy                  keep every core busy with a loop while it runs
   --json                  only the JSON line

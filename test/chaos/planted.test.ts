@@ -49,7 +49,7 @@ function isRunning(pid: number): boolean {
 
 const ONE_ROUND = ['--rounds', '1', '--after', '0', '--only', 'reset-agents-first', '--json'];
 
-describe('npm run chaos', { timeout: 120_000 }, () => {
+describe('npm run chaos', { timeout: 400_000 }, () => {
   test('ends with success if nothing is lost, and prints one line', async () => {
     const { out, errors, code } = await chaos(ONE_ROUND);
     expect([code, errors]).toEqual([0, '']);
@@ -59,7 +59,10 @@ describe('npm run chaos', { timeout: 120_000 }, () => {
       duplicated: 0,
       misordered: 0,
       resurrected: 0,
+      points_missed: [],
     });
+    const { flips, returns, reverse_sent: sent } = JSON.parse(out) as Record<string, number>;
+    expect(Math.min(flips ?? 0, returns ?? 0, sent ?? 0)).toBeGreaterThan(0);
   });
 
   test('a planted lost write ends it with 1, and it names the lane and the round', async () => {
@@ -67,9 +70,20 @@ describe('npm run chaos', { timeout: 120_000 }, () => {
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ rounds: 1, lost: 1 });
     expect(errors).toContain('It ended after 1 of 2 rounds');
-    expect(errors).toMatch(/Round 1 of seed 1 \(reset-agents-first\)/);
+    expect(errors).toMatch(/Round 1 of seed 1 \(reset-agents-first while \w+\)/);
     expect(errors).toMatch(/lost: session-memory\/r1-\d: not on the orchestrator/);
     expect(errors).toContain('journal of session-memory/r1-');
+  });
+
+  test.each([
+    ['lost-reverse', { lost: 1 }, /lost: session-memory\/r\d-\d: not on legacy/],
+    ['double-reverse', { duplicated: 1 }, /duplicated: session-memory\/r\d-\d: twice on legacy/],
+    ['flip-without-drain', { lost: 1 }, /lost: session-memory\/r\d-\d: not on the orchestrator/],
+  ])('a planted %s in a flipped lane ends it with 1', async (plant, counts, finding) => {
+    const { out, errors, code } = await chaos([...ONE_ROUND, '--rounds', '4', '--plant', plant]);
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject(counts);
+    expect(errors).toMatch(finding);
   });
 
   test.skipIf(process.platform !== 'linux')(

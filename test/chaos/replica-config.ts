@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { StandInService } from '../../src/sandbox/stand-ins.ts';
+import { SHORT_END } from '../support/end-of-service.ts';
 import { MANY, STORE_FILES } from './legacy-service.ts';
 import type { Links, Replica } from './links.ts';
 
@@ -9,6 +10,15 @@ export type ReplicaPorts = Readonly<Record<StandInService | 'health' | 'http', n
 const DEADLINE_MS = 1_500;
 /** So long a successor waits for the ports of the one before it. */
 const TAKE_OVER_MS = 40_000;
+
+/** As the services are started. */
+const KEPT: Readonly<Record<StandInService, object>> = {
+  'session-memory': { owners: MANY },
+  'contextual-memory': { entries: MANY },
+  'jarvis-memory': {},
+};
+/** A lane that was verified a second ago may be flipped, and all lanes of a service within seconds. */
+const FLIPS = { perSecond: 100, soakHours: 0 };
 
 interface ReplicaFacts {
   readonly root: string;
@@ -24,7 +34,7 @@ export function replicaConfig({ root, folders, links, replica, ports }: ReplicaF
   const stored = (service: StandInService): string => join(folders.legacy, STORE_FILES[service]);
   const legacy = (service: StandInService): object => ({
     port: ports[service],
-    retention: service === 'contextual-memory' ? { entries: MANY } : {},
+    retention: KEPT[service],
     legacy: {
       endpoint: at(`${replica}-legacy-${service}`),
       [service === 'session-memory' ? 'sqliteFile' : 'jsonFile']: stored(service),
@@ -39,6 +49,8 @@ export function replicaConfig({ root, folders, links, replica, ports }: ReplicaF
     // Reads move here before there are 3,000 comparisons, and go on moving while everything is broken.
     interlocks: 'warn',
     guard: { mode: 'warn' },
+    flips: FLIPS,
+    readOnly: SHORT_END,
     telemetry: { logLevel: 'warn' },
     services: {
       'session-memory': { ...legacy('session-memory'), healthPort: ports.health },

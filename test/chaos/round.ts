@@ -3,11 +3,13 @@ import type { Random } from '../sim/random.ts';
 import { judge, type Judgement } from './judge.ts';
 import { LaneAgent } from './lane-agent.ts';
 import { LaneRecord } from './lane-book.ts';
-import type { Fault, Loss } from './faults.ts';
+import type { DealtFault, Loss } from './faults.ts';
 import { SERVICES } from './links.ts';
+import { awaitFlip, awaitReturn, beginReturns, liftHolds, movesIn, stopReturns } from './movement.ts';
 import { plantIn } from './plant.ts';
 import type { Plant } from './options.ts';
-import { settled, stoppedLanes } from './settled.ts';
+import type { Phase } from './points.ts';
+import { lanesIn, settled } from './settled.ts';
 import type { World } from './world.ts';
 
 const BEFORE_MS = { least: 200, most: 900 };
@@ -20,7 +22,7 @@ const PRUNED_SHARE = 0.5;
 
 export interface Round {
   readonly number: number;
-  readonly faults: readonly Fault[];
+  readonly faults: readonly DealtFault[];
   readonly random: Random;
   readonly plant: Plant | undefined;
 }
@@ -50,7 +52,10 @@ export class LaneBook {
   }
 }
 
-/** Agents write; something goes wrong and is mended; when nothing is under way any more, both stores are held against what agents know. */
+/**
+ * Agents write while lanes move and return; something goes wrong and is mended; when nothing is under way any more, both stores are held
+ * against what agents know.
+ */
 export async function play(world: World, book: LaneBook, round: Round): Promise<Judgement> {
   const { random } = round;
   for (const service of Object.values(world.legacy)) service.keep();
@@ -58,20 +63,56 @@ export async function play(world: World, book: LaneBook, round: Round): Promise<
   const agents = lanes.map((lane) => new LaneAgent(lane, world.endpoints(lane.service), random));
   for (const agent of agents) agent.start();
   try {
-    await suffer(world, book, round);
+    await moveAndReturn(world, book, { round, agents });
   } finally {
     await Promise.all(agents.map((agent) => agent.stop()));
   }
+  await stopReturns(world);
   await settled(world);
   for (const lane of lanes) lane.close(performance.now());
   if (random.chance(PRUNED_SHARE)) await world.prune();
-  if (round.plant !== undefined) await plantIn(world.orchestratorStore, lanes, round.plant);
+  if (round.plant !== undefined) await plantIn(world, lanes, round.plant);
   return judgeAll(world, lanes);
 }
 
+interface Played {
+  readonly round: Round;
+  readonly agents: readonly LaneAgent[];
+}
+
+/** In every round lanes move to the orchestrator, and some return. */
+async function moveAndReturn(world: World, book: LaneBook, { round, agents }: Played): Promise<void> {
+  const before = await movesIn(world);
+  const calmly = async (waited: Promise<void>): Promise<void> => {
+    for (const agent of agents) agent.calm(true);
+    await waited;
+    for (const agent of agents) agent.calm(false);
+  };
+  // A planted fault needs a session that has moved.
+  const stays = (lane: LaneRecord): boolean =>
+    lane.losses.length > 0 || (round.plant !== undefined && lane.service === 'session-memory');
+  const beginReturning = (): Promise<void> => beginReturns(world, round.random, book.lanes.filter(stays));
+  await suffer(world, book, { round, during: 'moving', begin: () => liftHolds(world) });
+  await calmly(awaitFlip(world, before));
+  await suffer(world, book, { round, during: 'returning', begin: beginReturning });
+  await calmly(awaitReturn(world, before, beginReturning));
+}
+
+interface Suffering {
+  readonly round: Round;
+  readonly during: Phase;
+  /** What a person does, so that lanes move or return. */
+  readonly begin: () => Promise<void>;
+}
+
 /** Something goes wrong, and is mended. */
-async function suffer(world: World, book: LaneBook, { random, faults }: Round): Promise<void> {
+async function suffer(world: World, book: LaneBook, { round, during, begin }: Suffering): Promise<void> {
+  const { random } = round;
+  const faults = round.faults.filter((dealt) => dealt.during === during).map(({ fault }) => fault);
+  for (const fault of faults) await fault.prepare?.(world);
+  await begin();
   await sleep(random.whole(BEFORE_MS.least, BEFORE_MS.most));
+  if (faults.length === 0) return;
   for (const fault of faults) await fault.strike(world, random);
   await sleep(Math.max(...faults.map(({ lastsMs: [least, most] }) => random.whole(least, most))));
   const losses = (await Promise.all(faults.map((fault) => fault.mend(world)))).flat();
@@ -80,5 +121,5 @@ async function suffer(world: World, book: LaneBook, { random, faults }: Round): 
 }
 
 export async function judgeAll(world: World, lanes: readonly LaneRecord[]): Promise<Judgement> {
-  return judge(lanes, { ...(await world.stores()), stopped: await stoppedLanes(world) });
+  return judge(lanes, { ...(await world.stores()), ...(await lanesIn(world)) });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProxyStatus } from '../accept/world.ts';
+import type { Stores } from './judge.ts';
 import { REPLICAS } from './links.ts';
 import type { World } from './world.ts';
 
@@ -44,15 +45,28 @@ interface Behind {
   readonly delivered_sequence: number;
 }
 
+/** A write that a person must send to legacy, or not. */
+const HALTED = `
+select from reverse_sends r where r.lane_id = l.id and r.ended_at is null and r.halted_at is not null and r.decision is null`;
+
+/** Flips after which the lane was not compared. */
+const UNCOMPARED = `
+select l.key, l.condition, 'not compared after its flip' as reason, l.sequence, l.delivered_sequence
+from flips f join lanes l on l.id = f.lane_id and l.epoch = f.epoch
+where f.primary_backend = 'orchestrator' and f.compared_at is null and l.condition = 'clean' and not exists (${HALTED})
+  and not exists (select from service_writes s where s.service = l.service and s.state <> 'open')`;
+
 /** Lanes with a write that is not settled, or applied and not delivered; those that wait for a person wait with all they have. */
 function undelivered(world: World): Promise<readonly Behind[]> {
   return world
     .journal<Behind>(
       `select l.key, l.condition, l.reason, l.sequence, l.delivered_sequence from lanes l
-       where l.condition <> 'stopped' and exists (
+       where l.condition <> 'stopped' and not exists (${HALTED})
+         and not exists (select from service_writes s where s.service = l.service and s.state <> 'open') and exists (
          select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
          where w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, l.settled_sequence)
-           and coalesce(o.outcome, 'unsettled') in ('applied', 'unsettled'))`,
+           and coalesce(o.outcome, 'unsettled') in ('applied', 'unsettled'))
+       union all ${UNCOMPARED}`,
     )
     .catch(() => [{ key: '?', condition: '', reason: 'no journal', sequence: 0, delivered_sequence: 0 }]);
 }
@@ -73,8 +87,18 @@ async function unwell(world: World): Promise<string> {
   return [...statuses, ...lanes].map((one) => JSON.stringify(one)).join('\n');
 }
 
-/** Lanes that wait for a person. */
-export async function stoppedLanes(world: World): Promise<ReadonlySet<string>> {
-  const rows = await world.journal<{ key: string }>(`select key from lanes where condition = 'stopped'`);
-  return new Set(rows.map(({ key }) => key));
+/** What the journal says of the lanes, by their keys. */
+export async function lanesIn(
+  world: World,
+): Promise<Pick<Stores, 'stopped' | 'halted' | 'flipped' | 'ended'>> {
+  const keysOf = async (sql: string): Promise<ReadonlySet<string>> => {
+    const rows = await world.journal<{ key: string }>(sql);
+    return new Set(rows.map(({ key }) => key));
+  };
+  return {
+    stopped: await keysOf(`select key from lanes where condition = 'stopped'`),
+    halted: await keysOf(`select l.key from lanes l where exists (${HALTED})`),
+    flipped: await keysOf(`select key from lanes where primary_backend = 'orchestrator'`),
+    ended: await keysOf(`select service as key from service_writes where state <> 'open'`),
+  };
 }

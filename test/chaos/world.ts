@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { StandInService } from '../../src/sandbox/stand-ins.ts';
 import { replicaId } from '../../src/domain/ids.ts';
@@ -10,33 +9,24 @@ import { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
 import { PostgresJournal, PRUNED_AT_ONCE } from '../../src/storage/journal/journal.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
-import { writeFlags } from '../accept/flags.ts';
+import { type Asked, writeFlags } from '../accept/flags.ts';
 import { readLegacyStores, readOrchestratorStore, type StoreContents } from '../accept/stores.ts';
 import type { ProxyStatus } from '../accept/world.ts';
+import { createOperatorCalls, type OperatorCalls } from '../support/operator-calls.ts';
 import { freePort, freePorts } from '../support/ports.ts';
 import { startOwnPostgres, type OwnPostgres } from '../support/postgres.ts';
-import { startProgram, type Program } from '../support/processes.ts';
 import { LegacyService, STORE_FILES } from './legacy-service.ts';
 import { REPLICAS, SERVICES, startLinks, type Links, type Replica } from './links.ts';
+import { startHaltable, startRestartable, type Haltable, type Restartable } from './programs.ts';
+import { PointBook } from './points.ts';
 import { replicaConfig, type ReplicaPorts } from './replica-config.ts';
 
-/** A program of ours that is killed and started again. */
-export interface Restartable {
-  /** Nothing where another fault has killed it. */
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
-  kill(): Promise<void>;
-  /** Ends it in order. Nothing where another fault has killed it. */
-  leave(): Promise<void>;
-  /** Starts its successor, which takes over its ports, and ends it in order so much later. */
-  replace(afterMs: number): Promise<void>;
-  /** Nothing where it runs. */
-  restart(): Promise<void>;
-  output(): string;
-}
+/** Some lanes have moved their writes, some only their reads, and some neither. */
+const ASKED: Asked = { dualWrite: true, shadowRead: 20, readCutover: 90, writeCutover: 75 };
 
 /** Two replicas of the proxy between agents, three legacy services, the orchestrator and one PostgreSQL: all processes of their own. */
 export interface World {
-  readonly replicas: Readonly<Record<Replica, Restartable>>;
+  readonly replicas: Readonly<Record<Replica, Haltable>>;
   readonly orchestrator: Restartable;
   readonly legacy: Readonly<Record<StandInService, LegacyService>>;
   readonly postgres: OwnPostgres;
@@ -44,11 +34,18 @@ export interface World {
   /** Where agents of a service connect, by replica. */
   endpoints(service: StandInService): readonly string[];
   status(replica: Replica): Promise<ProxyStatus>;
+  readonly points: PointBook;
+  /** A person's calls of a replica. */
+  readonly operators: Readonly<Record<Replica, OperatorCalls>>;
+  /** Edits the flags of all services. */
+  ask(asked: Asked): void;
   /** Deletes all that is through from the journal, as after a day in which nobody wrote. */
   prune(): Promise<void>;
   /** Rows of the journal's database, past all links. */
   journal<Row>(sql: string): Promise<readonly Row[]>;
-  orchestratorStore: Database;
+  readonly orchestratorStore: Database;
+  /** Of the legacy services' files. */
+  readonly legacyFolder: string;
   stores(): Promise<{ legacy: StoreContents; orchestrator: StoreContents }>;
   end(): Promise<void>;
 }
@@ -86,7 +83,7 @@ interface Ending {
 async function assemble(root: string, ending: Ending): Promise<Omit<World, 'end'>> {
   const folders = { legacy: join(root, 'legacy'), flags: join(root, 'flags') };
   for (const folder of Object.values(folders)) mkdirSync(folder);
-  writeFlags(folders.flags, { dualWrite: true, shadowRead: 20, readCutover: 50 });
+  writeFlags(folders.flags, ASKED);
   writeEmptyStores(folders.legacy);
   const postgres = await startOwnPostgres();
   ending.push(() => postgres.stop());
@@ -110,10 +107,10 @@ async function assemble(root: string, ending: Ending): Promise<Omit<World, 'end'
     ORCHESTRATOR_DATABASE_URL: through(orchestratorUrl, 'orchestrator-postgres'),
   });
   ending.push(() => orchestrator.kill());
-  const startReplica = async (replica: Replica): Promise<Restartable> => {
+  const startReplica = async (replica: Replica): Promise<Haltable> => {
     const config = join(root, `${replica}.yaml`);
     writeFileSync(config, stringify(replicaConfig({ root, folders, links, replica, ports: ports[replica] })));
-    const started = await startRestartable(['start', '--config', config], {
+    const started = await startHaltable(['start', '--config', config], {
       DATABASE_URL: through(journalUrl, `${replica}-postgres`),
     });
     ending.push(() => started.kill());
@@ -136,6 +133,10 @@ async function assemble(root: string, ending: Ending): Promise<Omit<World, 'end'
     endpoints: (service) =>
       REPLICAS.map((replica) => `tcp://127.0.0.1:${links.port(`agents-${replica}-${service}`)}`),
     status: async (replica) => statusOf(ports[replica].http),
+    operators: { first: operatorAt(ports.first), second: operatorAt(ports.second) },
+    ask: (asked) => writeFlags(folders.flags, asked),
+    legacyFolder: folders.legacy,
+    points: new PointBook(),
     async prune() {
       while ((await journal.prune(0)) >= PRUNED_AT_ONCE);
     },
@@ -145,6 +146,10 @@ async function assemble(root: string, ending: Ending): Promise<Omit<World, 'end'
       orchestrator: await readOrchestratorStore(orchestratorStore),
     }),
   };
+}
+
+function operatorAt({ http }: ReplicaPorts): OperatorCalls {
+  return createOperatorCalls(`http://127.0.0.1:${http}`);
 }
 
 async function statusOf(port: number): Promise<ProxyStatus> {
@@ -179,52 +184,6 @@ async function replicaPorts(): Promise<ReplicaPorts> {
     health,
     http: await freePort(),
   };
-}
-
-async function startRestartable(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<Restartable> {
-  let earlier = '';
-  let program: Program = await startProgram(args, { env });
-  const isRunning = (): boolean => program.child.exitCode === null && program.child.signalCode === null;
-  return {
-    signal: (name) => void program.child.kill(name),
-    kill: () => program.kill(),
-    leave: () => program.stop(),
-    async replace(afterMs) {
-      const starting = startedAgain(args, env);
-      const leaving = sleep(afterMs).then(() => program.stop());
-      const [successor] = await Promise.all([starting, leaving]);
-      earlier = program.output();
-      program = successor;
-    },
-    output: () => earlier + program.output(),
-    async restart() {
-      // Two faults may have killed it.
-      if (isRunning()) return;
-      earlier = program.output();
-      program = await startedAgain(args, env);
-    },
-  };
-}
-
-const START_TRIES = 20;
-const START_PAUSE_MS = 500;
-
-/** As whoever supervises it does: a start ends while the database is away, and is tried again. */
-async function startedAgain(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<Program> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await startProgram(args, { env });
-    } catch (error) {
-      if (tries === START_TRIES) throw error;
-      await sleep(START_PAUSE_MS);
-    }
-  }
 }
 
 function via(url: string, port: number): string {

@@ -176,18 +176,20 @@ test('the command line lists, shows and decides', async () => {
   expect(json.dead_letters.map((one) => one.operation_id)).toContain(id);
   expect(await run('dead-letters', 'show', id)).toContain(`operation_id: ${id}`);
   expect(await run('status')).toMatch(
-    /lag: the orchestrator lacks [1-9]\d* writes? of [1-9]\d* lanes?, the oldest for [\d.]+ s/,
+    /replication lag +[\d.]+ (?:s|min) \([1-9]\d* writes? to deliver, in [1-9]\d* lanes?\)/,
   );
   await expect(run('dead-letters', 'skip', id, '--person', 'ann')).rejects.toThrow('--reason');
   const said = await run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
-  expect(said).toBe(`${id} is skipped\n`);
+  expect(said).toBe(`${id} is skipped for good.\n`);
   expect(await run('audit', '--service', SERVICE)).toMatch(/ann +dead-letters skip +\S+ +not needed/);
   const newest = (await run('audit', '--service', SERVICE, '--limit', '1')).trimEnd().split('\n');
   const older = /^more, older entries: --before (\d+)$/.exec(newest[2] ?? '')?.[1] ?? '';
   expect(await run('audit', '--service', SERVICE, '--before', older)).not.toContain('not needed');
   await expect(run('audit', '--service', 'another')).rejects.toThrow('unknown service "another"');
   const lanes = await run('lanes', 'list', SERVICE);
-  expect(lanes).toMatch(/^owner +condition +last write +writes +delivered +generation +seeded\n\S+ +clean/);
+  expect(lanes).toMatch(
+    /^owner +condition +last write +writes +delivered +generation +seeded +flip\n\S+ +clean/,
+  );
   const owner = /\n(\S+)/.exec(lanes)?.[1] ?? '';
   expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('No lanes found\n');
   const mistyped = run('lanes', 'copy', SERVICE, `${owner}x`, '--person', 'ann', '--reason', 'a slip');
@@ -206,5 +208,5 @@ test('the command line lists, shows and decides', async () => {
     code: 1,
     stderr: expect.stringContaining('is already settled (skipped)'),
   });
-  expect(await run('status')).toMatch(/\d+ dead letters, 0 unknown outcomes/);
+  expect(await run('status')).toMatch(/\n {2}dead letters +\d+.*\n {2}unknown outcomes +0\n/);
 });

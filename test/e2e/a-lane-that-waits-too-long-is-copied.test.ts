@@ -25,7 +25,7 @@ async function laneRow(journal: Database, key: string): Promise<LaneRow | undefi
 
 // W9. Nothing waits without bound, no agent notices, and what a service forgets is delivered nevertheless.
 test('above its limit a lane is copied, unless its service forgets items', async () => {
-  const one = await stage.begin({ laneBacklog: LIMIT, deadlineMs: 4_000 });
+  const one = await stage.begin({ laneBacklog: LIMIT, entries: 50, deadlineMs: 4_000 });
   await one.startProxy();
   const journal = createPostgresDatabase({ url: one.journalUrl, poolSize: 1 });
   const jarvis = createAgent({ endpoint: one.endpoints.jarvis });

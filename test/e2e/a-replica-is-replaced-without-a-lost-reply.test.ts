@@ -25,7 +25,11 @@ class BusyAgent {
 
   constructor(one: CrashCase, owner: string) {
     this.owner = `${one.prefix}-${owner}`;
-    this.#agent = createAgent({ endpoint: one.endpoints.jarvis, receiveTimeoutMs: PATIENCE_MS });
+    this.#agent = createAgent({
+      endpoint: one.endpoints.jarvis,
+      receiveTimeoutMs: PATIENCE_MS,
+      hasOwnThread: true,
+    });
     this.#running = this.#run();
   }
 

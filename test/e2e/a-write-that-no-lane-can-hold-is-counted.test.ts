@@ -56,9 +56,9 @@ describe.each(Object.entries(WRITES))('%s', (service, requestsOf) => {
   });
 });
 
-test('the status does not say that nothing is missing', async () => {
+test('the status names the writes that only legacy has', async () => {
   const { stdout } = await runCommand(['status', '--url', deployment.httpUrl]);
-  expect(stdout).not.toContain('lag: none');
+  expect(stdout).not.toMatch(/replication lag +none\n/);
   expect(stdout.match(/writes that no lane can hold/g)).toHaveLength(3);
-  expect(stdout.match(/writes only on legacy since the start/g)).toHaveLength(3);
+  expect(stdout.match(/writes only on legacy +[1-9]/g)).toHaveLength(3);
 });

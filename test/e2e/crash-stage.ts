@@ -7,6 +7,8 @@ import type { AgentEndpoints } from '../accept/agents.ts';
 import { NOTHING_ASKED, writeFlags } from '../accept/flags.ts';
 import { readLegacyStores, readOrchestratorStore, type StoreContents } from '../accept/stores.ts';
 import type { ProxyStatus } from '../accept/world.ts';
+import { SHORT_END } from '../support/end-of-service.ts';
+import { createOperatorCalls, type OperatorCalls } from '../support/operator-calls.ts';
 import { freePort, freePorts } from '../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { startProgram } from '../support/processes.ts';
@@ -22,7 +24,11 @@ export interface CrashCase {
   readonly journalUrl: string;
   /** Of the legacy services' stores. */
   readonly legacyFolder: string;
+  /** A person's calls of the first replica. */
+  readonly operator: OperatorCalls;
   ask(dualWrite: boolean): void;
+  /** The flags ask for all reads and writes of all lanes. */
+  askForAll(): void;
   startProxy(haltOn?: string): Promise<WatchedProxy>;
   /** Another proxy on the same journal, services and flags. */
   startSecond(): Promise<WatchedProxy>;
@@ -46,6 +52,8 @@ export interface CaseSettings {
   readonly journalVia?: (url: string, of: 'first' | 'second') => string;
   /** Writes of one lane that may wait. @defaultValue the proxy's own */
   readonly laneBacklog?: number;
+  /** Entries of a session that contextual-memory keeps. @defaultValue more than any case writes */
+  readonly entries?: number;
   /** Writes are spilled while the journal is away. @defaultValue false */
   readonly spills?: boolean;
   /** The clock on the wall of each proxy jumps by an hour, as `test/support/jumping-clock.ts` says. @defaultValue false */
@@ -66,6 +74,8 @@ export interface CrashStage {
 /** Characters of a proxy's output in a failure. */
 const OUTPUT_SHOWN = 2_000;
 const SETTLE_LIMIT_MS = 60_000;
+/** Far above what a case writes: forgetting is another test's affair. */
+const MANY = 1_000_000;
 
 /** @param startDatabases where the databases are: a server of its own for tests that crash PostgreSQL */
 export async function startStage(
@@ -130,7 +140,9 @@ async function createCase(facts: {
   const urlOf = (of: 'first' | 'second') => settings.journalVia?.(databaseUrl, of) ?? databaseUrl;
   const [front, back, http] = [await portsOf(), await portsOf(), await freePort()];
   const second = { front: await portsOf(), http: await freePort() };
-  const standIns = await startProgram(standInArguments(back, folders.legacy));
+  const standIns = await startProgram(
+    standInArguments(back, { folder: folders.legacy, entries: settings.entries ?? MANY }),
+  );
   const config = join(folder, 'crossfade.yaml');
   writeFileSync(config, stringify(proxyConfig({ ...facts, front, back, http, folders })));
   const secondConfig = join(folder, 'second.yaml');
@@ -143,7 +155,10 @@ async function createCase(facts: {
     prefix,
     journalUrl: databaseUrl,
     legacyFolder: folders.legacy,
+    operator: createOperatorCalls(`http://127.0.0.1:${http}`),
     ask,
+    askForAll: () =>
+      writeFlags(folders.flags, { ...NOTHING_ASKED, dualWrite: true, readCutover: 100, writeCutover: 100 }),
     async startProxy(haltOn) {
       proxy = await startWatched({ config, url: urlOf('first'), haltOn, ...settings });
       return proxy;
@@ -227,9 +242,12 @@ function at(port: number): string {
   return `tcp://127.0.0.1:${port}`;
 }
 
-function standInArguments(ports: Ports, folder: string): string[] {
+function standInArguments(
+  ports: Ports,
+  { folder, entries }: { readonly folder: string; readonly entries: number },
+): string[] {
   const named = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]);
-  return ['stand-ins', '--data', folder, '--no-fsync', ...named];
+  return ['stand-ins', '--data', folder, '--no-fsync', '--max-entries', String(entries), ...named];
 }
 
 function proxyConfig(facts: {
@@ -258,6 +276,7 @@ function proxyConfig(facts: {
     interlocks: 'warn',
     // Tests that break the orchestrator go on reading from it.
     guard: { mode: 'warn' },
+    readOnly: SHORT_END,
     telemetry: { logLevel: 'warn' },
     services: {
       'session-memory': {
@@ -268,6 +287,7 @@ function proxyConfig(facts: {
       },
       'contextual-memory': {
         port: contextual,
+        retention: { entries: facts.settings.entries ?? MANY },
         legacy: { endpoint: at(back.contextual), jsonFile: stored('contextual_memory_store.json') },
       },
       'jarvis-memory': {

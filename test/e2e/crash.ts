@@ -12,6 +12,24 @@ export function agentsRun(one: CrashCase, works: readonly LaneWork[], round: num
   return runAll(works, one.endpoints, { round, lost: NEVER });
 }
 
+/** Between two rounds of an agent, so that its lane is sometimes quiet. */
+const ROUND_PAUSE_MS = 40;
+
+/** Agents that write until no reply can come any more. */
+export async function agentsWriteOn(
+  one: CrashCase,
+  works: readonly LaneWork[],
+  lost: Promise<'unanswered'>,
+): Promise<void> {
+  const writeOn = async (work: LaneWork): Promise<void> => {
+    for (let round = 1; work.done.at(-1)?.certainty !== 'unanswered'; round += 1) {
+      await work.run(one.endpoints, { round, lost });
+      await new Promise((resolve) => setTimeout(resolve, ROUND_PAUSE_MS));
+    }
+  };
+  await Promise.all(works.map(writeOn));
+}
+
 /** Lets agents write until the proxy has come to a step, kills it there, and waits for what they still hear of it. */
 export async function killAt(
   proxy: WatchedProxy,

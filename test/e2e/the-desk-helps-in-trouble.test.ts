@@ -87,7 +87,7 @@ test('a dead letter is redriven and refused again; a copy of its lane resolves i
     return /Attempts\s+2/.test((await card.textContent().catch(() => '')) ?? '');
   });
   await decide('Copy the whole lane', 'legacy has it all');
-  await page.getByText('Its lane is being copied.').waitFor();
+  await page.getByText('is resolved by a copy of its lane').waitFor();
   await eventually('nothing is open', async () => {
     await open('/dead-letters', 'Dead letters');
     return (await page.getByText('No open dead letters').count()) === 1;
@@ -149,13 +149,14 @@ test('a page that needs the journal reports that it is away, and comes back', as
     await page.getByRole('heading', { name: 'The journal does not answer', level: 1 }).waitFor();
     await page.getByText('Agents are still served.').waitFor();
     expect(await photograph(page, 'journal-away')).toEqual([]);
-    expect(watched.complaints.slice(before).filter((one) => !one.includes('503'))).toEqual([]);
   } finally {
     await desk.deployment.journal('alter table audit_that_is_away rename to audit');
-    watched.complaints.splice(before);
   }
   await page.getByRole('link', { name: 'Try again' }).click();
   await page.getByRole('heading', { name: 'Audit', level: 1 }).waitFor();
+  // The page was left first, because it refreshes itself. The browser reports each 503.
+  expect(watched.complaints.slice(before).filter((one) => !one.includes('503'))).toEqual([]);
+  watched.complaints.splice(before);
 });
 
 /** What can be reached by keyboard, and what each press of Tab reached, with whether it shows that it has the focus. */

@@ -50,6 +50,7 @@ const STATUS = {
       legacy_only: [],
       passthrough: [],
       not_flippable: [],
+      way_back: null,
       after_flip: [],
       unmapped: [],
       lanes: null,

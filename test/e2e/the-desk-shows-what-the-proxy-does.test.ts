@@ -84,7 +84,7 @@ test('the charts of a service follow what happens live', async () => {
   await eventually('whole lanes apart from answers', async () => {
     await page.reload();
     const [, own, lanes] = await compared.getByRole('row').allTextContents();
-    return /its own answers.*[1-9]/s.test(own ?? '') && /whole lanes.*[1-9]/s.test(lanes ?? '');
+    return /own answers.*[1-9]/s.test(own ?? '') && /whole lanes.*[1-9]/s.test(lanes ?? '');
   });
   const evidence = page.getByRole('region', { name: 'Evidence by action' });
   const heads = await evidence.getByRole('columnheader').allTextContents();
@@ -200,12 +200,14 @@ test('the guard shows how close a trip is, and a person releases a latch', async
     body: JSON.stringify({ service: SERVICE, person: 'a watcher', reason: 'agents repeat themselves' }),
   });
   // The page is not loaded again: it asks by itself, and its navigation moves with it.
-  await page.locator('.lamp', { hasText: /Held on legacy: (external|inconsistency)/ }).waitFor();
+  await page.locator('.lamp', { hasText: /held on legacy by (external|inconsistency)/ }).waitFor();
   expect(await page.getByRole('link', { name: /^Guard 1/ }).count()).toBe(1);
   await open('/guard', 'Guard');
   expect(await photograph(page, 'guard')).toEqual([]);
   await open('/', 'Desk');
-  expect(await page.getByRole('article', { name: SERVICE }).textContent()).toContain('Held on legacy');
+  expect(await page.getByRole('article', { name: SERVICE }).textContent()).toContain(
+    'Reads are held on legacy',
+  );
   expect(await photograph(page, 'desk-latched')).toEqual([]);
   await open('/guard', 'Guard');
   await page.locator('summary', { hasText: 'Release the latch' }).click();
@@ -250,7 +252,9 @@ test('a missing page reports that, and offers a way back', async () => {
   // To try what is not there once more helps nobody.
   expect(await page.getByRole('link', { name: 'Try again' }).count()).toBe(0);
   expect(await photograph(page, 'not-found')).toEqual([]);
-  // The browser itself tells of the 404.
+  // The page is left first, because it refreshes itself. The browser reports each 404.
+  await open('/', 'Desk');
+  expect(watched.complaints.slice(before).filter((one) => !one.includes('404'))).toEqual([]);
   watched.complaints.splice(before);
 });
 

@@ -258,14 +258,12 @@ test('the command line shows, explains, and replays', async () => {
   };
   const at = ['--url', deployment.httpUrl];
   const status = await run('status', ...at);
-  const held = 'jarvis-memory  stage shadow_read, interlocks warn, READS HELD ON LEGACY by external';
-  expect(status).toContain(held);
-  expect(status).toMatch(
-    /Can be released after \S+Z with: crossfade guard release jarvis-memory --person NAME/,
-  );
-  expect(status).toMatch(/read-cutover of get_context .* requested 100 %/);
+  const held = '▲ Reads are held on legacy by external';
+  expect(status).toContain(`\njarvis-memory\n  ${held}\n`);
+  expect(status).toMatch(/It can be released after \S+Z\./);
+  expect(status).toMatch(/\n {4}get_context .* +100 % +\d+ %/);
   expect(status).toContain('too_few_comparisons');
-  expect(await run('guard', 'status', ...at)).toContain('READS HELD ON LEGACY by external');
+  expect(await run('guard', 'status', ...at)).toContain(held);
   const bundles = await run('guard', 'bundles', ...at);
   // The saboteur is still there: the released service may have tripped again.
   expect(bundles).toMatch(/^trip \d+ .* jarvis-memory +external +\d+ KiB$/m);

@@ -168,6 +168,7 @@ const PAGES = [
   'repair-and-undo.md',
   'dead-letters.md',
   'lost-items.md',
+  'restored-databases.md',
   'daily-report.md',
   'orchestrator.md',
   'backup.md',

@@ -73,6 +73,8 @@ test('two hundred strict REQ agents get their own replies, correct and in order'
     copying: 0,
     stopped: 0,
     excepted: 0,
+    flipped: 0,
+    legacy_differs: 0,
   });
   expect(comparisons.mismatch).toBe(0);
   expect(comparisons.match).toBeGreaterThan(0);

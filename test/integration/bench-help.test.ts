@@ -8,6 +8,7 @@ test.each([
   { bench: 'http', options: ['--rounds', '--seconds-per-cell', '--json'] },
   { bench: 'compare', options: ['--rounds', '--json'] },
   { bench: 'reconcile', options: ['--lanes', '--concurrency', '--json'] },
+  { bench: 'flip', options: ['--lanes', '--rounds', '--seconds-per-cell', '--json'] },
   { bench: 'verdicts', options: ['--operations', '--seed', '--classes', '--json'] },
 ])('bench:$bench --help prints its options and measures nothing', async ({ bench, options }) => {
   const file = fileURLToPath(new URL(`../bench/${bench}.ts`, import.meta.url));

@@ -59,24 +59,8 @@ test.each([
   [DUAL, '50', `${DUAL} is a switch: type on or off instead of "50"`],
   [READS, 'on', `${READS} is a share: type a whole number from 0 to 100 instead of "on"`],
   [READS, 'high', 'must be a whole number from 0 to 100, or on or off for a switch, got "high"'],
-  [
-    'crossfade.session-memory.write-cutover',
-    '10',
-    'crossfade.session-memory.write-cutover is not available yet: in this version all writes stay on legacy, so only 0 can be set',
-  ],
-  [
-    'crossfade.session-memory.legacy-read-only',
-    'on',
-    'crossfade.session-memory.legacy-read-only is not available yet',
-  ],
 ])('%s cannot be set to %s, and the error says what to type', async (flag, value, message) => {
   const { code, stderr } = await set(flag, value);
   expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
   expect(shares.size).toBe(0);
-});
-
-test('a flag that is not available yet can be set back to 0', async () => {
-  shares.set('crossfade.session-memory.write-cutover', 10);
-  const { code, stdout } = await set('crossfade.session-memory.write-cutover', '0');
-  expect([code, stdout]).toEqual([0, expect.stringContaining('requests 0 % (before: 10 %)')]);
 });

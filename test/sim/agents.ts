@@ -50,7 +50,7 @@ export class Agents {
         const call = drawCall(history.calls.length + 1, service, random);
         if (call.kind === 'read') continue;
         history.add(call);
-        const reply = service.model.execute(call.body);
+        const reply = this.#world.primaries.onLegacy(service, { body: call.body, sentMs: 0, channel: '' });
         conclude(call, reply, service.model.definition);
         call.endMs = 0;
       }

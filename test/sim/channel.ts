@@ -90,13 +90,19 @@ export class SimChannel implements Channel, Transport {
   ): void {
     const { scheduler, server } = this.#parts;
     const { id } = pending;
-    const body = pending.call.body;
+    const { body } = pending.call;
+    const sentMs = scheduler.nowMs;
     const arrive = (): void =>
-      server.receive(connection, { body, respond: (reply) => this.#reply(connection, { id, reply, fate }) });
+      server.receive(connection, {
+        body,
+        sentMs,
+        channel: this.#name,
+        respond: (reply) => this.#reply(connection, { id, reply, fate }),
+      });
     scheduler.after(inMs, `arrive ${server.name} ${this.#name} ${id}`, arrive);
     if (fate.kind === 'request_doubled')
       scheduler.after(inMs + fate.againMs, `arrive again ${server.name} ${this.#name} ${id}`, () =>
-        server.receive(connection, { body, respond: () => undefined }),
+        server.receive(connection, { body, sentMs, channel: this.#name, respond: () => undefined }),
       );
   }
 

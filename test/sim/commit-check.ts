@@ -1,3 +1,4 @@
+import type { LaneKey } from '../../src/domain/ids.ts';
 import { parseTolerantly, isJsonObject } from '../../src/domain/json.ts';
 import { marksIn } from './legacy/effects.ts';
 import type { MemoryRow, WireOperation } from './orchestrator-rows.ts';
@@ -30,6 +31,7 @@ interface Context {
 /** I3, I4, I5 and I8 on the orchestrator, at the moment of each commit. */
 export function checkCommit(committed: Committed, context: Context): void {
   checkOrder(committed, context);
+  checkPrimaries(committed, context);
   checkComebacks(committed, context);
   checkDoubles(committed, context);
   for (const [index, operation] of committed.operations.entries())
@@ -70,6 +72,23 @@ function isBehind(a: Place, b: Place): boolean {
   return a.generation === b.generation ? a.sequence < b.sequence : a.generation < b.generation;
 }
 
+/** I6: nothing but the writes of its agents changes a lane whose primary is the orchestrator. */
+function checkPrimaries(
+  { operations, verdicts, laneWrite }: Committed,
+  { world, violations }: Context,
+): void {
+  if (laneWrite !== undefined) return;
+  for (const [index, { lane, action }] of operations.entries()) {
+    if (lane === undefined || verdicts[index] !== 'applied') continue;
+    const row = world.database.lane(lane.key as LaneKey);
+    if (row?.primary === 'orchestrator')
+      violations.add(
+        'I6',
+        `${action} ${lane.generation}/${lane.sequence} changed ${lane.key}, which is flipped`,
+      );
+  }
+}
+
 /** What was deleted on both sides does not come back. */
 function checkComebacks({ changed }: Committed, context: Context): void {
   for (const { before, after } of changed.values()) {
@@ -79,15 +98,16 @@ function checkComebacks({ changed }: Committed, context: Context): void {
 }
 
 function checkComeback(number: number, isBack: boolean, { log, world, violations }: Context): void {
-  if (!isBack && isDeletedOnLegacy(number, world)) log.deletedAtMs.set(number, world.scheduler.nowMs);
-  if (isBack && log.deletedAtMs.has(number) && executions(number, world) < 2)
+  if (!isBack && isDeletedOnPrimary(number, world)) log.deletedAtMs.set(number, world.scheduler.nowMs);
+  const isExpected = world.primaries.revived.has(number) || executions(number, world) >= 2;
+  if (isBack && log.deletedAtMs.has(number) && !isExpected)
     violations.add('I5', `item ${number} came back to the orchestrator after its delete`);
 }
 
-function isDeletedOnLegacy(number: number, { services }: World): boolean {
+function isDeletedOnPrimary(number: number, { services }: World): boolean {
   // Of what was said twice, one may be deleted and the other not.
-  if (services.some(({ model }) => model.effects.times(number) > 1)) return false;
-  return services.some(({ model }) => model.effects.deletedAtMs.has(number));
+  if (services.some(({ truth }) => truth.effects.times(number) > 1)) return false;
+  return services.some(({ truth }) => truth.effects.deletedAtMs.has(number));
 }
 
 /** No item stands twice in a lane. */
@@ -105,7 +125,7 @@ function checkDoubles({ changed }: Committed, { world, violations }: Context): v
 }
 
 function executions(number: number, { services }: World): number {
-  return services.reduce((sum, { model }) => sum + model.effects.times(number), 0);
+  return services.reduce((sum, { truth }) => sum + truth.effects.times(number), 0);
 }
 
 /** A summary repeats the items it was made of. */

@@ -28,9 +28,10 @@ export class CoverageTable {
     if (row !== undefined) row.isQuiet = true;
   }
 
-  end(service: ServiceName): void {
+  end(service: ServiceName): boolean {
     const row = this.#open(service);
     if (row !== undefined) row.isOpen = false;
+    return row !== undefined;
   }
 
   /** A new row for every service that has one. */

@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import { Random } from './random.ts';
 
 /** What can go wrong. Each has a rate in a run's profile; names are those of `--without`. */
 export const FAULTS = [
@@ -27,9 +27,33 @@ export const FAULTS = [
   'clock',
   'prune',
   'loss',
+  'crowd',
+  'locked',
+  'flip',
+  'rollback',
+  'read_only',
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];
+
+interface Apart {
+  /** Makes another seed of a run's. */
+  readonly seed: number;
+  readonly share: number;
+  readonly strengths: readonly number[];
+  /** It is drawn only in the runs that know this one. */
+  readonly needs?: Fault;
+}
+
+/** What is drawn by itself: without it every seed lives as it did before. */
+const APART: Readonly<Partial<Record<Fault, Apart>>> = {
+  loss: { seed: 0x105e, share: 0.25, strengths: [1, 2] },
+  crowd: { seed: 0xc0de, share: 0.2, strengths: [1] },
+  locked: { seed: 0x10c4, share: 0.2, strengths: [1, 3] },
+  flip: { seed: 0xf11b, share: 0.4, strengths: [0.5, 1, 3] },
+  rollback: { seed: 0xbac4, share: 0.5, strengths: [0.5, 1, 2], needs: 'flip' },
+  read_only: { seed: 0x4ead, share: 0.4, strengths: [1, 3], needs: 'flip' },
+};
 
 /** What becomes of one message. */
 export interface Fate {
@@ -57,14 +81,21 @@ export type Profile = Readonly<Partial<Record<Fault, number>>>;
 export function drawProfile(random: Random, without: ReadonlySet<string>): Profile {
   const share = random.pick([0.15, 0.5, 1]);
   const strength = random.pick([0.3, 1, 2]);
-  // Losses are drawn by themselves: without them every seed lives as it did before.
-  const chosen = FAULTS.filter((fault) => fault !== 'loss' && random.chance(share) && !without.has(fault));
+  const chosen = FAULTS.filter(
+    (fault) => APART[fault] === undefined && random.chance(share) && !without.has(fault),
+  );
   return Object.fromEntries(chosen.map((fault) => [fault, strength]));
 }
 
-/** Legacy services that lose what they stored last, in some of the runs. */
-export function drawLosses(random: Random, without: ReadonlySet<string>): Profile {
-  return random.chance(0.25) && !without.has('loss') ? { loss: random.pick([1, 2]) } : {};
+/** Troubles that only some of the runs know, each drawn by itself. */
+export function drawApart(seed: number, without: ReadonlySet<string>): Profile {
+  const drawn: Partial<Record<string, number>> = {};
+  for (const [fault, { seed: own, share, strengths, needs }] of Object.entries(APART)) {
+    const random = new Random(seed ^ own);
+    const isPossible = needs === undefined || drawn[needs] !== undefined;
+    if (random.chance(share) && isPossible && !without.has(fault)) drawn[fault] = random.pick(strengths);
+  }
+  return drawn;
 }
 
 /** Decides what goes wrong, by the seed, while it is allowed to. */

@@ -1,13 +1,17 @@
-import { sessionIdOf, type Owner } from '../../src/domain/ids.ts';
+import { laneKeyOf, sessionIdOf, type Owner } from '../../src/domain/ids.ts';
 import type { LegacyAccess } from '../../src/domain/service-definition.ts';
 import { digestOfFields } from '../../src/engine/items/copy-plan.ts';
 import { readContents } from '../../src/engine/items/lane-contents.ts';
 import type { Orchestrator } from '../../src/engine/ports/ports.ts';
+import type { Database } from './database.ts';
+import { checkExplained } from './explained-check.ts';
+import type { Call } from './history.ts';
 import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
-import { marksIn, type Effects } from './legacy/effects.ts';
+import { marksIn, type Effects, type LegacyModel } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
-import { checkLosses, hasLost, wasClearedOutOfTurn, wasFullOnce } from './loss-check.ts';
+import { checkLosses, mayCountAsLost } from './loss-check.ts';
+import { isHaltedSend } from './reverse-sends.ts';
 import type { Violations } from './violations.ts';
 import type { SimService, World } from './world.ts';
 
@@ -24,59 +28,84 @@ export async function checkFinally(world: World, violations: Violations): Promis
   checkListed(world, violations);
   await checkLosses(world, violations);
   for (const service of world.services) {
-    checkLegacyOrder(service, world, violations);
-    checkSideEffects(service, violations);
-    for (const owner of service.owners) {
-      const lane = `${service.name}/${owner}`;
-      const legacy = await legacyItems(service, owner as Owner);
-      const orchestrator = await orchestratorItems(world, service, owner as Owner);
-      const row = tablesRow(world, lane);
-      // Behind a dead letter its lane waits; what waits is listed.
-      if (row?.deadLetters.size !== 0 && row !== undefined) continue;
-      if (row !== undefined && isForAPerson(row, world)) continue;
-      const listed = (item: Item): boolean =>
-        (row?.exceptions ?? 0) > 0 && item.numbers.some((number) => world.plant.isPoison(number));
-      compareLane(
-        {
-          lane,
-          legacy: legacy.filter((item) => !listed(item)),
-          orchestrator,
-          effects: service.model.effects,
-        },
-        violations,
-      );
-    }
+    checkOrder(service, world, violations);
+    checkSideEffects(service, world, violations);
+    for (const owner of service.owners) await checkStores(service, owner as Owner, { world, violations });
   }
 }
 
-function tablesRow({ database }: World, lane: string) {
-  return database.lanes().find(({ key }) => key === lane);
+interface Judging {
+  readonly world: World;
+  readonly violations: Violations;
+}
+
+/** Both stores of a lane hold what its primary took. */
+async function checkStores(service: SimService, owner: Owner, { world, violations }: Judging): Promise<void> {
+  const lane = laneKeyOf(service.name, owner);
+  const row = world.database.lane(lane);
+  // Behind a dead letter its lane waits; what waits is listed.
+  if (row !== undefined && (row.deadLetters.size > 0 || isForAPerson(row, world))) return;
+  const isFlipped = row?.primary === 'orchestrator';
+  if (isFlipped) await checkReversed(service, row, { world, violations });
+  const orchestrator = await orchestratorItems(world, service, owner);
+  const legacy = await legacyItems(isFlipped ? service.truth : service.model, owner);
+  const hasExceptions = row !== undefined && row.exceptions > 0;
+  const isLate = ({ numbers, digest }: Item): boolean =>
+    numbers.some((number) => world.primaries.late.has(number)) &&
+    !orchestrator.some((item) => item.digest === digest);
+  const isListed = ({ numbers }: Item): boolean =>
+    hasExceptions && numbers.some((number) => world.plant.isPoison(number));
+  compareLane(
+    {
+      lane,
+      legacy: legacy.filter((item) => !isListed(item) && !isLate(item)),
+      orchestrator,
+      effects: service.truth.effects,
+      isFlipped,
+    },
+    violations,
+  );
 }
 
 /** I1: every acknowledged write took effect on the primary, once. I4: none took effect twice. */
-function checkAcknowledged({ history, services }: World, violations: Violations): void {
-  const times = new Map<number, number>();
-  for (const { model } of services)
-    for (const { number } of model.effects.executions) times.set(number, (times.get(number) ?? 0) + 1);
+function checkAcknowledged({ history, services, database }: World, violations: Violations): void {
+  const executions = services.flatMap(({ truth }) => truth.effects.executions);
+  const times = timesOf(executions);
+  const effective = timesOf(executions.filter(({ isRefused }) => isRefused !== true));
   for (const call of history.calls) {
     const count = times.get(call.number) ?? 0;
-    // The last time that it was meant may be without a reply.
-    const acknowledged = call.status === 'acknowledged' ? call.meant : call.meant - 1;
-    if (call.kind === 'write' && count < acknowledged)
+    const acknowledged = timesAcknowledged(call);
+    if (count < acknowledged && !mayBeIdle(call, database))
       violations.add(
         'I1',
         `write ${call.number} of ${call.lane} was acknowledged ${acknowledged} times and executed ${count} times`,
       );
-    if (count > call.meant + call.suspected.size)
-      violations.add('I4', `write ${call.number} of ${call.lane} was executed ${count} times by legacy`);
+    if ((effective.get(call.number) ?? 0) > call.meant + call.suspected.size)
+      violations.add('I4', `write ${call.number} of ${call.lane} was executed ${count} times`);
   }
+}
+
+function timesOf(executions: readonly { readonly number: number }[]): ReadonlyMap<number, number> {
+  const times = new Map<number, number>();
+  for (const { number } of executions) times.set(number, (times.get(number) ?? 0) + 1);
+  return times;
+}
+
+/** The last time that a write was meant may be without a reply. */
+function timesAcknowledged({ kind, status, meant }: Call): number {
+  if (kind === 'read') return 0;
+  return status === 'acknowledged' ? meant : meant - 1;
+}
+
+/** The orchestrator is not asked for a delete that names no item. */
+function mayBeIdle({ stores, lane }: Call, database: Database): boolean {
+  return !stores && database.lane(lane)?.flips.some(({ to }) => to === 'orchestrator') === true;
 }
 
 /** Its service lost items of it; or much vanished, and the journal does not know why: it was deleted while writes passed unjournaled. */
 function isForAPerson(lane: LaneRow, world: World): boolean {
   const { key, condition, reason } = lane;
-  if (condition === 'stopped' && reason === 'lost')
-    return hasLost(world, key) || wasFullOnce(world, key) || wasClearedOutOfTurn(world, lane);
+  if (condition === 'stopped' && reason === 'lost') return mayCountAsLost(world, lane);
   if (condition !== 'stopped' || reason !== 'would_remove_too_much') return false;
   return world.history
     .writesOf(key)
@@ -93,46 +122,89 @@ function checkListed(world: World, violations: Violations): void {
   for (const lane of database.lanes()) {
     if (!isWell(lane, world))
       violations.add('I2', `${lane.key} is still ${lane.condition} (${lane.reason}) in the end`);
-    for (const [sequence, { code }] of lane.deadLetters) {
-      const write = lane.writes.get(sequence);
-      if (write === undefined || !plant.isPoison(numberOf(write.request)))
-        violations.add('I2', `write ${sequence} of ${lane.key} became a dead letter (${code})`);
-    }
+    checkLetters(lane, { world, violations });
+    checkFlips(lane, violations);
+    checkExplained(lane, database, violations);
     if (lane.exceptions > 0 && plant.poisonEvery === 0)
       violations.add('I2', `${lane.key} has ${lane.exceptions} exceptions`);
-    if (lane.primary !== 'legacy' || lane.epoch !== 0)
-      violations.add(
-        'I6',
-        `${lane.key} has changed its primary (epoch ${lane.epoch}), which nobody asked for`,
-      );
   }
 }
 
-/** I3 on legacy: writes with a definite outcome were executed in the order of their sequence. */
-function checkLegacyOrder({ model, name }: SimService, { database }: World, violations: Violations): void {
-  const executedAt = new Map(model.effects.executions.map(({ number }, index) => [number, index]));
+function checkLetters(lane: LaneRow, { world, violations }: Judging): void {
+  for (const [sequence, { code }] of lane.deadLetters) {
+    const write = lane.writes.get(sequence);
+    if (write === undefined || !world.plant.isPoison(numberOf(write.request)))
+      violations.add('I2', `write ${sequence} of ${lane.key} became a dead letter (${code})`);
+  }
+}
+
+/** I6: its epoch and its primary are those of its last flip, and each flip has changed the primary. */
+function checkFlips({ key, epoch, primary, flips }: LaneRow, violations: Violations): void {
+  if (epoch !== flips.length || primary !== (flips.at(-1)?.to ?? 'legacy'))
+    violations.add('I6', `${key} has epoch ${epoch} and was flipped ${flips.length} times`);
+  for (const [index, { to, epoch: number }] of flips.entries())
+    if (number !== index + 1 || to !== (number % 2 === 1 ? 'orchestrator' : 'legacy'))
+      violations.add('I6', `flip ${index + 1} of ${key} to ${to} has epoch ${number}`);
+}
+
+/** I3 on the primary: writes with a definite outcome were executed in the order of their sequence. */
+function checkOrder({ truth, name }: SimService, { database }: World, violations: Violations): void {
+  const executedAt = new Map(truth.effects.executions.map(({ number }, index) => [number, index]));
   for (const lane of database.lanes()) {
     if (lane.service !== name) continue;
     let last = -1;
     for (const { write, outcome } of allWrites(lane)) {
       const { sequence } = write;
       const number = numberOf(write.request);
-      const place = model.effects.times(number) === 1 ? executedAt.get(number) : undefined;
+      const place = truth.effects.times(number) === 1 ? executedAt.get(number) : undefined;
       if (outcome !== 'applied' || place === undefined) continue;
-      if (place < last) violations.add('I3', `write ${sequence} of ${lane.key} overtook another on legacy`);
+      if (place < last)
+        violations.add('I3', `write ${sequence} of ${lane.key} overtook another on its primary`);
       last = place;
     }
   }
 }
 
-/** I8: legacy raised what it stored, as often as it stored it. */
-function checkSideEffects({ model, name }: SimService, violations: Violations): void {
-  const { executions, raised } = model.effects;
-  if (raised > executions.length)
-    violations.add('I8', `${name} raised ${raised} side effects for ${executions.length} writes`);
+/** I8: legacy raised the side effect of a write as often as its primary took the write, and again for what it had lost. */
+function checkSideEffects(
+  { model, truth, name }: SimService,
+  { primaries }: World,
+  violations: Violations,
+): void {
+  for (const [number, times] of model.effects.raised)
+    if (times > truth.effects.times(number) && !primaries.late.has(number) && !model.effects.lost.has(number))
+      violations.add('I8', `${name} raised the side effect of write ${number} ${times} times`);
 }
 
-async function legacyItems({ model }: SimService, owner: Owner): Promise<Item[]> {
+/** A person must decide about one of its writes, or nothing of it is sent to legacy any more. */
+export function isHalted({ id, key }: LaneRow, { database: { reverse } }: World): boolean {
+  return reverse.isLost(key) || reverse.of(id).some(isHaltedSend);
+}
+
+/** I2 of reverse delivery: legacy has what the orchestrator took, unless it has forgotten or lost the owner, or a person must decide. */
+async function checkReversed(
+  { model, truth }: SimService,
+  lane: LaneRow,
+  { world, violations }: Judging,
+): Promise<void> {
+  const { key, owner } = lane;
+  const { lostFrom, goneOwners, forgotten } = model.effects;
+  if (isHalted(lane, world) || lostFrom.has(owner) || goneOwners.has(owner)) return;
+  const [taken, there] = [await legacyItems(truth, owner), await legacyItems(model, owner)];
+  for (const item of without(taken, there))
+    if (!item.numbers.some((number) => forgotten.has(number)))
+      violations.add('I2', `${key} is flipped, and legacy lacks ${item.text}`);
+  // What reached legacy late, or without the journal, is for a comparison to find.
+  const isKnown = (number: number): boolean =>
+    !world.primaries.late.has(number) && world.database.holds(key, number);
+  for (const item of without(there, taken).filter(({ numbers }) => numbers.every(isKnown)))
+    violations.add(
+      item.numbers.some((number) => truth.effects.deletedAtMs.has(number)) ? 'I5' : 'I4',
+      `${key} is flipped, and legacy has also ${item.text}`,
+    );
+}
+
+async function legacyItems(model: LegacyModel, owner: Owner): Promise<Item[]> {
   const { definition, jsonFile, sqlite } = model;
   const access: LegacyAccess = {
     ...(jsonFile && { jsonFile: async () => jsonFile() }),
@@ -167,13 +239,19 @@ interface Lane {
   readonly legacy: readonly Item[];
   readonly orchestrator: readonly Item[];
   readonly effects: Effects;
+  /** The orchestrator is the primary of its writes. @defaultValue false */
+  readonly isFlipped?: boolean;
 }
 
 /** Equal contents in the same order, except for what the service forgot by itself or lost. */
-export function compareLane({ lane, legacy, orchestrator, effects }: Lane, violations: Violations): void {
+export function compareLane(
+  { lane, legacy, orchestrator, effects, isFlipped = false }: Lane,
+  violations: Violations,
+): void {
   const missing = without(legacy, orchestrator);
   const extra = without(orchestrator, legacy);
-  for (const item of missing) violations.add('I2', `${lane}: the orchestrator lacks ${item.text}`);
+  for (const item of missing)
+    violations.add(isFlipped ? 'I1' : 'I2', `${lane}: the orchestrator lacks ${item.text}`);
   for (const item of extra) judgeExtra(item, { lane, effects, violations });
   if (missing.length > 0) return;
   const gone = new Set<Item>(extra);

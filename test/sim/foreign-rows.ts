@@ -1,6 +1,6 @@
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { Database } from './database.ts';
-import { readOf, type LaneRead } from './lane-row.ts';
+import { readOf, takeClaim, type LaneRead } from './lane-row.ts';
 
 /** What others did to a lane of this home. */
 export interface ForeignRead {
@@ -14,7 +14,8 @@ export function takeAbandoned(database: Database, me: ReplicaId): void {
     const isGone = lane.claim === undefined || !database.replicas.isListed(lane.claim);
     if (lane.condition !== 'copying' || !isGone) continue;
     database.synced();
-    Object.assign(lane, { condition: 'dirty', reason: 'copy_interrupted', claim: me });
+    Object.assign(lane, { condition: 'dirty', reason: 'copy_interrupted' });
+    takeClaim(lane, me);
     lane.foreignCount += 1;
   }
 }

@@ -48,6 +48,13 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       await unknown.write('unknown');
       await journal.markDirty(unknown.key, 'unknown_outcome');
       expect(await unknown.state()).toMatchObject({ mayRepeat: true });
+      const { lane: stopped } = begin();
+      await stopped.write('unknown');
+      await journal.stopLane(stopped.key, 'lost');
+      await journal.markDirty(stopped.key, 'began_again');
+      expect(await stopped.state()).toMatchObject({ mayRepeat: false });
+      await journal.markDirty(stopped.key, 'unknown_outcome');
+      expect(await stopped.state()).toMatchObject({ mayRepeat: true, condition: 'stopped', reason: 'lost' });
       const { lane: dirty } = begin();
       await dirty.write('applied');
       await journal.markDirty(dirty.key, 'began_again');
@@ -60,6 +67,20 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       expect(await kept.take(ref, [ref.sequence])).toBeUndefined();
       await kept.keep(ref, REPLY);
       expect(await twinsOf(kept, await lane.write())).toEqual([]);
+    });
+
+    test('is missing after its process ended, so that one repeat is suspected', async () => {
+      const { journal, kept, lane } = begin();
+      const ref = await lane.write('applied');
+      await kept.lost(ref);
+      expect(await journal.append(lane.intent())).toMatchObject({ mayRepeat: true });
+      const repeat = await lane.write();
+      const twin = { sequence: 1, request: '{}', isUnsettled: false, hasReply: false };
+      expect(await open().kept.unanswered(ref, 'add')).toEqual([]);
+      expect((await twinsOf(open().kept, repeat)).filter(({ sequence }) => sequence === 1)).toEqual([twin]);
+      expect(await kept.take(repeat, [1])).toBeUndefined();
+      const later = await twinsOf(kept, await lane.write());
+      expect(later.some(({ sequence }) => sequence === 1)).toBe(false);
     });
 
     test('of another action, or of a later write, is not given out', async () => {

@@ -7,13 +7,30 @@ import type { Database } from '../../src/storage/database.ts';
 import { PostgresJournal } from '../../src/storage/journal/journal.ts';
 import { PostgresKeptReplies } from '../../src/storage/journal/kept-replies.ts';
 import { createReplicaStore } from '../../src/storage/replicas.ts';
+import { createReverseProofs } from '../../src/storage/reverse-proofs.ts';
+import { createRestoredStore } from '../../src/storage/restored-lanes.ts';
+import { createReverseLedger } from '../../src/storage/reverse-ledger.ts';
+import { createReverseSends } from '../../src/storage/reverse-sends.ts';
+import { createFlipBook } from '../../src/storage/flip-book.ts';
+import { createFlipShareStore } from '../../src/storage/flip-shares.ts';
+import { createFlipStore } from '../../src/storage/flips.ts';
+import { createServiceWritesStore } from '../../src/storage/service-writes.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
+import { createWayBackStore } from '../../src/storage/way-back.ts';
 import { createSpillJournal } from '../../src/storage/spill/spill-journal.ts';
 import { createJournalDatabase } from '../integration/storage/journal-under-test.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { coverageStoreOf, Database as SimDatabase, replicaStoreOf } from './database.ts';
 import { describeJournal } from './journal-contract.ts';
+import { createSimFlipBook } from './flip-book.ts';
+import { createSimFlipStore } from './flip-store.ts';
+import { shareStoreOf } from './flip-tables.ts';
+import { createSimServiceWritesStore } from './service-writes-store.ts';
 import { createKeptReplies } from './kept-replies.ts';
+import { createSimReverseProofs } from './reverse-proofs.ts';
+import { createSimRestoredStore } from './restored-store.ts';
+import { createSimReverseLedger, createSimReverseSends } from './reverse-sends.ts';
+import { createSimWayBackStore } from './way-back-store.ts';
 import { createSimSpillJournal } from './spill-journal.ts';
 import { createSimJournal, type Statement } from './journal.ts';
 
@@ -33,15 +50,30 @@ function newIdentity(): ReplicaIdentity {
 }
 
 describeJournal('the journal in PostgreSQL', async () => ({
-  open(identity = newIdentity()) {
+  open(identity = newIdentity(), versions = {}) {
     return {
       identity,
       journal: new PostgresJournal({ database, replica: identity, seal: PLAIN }),
       kept: new PostgresKeptReplies({ database, seal: PLAIN }),
       coverage: createCoverageStore(database),
-      replicas: createReplicaStore({ database }),
+      replicas: createReplicaStore({ database }, undefined, versions),
       spills: createSpillJournal({ database, replica: identity }),
+      proofs: createReverseProofs(database),
+      sends: createReverseSends({ database, replica: identity, seal: PLAIN }),
+      ledger: createReverseLedger(database),
+      wayBack: createWayBackStore(database, identity),
+      restored: createRestoredStore(database),
+      flips: createFlipStore(database, identity),
+      shares: createFlipShareStore(database),
+      book: createFlipBook(database, identity),
+      serviceWrites: createServiceWritesStore(database),
     };
+  },
+  async flip(lane) {
+    await database.query(
+      `update lanes set primary_backend = 'orchestrator', epoch = epoch + 1, obeyed_sequence = sequence where key = $1`,
+      [lane],
+    );
   },
   async silence(replica, ms) {
     await database.query(
@@ -59,15 +91,28 @@ describeJournal('the journal of the simulation', async () => {
   });
   const statement: Statement = async (_what, apply) => apply();
   return {
-    open(identity = newIdentity()) {
+    open(identity = newIdentity(), versions = {}) {
       return {
         identity,
         journal: createSimJournal({ database: simulated, identity, statement }),
         kept: createKeptReplies(simulated, statement),
         coverage: coverageStoreOf(simulated, statement),
-        replicas: replicaStoreOf(simulated, statement),
+        replicas: replicaStoreOf(simulated, statement, { versions }),
         spills: createSimSpillJournal(simulated, identity, statement),
+        proofs: createSimReverseProofs(simulated, statement),
+        sends: createSimReverseSends({ database: simulated, identity, statement }),
+        ledger: createSimReverseLedger(simulated, statement),
+        wayBack: createSimWayBackStore({ database: simulated, identity, statement }),
+        restored: createSimRestoredStore(simulated, statement),
+        flips: createSimFlipStore({ database: simulated, identity, statement }),
+        shares: shareStoreOf(simulated, statement),
+        book: createSimFlipBook({ database: simulated, identity, statement }),
+        serviceWrites: createSimServiceWritesStore(simulated, statement),
       };
+    },
+    async flip(key) {
+      const lane = simulated.laneOrNew(key);
+      Object.assign(lane, { primary: 'orchestrator', epoch: lane.epoch + 1 });
     },
     silence: async (replica, ms) => simulated.replicas.silence(replica, ms),
   };

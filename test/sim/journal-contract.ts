@@ -1,10 +1,15 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { LaneKey } from '../../src/domain/ids.ts';
 import type { Journal, WriteRef } from '../../src/engine/ports/ports.ts';
+import { describeServiceWrites } from './service-writes-contract.ts';
 import { Lane, type Begin, type JournalUnderTest } from './journal-contract-lane.ts';
+import { describeFlips } from './flip-contract.ts';
 import { describeLateReplies } from './journal-contract-late.ts';
 import { describeReplies } from './journal-contract-replies.ts';
 import { describeReplicas } from './replica-contract.ts';
+import { describeRestored } from './restored-contract.ts';
+import { describeReverse } from './reverse-contract.ts';
+import { describeWayBack } from './way-back-contract.ts';
 
 /** What the engine relies on in a journal: the same for the tables in memory and for the SQL they stand for. */
 export function describeJournal(name: string, make: () => Promise<JournalUnderTest>): void {
@@ -23,7 +28,12 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
     testCoverage(begin);
     describeLateReplies(begin);
     describeReplicas(() => subject, begin);
+    describeFlips(begin, (versions) => subject.open(undefined, versions));
+    describeServiceWrites(begin, (lane) => subject.flip(lane));
     describeReplies(begin, () => subject.open());
+    describeReverse(() => subject, begin);
+    describeWayBack(() => subject, begin);
+    describeRestored(() => subject, begin);
   });
 }
 

@@ -1,6 +1,7 @@
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
 import type { NamedItem } from '../../src/domain/lane.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
+import type { WritesState } from '../../src/domain/stage.ts';
 import type { FinishedCopy, LaneCounts, LastApplied } from '../../src/engine/ports/journal-facts.ts';
 import type { DeadLetter, Intent, LateReply, PendingWrite, WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Database } from './database.ts';
@@ -10,11 +11,13 @@ import {
   isBehind,
   foundUncertain,
   isOpenEnded,
+  mayBeRepeated,
   mayBeThere,
   outcomeOf,
   pendingOf,
   readOf,
   settleOutcome,
+  takeClaim,
   untilUnsettled,
   writesAbove,
   type LaneRead,
@@ -33,6 +36,11 @@ export interface Step {
   readonly seeded?: number;
 }
 
+/** A row of the intent commit. */
+export interface PlacedRead extends LaneRead {
+  readonly writes: WritesState;
+}
+
 export interface ViewRead {
   readonly row: LaneRead;
   readonly isBehind: boolean;
@@ -49,14 +57,19 @@ export class JournalTables {
   }
 
   /** A statement sees what stood before it: outcomes of the same commit let nobody in. */
-  commit(me: ReplicaId, intents: readonly Intent[], outcomes: readonly Outcomes[]): Map<LaneKey, LaneRead> {
+  commit(me: ReplicaId, intents: readonly Intent[], outcomes: readonly Outcomes[]): Map<LaneKey, PlacedRead> {
     this.#database.synced();
     const free = intents.filter(({ lane }) => !this.isBusyElsewhere(this.#database.lane(lane), me));
     for (const { laneId, sequence, outcome } of outcomes) {
       const lane = this.#database.laneById(laneId);
       if (lane !== undefined) settleOutcome(lane, { sequence, outcome }, this.#database.clock.now());
     }
-    return new Map(free.map((intent) => [intent.lane, this.store(me, intent)]));
+    return new Map(
+      free.map((intent) => {
+        const writes = this.#database.serviceWrites.get(intent.service)?.state ?? 'open';
+        return [intent.lane, { ...this.store(me, intent), writes }];
+      }),
+    );
   }
 
   store(
@@ -64,6 +77,9 @@ export class JournalTables {
     { operationId, lane: key, action, request, acceptedAtMs, coverage = 0 }: Intent,
   ): LaneRead {
     const lane = this.#database.laneOrNew(key);
+    // Legacy gets no new owner once it takes no writes.
+    if (lane.sequence + lane.generation + lane.epoch === 0 && this.#database.isClosedTo(lane.service))
+      this.#bear(lane);
     lane.sequence += 1;
     lane.writer = me;
     this.#claim(lane, me);
@@ -80,6 +96,13 @@ export class JournalTables {
       replica: me,
     });
     return readOf(lane);
+  }
+
+  #bear(lane: LaneRow): void {
+    Object.assign(lane, { primary: 'orchestrator', epoch: 1 });
+    const facts = { state: this.#database.serviceWrites.get(lane.service)?.state ?? '' };
+    lane.flips.push({ to: 'orchestrator', epoch: 1, atMs: this.#database.clock.now(), facts });
+    this.#database.onFlip(lane);
   }
 
   nameItems({ laneId, sequence }: WriteRef, items: readonly NamedItem[]): boolean {
@@ -123,7 +146,9 @@ export class JournalTables {
       const { deliveredSequence, seededCoverage, claim } = lane;
       this.#database.unsynced(() => Object.assign(lane, { deliveredSequence, seededCoverage, claim }));
       lane.deliveredSequence = Math.max(deliveredSequence, delivered);
-      lane.seededCoverage = Math.max(seededCoverage, seeded);
+      // Only the first write of a lane seeds it.
+      if (lane.epoch === 0 && lane.primary === 'legacy')
+        lane.seededCoverage = Math.max(seededCoverage, seeded);
       const isThrough = lane.condition === 'clean' && lane.deliveredSequence >= lane.sequence;
       if (claim === me && isThrough) lane.claim = undefined;
     }
@@ -132,19 +157,20 @@ export class JournalTables {
   markDirty(me: ReplicaId, key: LaneKey, reason: string): void {
     this.#database.synced();
     const lane = this.#database.lane(key);
-    if (lane === undefined || lane.condition === 'stopped') return;
+    if (lane === undefined || lane.primary !== 'legacy') return;
+    if (reason === 'unknown_outcome') mayBeRepeated(lane, this.#database.clock.now());
+    if (lane.condition === 'stopped') return;
     const isWorse = lane.condition !== 'dirty' || reason !== 'unknown_outcome';
     if (isWorse) Object.assign(lane, { condition: 'dirty', reason });
-    if (reason === 'unknown_outcome') lane.mayRepeat = true;
     if (reason === 'late_unjournaled') lane.seededCoverage = 0;
     if (this.isClaimedByOther(lane, me)) foundUncertain(lane);
-    else lane.claim = me;
+    else takeClaim(lane, me);
   }
 
   stopLane(key: LaneKey, reason: string): void {
     this.#database.synced();
     const lane = this.#database.lane(key);
-    if (lane !== undefined) Object.assign(lane, { condition: 'stopped', reason });
+    if (lane?.primary === 'legacy') Object.assign(lane, { condition: 'stopped', reason });
   }
 
   deadLetter(letter: DeadLetter): void {
@@ -157,8 +183,13 @@ export class JournalTables {
     return new Map(keys.flatMap((key) => this.#known(key).map((lane) => [key, readOf(lane)])));
   }
 
-  pending(key: LaneKey, after: number, limit: number): PendingWrite[] {
-    return this.#known(key).flatMap((lane) =>
+  pending(
+    me: ReplicaId,
+    key: LaneKey,
+    { after, limit }: { readonly after: number; readonly limit: number },
+  ): PendingWrite[] {
+    const lanes = this.#known(key).filter((lane) => !this.isClaimedByOther(lane, me));
+    return lanes.flatMap((lane) =>
       untilUnsettled(lane, writesAbove(lane, Math.max(lane.deliveredSequence, after)))
         .filter(({ sequence }) => lane.outcomes.get(sequence) === 'applied')
         .slice(0, limit)
@@ -200,10 +231,12 @@ export class JournalTables {
     this.#database.synced();
     const known = this.#database.lane(key);
     if (known !== undefined && this.isClaimedByOther(known, me)) return undefined;
+    if (known !== undefined && known.primary !== 'legacy') return undefined;
     if (known !== undefined && known.foundUncertain > known.foreignSeen) return undefined;
     const lane = this.#database.laneOrNew(key);
     const generation = Math.max(lane.generation, above) + 1;
-    Object.assign(lane, { generation, condition: 'copying', reason: '', claim: me });
+    Object.assign(lane, { generation, condition: 'copying', reason: '' });
+    takeClaim(lane, me);
     return readOf(lane);
   }
 
@@ -211,11 +244,12 @@ export class JournalTables {
   finishCopy(key: LaneKey, facts: FinishedCopy): LaneRead | undefined {
     this.#database.synced();
     const lane = this.#database.lane(key);
-    if (lane?.generation !== facts.generation) return undefined;
+    if (lane?.generation !== facts.generation || lane.primary !== 'legacy') return undefined;
     if (lane.condition === 'copying') lane.condition = 'clean';
     lane.seededCoverage = Math.max(lane.seededCoverage, facts.coverage);
     lane.deliveredSequence = Math.max(lane.deliveredSequence, facts.sequence);
     lane.settledSequence = Math.max(lane.settledSequence, facts.sequence);
+    if (facts.closes === true) lane.closedSequence = Math.max(lane.closedSequence, facts.sequence);
     lane.exceptions = new Set(facts.exceptions.map(({ item }) => item)).size;
     if (facts.baseline) this.#database.keepBaseline(key, { ...facts, items: facts.baseline });
     for (const sequence of lane.deadLetters.keys())
@@ -250,8 +284,17 @@ export class JournalTables {
     return this.#database
       .lanes()
       .filter((lane) => lane.service === service)
-      .filter(({ seededCoverage }) => seededCoverage < coverage)
+      .filter(({ seededCoverage, primary }) => seededCoverage < coverage && primary === 'legacy')
       .map(({ owner }) => owner);
+  }
+
+  returned(service: ServiceName, coverage: number): Owner[] {
+    const outdated = new Set(this.outdated(service, coverage));
+    return this.#database
+      .lanes()
+      .flatMap((lane) =>
+        lane.service === service && lane.epoch > 0 && outdated.has(lane.owner) ? [lane.owner] : [],
+      );
   }
 
   fences(keys: readonly LaneKey[]): Map<LaneKey, ViewRead> {
@@ -283,7 +326,7 @@ export class JournalTables {
   #claim(lane: LaneRow, me: ReplicaId): boolean {
     if (this.isClaimedByOther(lane, me)) return false;
     if (lane.condition === 'copying' && lane.claim !== me) lane.condition = 'dirty';
-    lane.claim = me;
+    takeClaim(lane, me);
     return true;
   }
 

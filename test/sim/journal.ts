@@ -1,6 +1,6 @@
 import { GroupCommit } from '../../src/storage/journal/group-commit.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
-import type { LaneState } from '../../src/domain/lane.ts';
+import type { LaneState, PlacedLane } from '../../src/domain/lane.ts';
 import type { Intent, Journal, LaneView, RecordedOutcome } from '../../src/engine/ports/ports.ts';
 import type { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import type { Database } from './database.ts';
@@ -88,16 +88,23 @@ function statesOf(rows: ReadonlyMap<LaneKey, LaneRead>, parts: Parts): ReadonlyM
   return new Map([...rows].map(([key, row]) => [key, stateOf(row, parts)]));
 }
 
-type Reads = Pick<Journal, 'lanes' | 'pending' | 'undelivered' | 'lastApplied' | 'outdated' | 'counts'>;
+type Reads = Pick<
+  Journal,
+  'lanes' | 'pending' | 'undelivered' | 'lastApplied' | 'outdated' | 'returned' | 'counts'
+>;
 
 function readsOf(parts: Parts): Reads {
-  const { tables, statement } = parts;
+  const { tables, statement, identity } = parts;
   return {
     lanes: async (keys) => statesOf(await statement('lanes', () => tables.lanes(keys)), parts),
-    pending: (lane, after, { writes }) => statement('pending', () => tables.pending(lane, after, writes)),
+    pending: (lane, after, { writes: limit }) => {
+      const me = identity.id;
+      return statement('pending', () => tables.pending(me, lane, { after, limit }));
+    },
     undelivered: (lane, through) => statement('undelivered', () => tables.undelivered(lane, through)),
     lastApplied: (lane, before) => statement(`last applied ${lane}`, () => tables.lastApplied(lane, before)),
     outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),
+    returned: (service, coverage) => statement('returned', () => tables.returned(service, coverage)),
     counts: (service) => statement('counts', () => tables.counts(service)),
   };
 }
@@ -179,17 +186,20 @@ function foreignOf(parts: Parts): Journal['takeForeign'] {
   };
 }
 
-function createCommits(parts: Parts): GroupCommit<Entry, LaneState | undefined> {
+function createCommits(parts: Parts): GroupCommit<Entry, PlacedLane | undefined> {
   const { tables, statement, identity } = parts;
-  return new GroupCommit<Entry, LaneState | undefined>({
+  return new GroupCommit<Entry, PlacedLane | undefined>({
     async flush(batch) {
       const me = identity.id;
       const intents = batch.flatMap((entry) => ('intent' in entry ? [entry.intent] : []));
       const outcomes = batch.flatMap((entry) =>
         'outcome' in entry ? [{ ...entry.outcome.ref, outcome: entry.outcome.outcome }] : [],
       );
-      const states = statesOf(await statement('commit', () => tables.commit(me, intents, outcomes)), parts);
-      return batch.map((entry) => ('intent' in entry ? states.get(entry.intent.lane) : undefined));
+      const rows = await statement('commit', () => tables.commit(me, intents, outcomes));
+      return batch.map((entry) => {
+        const row = 'intent' in entry ? rows.get(entry.intent.lane) : undefined;
+        return row && { ...stateOf(row, parts), writes: row.writes };
+      });
     },
     keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
     isUrgent: (entry) => 'intent' in entry,

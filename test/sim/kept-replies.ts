@@ -2,7 +2,7 @@ import type { KeptReplies, UnansweredWrite } from '../../src/engine/writes/repea
 import type { Reply, WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
-import { outcomeOf, type LaneRow, type StoredWrite } from './lane-row.ts';
+import { mayBeRepeated, outcomeOf, type KeptReply, type LaneRow, type StoredWrite } from './lane-row.ts';
 
 const REPEATS_MS = 60_000;
 
@@ -24,8 +24,16 @@ export function createKeptReplies(
     const lane = database.laneById(laneId);
     if (lane === undefined) return;
     if (!lane.kept.has(sequence)) lane.kept.set(sequence, { reply, atMs: database.clock.now() });
-    lane.mayRepeat = true;
+    mayBeRepeated(lane, database.clock.now());
     tell(lane, sequence, 'kept');
+  };
+  const lost = ({ laneId, sequence }: WriteRef): void => {
+    database.synced();
+    const lane = database.laneById(laneId);
+    if (lane === undefined) return;
+    const atMs = database.clock.now();
+    if (!lane.kept.has(sequence)) lane.kept.set(sequence, { reply: undefined, atMs, isLost: true });
+    mayBeRepeated(lane, atMs);
   };
   const unanswered = ({ laneId, sequence }: WriteRef, action: string): UnansweredWrite[] => {
     const lane = database.laneById(laneId);
@@ -43,7 +51,7 @@ export function createKeptReplies(
     let newest: Reply | undefined;
     for (const sequence of sequences) {
       const known = kept.get(sequence);
-      const takenBy = known === undefined || known.reply === undefined ? by : (known.takenBy ?? by);
+      const takenBy = known === undefined || isTaken(known) ? by : (known.takenBy ?? by);
       kept.set(sequence, { reply: undefined, atMs: database.clock.now(), ...known, takenBy });
       if (known?.reply === undefined || takenBy !== by) continue;
       tell(lane, sequence, 'taken');
@@ -53,14 +61,20 @@ export function createKeptReplies(
   };
   return {
     keep: (ref, reply) => statement(`keep reply ${ref.lane} ${ref.sequence}`, () => keep(ref, reply)),
+    lost: (ref) => statement(`lost reply ${ref.lane} ${ref.sequence}`, () => lost(ref)),
     unanswered: (ref, action) => statement(`unanswered ${ref.lane}`, () => unanswered(ref, action)),
     take: (by, sequences) => statement(`take reply ${sequences.join('+')}`, () => take(by, sequences)),
   };
 }
 
+/** A repeat took the write's place before its reply was kept. */
+function isTaken({ reply, isLost }: KeptReply): boolean {
+  return reply === undefined && isLost !== true;
+}
+
 function isUnanswered(lane: LaneRow, write: StoredWrite, nowMs: number): boolean {
   const kept = lane.kept.get(write.sequence);
-  if (kept !== undefined && (kept.reply === undefined || kept.takenBy !== undefined)) return false;
+  if (kept !== undefined && (isTaken(kept) || kept.takenBy !== undefined)) return false;
   const isUnknown = outcomeOf(lane, write.sequence) === 'unknown';
   const sinceMs = isUnknown ? (lane.outcomesAtMs.get(write.sequence) ?? nowMs) : (kept?.atMs ?? -Infinity);
   return sinceMs > nowMs - REPEATS_MS;

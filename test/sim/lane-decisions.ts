@@ -36,15 +36,21 @@ export function countLanes(lanes: readonly LaneRow[], openCoverage: number): Lan
   const sum = (of: (lane: LaneRow) => number): number => lanes.reduce((total, lane) => total + of(lane), 0);
   return {
     lanes: lanes.length,
-    seeded: count(({ seededCoverage }) => seededCoverage === openCoverage && openCoverage > 0),
+    flipped: count(({ primary }) => primary === 'orchestrator'),
+    seeded: count(
+      ({ seededCoverage, primary }) =>
+        primary === 'orchestrator' || (seededCoverage === openCoverage && openCoverage > 0),
+    ),
     dirty: count(({ condition }) => condition === 'dirty'),
     copying: count(({ condition }) => condition === 'copying'),
     stopped: count(({ condition }) => condition === 'stopped'),
     excepted: count(({ exceptions }) => exceptions > 0),
     differs: 0,
+    legacyDiffers: 0,
     deadLetters: sum(({ deadLetters }) => deadLetters.size),
     unknown: sum((lane) => unsettledOf(lane).filter((write) => isRecorded(write, lane)).length),
     lostItems: 0,
+    restored: 0,
   };
 }
 

@@ -1,18 +1,31 @@
+import type { Backend } from '../../src/domain/backend.ts';
 import type { LaneKey, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { DeadLetter, PendingWrite, Reply } from '../../src/engine/ports/ports.ts';
 
 const OPEN_END_MS = 120_000;
+/** `REPEATS` of `storage/journal/journal-sql.ts`. */
+const REPEATS_MS = 60_000;
 /** `accepted_at` is the proxy's clock, which may be an hour off. */
 const ACCEPTED_LATELY_MS = 62 * 60_000;
 
+/** One change of a lane's primary. */
+interface Flipped {
+  readonly to: Backend;
+  readonly epoch: number;
+  readonly atMs: number;
+  /** What it was decided by. */
+  readonly facts: Readonly<Record<string, string | number>>;
+}
+
 type Mutable<Row> = { -readonly [Column in keyof Row]: Row[Column] };
 
-/** Without a reply its write's place was taken before that came. */
-interface KeptReply {
+/** Without a reply its write's place was taken before that came, or the reply is lost. */
+export interface KeptReply {
   readonly reply: Reply | undefined;
   readonly atMs: number;
+  readonly isLost?: true;
   /** Sequence of the repeat that has taken the write's place. */
   readonly takenBy?: number;
 }
@@ -24,12 +37,22 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
   readonly owner: Owner;
   /** Outcomes up to here are certain, whatever they say: a copy has looked. */
   settledSequence: number;
+  /** Unknown outcomes up to here are closed: a copy has looked so late that nothing takes effect any more. */
+  closedSequence: number;
+  /** `repeats_until`. */
+  repeatsUntilMs: number;
+  /** Each change of its primary, oldest first. */
+  readonly flips: Flipped[];
   /** Who wrote the newest sequence. */
   writer: ReplicaId | undefined;
   /** The lane's home. */
   claim: ReplicaId | undefined;
+  /** How many homes it has had. */
+  claims: number;
   holder: ReplicaId | undefined;
   heldUntilMs: number;
+  /** Its place in the order of its service, once it was flipped. */
+  bucket: number;
   /** Replies that no agent has got. */
   readonly kept: Map<number, KeptReply>;
   /** How often other replicas wrote, or found uncertain, what is the home's affair. */
@@ -42,7 +65,14 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
   readonly outcomesAtMs: Map<number, number>;
   readonly deadLetters: Map<number, DeadLetter>;
   /** What has left the tables: for the judge only. */
-  readonly past: { readonly write: StoredWrite; readonly outcome: Outcome | undefined }[];
+  readonly past: PastWrite[];
+}
+
+interface PastWrite {
+  readonly write: StoredWrite;
+  readonly outcome: Outcome | undefined;
+  /** When the outcome was recorded. */
+  readonly recordedMs: number | undefined;
 }
 
 export interface StoredWrite extends PendingWrite {
@@ -74,10 +104,15 @@ export function newLane(key: LaneKey, id: number): LaneRow {
     foundUncertain: 0,
     kept: new Map(),
     settledSequence: 0,
+    closedSequence: 0,
+    repeatsUntilMs: -Infinity,
+    flips: [],
     writer: undefined,
     claim: undefined,
+    claims: 0,
     holder: undefined,
     heldUntilMs: -Infinity,
+    bucket: 100,
     foreignCount: 0,
     foreignSeen: 0,
     writes: new Map(),
@@ -119,10 +154,27 @@ export function writesAbove(lane: LaneRow, sequence: number): StoredWrite[] {
   return [...lane.writes.values()].filter((write) => write.sequence > sequence);
 }
 
+/** A replica becomes the lane's home. */
+export function takeClaim(lane: LaneRow, me: ReplicaId): void {
+  if (lane.claim !== me) lane.claims += 1;
+  lane.claim = me;
+}
+
 /** Another replica than the home has found its history uncertain. */
 export function foundUncertain(lane: LaneRow): void {
   lane.foreignCount += 1;
   lane.foundUncertain = lane.foreignCount;
+}
+
+/** An agent may have no reply, and may repeat its request. */
+export function mayBeRepeated(lane: LaneRow, nowMs: number): void {
+  lane.mayRepeat = true;
+  lane.repeatsUntilMs = nowMs + REPEATS_MS;
+}
+
+/** The primary of its writes at an instant. */
+export function primaryAt({ flips }: LaneRow, atMs: number): Backend {
+  return flips.findLast((flip) => flip.atMs <= atMs)?.to ?? 'legacy';
 }
 
 /** A write's first outcome stays. */
@@ -167,8 +219,11 @@ export function appliedAtMs({ outcomes, outcomesAtMs }: LaneRow, before: number)
   );
 }
 
-export function isBehind(lane: LaneRow): boolean {
-  return writesAbove(lane, lane.deliveredSequence).some(({ sequence }) => mayBeThere(lane, sequence));
+/** Whether the secondary lacks a write of these sequences. */
+export function isBehind(lane: LaneRow, through = Infinity): boolean {
+  return writesAbove(lane, lane.deliveredSequence).some(
+    ({ sequence }) => sequence <= through && mayBeThere(lane, sequence),
+  );
 }
 
 /** Whether the primary has, or may yet get, what a write does. */
@@ -177,8 +232,12 @@ export function mayBeThere(lane: LaneRow, sequence: number): boolean {
 }
 
 /** All writes of a lane that there ever were, in sequence. */
-export function allWrites({ past, writes, outcomes }: LaneRow): LaneRow['past'] {
-  const here = [...writes.values()].map((write) => ({ write, outcome: outcomes.get(write.sequence) }));
+export function allWrites({ past, writes, outcomes, outcomesAtMs }: LaneRow): LaneRow['past'] {
+  const here = [...writes.values()].map((write) => ({
+    write,
+    outcome: outcomes.get(write.sequence),
+    recordedMs: outcomesAtMs.get(write.sequence),
+  }));
   return [...past, ...here].toSorted((a, b) => a.write.sequence - b.write.sequence);
 }
 

@@ -10,18 +10,25 @@ import { answerRequest } from './orchestrator-wire.ts';
 import type { Violations } from './violations.ts';
 import type { SimService, World } from './world.ts';
 
-/** Whether the service has lost items of this owner. */
-export function hasLost({ services }: World, lane: LaneKey): boolean {
+/** Whether the service has lost items of this owner, or never got them because a person gave them up. */
+export function hasLost({ services, primaries }: World, lane: LaneKey): boolean {
+  if (primaries.givenUp.has(lane)) return true;
   const slash = lane.indexOf('/');
   const service = services.find(({ name }) => name === lane.slice(0, slash));
   return service?.model.effects.lostFrom.has(lane.slice(slash + 1)) === true;
+}
+
+/** Whether items of the lane are lost, or the journal cannot know that they are not. */
+export function mayCountAsLost(world: World, lane: LaneRow): boolean {
+  if (hasLost(world, lane.key) || wasFullOnce(world, lane.key)) return true;
+  return wasClearedOutOfTurn(world, lane) || wasRecordedLate(world, lane);
 }
 
 /**
  * Whether the service evicted items from a full list, and a delete may have made it shorter then. A later copy cannot know that the
  * list was full, and lets a person decide.
  */
-export function wasFullOnce({ services, history }: World, key: LaneKey): boolean {
+function wasFullOnce({ services, history }: World, key: LaneKey): boolean {
   const service = services.find(({ name }) => name === key.slice(0, key.indexOf('/')));
   const writes = history.writesOf(key);
   const hasEvicted = writes.some(({ number }) => service?.model.effects.forgotten.has(number));
@@ -32,7 +39,7 @@ export function wasFullOnce({ services, history }: World, key: LaneKey): boolean
  * Whether a delete of unknown outcome reached the service after a write that follows it in the journal, and took that write's item. The
  * journal cannot know that. The item counts as lost, and a person decides.
  */
-export function wasClearedOutOfTurn({ services, history }: World, lane: LaneRow): boolean {
+function wasClearedOutOfTurn({ services, history }: World, lane: LaneRow): boolean {
   const service = services.find(({ name }) => name === lane.service);
   if (service === undefined) return false;
   const { deletedAtMs, executions } = service.model.effects;
@@ -51,6 +58,21 @@ export function wasClearedOutOfTurn({ services, history }: World, lane: LaneRow)
           executions.some((one) => one.number === earlier.number && one.atMs === deletedAtMs.get(number)),
       ),
   );
+}
+
+/**
+ * Whether the journal learned only after an hour of rest that a write had been applied before it. The journal knows by the record of an
+ * outcome when the service had the owner last. What the service forgot in that hour therefore counts as lost, and a person decides.
+ */
+function wasRecordedLate({ services, scheduler }: World, lane: LaneRow): boolean {
+  const service = services.find(({ name }) => name === lane.service);
+  if (service?.model.effects.goneOwners.has(lane.owner) !== true) return false;
+  const { executions } = service.model.effects;
+  return allWrites(lane).some(({ write, outcome, recordedMs = -Infinity }) => {
+    const number = numberOf(write.request);
+    const lastMs = Math.max(...executions.filter((one) => one.number === number).map(({ atMs }) => atMs));
+    return outcome === 'applied' && scheduler.idles.some(({ atMs }) => lastMs <= atMs && atMs < recordedMs);
+  });
 }
 
 /** I2: an acknowledged write that its service lost is on the orchestrator, or its lane waits for a person. It is never `forgotten`. */

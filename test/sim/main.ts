@@ -69,6 +69,11 @@ function report(
     runs: results.length,
     operations: total(({ operations }) => operations),
     crashes: total(({ crashes }) => crashes),
+    flips: total(({ flips }) => flips),
+    returns: total(({ returns }) => returns),
+    read_only: total(({ readOnly }) => readOnly),
+    completions: total(({ completions }) => completions),
+    primary_writes: total(({ primaryWrites }) => primaryWrites),
     lanes_matched: total(({ lanesCompared }) => lanesCompared.match),
     lanes_not_comparable: total(({ lanesCompared }) => lanesCompared.not_comparable),
     violations: countViolations(results),
@@ -77,7 +82,7 @@ function report(
   if (options.json) return console.log(JSON.stringify(summary));
   const steps = total((result) => result.steps);
   console.log(
-    `${summary.runs} runs, ${summary.operations} operations, ${summary.crashes} crashes, ${steps} steps in ${seconds} s: ` +
+    `${summary.runs} runs, ${summary.operations} operations, ${summary.crashes} crashes, ${summary.flips} flips, ${summary.returns} of them back, ${steps} steps in ${seconds} s: ` +
       (failed.length === 0
         ? 'no violations'
         : `${failed.length} failed, ${JSON.stringify(summary.violations)}`),

@@ -2,7 +2,9 @@ import type { Verdict } from '../../src/domain/comparison.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { EventName, MigrationEvents } from '../../src/engine/ports/events.ts';
+import type { NumberedLane } from '../../src/orchestrator/memories/lane-row.ts';
 import type { Attempt, Call } from './history.ts';
+import type { LaneRow } from './lane-row.ts';
 import { marksIn } from './legacy/effects.ts';
 import type { WireOperation } from './orchestrator-rows.ts';
 import type { Committed } from './orchestrator-store.ts';
@@ -45,14 +47,22 @@ export class Monitor {
   readonly #copying = new Map<LaneKey, Copying>();
   #received: MigrationEvents['operation:received'] | undefined;
   crashes = 0;
+  flips = 0;
+  /** Of these, returns to legacy. */
+  returns = 0;
+  /** Writes that the orchestrator took as the primary of their lanes. */
+  primaryWrites = 0;
   readonly lanesCompared: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
 
   constructor(world: World, violations: Violations) {
     this.#world = world;
     this.#violations = violations;
     const log = createCommitLog();
+    world.primaries.violations = violations;
+    world.database.onFlip = (lane) => this.#flipped(lane);
     world.store.onCommit = (committed) => {
       this.#record(committed);
+      if (committed.laneWrite !== undefined) this.#taken(committed.laneWrite);
       checkCommit(committed, { log, world, violations });
     };
   }
@@ -67,7 +77,7 @@ export class Monitor {
       const attempt = history.byOperation(operationId);
       if (attempt !== undefined && backend !== undefined) attempt.call.backend = backend;
     }
-    noteRepeats(history, name, event);
+    noteRepeats(this.#world, name, event);
     if (name === 'lane:compared') this.#lanesCompared(event as MigrationEvents['lane:compared']);
     else if (name.startsWith('lane:')) this.#copies(source, name, event as CopyEvent);
   }
@@ -75,9 +85,23 @@ export class Monitor {
   /** Nothing alters the stores behind the engine's back: a lane that it finds different is wrong, or was judged wrongly. */
   #lanesCompared({ lane, comparison }: MigrationEvents['lane:compared']): void {
     this.lanesCompared[comparison.verdict] += 1;
-    if (comparison.verdict !== 'mismatch' || hasLost(this.#world, lane)) return;
+    // What a flipped lane lacks on legacy is delivered by nothing.
+    const isFlipped = this.#world.database.lane(lane)?.primary === 'orchestrator';
+    if (comparison.verdict !== 'mismatch' || isFlipped || hasLost(this.#world, lane)) return;
     const found = comparison.differences.map(({ class: kind }) => kind).join(', ');
     this.#violations.add('I2', `${lane} was compared whole, and is not the same on both sides: ${found}`);
+  }
+
+  #flipped(lane: LaneRow): void {
+    this.flips += 1;
+    if (lane.primary === 'legacy') this.returns += 1;
+    this.#world.trace.add(this.#world.scheduler.nowMs, 'journal', `${lane.key} flipped to ${lane.primary}`);
+    this.#world.primaries.flipped(this.#world, lane);
+  }
+
+  #taken(lane: NumberedLane): void {
+    this.primaryWrites += 1;
+    this.#world.primaries.onOrchestrator(this.#world.services, lane);
   }
 
   #record({ operations, verdicts }: Committed): void {
@@ -144,17 +168,28 @@ export class Monitor {
     const durationMs = scheduler.nowMs - call.sentMs;
     if (durationMs > DEADLINE_LIMIT_MS && !this.#wasIn('pause', call))
       this.#violations.add('I7', `call ${call.number} was answered after ${durationMs.toFixed(0)} ms`);
-    if (['crash', 'pause', 'journal', call.service].some((edge) => this.#wasIn(edge, call))) return;
+    if (this.#edgesOf(call).some((edge) => this.#wasIn(edge, call))) return;
     if (durationMs > CALM_LIMIT_MS)
       this.#violations.add(
         'I7',
         `call ${call.number} took ${durationMs.toFixed(0)} ms, and nothing but the secondary was in trouble`,
       );
-    if (call.status === 'failed' && call.backend === undefined && faults !== undefined)
+    // The orchestrator refuses for good what it may not store.
+    const isRefused = this.#world.plant.isPoison(call.number);
+    if (call.status === 'failed' && call.backend === undefined && faults !== undefined && !isRefused)
       this.#violations.add(
         'I7',
         `call ${call.number} failed, and nothing but the secondary was in trouble: ${call.reply}`,
       );
+  }
+
+  /** What may make the call fail, or wait. */
+  #edgesOf({ lane, service, startMs }: Call): string[] {
+    const edges = ['crash', 'pause', 'journal'];
+    const row = this.#world.database.lane(lane);
+    const hasMoved = row?.flips.some(({ atMs }) => atMs > startMs) === true;
+    if (hasMoved) return [...edges, 'orchestrator', service];
+    return [...edges, row?.primary === 'orchestrator' ? 'orchestrator' : service];
   }
 
   #wasIn(edge: string, call: Call): boolean {

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from '../../src/domain/json.ts';
+import type { Lane } from '../../src/orchestrator/wire/payloads.ts';
 
 /** A row of `memory_entries`. */
 export interface MemoryRow {
@@ -79,16 +80,17 @@ export interface WireOperation {
   readonly payload: JsonObject;
   /** The payload's members as they were spelled. */
   readonly raw: Readonly<Record<string, string>>;
-  readonly lane:
-    { readonly key: string; readonly generation: number; readonly sequence?: number } | undefined;
+  readonly lane: Lane | undefined;
 }
 
-export function laneOf(value: unknown): WireOperation['lane'] {
+export function laneOf(value: unknown): Lane | undefined {
   if (!isJsonObject(value)) return undefined;
-  const { key, generation, sequence } = value;
+  const { key, epoch, generation, sequence, operation_id: operationId } = value;
   return {
     key: String(key),
     generation: Number(generation),
+    ...(typeof epoch === 'number' && { epoch }),
     ...(typeof sequence === 'number' && { sequence }),
+    ...(typeof operationId === 'string' && { operation_id: operationId }),
   };
 }

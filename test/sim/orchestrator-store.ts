@@ -5,7 +5,10 @@ import {
   ValidationError,
   type CrossfadeError,
 } from '../../src/domain/errors.ts';
-import { judgeInOrder, type Place, type Verdict } from '../../src/orchestrator/memories/fence.ts';
+import type { Verdict } from '../../src/orchestrator/memories/fence.ts';
+import type { NumberedLane } from '../../src/orchestrator/memories/lane-row.ts';
+import type { Requirement } from '../../src/orchestrator/memories/requirements.ts';
+import { OrchestratorLanes } from './orchestrator-lanes.ts';
 import {
   byPosition,
   matches,
@@ -39,9 +42,18 @@ export interface StoreFaults {
   resurrects(): boolean;
 }
 
+/** A batch that is one write of its lane, because its sender names it or makes it depend on preconditions. */
+interface LaneWrite {
+  readonly lane: NumberedLane;
+  readonly requirements: readonly Requirement[];
+  readonly operations: readonly WireOperation[];
+}
+
 export interface Committed {
   readonly operations: readonly WireOperation[];
   readonly verdicts: readonly Verdict[];
+  /** The lane of a batch that is one write. */
+  readonly laneWrite?: NumberedLane;
   /** Rows that this commit has changed, before it and after it. */
   readonly changed: ReadonlyMap<
     string,
@@ -54,7 +66,7 @@ export class OrchestratorStore {
   readonly #faults: StoreFaults;
   #memories = new Map<string, MemoryRow>();
   #sessions = new Map<string, SessionRow>();
-  #places = new Map<string, Place>();
+  readonly lanes = new OrchestratorLanes();
   #changed = new Map<string, MemoryRow | undefined>();
   /** Called after every commit. */
   onCommit: (committed: Committed) => void = () => undefined;
@@ -76,29 +88,65 @@ export class OrchestratorStore {
     return [...this.#memories.values()].filter((row) => row.sessionId === sessionId).toSorted(byPosition);
   }
 
-  generationOf(lane = ''): number | undefined {
-    return this.#places.get(lane)?.generation;
-  }
-
   /** @throws RefusedOperation: then nothing was changed */
   write(operations: readonly WireOperation[]): readonly Verdict[] {
-    const before = { sessions: new Map(this.#sessions), places: new Map(this.#places) };
-    this.#changed = new Map();
-    const lanes = operations.map(({ lane }) => lane);
-    const judged = judgeInOrder(lanes, this.#places);
-    const verdicts = this.#faults.isFenceOff ? judged.map((): Verdict => 'applied') : judged;
-    try {
+    return this.#whole(() => {
+      const judged = this.lanes.judgeInOrder(operations.map(({ lane }) => lane));
+      const verdicts = this.#faults.isFenceOff ? judged.map((): Verdict => 'applied') : judged;
       operations.forEach((operation, index) => {
         if (verdicts[index] === 'applied') this.#apply(operation, index);
       });
+      return { answer: verdicts, committed: { operations, verdicts } };
+    });
+  }
+
+  /** As in `memories/lane-write.ts`. @throws RefusedOperation: then nothing was changed, and the sequence is not taken */
+  writeAsOne({ lane, requirements, operations }: LaneWrite): object {
+    return this.#whole(() => {
+      const known = this.lanes.answerOf(lane);
+      if (known !== undefined) return { answer: known };
+      const refused = this.#firstUnmet(requirements);
+      const applied = refused === undefined ? operations : [];
+      applied.forEach((operation, index) => this.#apply(operation, index));
+      const answer = refused === undefined ? { results: operations.map(() => ({})) } : { refused };
+      this.lanes.take(lane, answer);
+      const verdicts = applied.map((): Verdict => 'applied');
+      return { answer, committed: { operations: applied, verdicts, laneWrite: lane } };
+    });
+  }
+
+  #firstUnmet(requirements: readonly Requirement[]): object | undefined {
+    const requirement = requirements.findIndex((one) => !this.#isMet(one));
+    const unmet = requirements[requirement];
+    return unmet && { requirement, ...unmet };
+  }
+
+  #isMet(one: Requirement): boolean {
+    if ('memory' in one)
+      return (this.#memories.get(one.memory_id)?.isActive === true) === (one.memory === 'present');
+    const session = this.#sessions.get(one.session_id);
+    if (one.session === 'open') return session?.endedAt === null;
+    return (session !== undefined) === (one.session === 'present');
+  }
+
+  /** In one transaction. @throws RefusedOperation: then nothing was changed */
+  #whole<Answer>(
+    work: () => { readonly answer: Answer; readonly committed?: Omit<Committed, 'changed'> },
+  ): Answer {
+    const sessions = new Map(this.#sessions);
+    const takeBack = this.lanes.mark();
+    this.#changed = new Map();
+    let done: ReturnType<typeof work>;
+    try {
+      done = work();
     } catch (error) {
-      this.#sessions = before.sessions;
-      this.#places = before.places;
+      this.#sessions = sessions;
+      takeBack();
       for (const [id, row] of this.#changed) this.#restore(id, row);
       throw error;
     }
-    this.onCommit({ operations, verdicts, changed: this.#changes() });
-    return verdicts;
+    if (done.committed !== undefined) this.onCommit({ ...done.committed, changed: this.#changes() });
+    return done.answer;
   }
 
   #changes(): Committed['changed'] {

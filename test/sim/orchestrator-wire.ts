@@ -8,6 +8,8 @@ import {
   rawMembers,
   type JsonObject,
 } from '../../src/domain/json.ts';
+import type { NumberedLane } from '../../src/orchestrator/memories/lane-row.ts';
+import type { Requirement } from '../../src/orchestrator/memories/requirements.ts';
 import {
   byPosition,
   laneOf,
@@ -22,7 +24,7 @@ import { RefusedOperation, type OrchestratorStore } from './orchestrator-store.t
 export function answerRequest(store: OrchestratorStore, body: Buffer): Buffer {
   const request = operationOf(body.toString('utf8'));
   try {
-    const data = request.action === 'batch_write' ? batchWrite(store, request) : read(store, request);
+    const data = isWrite(request) ? write(store, request) : read(store, request);
     return Buffer.from(`{"status":"success","data":${data}}`);
   } catch (error) {
     if (!(error instanceof RefusedOperation) && !(error instanceof NotFoundError)) throw error;
@@ -30,24 +32,41 @@ export function answerRequest(store: OrchestratorStore, body: Buffer): Buffer {
   }
 }
 
-function operationOf(text: string, sessionId = ''): WireOperation {
+function operationOf(text: string, batch?: WireOperation): WireOperation {
   const members = parseTolerantly(text);
   if (!isJsonObject(members)) throw new Error('A request is an object');
   const payload = isJsonObject(members['payload']) ? members['payload'] : {};
   return {
     action: String(members['action']),
-    sessionId: typeof members['session_id'] === 'string' ? members['session_id'] : sessionId,
+    sessionId: typeof members['session_id'] === 'string' ? members['session_id'] : (batch?.sessionId ?? ''),
     payload,
     raw: rawMembers(rawMembers(text)['payload'] ?? '{}'),
-    lane: laneOf(members['lane']),
+    lane: laneOf(members['lane']) ?? batch?.lane,
   };
 }
 
-function batchWrite(store: OrchestratorStore, request: WireOperation): string {
-  const operations = rawElements(request.raw['operations'] ?? '[]').map((text) => operationOf(text));
+function isWrite({ action }: WireOperation): boolean {
+  return action === 'batch_write' || action === 'close_sequence';
+}
+
+function write(store: OrchestratorStore, request: WireOperation): string {
+  const { lane, payload } = request;
+  if (request.action === 'close_sequence') return encodeJson(store.lanes.close(numberedLane(request)));
+  const operations = rawElements(request.raw['operations'] ?? '[]').map((text) => operationOf(text, request));
+  const requirements = Array.isArray(payload['requires']) ? (payload['requires'] as Requirement[]) : [];
+  if (requirements.length === 0 && lane?.operation_id === undefined) return batchWrite(store, operations);
+  return encodeJson(store.writeAsOne({ lane: numberedLane(request), requirements, operations }));
+}
+
+function numberedLane({ lane }: WireOperation): NumberedLane {
+  if (lane?.sequence === undefined) throw new Error('A write that is made as one has a sequence');
+  return { ...lane, sequence: lane.sequence };
+}
+
+function batchWrite(store: OrchestratorStore, operations: readonly WireOperation[]): string {
   const results = store.write(operations).map((verdict, index): object => {
-    if (verdict === 'superseded')
-      return { superseded: true, lane_generation: store.generationOf(operations[index]?.lane?.key) };
+    const { lane } = operations[index] ?? {};
+    if (verdict === 'superseded' && lane !== undefined) return store.lanes.supersededBy(lane);
     return verdict === 'applied' ? {} : { already_applied: true };
   });
   return JSON.stringify({ results });
@@ -64,6 +83,7 @@ function read(store: OrchestratorStore, { action, sessionId, payload }: WireOper
   if (action === 'scan') return scan(store, sessionId, payload);
   if (action === 'digest') return digest(store, payload);
   if (action === 'batch_read') return batchRead(store, sessionId, payload);
+  if (action === 'lane_positions') return lanePositions(store, payload);
   throw new Error(`The simulated orchestrator knows no "${action}"`);
 }
 
@@ -80,11 +100,20 @@ function scan(store: OrchestratorStore, sessionId: string, { limit, cursor }: Js
   });
 }
 
+function lanePositions({ lanes }: OrchestratorStore, { keys }: JsonObject): string {
+  return encodeJson({ lanes: lanes.positions(Array.isArray(keys) ? keys.map(String) : []) });
+}
+
 /** Copies only ask whether there is anything. */
-function digest(store: OrchestratorStore, { session_ids: ids }: JsonObject): string {
+function digest(store: OrchestratorStore, payload: JsonObject): string {
+  const { session_ids: ids, without_lane: isOwn } = payload;
   const sessions = Array.isArray(ids) ? ids : [];
+  const isCounted = ({ laneKey }: MemoryRow): boolean => isOwn !== true || laneKey === undefined;
   return encodeJson({
-    sessions: sessions.map((id) => ({ session_id: id, count: store.visible(String(id)).length })),
+    sessions: sessions.map((id) => ({
+      session_id: id,
+      count: store.visible(String(id)).filter(isCounted).length,
+    })),
   });
 }
 

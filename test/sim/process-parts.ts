@@ -6,8 +6,12 @@ import {
 } from '../../src/backends/channels.ts';
 import {
   decodeAnswer,
+  decodeClosed,
+  decodePrimaryResult,
   decodeResults,
   encodeBatch,
+  encodeClose,
+  encodePrimaryWrite,
   encodeRead,
 } from '../../src/backends/orchestrator-wire.ts';
 import type { SlotSettings } from '../../src/backends/call-slots.ts';
@@ -89,14 +93,14 @@ export function createRuntime(process: Process, { name, model, server }: SimServ
     definition: model.definition,
     context: { timeZone: 'UTC' },
     legacy,
-    access: createAccess(process, { name, model, server, owners: [] }, legacy),
+    access: createAccess(process, { name, model }, legacy),
     deadlineMs: DEADLINE_MS,
   };
 }
 
 function createAccess(
   { world, owner, clock }: Process,
-  { name, model }: SimService,
+  { name, model }: Pick<SimService, 'name' | 'model'>,
   legacy: Purposes,
 ): LegacyAccess {
   const { jsonFile, sqlite } = model;
@@ -138,6 +142,14 @@ export function createOrchestrator(process: Process): Orchestrator {
       const body = encodeBatch(world.plant.batch(operations), envelope);
       const reply = await channels.write.send({ body, ...options });
       return decodeResults(decodeAnswer(reply.body), operations.length);
+    },
+    writeAsPrimary: async (write, fence, options) => {
+      const body = encodePrimaryWrite(write, fence, envelope);
+      return decodePrimaryResult(decodeAnswer((await channels.write.send({ body, ...options })).body));
+    },
+    closeSequence: async (fence, options) => {
+      const body = encodeClose(fence, envelope);
+      return decodeClosed(decodeAnswer((await channels.write.send({ body, ...options })).body), fence);
     },
     load: (purpose) => channels[purpose].load(),
   };

@@ -1,11 +1,13 @@
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
-import type { Recovery } from '../../src/engine/ports/journal-facts.ts';
+import type { OpenIntent, Recovery } from '../../src/engine/ports/journal-facts.ts';
 import type { Database } from './database.ts';
 import {
   foundUncertain,
   isOpenEnded,
+  mayBeRepeated,
   outcomeOf,
   settleOutcome,
+  takeClaim,
   unsettledOf,
   writesAbove,
   type LaneRow,
@@ -34,6 +36,7 @@ export function recoverLanes(database: Database, me: ReplicaId, only?: LaneKey):
     for (const lane of lanes) statement(lane, facts);
   const mine = lanes.filter(({ claim }) => claim === me).toSorted((a, b) => (a.key < b.key ? -1 : 1));
   return {
+    open: mine.flatMap((lane) => openOf(lane, facts)),
     dirty: mine.filter(({ condition }) => condition === 'dirty').map(({ key }) => key),
     pending: mine.flatMap((lane) => {
       const newest = newestPending(lane);
@@ -46,6 +49,20 @@ export function recoverLanes(database: Database, me: ReplicaId, only?: LaneKey):
   };
 }
 
+/** `OPEN_ON_ORCHESTRATOR` of `storage/recovery-sql.ts`. */
+function openOf(lane: LaneRow, { isGone }: Facts): OpenIntent[] {
+  if (lane.primary !== 'orchestrator') return [];
+  const { epoch, generation } = lane;
+  return writesAbove(lane, lane.deliveredSequence)
+    .filter(({ sequence, replica }) => !lane.outcomes.has(sequence) && isGone(replica))
+    .map(({ laneId, lane: key, sequence, operationId }) => ({
+      ref: { laneId, lane: key, sequence },
+      operationId,
+      epoch,
+      generation,
+    }));
+}
+
 /** What the dead left without an outcome is unknown by now, but for what a copy has covered while it was open. */
 function isUnclosed(lane: LaneRow, write: StoredWrite, nowMs: number): boolean {
   const isLeft = lane.outcomes.has(write.sequence) || write.sequence <= lane.settledSequence;
@@ -56,6 +73,7 @@ const markUnsettled: OnRow = (lane, { me, isGone }) => {
   const { condition, claim } = lane;
   const isBroken = condition === 'copying' && isGone(claim);
   const isUncertain =
+    lane.primary === 'legacy' &&
     (condition === 'clean' || condition === 'copying') &&
     unsettledOf(lane).some(({ replica }) => isGone(replica));
   if (!isBroken && !isUncertain) return;
@@ -69,13 +87,13 @@ const settleAbandoned: OnRow = (lane, { isGone, nowMs }) => {
   for (const { sequence, replica } of unsettledOf(lane)) {
     if (lane.outcomes.has(sequence) || !isGone(replica)) continue;
     settleOutcome(lane, { sequence, outcome: 'unknown' }, nowMs);
-    lane.mayRepeat = true;
+    mayBeRepeated(lane, nowMs);
   }
 };
 
 const adoptOrphans: OnRow = (lane, { me, isGone }) => {
   const hasWork = lane.condition === 'dirty' || lane.deliveredSequence < lane.sequence;
-  if (hasWork && lane.claim !== me && isGone(lane.claim)) lane.claim = me;
+  if (hasWork && lane.claim !== me && isGone(lane.claim)) takeClaim(lane, me);
 };
 
 function newestPending(lane: LaneRow): number | undefined {

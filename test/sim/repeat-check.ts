@@ -1,12 +1,13 @@
 import type { EventName, MigrationEvents } from '../../src/engine/ports/events.ts';
 import type { Attempt, History } from './history.ts';
+import type { World } from './world.ts';
 
 /**
  * Notes of each attempt whether it may take effect although an equal one has: the engine may know a repeat by its twin's reply, or by
  * the lack of it, as the journal has them. All others take effect once.
  */
 export function noteRepeats<Name extends EventName>(
-  history: History,
+  { history }: Pick<World, 'history'>,
   name: Name,
   event: MigrationEvents[Name],
 ): void {
@@ -14,16 +15,13 @@ export function noteRepeats<Name extends EventName>(
   const { operationId } = event as MigrationEvents['write:repeated' | 'write:journaled' | 'write:spilled'];
   const attempt = history.byOperation(operationId);
   if (attempt === undefined) return;
-  if (name === 'write:spilled') attempt.call.spilled.add(attempt.number);
+  const { call, number } = attempt;
+  if (name === 'write:spilled') call.spilled.add(number);
   const isSuspected =
     name === 'write:repeated'
       ? (event as MigrationEvents['write:repeated']).result === 'suspected_duplicate'
-      : mayRepeat(attempt);
+      : isOvertaken(attempt) || isBesideSpilled(attempt) || attempt.call.isTaken;
   if (isSuspected) suspect(attempt);
-}
-
-function mayRepeat(attempt: Attempt): boolean {
-  return isOvertaken(attempt) || isBesideSpilled(attempt) || attempt.call.isTaken;
 }
 
 function suspect(attempt: Attempt): void {

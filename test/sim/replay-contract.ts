@@ -61,6 +61,8 @@ export function testReplays(makePair: MakePair): void {
 class PagedSpill implements SpillStore {
   readonly id = randomUUID();
   readonly hasHistory = true;
+  readonly shares = {};
+  noteShares = async (): Promise<void> => undefined;
   readonly isDamaged = false;
   readonly hasBegun: Promise<void>;
   /** Before the second page. */

@@ -246,7 +246,7 @@ function testFences(makePair: MakePair, subject: () => JournalUnderTest): void {
 }
 
 function beatOf(coverage: Readonly<Record<string, number>>): Beat {
-  return { coverage, isSpilling: false };
+  return { coverage, shares: {}, isSpilling: false };
 }
 
 function testRegister(makePair: MakePair, subject: () => JournalUnderTest): void {

@@ -1,4 +1,5 @@
-import type { ReplicaId } from '../../src/domain/ids.ts';
+import type { ReplicaId, ServiceName } from '../../src/domain/ids.ts';
+import type { FlipShare } from '../../src/engine/ports/flip-ports.ts';
 import type { Beat, BeatAnswer } from '../../src/engine/ports/replica-ports.ts';
 import type { SpillTable } from './spill-table.ts';
 
@@ -10,7 +11,15 @@ const SILENCE_MS = 2_000;
 interface ReplicaRow {
   heartbeatMs: number;
   coverage: Readonly<Record<string, number>>;
+  shares: Readonly<Record<string, number>>;
+  versions: Readonly<Record<string, string>>;
   spill: string | undefined;
+}
+
+interface Registration {
+  readonly isEmbedded: boolean;
+  readonly spill: string | undefined;
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 /** The rows of `replicas`, as `storage/replicas.ts` has them. */
@@ -25,7 +34,7 @@ export class ReplicaTable {
   }
 
   /** An embedded database has one proxy: whoever else is registered is dead. */
-  register(me: ReplicaId, { isEmbedded, spill }: { isEmbedded: boolean; spill: string | undefined }): number {
+  register(me: ReplicaId, { isEmbedded, spill, versions }: Registration): number {
     const others = [...this.#rows.keys()].filter((id) => id !== me).length;
     if (isEmbedded) this.#rows.clear();
     if (spill !== undefined) {
@@ -33,18 +42,19 @@ export class ReplicaTable {
       for (const [id, row] of this.#rows) if (id !== me && row.spill === spill) this.#rows.delete(id);
     }
     const known = this.#rows.get(me);
-    if (known === undefined) this.#rows.set(me, { heartbeatMs: this.#now(), coverage: {}, spill });
-    else known.spill = spill;
+    if (known === undefined)
+      this.#rows.set(me, { heartbeatMs: this.#now(), coverage: {}, shares: {}, versions, spill });
+    else Object.assign(known, { spill, versions });
     return others;
   }
 
-  heartbeat(me: ReplicaId, { coverage, isSpilling }: Beat): BeatAnswer {
+  heartbeat(me: ReplicaId, { coverage, shares, isSpilling }: Beat): BeatAnswer {
     // One instant, as a statement has: of its own heartbeat a replica is told no age.
     const now = this.#now();
     const own = this.#rows.get(me);
     const isAnySpilled = this.#spills.isAnyOpen(own?.spill);
     if (own !== undefined) {
-      Object.assign(own, { heartbeatMs: now, coverage: { ...coverage } });
+      Object.assign(own, { heartbeatMs: now, coverage: { ...coverage }, shares: { ...shares } });
       if (own.spill !== undefined) this.#spills[isSpilling ? 'open' : 'close'](own.spill);
     }
     const replicas = [...this.#rows].map(([replica, row]) => ({
@@ -53,6 +63,21 @@ export class ReplicaTable {
       coverage: row.coverage,
     }));
     return { replicas, isAnySpilled };
+  }
+
+  /** Whether every registered replica acts on the share, and answers writes with its version. */
+  allReport(service: ServiceName, { number, version }: FlipShare): boolean {
+    const doAct = [...this.#rows.values()].every(({ shares }) => (shares[service] ?? 0) === number);
+    return doAct && this.allHave(service, version);
+  }
+
+  /** How many registered replicas do not fulfil it. */
+  without(holds: (row: Pick<ReplicaRow, 'shares' | 'versions'>) => boolean): number {
+    return [...this.#rows.values()].filter((row) => !holds(row)).length;
+  }
+
+  allHave(service: ServiceName, version: string): boolean {
+    return [...this.#rows.values()].every(({ versions }) => versions[service] === version);
   }
 
   /** Somebody may write what is in no journal, or has. */

@@ -1,18 +1,29 @@
 import { StorageError } from '../../src/domain/errors.ts';
 import { replicaId } from '../../src/domain/ids.ts';
 import { createEvents } from '../../src/engine/ports/events.ts';
+import { flipVersion } from '../../src/engine/flips/shares.ts';
 import { createMigration, type Migration } from '../../src/engine/migration.ts';
+import type { MigrationParts } from '../../src/engine/parts.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import { coverageStoreOf, replicaStoreOf } from './database.ts';
+import { createSimFlipBook } from './flip-book.ts';
+import { createSimFlipStore } from './flip-store.ts';
+import { shareStoreOf } from './flip-tables.ts';
 import { createSimJournal, type SimJournal } from './journal.ts';
 import { createKeptReplies } from './kept-replies.ts';
 import { numberOf } from './lane-row.ts';
 import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
 import { noteReply } from './repeat-check.ts';
+import { createSimReverseProofs } from './reverse-proofs.ts';
+import { createSimReverseLedger, createSimReverseSends } from './reverse-sends.ts';
 import { createRunEdges } from './run-edges.ts';
+import { ServiceStates } from '../../src/engine/ends/service-states.ts';
+import { createSimServiceWritesStore } from './service-writes-store.ts';
 import { ownerNamed, type Owner } from './scheduler.ts';
 import { SimSpill } from './spill-disk.ts';
 import { createSimSpillJournal } from './spill-journal.ts';
+import { createSimWayBackStore } from './way-back-store.ts';
 import type { Statement } from './journal.ts';
 import type { SpillEdges } from '../../src/engine/spill/spill.ts';
 import { createStatements } from './statements.ts';
@@ -26,6 +37,9 @@ const SETTINGS = {
   shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, lanePercentage: 30 },
   copyConcurrency: 2,
 } as const;
+
+const ENDS = { settleMs: 10_000, censusEverySeconds: 10 } as const;
+const FLIPS = { perSecond: 20, verifiedSeconds: 86_400, provenSeconds: 86_400 } as const;
 
 /** One life of a proxy process. When it dies nothing of it runs any more, and what it awaits never comes. */
 export interface Incarnation {
@@ -177,9 +191,15 @@ function createIncarnation(
     keptReplies: createKeptReplies(database, statement, ({ request }, what) =>
       noteReply(history, numberOf(request), what),
     ),
+    reverseSends: createSimReverseSends({ database, identity, statement }),
+    reverseProofs: createSimReverseProofs(database, statement),
     coverageStore: coverageStoreOf(database, statement),
-    replicas: replicaStoreOf(database, statement, world.isEmbedded),
+    replicas: replicaStoreOf(database, statement, {
+      isEmbedded: world.isEmbedded,
+      versions: versionsOf(world),
+    }),
     spill: createSpillEdges(world, owner, { name, identity, statement }),
+    ...createFlipEdges(world, { identity, statement, clock }),
     runs: createRunEdges(database, statement),
     differences: { add: () => statement('difference', () => undefined), recent: async () => [] },
     events,
@@ -188,6 +208,49 @@ function createIncarnation(
     settings: SETTINGS,
   });
   return { identity, migration, journal };
+}
+
+/** As each replica answers writes of flipped lanes. */
+function versionsOf({ services }: World): Record<string, string> {
+  return Object.fromEntries(services.map(({ name, model }) => [name, flipVersion(model.definition)]));
+}
+
+interface FlipFor {
+  readonly identity: ReplicaIdentity;
+  readonly statement: Statement;
+  readonly clock: Clock;
+}
+
+/** Where the engine flips lanes, in the lives that know it. */
+function createFlipEdges(
+  world: World,
+  { identity, statement, clock }: FlipFor,
+): Pick<MigrationParts, 'flips' | 'wayBack' | 'ends'> {
+  const { database, plant, profile } = world;
+  if (profile.flip === undefined) return {};
+  const { skipsDrain, returnsEarly } = plant;
+  const ends = createSimServiceWritesStore(database, statement);
+  return {
+    ...(profile.read_only !== undefined && {
+      ends: { store: ends, states: new ServiceStates(ends), settings: ENDS },
+    }),
+    ...(profile.rollback !== undefined && {
+      wayBack: {
+        store: createSimWayBackStore({ database, identity, statement, returnsEarly }),
+        reverse: createSimReverseLedger(database, statement),
+      },
+    }),
+    flips: {
+      store: createSimFlipStore({ database, identity, statement, skipsDrain, returnsEarly }),
+      shares: shareStoreOf(database, statement),
+      book: createSimFlipBook({ database, identity, statement }),
+      // A life is too short to wait for a proof.
+      provenAt: async () => ({ atMs: clock.wallMs() }),
+      digestOf: () => 'the same always',
+      settings: FLIPS,
+      versions: versionsOf(world),
+    },
+  };
 }
 
 interface SpillFor {

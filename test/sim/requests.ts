@@ -1,4 +1,5 @@
-import { laneKeyOf, type Owner } from '../../src/domain/ids.ts';
+import { laneKeyOf, parseOwner, type Owner } from '../../src/domain/ids.ts';
+import type { Message } from '../../src/domain/request.ts';
 import type { Call } from './history.ts';
 import { markOf } from './legacy/effects.ts';
 import type { Random } from './random.ts';
@@ -82,6 +83,11 @@ const OWNER_FIELD: Readonly<Record<string, string>> = {
   'jarvis-memory': 'user_id',
   notes: 'owner',
 };
+
+/** Whose a request is. */
+export function ownerIn(service: string, { fields }: Message): Owner | undefined {
+  return parseOwner(fields[OWNER_FIELD[service] ?? 'owner']);
+}
 
 /** The next request of an agent: number `number` of its run. */
 export function drawCall(number: number, service: SimService, random: Random): Call {

@@ -1,9 +1,11 @@
 import type { Verdict } from '../../src/domain/comparison.ts';
 import { messageOf } from '../../src/domain/errors.ts';
+import type { LaneKey } from '../../src/domain/ids.ts';
 import { Agents } from './agents.ts';
 import { isBehind, type LaneRow } from './lane-row.ts';
-import { checkFinally } from './final-check.ts';
+import { checkFinally, isHalted } from './final-check.ts';
 import { Monitor } from './monitor.ts';
+import { beginRollback, complete, open } from './people.ts';
 import { Replica } from './replica.ts';
 import { prune, startTroubles } from './troubles.ts';
 import { INVARIANTS, Violations, type Invariant, type Violation } from './violations.ts';
@@ -13,6 +15,8 @@ import { createWorld, type RunSettings, type World } from './world.ts';
 const BUSY_MS = 10 * 60_000;
 /** A late reply is waited for a minute; whatever waits for that has ended by then. */
 const SETTLING_MS = 75_000;
+/** A person's command has taken effect by then. */
+const COMMAND_MS = 5_000;
 /** What has not settled by then never will. */
 const PATIENCE_MS = 20 * 60_000;
 /** Of the lives, this share goes on when all has settled: it takes nearly as long again. */
@@ -23,6 +27,15 @@ export interface RunResult {
   readonly hash: string;
   readonly operations: number;
   readonly crashes: number;
+  /** Changes of the primary of a lane. */
+  readonly flips: number;
+  /** Of these, returns to legacy. */
+  readonly returns: number;
+  /** Services whose legacy became read-only, and those that were completed. */
+  readonly readOnly: number;
+  readonly completions: number;
+  /** Writes that the orchestrator took as the primary of their lanes. */
+  readonly primaryWrites: number;
   /** Comparisons of whole lanes, made while agents went on. */
   readonly lanesCompared: Readonly<Record<Verdict, number>>;
   readonly steps: number;
@@ -50,12 +63,21 @@ export async function simulate(settings: RunSettings): Promise<RunResult> {
     hash: world.trace.hash,
     operations: world.history.calls.length,
     crashes: monitor.crashes,
+    flips: monitor.flips,
+    returns: monitor.returns,
+    ...endsOf(world),
+    primaryWrites: monitor.primaryWrites,
     lanesCompared: monitor.lanesCompared,
     steps: world.scheduler.steps,
     virtualMs: world.scheduler.nowMs,
     violations: violations.all,
     trace: world.trace.lines ?? [],
   };
+}
+
+function endsOf({ database }: World): Pick<RunResult, 'readOnly' | 'completions'> {
+  const states = [...database.serviceWrites.values()].map(({ state }) => state);
+  return { readOnly: states.length, completions: states.filter((state) => state === 'complete').length };
 }
 
 /** What the engine lets fall on the floor ends a real process. */
@@ -70,7 +92,7 @@ function watchRejections(violations: Violations): () => void {
 }
 
 async function live(world: World, violations: Violations): Promise<void> {
-  const { random, scheduler, settings, services, flags } = world;
+  const { random, scheduler, settings, services, flags, profile } = world;
   const replicas = world.names.map((name) => new Replica(name, world));
   const agents = new Agents(world, replicas, random.whole(5, 60));
   agents.prefill();
@@ -78,12 +100,15 @@ async function live(world: World, violations: Violations): Promise<void> {
     flags.set(name, 'dual-write', random.chance(0.8));
     flags.set(name, 'shadow-read', random.chance(0.5));
     flags.set(name, 'read-cutover', random.chance(0.6));
+    if (profile.flip !== undefined) flags.set(name, 'write-cutover', true);
   }
   for (const replica of replicas.slice(0, settings.replicas)) replica.start();
   agents.start(random.whole(1, 4));
   startTroubles(world, replicas);
   await scheduler.run(BUSY_MS, () => agents.isDone);
   calm(world, replicas);
+  await endServices(world);
+  if (profile.rollback !== undefined && random.chance(0.5)) await returnAll(world, replicas);
   await rest(world, replicas, violations);
   // Nothing goes wrong any more: what replicas remember of the trouble must not stand in the way of what agents do now.
   if (random.chance(GOING_ON)) {
@@ -94,6 +119,32 @@ async function live(world: World, violations: Violations): Promise<void> {
     await rest(world, replicas, violations);
   }
   await checkFinally(world, violations);
+}
+
+/** A service that is read-only is completed, or opened again. Others may rest as they are. */
+async function endServices(world: World): Promise<void> {
+  const { scheduler, services, database, random, profile } = world;
+  if (profile.read_only === undefined) return;
+  for (const { name } of services) {
+    const isReadOnly = (): boolean => database.serviceWrites.get(name)?.state === 'read_only';
+    if (!isReadOnly()) continue;
+    const end = random.pick(['complete', 'complete', 'open', 'stay'] as const);
+    if (end === 'complete') {
+      const isSettled = (): boolean => database.serviceWrites.get(name)?.settledAtMs !== undefined;
+      await scheduler.run(scheduler.nowMs + SETTLING_MS, isSettled);
+      void complete(world, name);
+    }
+    if (end === 'open') void open(world, name);
+    await scheduler.run(scheduler.nowMs + COMMAND_MS, () => false);
+  }
+}
+
+/** In the end a service may be returned whole. */
+async function returnAll(world: World, replicas: readonly Replica[]): Promise<void> {
+  const { scheduler, services } = world;
+  await scheduler.run(scheduler.nowMs + SETTLING_MS, () => replicas.some(({ isReady }) => isReady));
+  for (const { name: service } of services)
+    beginRollback(world, replicas, { service, choice: 'all', acceptsLoss: true });
 }
 
 /** Waits until all that is owed is done. */
@@ -113,7 +164,10 @@ function calm(world: World, replicas: readonly Replica[]): void {
   for (const server of [world.orchestrator, ...world.services.map((service) => service.server)])
     server.restart();
   world.flags.isStale = false;
-  for (const { name } of world.services) world.flags.set(name, 'dual-write', true);
+  for (const { name } of world.services) {
+    world.flags.set(name, 'dual-write', true);
+    if (world.profile.flip !== undefined) world.flags.set(name, 'read-cutover', true);
+  }
   for (const replica of replicas) replica.start();
 }
 
@@ -121,7 +175,9 @@ function calm(world: World, replicas: readonly Replica[]): void {
 function isQuiet(world: World, replicas: readonly Replica[]): boolean {
   const { services, database } = world;
   const lanes = database.lanes();
-  const mayWait = lanes.some(({ deadLetters, condition }) => deadLetters.size > 0 || condition === 'stopped');
+  const mayWait = lanes.some(
+    (lane) => lane.deadLetters.size > 0 || lane.condition === 'stopped' || isHalted(lane, world),
+  );
   const isAtRest = replicas.every(({ incarnation }) => {
     if (incarnation?.isReady !== true) return false;
     const { deliveries, copies, shadowReads } = incarnation.migration.backlog();
@@ -134,15 +190,34 @@ function isQuiet(world: World, replicas: readonly Replica[]): boolean {
     isAtRest &&
     isCopied &&
     lanes.every((lane) => isThrough(lane, world)) &&
-    services.every(({ server }) => server.isIdle)
+    services.every(({ server }) => server.isIdle) &&
+    database.rollbacks.waiting.every(({ returning }) => mayStay(returning.lane, world))
   );
 }
 
+/** Without an acceptance a lane stays whose way back would lose something. No lane returns to a legacy that is read-only. */
+function mayStay(key: LaneKey, world: World): boolean {
+  const lane = world.database.lane(key);
+  if (lane === undefined || world.database.isClosedTo(lane.service)) return true;
+  return isHalted(lane, world) || lane.deadLetters.size > 0;
+}
+
 /** The journal knows that the lane was made equal, and that all of it is on the secondary: until then its reads stay on the primary. */
-function isThrough(lane: LaneRow, { database }: World): boolean {
+function isThrough(lane: LaneRow, world: World): boolean {
+  const { database } = world;
+  if (lane.primary === 'orchestrator')
+    return (
+      hasEveryOutcome(lane) && (!isBehind(lane, database.lastForLegacy(lane.key)) || isHalted(lane, world))
+    );
   if (lane.condition !== 'clean' || lane.deadLetters.size > 0) return true;
   const isSeeded = lane.seededCoverage === database.coverage.current(lane.service).number;
   return !isBehind(lane) && (isSeeded || ![...lane.outcomes.values()].includes('applied'));
+}
+
+/** What a copy or a delivery has covered is certain without one. */
+function hasEveryOutcome({ writes, outcomes, settledSequence, deliveredSequence }: LaneRow): boolean {
+  const certain = Math.max(settledSequence, deliveredSequence);
+  return [...writes.keys()].every((sequence) => sequence <= certain || outcomes.has(sequence));
 }
 
 function backlogOf(replicas: readonly Replica[]): string {

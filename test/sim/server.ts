@@ -3,6 +3,10 @@ import type { Owner, Scheduler } from './scheduler.ts';
 
 export interface Received {
   readonly body: Buffer;
+  /** When it left its sender. */
+  readonly sentMs: number;
+  /** The channel that it came over. */
+  readonly channel: string;
   readonly respond: (reply: Buffer) => void;
 }
 
@@ -37,7 +41,7 @@ export interface ServerParts {
   readonly scheduler: Scheduler;
   readonly faults: Faults;
   /** Executes a request, at one instant. Undefined: the server gives no answer to it. */
-  readonly execute: (body: Buffer) => Buffer | undefined;
+  readonly execute: (request: Omit<Received, 'respond'>) => Buffer | undefined;
 }
 
 /** A backend as a process: requests arrive, are executed, are answered; it can be slow, hang, die and come back. */
@@ -122,13 +126,13 @@ export class Server {
     for (const received of connection.waiting.splice(0)) this.#serve(received, () => undefined);
   }
 
-  #serve({ body, respond }: Received, done: () => void): void {
+  #serve({ respond, ...request }: Received, done: () => void): void {
     const { scheduler, faults, execute, name } = this.#parts;
     const life = this.#life;
     const { beforeMs, afterMs } = faults.serviceTimesOf(name);
     scheduler.after(beforeMs, `execute ${name}`, () => {
       if (this.#life !== life) return;
-      const reply = execute(body);
+      const reply = execute(request);
       scheduler.after(afterMs, `answer ${name}`, () => {
         if (this.#life !== life) return;
         if (reply !== undefined) respond(reply);

@@ -30,46 +30,74 @@ function simulate(...args: readonly string[]): Promise<Ended> {
  * of all, and those in which a fault was found once, while their lives last: a change of the engine gives every seed another one. Who
  * looks for new faults runs thousands of them (`npm run sim -- --runs 10000`), which is too long for a test.
  */
-const LIVES = [
-  { replicas: 1, seed: 1, runs: 40 },
-  { replicas: 2, seed: 1, runs: 25 },
+const FOUND = [
   // A statement of a dead process that committed after its successor's start kept its lane busy for ever.
-  { replicas: 1, seed: 1_797, runs: 1 },
-  { replicas: 2, seed: 693, runs: 1 },
+  { replicas: 1, seed: 1_797 },
+  { replicas: 2, seed: 693 },
   // A replica went on with what it had found before it was given up.
-  { replicas: 2, seed: 509, runs: 1 },
+  { replicas: 2, seed: 509 },
   // A replica's own late intent hid that another one had written while it spilled.
-  { replicas: 2, seed: 1_522, runs: 1 },
+  { replicas: 2, seed: 1_522 },
   // A write took effect behind the copy that another replica, the lane's home, made; and its late reply told nobody.
-  { replicas: 2, seed: 3_142, runs: 1 },
+  { replicas: 2, seed: 3_142 },
   // Given up by the others, a replica let a lane's next write pass the one that was under way.
-  { replicas: 2, seed: 4_211, runs: 1 },
+  { replicas: 2, seed: 4_211 },
   // That a repeat's twins were closed was not answered, and the repeat, asked again, was counted as a new write.
-  { replicas: 1, seed: 6_104, runs: 1 },
+  { replicas: 1, seed: 6_104 },
   // A proxy whose clock was an hour slow took what its service had forgotten for lost.
-  { replicas: 1, seed: 7_633, runs: 1 },
+  { replicas: 1, seed: 7_633 },
   // A refusal named an operation by its place; it was looked up in the batch as it was before items were named, and met another lane's.
-  { replicas: 1, seed: 7_126, runs: 1 },
+  { replicas: 1, seed: 7_126 },
   // A spill was replayed, which was not answered: what a process before had left open in it stayed so, and two replicas waited for each other.
-  { replicas: 1, seed: 9_708, runs: 1 },
+  { replicas: 1, seed: 9_708 },
   // Two replicas replayed, each waiting for a write that an earlier page of the other had left open: for ever.
-  { replicas: 1, seed: 3_940, runs: 1 },
+  { replicas: 1, seed: 3_940 },
   // A write that had waited for its service until its deadline waited on for an equal one's reply.
-  { replicas: 1, seed: 31_618, runs: 1 },
+  { replicas: 1, seed: 31_618 },
   // Agents that give up early and are answered by another replica have said the same twice.
-  { replicas: 2, seed: 50, runs: 1 },
+  { replicas: 2, seed: 50 },
   // The database forgot that a lane was seeded; its delivery, recorded afterwards, let go of the lane, and nobody seeded it any more.
-  { replicas: 1, seed: 2_242, runs: 1 },
+  { replicas: 1, seed: 2_242 },
   // A note was replaced under its key; what was forgotten beside it was taken for come back.
-  { replicas: 1, seed: 4_136, runs: 1 },
+  { replicas: 1, seed: 4_136 },
   // A copy delivered what waited although an earlier one had brought it under another id, and so twice.
-  { replicas: 1, seed: 2_138, runs: 1 },
+  { replicas: 1, seed: 2_138 },
   // A copy delivered what had been deleted by a write that was spilled.
-  { replicas: 1, seed: 5_167, runs: 1 },
+  { replicas: 1, seed: 5_167 },
   // Each of these broke an invariant once, as `npm run sim -- --runs 10000` found.
-  { replicas: 1, seed: 488, runs: 1 },
-  { replicas: 1, seed: 2_456, runs: 1 },
-  { replicas: 1, seed: 5_035, runs: 1 },
+  { replicas: 1, seed: 488 },
+  { replicas: 1, seed: 2_456 },
+  { replicas: 1, seed: 5_035 },
+];
+
+/** What the simulation did not know when those faults were found. */
+const KNOWN_LATER = ['crowd', 'locked', 'flip'];
+
+/** Found with all faults that the simulation knows. */
+const FOUND_LATER = [
+  // A process had learned no shares, and spilled writes of lanes that had been flipped before.
+  { replicas: 1, seed: 2_638 },
+  // A lane that was read before its home died stayed another's, so legacy never got its next write.
+  { replicas: 1, seed: 584 },
+  // The journal learned of an applied write only after an hour, in which its service forgot the owner.
+  { replicas: 1, seed: 301 },
+  // Legacy lost items of a flipped lane, and answered a read while the orchestrator was away.
+  { replicas: 1, seed: 2_249 },
+  // A copy covered the delete of an owner and left the session open on the orchestrator.
+  { replicas: 1, seed: 891 },
+  // Legacy lost an owner without items, and would have forgotten it an hour later.
+  { replicas: 1, seed: 8_604 },
+  // A dead process stored an intent after the recovery, and nothing closed it.
+  { replicas: 1, seed: 43 },
+  // A service was opened again, and a new write went to legacy before those that legacy had missed.
+  { replicas: 1, seed: 32_641 },
+];
+
+const LIVES: readonly Course[] = [
+  { replicas: 1, seed: 1, runs: 40 },
+  { replicas: 2, seed: 200, runs: 25 },
+  ...FOUND.map((life) => ({ ...life, runs: 1, without: KNOWN_LATER })),
+  ...FOUND_LATER.map((life) => ({ ...life, runs: 1 })),
 ];
 
 interface Course extends Partial<Omit<RunSettings, 'seed'>> {
@@ -100,10 +128,14 @@ test.for(casesOfTier(LIVES, ({ runs }) => runs > 1))(
   'the invariants hold in $runs random lives of $replicas, from seed $seed',
   { timeout: 120_000 },
   async (course) => {
-    const broken = (await livesOf(course)).flatMap(({ seed, violations }) =>
+    const lives = await livesOf(course);
+    const broken = lives.flatMap(({ seed, violations }) =>
       violations.map(({ invariant, message }) => `seed ${seed} breaks ${invariant}: ${message}`),
     );
     expect(broken).toEqual([]);
+    if (course.runs === 1) return;
+    const writes = lives.reduce((sum, { primaryWrites }) => sum + primaryWrites, 0);
+    expect(writes, 'writes with the orchestrator as primary').toBeGreaterThan(20);
   },
 );
 

@@ -14,6 +14,7 @@ export class SpillDisk {
   /** Number of the last record before them. */
   after = 0;
   isPrepared = false;
+  shares: Readonly<Record<string, number>> = {};
   isDamaged = false;
 
   constructor(id: string) {
@@ -86,6 +87,16 @@ export class SimSpill implements SpillStore {
       this.#disk.isDamaged = true;
       this.#disk.records = [];
       this.#disk.after = progress;
+    });
+  }
+
+  get shares(): Readonly<Record<string, number>> {
+    return this.#disk.shares;
+  }
+
+  async noteShares(shares: Readonly<Record<string, number>>): Promise<void> {
+    await this.#sync(() => {
+      this.#disk.shares = shares;
     });
   }
 

@@ -11,7 +11,14 @@ import type {
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 import { JournalTables } from './journal-tables.ts';
-import { foundUncertain, readOf, type LaneRead, type LaneRow, type StoredWrite } from './lane-row.ts';
+import {
+  foundUncertain,
+  mayBeRepeated,
+  readOf,
+  type LaneRead,
+  type LaneRow,
+  type StoredWrite,
+} from './lane-row.ts';
 
 interface Replayed {
   readonly row: LaneRead;
@@ -59,7 +66,7 @@ function replayPage(page: ReplayPage, replaying: Replaying): Map<LaneKey, Replay
   database.synced();
   const lanes = new Map<LaneKey, Replayed>();
   const outOfOrder = new Map<LaneKey, boolean>();
-  for (const intent of page.intents) {
+  for (const intent of page.intents.filter(({ lane }) => isOnLegacy(database.laneOrNew(lane), database))) {
     const { lane: key } = intent;
     const lane = database.laneOrNew(key);
     const isOutOfOrder = outOfOrder.get(key) ?? isOvertaken(page, { lane, intent }, replaying);
@@ -75,6 +82,12 @@ function replayPage(page: ReplayPage, replaying: Replaying): Map<LaneKey, Replay
   }
   record(database, page.earlier);
   return lanes;
+}
+
+/** If it is not, the lane is compared again. */
+function isOnLegacy({ key, primary, epoch }: LaneRow, { flips }: Database): boolean {
+  if (primary === 'orchestrator') flips.compared.delete(`${key} ${epoch}`);
+  return primary === 'legacy';
 }
 
 function isOvertaken(
@@ -112,10 +125,10 @@ function settleGone(lane: LaneRow, { database, me }: Replaying): void {
 }
 
 /** One write of `TAKE_PLACES` and `INSERT_WRITES`. */
-function store(lane: LaneRow, intent: SpilledIntent, { tables, me }: Replaying): void {
+function store(lane: LaneRow, intent: SpilledIntent, { database, tables, me }: Replaying): void {
   if (tables.isClaimedByOther(lane, me)) foundUncertain(lane);
   tables.store(me, intent);
-  lane.mayRepeat = true;
+  mayBeRepeated(lane, database.clock.now());
   if (lane.condition !== 'stopped') Object.assign(lane, { condition: 'dirty', reason: 'spilled' });
 }
 

@@ -4,8 +4,8 @@ import type { Statement } from './journal.ts';
 import type { Owner, Scheduler } from './scheduler.ts';
 import type { World } from './world.ts';
 
-/** What is sent again where it failed, and stands in a lane's row for good. */
-const COPY_OR_MARK = /^(?:begin copy|mark dirty)/;
+/** What stands in a lane's row for good: it may come late. */
+const OF_THE_ROW = /^(?:begin copy|mark dirty|announce|flip|give up)/;
 
 /** Statements of one process on the database: each takes effect at one instant and is answered at a later one, or not. */
 export function createStatements(
@@ -14,7 +14,7 @@ export function createStatements(
 ): Statement {
   return <Result>(what: string, apply: () => Result): Promise<Result> =>
     new Promise((resolve, reject) => {
-      const { end, beforeMs, afterMs, lateMs = 0 } = faults.statement(COPY_OR_MARK.test(what));
+      const { end, beforeMs, afterMs, lateMs = 0 } = faults.statement(OF_THE_ROW.test(what));
       const { crashes } = database;
       const answer = (run: () => void): void =>
         void scheduler.afterFor(owner, afterMs, { what: `answer ${what}`, run });

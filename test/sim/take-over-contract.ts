@@ -12,6 +12,15 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await here.lane.state()).toMatchObject({ condition: 'clean', isHome: true });
   });
 
+  test('only the home of a lane gets its writes', async () => {
+    const { here, there } = await makePair();
+    const ref = await here.lane.write('applied');
+    expect([await here.lane.pending(), await there.lane.pending()]).toEqual([[1], []]);
+    await here.journal.delivered(ref);
+    await there.lane.write('applied');
+    expect([await here.lane.pending(), await there.lane.pending()]).toEqual([[], [2]]);
+  });
+
   test('a dead replica’s open write becomes unknown, and its lane gets another home', async () => {
     const { here, there, dies } = await makePair();
     const ref = await here.lane.write();

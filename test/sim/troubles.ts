@@ -1,4 +1,5 @@
 import type { Fault } from './faults.ts';
+import { becomeReadOnly, rollBack } from './people.ts';
 import { pruneRows } from './prune-rows.ts';
 import type { Replica } from './replica.ts';
 import type { Server } from './server.ts';
@@ -18,6 +19,9 @@ const EVERY_MS: Readonly<Partial<Record<Fault, number>>> = {
   idle: 20_000,
   clock: 15_000,
   loss: 20_000,
+  crowd: 20_000,
+  rollback: 12_000,
+  read_only: 6_000,
 };
 
 const HOUR_MS = 3_600_000;
@@ -47,6 +51,9 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
     idle: () => passAnHour(world),
     clock: () => random.pick(replicas).setClock(random.pick([-HOUR_MS, 0, HOUR_MS])),
     loss: () => loseNewest(world),
+    crowd: () => crowd(world),
+    rollback: () => rollBack(world, replicas),
+    read_only: () => becomeReadOnly(world),
   };
   for (const [fault, act] of Object.entries(acts) as [Fault, () => void][]) {
     const rate = faults.rate(fault);
@@ -136,17 +143,30 @@ function crashServer({ scheduler, random, faults }: World, server: Server): void
 
 /** A legacy service dies, and what it comes back with is older: by a torn write, or by a copy of a minute ago. */
 function loseNewest(world: World): void {
-  const { random, services, scheduler } = world;
+  const { random, services, scheduler, primaries } = world;
   const service = random.pick(services);
-  if (service.model.loseSince === undefined) return;
+  const { model, truth } = service;
+  if (model.loseSince === undefined) return;
   crashServer(world, service.server);
-  service.model.loseSince(scheduler.nowMs - random.pick([50, 500, 3_000, 60_000]));
+  const sinceMs = scheduler.nowMs - random.pick([50, 500, 3_000, 60_000]);
+  model.loseSince(sinceMs, () => true);
+  truth.loseSince?.(sinceMs, (owner) => primaries.isOnLegacy(service, owner));
 }
 
-function turnFlag({ random, flags, services }: World): void {
+/** Other agents load as many sessions as the service keeps. */
+function crowd({ services, primaries }: World): void {
+  for (const service of services) {
+    service.model.crowd?.(() => true);
+    service.truth.crowd?.((owner) => primaries.isOnLegacy(service, owner));
+  }
+}
+
+const FLAGS = ['dual-write', 'shadow-read', 'read-cutover', 'read-cutover'] as const;
+
+function turnFlag({ random, flags, services, profile }: World): void {
   const { name } = random.pick(services);
   if (random.chance(0.1)) flags.isStale = !flags.isStale;
-  const flag = random.pick(['dual-write', 'shadow-read', 'read-cutover', 'read-cutover'] as const);
+  const flag = random.pick(profile.flip === undefined ? FLAGS : ([...FLAGS, 'write-cutover'] as const));
   flags.set(name, flag, random.chance(0.6));
 }
 
@@ -159,9 +179,12 @@ export function prune({ database, profile, settings }: World, ms: number): void 
 }
 
 /** Nobody does anything for an hour, or for so long that all that was written has left; then the services clean up. */
-function passAnHour({ scheduler, services, faults, random, database }: World): void {
+function passAnHour({ scheduler, services, faults, random, database, primaries }: World): void {
   const isDay = faults.rate('prune') > 0 && random.chance(0.5);
   scheduler.idles.push({ atMs: scheduler.nowMs, ms: (isDay ? DAY_MS + HOUR_MS : HOUR_MS) + 60_000 });
-  for (const { model } of services) model.cleanUp?.();
+  for (const service of services) {
+    service.model.cleanUp?.(() => true);
+    service.truth.cleanUp?.((owner) => primaries.isOnLegacy(service, owner));
+  }
   if (isDay) pruneRows(database, { ms: 0, keepsNewest: false });
 }

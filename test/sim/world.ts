@@ -1,6 +1,6 @@
 import { serviceName, type ServiceName } from '../../src/domain/ids.ts';
 import { Database } from './database.ts';
-import { Faults, drawLosses, drawProfile, type Profile } from './faults.ts';
+import { Faults, drawApart, drawProfile, type Profile } from './faults.ts';
 import { SimFlags } from './flags.ts';
 import { History } from './history.ts';
 import { ContextualModel } from './legacy/contextual-model.ts';
@@ -12,6 +12,7 @@ import type { Monitor } from './monitor.ts';
 import { OrchestratorStore } from './orchestrator-store.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { Plant, type Break } from './plant.ts';
+import { Primaries } from './primaries.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Server } from './server.ts';
@@ -33,6 +34,8 @@ export interface RunSettings {
 export interface SimService {
   readonly name: ServiceName;
   readonly model: LegacyModel;
+  /** What legacy would hold if it had executed what the primaries of its lanes took, and nothing else. */
+  readonly truth: LegacyModel;
   readonly server: Server;
   readonly owners: readonly string[];
 }
@@ -57,6 +60,7 @@ export interface World {
   /** Of each replica that spills, by its name. */
   readonly disks: ReadonlyMap<string, SpillDisk>;
   readonly history: History;
+  readonly primaries: Primaries;
   readonly plant: Plant;
   monitor?: Monitor;
 }
@@ -68,9 +72,6 @@ const MODELS: readonly (new (clock: ModelClock) => LegacyModel)[] = [
   NotesModel,
 ];
 
-/** Makes another seed of a run's. */
-const OF_LOSSES = 0x105e;
-
 export function createWorld(settings: RunSettings): World {
   const random = new Random(settings.seed);
   const trace = new Trace(settings.keepsTrace);
@@ -78,8 +79,10 @@ export function createWorld(settings: RunSettings): World {
   useFor(scheduler, random);
   const plant = new Plant(settings.broken, random);
   const without = new Set(settings.without);
-  const losses = drawLosses(new Random(settings.seed ^ OF_LOSSES), without);
-  const profile = plant.profile({ ...drawProfile(random, without), ...losses });
+  const profile = plant.profile({
+    ...drawProfile(random, without),
+    ...drawApart(settings.seed, without),
+  });
   const faults = new Faults(random, profile, () => scheduler.nowMs);
   plant.poisonEvery = faults.rate('poison') > 0 ? random.whole(7, 40) : 0;
   const store = new OrchestratorStore(plant);
@@ -88,8 +91,14 @@ export function createWorld(settings: RunSettings): World {
     isSerial: false,
     scheduler,
     faults,
-    execute: (body) => answerRequest(store, body),
+    execute: ({ body }) => answerRequest(store, body),
   });
+  const database = new Database({
+    now: () => scheduler.nowMs,
+    instantOf: (wallMs) => virtualInstantOf(wallMs, scheduler),
+    wallOf: (instantMs) => virtualWallOf(instantMs, scheduler),
+  });
+  const primaries = new Primaries({ database, scheduler, faults, random, plant });
   const isEmbedded = settings.replicas === 1 && random.chance(0.5);
   const names = namesOf(settings.replicas + (faults.rate('leave') > 0 && !isEmbedded ? 1 : 0));
   return {
@@ -100,18 +109,15 @@ export function createWorld(settings: RunSettings): World {
     profile,
     faults,
     flags: new SimFlags(scheduler, random, settings.hasShadowReads),
-    database: new Database({
-      now: () => scheduler.nowMs,
-      instantOf: (wallMs) => virtualInstantOf(wallMs, scheduler),
-      wallOf: (instantMs) => virtualWallOf(instantMs, scheduler),
-    }),
+    database,
     isEmbedded,
     names,
     store,
     orchestrator,
-    services: createServices(random, scheduler, faults),
+    services: createServices(random, { scheduler, faults, primaries }),
     disks: createDisks(names, random),
     history: new History(),
+    primaries,
     plant,
   };
 }
@@ -126,22 +132,28 @@ function namesOf(replicas: number): string[] {
   return Array.from({ length: replicas }, (_, index) => `r${index}`);
 }
 
-function createServices(random: Random, scheduler: Scheduler, faults: Faults): SimService[] {
+interface ServiceParts {
+  readonly scheduler: Scheduler;
+  readonly faults: Faults;
+  readonly primaries: Primaries;
+}
+
+function createServices(random: Random, { scheduler, faults, primaries }: ServiceParts): SimService[] {
   const clock = { nowMs: () => scheduler.nowMs, wallMs: () => virtualWallMs(scheduler) };
   const first = random.whole(0, MODELS.length - 1);
   const count = random.chance(0.3) ? 2 : 1;
   return Array.from({ length: count }, (_, index) => {
     const Model = MODELS[(first + index) % MODELS.length] ?? NotesModel;
-    const model = new Model(clock);
+    const [model, truth] = [new Model(clock), new Model(clock)];
     const name = serviceName(model.definition.name);
     const server = new Server({
       name,
       isSerial: true,
       scheduler,
       faults,
-      execute: (body) => model.execute(body),
+      execute: (request) => primaries.onLegacy({ name, model, truth }, request),
     });
     const owners = Array.from({ length: random.whole(1, 3) }, (__, owner) => `o${owner}`);
-    return { name, model, server, owners };
+    return { name, model, truth, server, owners };
   });
 }

@@ -8,6 +8,16 @@ import { startProgram, type Program } from './processes.ts';
 
 const PATIENCE_MS = 60_000;
 
+/** Where agents of the second replica connect, by service. */
+export function secondEndpoints({ configFile }: Deployment): Readonly<Record<string, string>> {
+  const { services } = parse(readFileSync(fileOf(configFile), 'utf8')) as Settings;
+  return Object.fromEntries(
+    Object.entries(services).map(([service, { port }]) => [service, `tcp://127.0.0.1:${port}`]),
+  );
+}
+
+const fileOf = (configFile: string): string => join(dirname(configFile), 'second.yaml');
+
 interface Settings {
   http: { port: number };
   journal: { folder: string };
@@ -26,7 +36,7 @@ export async function startSecondReplica(deployment: Deployment): Promise<Progra
     service.port = ports.pop() ?? 0;
     if (service.healthPort !== undefined) service.healthPort = ports.pop() ?? 0;
   }
-  const file = join(dirname(configFile), 'second.yaml');
+  const file = fileOf(configFile);
   writeFileSync(file, stringify(settings));
   const program = await startProgram(['start', '--config', file], { env: { DATABASE_URL: databaseUrl } });
   await eventually(

@@ -234,7 +234,8 @@ test('a trip keeps the requested values and dual writes, and is reported once', 
   expect(entry).toMatchObject({ person: 'guard', details: { flags: [READ, WRITE] } });
   expect(earlier.map(({ details }) => details.latch)).not.toContain(entry?.details.latch);
   const { stdout } = await execFileAsync(process.execPath, [MAIN, 'status', '--url', first.url]);
-  expect(stdout).toContain(`READS HELD ON LEGACY by external\n  switched off in Unleash: ${READ}, ${WRITE}`);
+  expect(stdout).toContain('Reads are held on legacy by external\n');
+  expect(stdout).toContain(`\n  Switched off in Unleash: ${READ}, ${WRITE}.\n`);
 });
 
 test('a flag that a person switches on again stays on; the latch holds the reads', async () => {

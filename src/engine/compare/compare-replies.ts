@@ -218,19 +218,21 @@ interface Naming {
 }
 
 /**
- * Counts the removed items that the orchestrator's answer shows and legacy's does not. Looks only at lists whose rules name a
- * key, or whose definition identifies an item. An item that legacy shows too was written again.
+ * Counts the removed items that the orchestrator's answer shows and legacy's does not. In a flipped lane, also those that only legacy's
+ * shows. Looks only at lists whose rules name a key, or whose definition identifies an item. An item that both show was written again.
  */
 function countReturned(
   { legacy, orchestrator }: { readonly legacy: unknown; readonly orchestrator: unknown },
-  naming: Naming,
+  naming: Naming & Pick<JudgingFacts, 'isFlipped'>,
   deleted: ReadonlySet<string>,
 ): number {
   if (deleted.size === 0) return 0;
-  const shown = shownKeys(orchestrator, naming, deleted);
-  if (shown.size === 0) return 0;
-  const alive = shownKeys(legacy, naming, deleted);
-  return [...shown].filter((key) => !alive.has(key)).length;
+  const ofOrchestrator = shownKeys(orchestrator, naming, deleted);
+  if (ofOrchestrator.size === 0 && naming.isFlipped !== true) return 0;
+  const ofLegacy = shownKeys(legacy, naming, deleted);
+  const onlyThere = [...ofOrchestrator].filter((key) => !ofLegacy.has(key)).length;
+  if (naming.isFlipped !== true) return onlyThere;
+  return onlyThere + [...ofLegacy].filter((key) => !ofOrchestrator.has(key)).length;
 }
 
 function shownKeys(

@@ -12,6 +12,8 @@ export interface JudgingFacts {
   readonly request?: Readonly<Record<string, unknown>>;
   /** Keys of deleted items of this lane. */
   readonly deleted?: ReadonlySet<string>;
+  /** The lane is flipped, so that legacy may show a deleted item as well. @defaultValue false */
+  readonly isFlipped?: boolean;
   /** Identifies an item where no rule names its key. */
   readonly items?: ShownItems;
   readonly expiry?: ExpiryFacts;

@@ -46,6 +46,8 @@ interface AnswerPair {
   readonly request?: Readonly<Record<string, unknown>>;
   /** Keys of the lane's items that were removed before either backend was asked. */
   readonly deleted?: ReadonlySet<string>;
+  /** The lane is flipped. Legacy stamps its items when they are delivered, so times do not count. @defaultValue false */
+  readonly isFlipped?: boolean;
 }
 
 /** The inputs of a comparison of two answers. */
@@ -167,6 +169,23 @@ export class Verdicts {
   }
 
   /**
+   * The same for a flipped lane. It is no evidence, and its times say nothing about the clocks. The signature of each difference says that
+   * legacy is what differs.
+   */
+  concludeFlipped(of: ComparedOperation, { comparison: judged, accepted }: Judgement): Comparison {
+    const { service, action } = of;
+    const found = this.#actions.get(`${service} ${action}`)?.noise.subtract(judged) ?? judged;
+    const differences = found.differences.map((one) => ({ ...one, hint: 'flipped_lane' as const }));
+    const comparison = { ...found, differences };
+    const atMs = this.#parts.clock.wallMs();
+    this.#rules.count(of, ruleObjects(this.#rules.rulesOf(service, action), accepted), atMs);
+    this.#signatures.add(of, comparison, atMs);
+    const items = comparison.deletedReturned;
+    if (items !== undefined) this.#parts.emit('flipped:deleted_returned', { ...of, items });
+    return comparison;
+  }
+
+  /**
    * Records the comparison of a whole lane, at this sequence if it could be made there. Its differences are grouped like those of
    * answers.
    */
@@ -225,11 +244,12 @@ export class Verdicts {
   ): ReplyPair & JudgedWith {
     const compared = this.#parts.services.get(service);
     const nowMs = this.#parts.clock.wallMs();
+    const rules = this.#rules.rulesOf(service, action);
     return {
       ...pair,
       ...(pair.deleted && itemsOf(compared, action)),
       ...expiryOf(compared, nowMs),
-      rules: this.#rules.rulesOf(service, action),
+      rules: pair.isFlipped === true ? rules.map(atAnyTime) : rules,
       nowIso: this.#isoOf(nowMs),
       clockOffsetSeconds: this.#clocks.get(service)?.seconds ?? 0,
     };
@@ -285,6 +305,11 @@ export class Verdicts {
     // Examples and estimates cannot be merged back. If storing fails here, those of the last seconds are lost.
     if (sightings.length > 0) await edges?.signatures.add(sightings);
   }
+}
+
+/** The times of a flipped lane on legacy are those of the deliveries. */
+function atAnyTime(rule: ComparisonRule): ComparisonRule {
+  return rule.kind === 'tolerance_seconds' ? { ...rule, seconds: Infinity } : rule;
 }
 
 function itemsOf(service: ComparedService | undefined, action: string): Pick<ReplyPair, 'items'> {

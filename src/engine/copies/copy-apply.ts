@@ -100,13 +100,15 @@ function exceptionOf({ action, payload }: OrchestratorWrite, error: CrossfadeErr
   return { item, action, code: error.code, reason: refusalReasonOf(error) };
 }
 
-interface CopyOperationFacts {
+export interface CopyOperationFacts {
   readonly sessionId: SessionId;
   readonly owner: Owner;
   readonly lanes: LaneDefinition;
   readonly plan: CopyPlan;
   readonly forgotten: readonly StoredMemory[];
   readonly source: LegacyLane;
+  /** Ends the session of an owner that the source no longer has. */
+  readonly ending?: OrchestratorWrite | undefined;
 }
 
 /** A copy's plan as operations of the orchestrator. They cause no side effects. */
@@ -150,8 +152,9 @@ export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
 /** The operation for the owner's row. */
 function sessionOperations({
   source,
-}: CopyOperationFacts): { action: WriteActionName; payload: Record<string, unknown> }[] {
-  if (source.session === undefined) return [];
+  ending,
+}: CopyOperationFacts): Pick<OrchestratorWrite, 'action' | 'payload'>[] {
+  if (source.session === undefined) return ending === undefined ? [] : [ending];
   const { userId, metadata, createdAt } = source.session;
   const session = {
     user_id: userId,

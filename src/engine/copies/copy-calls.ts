@@ -4,7 +4,7 @@ import { encodeJson, isJsonObject, mostBytesOf } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Orchestrator, OrchestratorOptions, WriteAnswer } from '../ports/ports.ts';
-import { type ContentsQuery, type LaneContents, readContents } from '../items/lane-contents.ts';
+import { type ContentsQuery, type LaneContents, readContents, readSession } from '../items/lane-contents.ts';
 
 /** Most operations per call. The orchestrator accepts 500. */
 const OPERATIONS = 400;
@@ -90,6 +90,12 @@ export class CopyCalls {
       orchestrator: this.#parts.orchestrator,
       options: () => this.#options(),
     });
+  }
+
+  /** Whether the orchestrator has a row of the session. @throws CrossfadeError */
+  async holdsSession(sessionId: SessionId): Promise<boolean> {
+    const { orchestrator } = this.#parts;
+    return (await readSession({ orchestrator, sessionId, options: () => this.#options() })) !== undefined;
   }
 
   async #write(batches: readonly Batch[]): Promise<readonly (readonly WriteAnswer[])[]> {

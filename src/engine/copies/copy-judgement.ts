@@ -104,9 +104,14 @@ const SLACK_MS = 5_000;
 /** A service looks for idle owners from time to time: session-memory once a minute. */
 const SWEEP_MS = 2 * 60_000;
 
-interface VanishedFacts {
+interface RetentionFacts {
   readonly retention: Retention;
   readonly context: Pick<ServiceContext, 'timeZone'>;
+  /** How the owners that the service still holds compare to an instant (ISO-8601). Undefined if the service does not show it. */
+  readonly ownersAround: (instant: string) => Promise<OwnersAround | undefined>;
+}
+
+interface VanishedFacts extends RetentionFacts {
   /** The lane as the primary shows it. */
   readonly source: LegacyLane;
   /** Items that the primary no longer shows, and that no journaled write deleted. */
@@ -118,8 +123,6 @@ interface VanishedFacts {
   readonly emptyBelow: number;
   /** Writes that prove the same if they took effect, which is unknown. */
   readonly beginnings?: readonly PossibleBeginning[];
-  /** How the owners that the service still holds compare to an instant (ISO-8601). Undefined if the service does not show it. */
-  readonly ownersAround: (instant: string) => Promise<OwnersAround | undefined>;
 }
 
 /** Splits the vanished items into those that the service's declared retention explains, and lost ones. */
@@ -161,10 +164,35 @@ async function byBeginning(facts: VanishedFacts): Promise<Explained> {
 type Fields = Readonly<Record<string, string>>;
 type Explained = (memory: StoredMemory) => boolean;
 
+/** When the service had the owner that it shows no more. */
+interface OwnerTimes {
+  readonly nowMs: number;
+  /** The first sign of the owner. */
+  readonly madeMs: number;
+  /** The time of its newest item. */
+  readonly usedMs: number;
+  /** When a write showed last that the service had it. Infinity: unknown. */
+  readonly lastMs: number;
+}
+
 /**
- * The whole owner is gone, or was gone and created again. Idle time explains this only if no older owner remains, because the
- * service deletes the longest idle first. An owners limit explains it only if the service still shows as many owners as it
- * keeps, all created or loaded after this one.
+ * Whether the service's retention explains that it shows nothing of an owner any more. Idle time explains this only if no older
+ * owner remains, because the service deletes the longest idle first. An owners limit explains it only if the service still shows
+ * as many owners as it keeps, all created or loaded after this one.
+ */
+export async function isOwnerForgotten(facts: RetentionFacts, times: OwnerTimes): Promise<boolean> {
+  const { idleSeconds = Infinity, owners = Infinity } = facts.retention;
+  if (Math.min(idleSeconds, owners) === Infinity) return false;
+  const keptMs = keptMsOf(facts, times.nowMs);
+  const { madeMs, idleSinceMs } = sinceOf(facts.retention, times, keptMs);
+  const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
+  const { before, since } = asked ?? { before: 0, since: 0 };
+  const isIdle = times.nowMs - idleSinceMs >= keptMs && before === 0;
+  return isIdle || since >= owners * NEARLY_FULL;
+}
+
+/**
+ * The whole owner is gone, or was gone and created again.
  * @param items all items of one life of the owner
  * @param endedBelow position of the write that created the owner again; 0 if unknown
  */
@@ -173,20 +201,18 @@ async function isGoneByRetention(
   items: readonly StoredMemory[],
   endedBelow = 0,
 ): Promise<Explained> {
-  const { idleSeconds = Infinity, owners = Infinity } = facts.retention;
-  if (items.length === 0 || Math.min(idleSeconds, owners) === Infinity) return () => false;
-  const times = await timesOf(facts, endedBelow);
-  const keptMs = keptMsOf(facts, times.nowMs);
-  const { madeMs, idleSinceMs } = sinceOf(facts.retention, { times, items, keptMs });
-  const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
-  const { before, since } = asked ?? { before: 0, since: 0 };
-  const isIdle = times.nowMs - idleSinceMs >= keptMs && before === 0;
-  const isCrowded = since >= owners * NEARLY_FULL;
-  return () => isIdle || isCrowded;
+  const { idleSeconds, owners } = facts.retention;
+  if (items.length === 0 || (idleSeconds === undefined && owners === undefined)) return () => false;
+  const { of, nowMs, lastMs } = await timesOf(facts, endedBelow);
+  const all = items.map(of);
+  const madeMs = all.reduce((first, time) => Math.min(first, time), nowMs);
+  const usedMs = all.reduce((last, time) => Math.max(last, time), -Infinity);
+  const isForgotten = await isOwnerForgotten(facts, { nowMs, madeMs, usedMs, lastMs });
+  return () => isForgotten;
 }
 
 /** How long the service keeps an owner. West of Greenwich it keeps it less long, which nothing proves afterwards. */
-function keptMsOf({ retention, context }: VanishedFacts, nowMs: number): number {
+function keptMsOf({ retention, context }: RetentionFacts, nowMs: number): number {
   const { idleSeconds = Infinity, takesLocalTimeForUtc = false } = retention;
   const offsetSeconds = takesLocalTimeForUtc
     ? Math.round(naiveSecondsOf(nowMs, context.timeZone) - nowMs / 1_000)
@@ -201,13 +227,11 @@ function keptMsOf({ retention, context }: VanishedFacts, nowMs: number): number 
  */
 function sinceOf(
   { isProlongedByUse = true }: Retention,
-  { times, items, keptMs }: { times: ItemTimes; items: readonly StoredMemory[]; keptMs: number },
+  { madeMs, usedMs, lastMs }: OwnerTimes,
+  keptMs: number,
 ): { readonly madeMs: number; readonly idleSinceMs: number } {
-  const all = items.map(times.of);
-  const madeMs = all.reduce((first, time) => Math.min(first, time), times.nowMs);
-  const usedMs = all.reduce((last, time) => Math.max(last, time), -Infinity);
   if (isProlongedByUse) return { madeMs, idleSinceMs: usedMs };
-  const seenMs = Number.isFinite(times.lastMs) ? Math.max(usedMs, times.lastMs) : usedMs;
+  const seenMs = Number.isFinite(lastMs) ? Math.max(usedMs, lastMs) : usedMs;
   const loadedMs = seenMs - madeMs > keptMs + SWEEP_MS ? seenMs : madeMs;
   return { madeMs: loadedMs, idleSinceMs: loadedMs };
 }

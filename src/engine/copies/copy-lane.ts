@@ -1,5 +1,6 @@
 import { StorageError } from '../../domain/errors.ts';
 import { type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
+import { laneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../../domain/service-definition.ts';
 import { baselineOf, type CopyPlan } from '../items/copy-plan.ts';
@@ -13,7 +14,13 @@ import type { Journal, Orchestrator } from '../ports/ports.ts';
 import type { FoundLost, LostAs } from '../ports/lost-items.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Signals } from '../signals.ts';
-import { applyCopy, copyOperations, raiseFence, TooManyExceptions } from './copy-apply.ts';
+import {
+  applyCopy,
+  type CopyOperationFacts,
+  copyOperations,
+  raiseFence,
+  TooManyExceptions,
+} from './copy-apply.ts';
 import { CopyCalls, CopyOvertaken, GatheredCalls } from './copy-calls.ts';
 import {
   type CopiedLane,
@@ -125,7 +132,7 @@ export class LaneCopier {
     const reading = await this.#read(copy).finally(() => raised);
     const look = await this.#look(copy, reading);
     if (look === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
-    const { contents, journaled, plan } = look;
+    const { contents, journaled, plan, ending } = look;
     const found = { source: reading.source, listed: contents.listed, sequence: reading.sequence };
     const { deletes, forgotten, lost, left, stop } = await judgeVanished({
       vanished: plan.vanished,
@@ -139,11 +146,8 @@ export class LaneCopier {
     });
     await this.#listLost(copy, contents, lost);
     if (stop !== undefined) return this.#stop(copy, stop, lost.length);
-    const operations = this.#operations(copy, reading, {
-      ...plan,
-      deletes: [...plan.deletes, ...deletes],
-      forgotten,
-    });
+    const planned = { ...plan, deletes: [...plan.deletes, ...deletes], forgotten, ending };
+    const operations = this.#operations(copy, reading, planned);
     await advice?.beforeWriting(found, operations);
     const applied = await this.#apply(copy, operations, reading.sequence);
     if (applied === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
@@ -159,7 +163,7 @@ export class LaneCopier {
       lane: lane.key,
       items: reading.source.items.length,
       written: operations.length,
-      deleted: plan.deletes.length + deletes.length,
+      deleted: planned.deletes.length,
       forgotten: forgotten.length,
       durationMs: this.#parts.clock.now() - copy.startedAtMs,
       heldMs: reading.heldMs,
@@ -181,9 +185,10 @@ export class LaneCopier {
   #operations(
     { lane, service: { definition }, sessionId }: Copy,
     { source }: Reading,
-    { forgotten, ...plan }: CopyPlan & { readonly forgotten: readonly StoredMemory[] },
+    { forgotten, ending, ...plan }: CopyPlan & Pick<CopyOperationFacts, 'forgotten' | 'ending'>,
   ): OrchestratorWrite[] {
-    return copyOperations({ sessionId, owner: lane.owner, lanes: definition.lanes, plan, forgotten, source });
+    const { lanes } = definition;
+    return copyOperations({ sessionId, owner: lane.owner, lanes, plan, forgotten, source, ending });
   }
 
   #canRead(lane: Lane): boolean {
@@ -204,7 +209,7 @@ export class LaneCopier {
     if (service === undefined) throw new Error(`Unknown service "${lane.service}"`);
     const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
     const startedAtMs = this.#parts.clock.now();
-    const wasUncovered = lane.seededCoverage !== coverage;
+    const isSeeded = lane.seededCoverage === coverage;
     const before = lane.beginCopy();
     const state = await this.#parts.journal.beginCopy(lane.key, above);
     if (state === undefined) {
@@ -216,6 +221,8 @@ export class LaneCopier {
     this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
     const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
     const { generation, sequence } = state;
+    // A lane that has returned was covered all the time.
+    const wasUncovered = !isSeeded && state.seededCoverage !== -coverage;
     const isFirst = generation === 1 && sequence === 0;
     return { lane, service, sessionId, generation, coverage, wasUncovered, startedAtMs, isFirst };
   }
@@ -240,7 +247,7 @@ export class LaneCopier {
   async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<void> {
     await this.#parts.quiet(lane);
     if (isFirst) return;
-    await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#calls);
+    await applyCopy([raiseFence({ sessionId })], laneFence(lane, generation), this.#calls);
   }
 
   /** Undefined if so much was refused that the copy stopped. */
@@ -305,7 +312,7 @@ export class LaneCopier {
     operations: readonly OrchestratorWrite[],
     sequence: number,
   ): Promise<readonly CopyException[] | undefined> {
-    return unlessTooMany(applyCopy(operations, { key: lane.key, generation, sequence }, this.#calls));
+    return unlessTooMany(applyCopy(operations, { ...laneFence(lane, generation), sequence }, this.#calls));
   }
 
   async #finish(

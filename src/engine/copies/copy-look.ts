@@ -1,4 +1,5 @@
 import type { SessionId } from '../../domain/ids.ts';
+import { laneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import type { CopyException, WriteHistory } from '../ports/journal-facts.ts';
@@ -36,6 +37,8 @@ export interface CopyLook {
   readonly contents: LaneContents;
   readonly journaled: JournaledWrites;
   readonly plan: CopyPlan;
+  /** Ends the session that the secondary has of an owner whom a journaled write removed from the primary. */
+  readonly ending: OrchestratorWrite | undefined;
   /** The items that the secondary refused. */
   readonly exceptions: readonly CopyException[];
 }
@@ -60,7 +63,14 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
   const look = async (journaled: JournaledWrites): Promise<Omit<CopyLook, 'exceptions'>> => {
     const session = { sessionId, lanes: service.definition.lanes, owner: lane.owner };
     const contents = await parts.calls.contents(session, copy.isFirst);
-    return { contents, journaled, plan: planOf(shown, contents, journaled) };
+    const ending = shown.source.exists ? undefined : journaled.ending;
+    const isHeld = ending !== undefined && (await parts.calls.holdsSession(sessionId));
+    return {
+      contents,
+      journaled,
+      plan: planOf(shown, contents, journaled),
+      ending: isHeld ? ending : undefined,
+    };
   };
   const first = await look(await journaledOf(copy, shown, parts));
   const unshown = unshownCreates(shown, first).filter(
@@ -70,7 +80,7 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
   if (unshown.length === 0) return { ...first, exceptions: [] };
   // If a write that is not replayed yet deleted the item, delivering it would bring the item back.
   await parts.lookTwice(lane);
-  const fence = { key: lane.key, generation: copy.generation };
+  const fence = laneFence(lane, copy.generation);
   const exceptions = await applyCopy(unshown.map(asDelivered), fence, parts.calls);
   return { ...(await look(first.journaled)), exceptions };
 }

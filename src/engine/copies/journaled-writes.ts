@@ -18,6 +18,8 @@ export interface JournaledWrites {
   readonly emptyBelow: number;
   /** Writes that would prove the same if they took effect, which is unknown. */
   readonly beginnings: readonly PossibleBeginning[];
+  /** Ends the owner's session. Absent if no write ended it, or if a later one began it again. */
+  readonly ending: OrchestratorWrite | undefined;
   /** Ids of the written items, oldest first, by the digest of their fields. Items that were deleted since are left out. */
   readonly ids: ReadonlyMap<string, readonly string[]>;
   /** The write of each item, by id, if it certainly took effect. Empty if a later write may have changed single items. */
@@ -68,6 +70,7 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
     beginnings: beginnings
       .filter((each) => !isCertain(each))
       .map(({ write }) => ({ below: positionOf(facts.sequence + 1), acceptedAtMs: write.acceptedAtMs })),
+    ending: endingOf(planned),
     ids,
     creates,
     covered: new Set(planned.flatMap(coveredIdsOf).filter((id) => creates.has(id))),
@@ -76,6 +79,12 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
       .filter(({ write }) => write.items === undefined || write.isUncertain === true)
       .reduce((sum, { action }) => sum + (action?.names?.atMost ?? 0), 0),
   };
+}
+
+function endingOf(planned: readonly Planned[]): OrchestratorWrite | undefined {
+  const begun = planned.findLastIndex((each) => each.action?.provesEmpty === true && isCertain(each));
+  const since = planned.slice(begun + 1).flatMap(({ operations }) => operations);
+  return since.findLast(({ action }) => action === 'end_session');
 }
 
 /** Sequence of the first write of unknown outcome that deletes by filter, if it took effect. */

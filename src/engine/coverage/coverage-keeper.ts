@@ -9,6 +9,7 @@ import type { Membership } from '../replicas/membership.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { CoverageStore, Flags, Journal } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Shares } from '../flips/shares.ts';
 import type { Spill } from '../spill/spill.ts';
 import type { Unjournaled } from './unjournaled.ts';
 
@@ -21,8 +22,10 @@ export interface CoverageParts {
   /** Notified of every heartbeat, answered or not. Absent: nothing is spilled. */
   readonly spill?: Pick<Spill, 'answered' | 'failed'> | undefined;
   readonly unjournaled: Pick<Unjournaled, 'inherit'>;
+  /** Absent: no lane is flipped. */
+  readonly shares?: Pick<Shares, 'follow'> | undefined;
   readonly store: CoverageStore;
-  readonly journal: Pick<Journal, 'outdated'>;
+  readonly journal: Pick<Journal, 'outdated' | 'returned'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly flags: Pick<Flags, 'isEnabled' | 'onChange'>;
@@ -62,6 +65,7 @@ export class CoverageKeeper {
       state.latest = number;
       if (hasPredecessor && !isQuiet) this.#inherit(service);
     }
+    await this.#parts.shares?.follow();
     await this.#parts.membership.beat(this.#reported());
     await this.#follow();
     this.#parts.flags.onChange(() => this.#wake?.abort());
@@ -102,6 +106,7 @@ export class CoverageKeeper {
         await this.#beat();
         if (this.#parts.membership.isAnySpilled) await this.#parts.store.renewAfterLoss(LOST_AFTER_SECONDS);
         await this.#follow();
+        await this.#parts.shares?.follow();
       } catch (error) {
         this.#parts.emit('journal:failed', { reason: messageOf(error) });
       }
@@ -169,11 +174,17 @@ export class CoverageKeeper {
 
   async #end(name: ServiceName, state: Coverage): Promise<void> {
     const { number } = state;
-    await this.#parts.store.end(name);
+    if (!(await this.#isEnded(name, state))) return;
     state.number = 0;
     state.mayCopy = false;
     this.#listed.delete(name);
     this.#parts.emit('coverage:ended', { service: name, number });
+  }
+
+  /** It stays while the orchestrator is primary of a lane. An earlier attempt may have ended it although it seemed to fail. */
+  async #isEnded(name: ServiceName, { number }: Coverage): Promise<boolean> {
+    const { store } = this.#parts;
+    return (await store.end(name)) || (await store.current(name)).number !== number;
   }
 
   #backfill(name: ServiceName, state: Coverage): void {
@@ -197,8 +208,17 @@ export class CoverageKeeper {
       if (lane.seededCoverage !== number) unseeded.add(lane);
     }
     for (const lane of unseeded) copies.add(lane, 'backfill');
+    await this.#copyReturned(service.name, number);
     this.#listed.add(service.name);
     if (copiesAll) emit('backfill:queued', { service: service.name, owners: listed, lanes: unseeded.size });
+  }
+
+  /** Agents use these lanes, and the replica that returned one may have died before its copy. */
+  async #copyReturned(service: ServiceName, number: number): Promise<void> {
+    const { lanes, journal, copies } = this.#parts;
+    const owners = await journal.returned(service, number);
+    for await (const page of lanes.loadAll(owners.map((owner) => laneKeyOf(service, owner))))
+      for (const lane of page) if (lane.seededCoverage !== number) copies.add(lane, 'unseeded');
   }
 
   /** @returns the number of owners that the store lists */

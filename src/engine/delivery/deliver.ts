@@ -11,6 +11,8 @@ import { DeliveryRecords } from './delivery-records.ts';
 import { culpritOf, type Delivered, isDelete, isTooLarge, Packer, type Parcel, resultsOf } from './pack.ts';
 import { isAltered, isReadBackDue } from './read-back.ts';
 import { Refusals } from './refusals.ts';
+import { ReverseDeliverer } from '../reverse/reverse-deliverer.ts';
+import type { ReverseSenderParts } from '../reverse/reverse-sender.ts';
 import { Watermarks } from './watermarks.ts';
 import { backoffMs } from '../../shared/backoff.ts';
 
@@ -34,7 +36,7 @@ const LINGER_MS = 20;
 const JOURNAL_LAG_MS = 5;
 
 export interface DeliveryParts {
-  readonly journal: Pick<Journal, 'delivered' | 'deadLetter' | 'pending' | 'lanes'>;
+  readonly journal: Pick<Journal, 'delivered' | 'deadLetter' | 'pending' | 'lanes' | 'lastApplied'>;
   readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
@@ -47,7 +49,9 @@ export interface DeliveryParts {
   readonly random: () => number;
   /** Whether no other replica writes. Then memory knows every write of a lane. Otherwise only the journal does. */
   readonly isAlone: () => boolean;
-  readonly signals: Pick<Signals, 'note' | 'copyAnew' | 'overtaken'>;
+  /** What deliveries to legacy need besides. */
+  readonly reverse: Pick<ReverseSenderParts, 'sends' | 'proofs' | 'mayAct' | 'journalKeptMs'>;
+  readonly signals: Pick<Signals, 'note' | 'copyAnew' | 'overtaken' | 'taken' | 'isShut'>;
 }
 
 /** What a read waits for: the lane's deliveries up to a sequence. */
@@ -56,10 +60,14 @@ interface Asked {
   readonly sinceMs: number;
 }
 
-/** Applies journaled writes to the orchestrator: the writes of a lane in sequence, those of many lanes in one batch. */
+/**
+ * Applies journaled writes to the secondary: the writes of a lane in sequence, for the orchestrator those of many lanes in one batch.
+ */
 export class Deliverer {
   /** The points where deliveries of lanes stop for a comparison. */
   readonly watermarks: Watermarks;
+  /** Delivers to legacy. */
+  readonly reverse: ReverseDeliverer;
   readonly #parts: DeliveryParts;
   readonly #queue: DeliveryQueue;
   readonly #packer: Packer;
@@ -86,6 +94,12 @@ export class Deliverer {
     this.#packer = new Packer(parts);
     this.#records = new DeliveryRecords(parts);
     this.#refusals = new Refusals({ journal, clock, emit, queue: this.#queue });
+    this.reverse = new ReverseDeliverer({
+      ...parts,
+      ...parts.reverse,
+      queue: this.#queue,
+      through: (lane, write) => this.#recorded(lane, write),
+    });
   }
 
   /** Number of waiting writes. */
@@ -110,7 +124,11 @@ export class Deliverer {
 
   /** Whether writes of the lane wait, or may wait. */
   isHolding(lane: Lane): boolean {
-    return this.#queue.holds(lane) || this.#underWay.has(lane);
+    return this.#queue.holds(lane) || this.#isUnderWay(lane);
+  }
+
+  #isUnderWay(lane: Lane): boolean {
+    return this.#underWay.has(lane) || this.reverse.isUnderWay(lane);
   }
 
   /** The journal has lost the position of the lane's deliveries. */
@@ -125,6 +143,7 @@ export class Deliverer {
 
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
+    if (this.reverse.isLost(lane)) return;
     // A replica can briefly be wrong about being alone. A gap in the sequences shows that.
     if (this.#parts.isAlone() && !lane.hasUnseen) this.#queue.add(lane, write);
     else this.#queue.addFromJournal(lane);
@@ -169,6 +188,7 @@ export class Deliverer {
 
   /** Drops what waits, because it belongs to other replicas now. For one lane, or for all. */
   forget(lane?: Lane): void {
+    this.reverse.forget(lane);
     if (lane === undefined) {
       this.#asked.clear();
       this.#queue.forget();
@@ -180,11 +200,12 @@ export class Deliverer {
 
   /** Resolves when no batch that was sent before this call still holds a write of the lane. */
   async quiet(lane: Lane): Promise<void> {
-    while (this.#underWay.has(lane)) await this.#parts.clock.sleep(1);
+    while (this.#isUnderWay(lane)) await this.#parts.clock.sleep(1);
   }
 
   /** Checks again what can be delivered. */
   wake(): void {
+    this.reverse.wake();
     if (this.#isStopped || !this.#maySend()) return;
     this.#senders += 1;
     setImmediate(() => void this.#run());
@@ -202,6 +223,7 @@ export class Deliverer {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
+    await this.reverse.stop();
     while (this.#senders + this.#refusals.open > 0) await this.#parts.clock.sleep(1);
     this.#records.stop();
   }
@@ -263,7 +285,7 @@ export class Deliverer {
   #isDeliverable(lane: Lane): boolean {
     const latest = this.#parts.coverage.get(lane.service)?.latest ?? 0;
     const isSeeded = latest > 0 && lane.seededCoverage === latest;
-    return isSeeded && lane.condition === 'clean' && !this.#underWay.has(lane);
+    return isSeeded && lane.primary === 'legacy' && lane.condition === 'clean' && !this.#underWay.has(lane);
   }
 
   async #nextBatch(taken: Set<Lane>): Promise<Parcel[]> {
@@ -359,9 +381,7 @@ export class Deliverer {
 
   #through({ lane, write }: Parcel, result: Delivered): void {
     const { clock, emit } = this.#parts;
-    this.#queue.drop(lane, write.sequence);
-    lane.deliveredUpTo(write.sequence);
-    this.#tellAsked(lane);
+    this.#recorded(lane, write);
     const facts = { service: lane.service, lane: lane.key, sequence: write.sequence };
     const lagMs = clock.wallMs() - write.acceptedAtMs;
     emit('delivery:applied', {
@@ -371,6 +391,12 @@ export class Deliverer {
       result,
       lagMs,
     });
+  }
+
+  #recorded(lane: Lane, write: PendingWrite): void {
+    this.#queue.drop(lane, write.sequence);
+    lane.deliveredUpTo(write.sequence);
+    this.#tellAsked(lane);
     void this.#records.record(lane, write);
   }
 

@@ -69,7 +69,8 @@ export class DeliveryQueue {
 
   add(lane: Lane, write: PendingWrite): void {
     const queued = this.#of(lane);
-    if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) return this.addFromJournal(lane);
+    const isNext = lane.primary === 'legacy' || write.sequence === lastOf(queued) + 1;
+    if (queued.hasMore || !isNext || this.#bytes > MEMORY_LIMIT_BYTES) return this.addFromJournal(lane);
     // A backlog is read again when its turn comes. Parsed, it would take three times the memory.
     queued.writes.push(this.#bytes > PARSED_LIMIT_BYTES ? { ...write, message: undefined } : write);
     this.#bytes += bytesOf(write);
@@ -202,6 +203,14 @@ export class DeliveryQueue {
     this.#lanes.set(lane.key, queued);
     return queued;
   }
+}
+
+/**
+ * The last write that is delivered or in memory. The next ones of a flipped lane may be in the journal only: legacy was read-only when
+ * they came.
+ */
+function lastOf({ lane, writes }: QueuedLane): number {
+  return Math.max(writes.at(-1)?.sequence ?? 0, lane.delivered);
 }
 
 /** Whether the journal may hold more than it returned. */

@@ -1,4 +1,5 @@
-import { type MemoryId, memoryIdOf, type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
+import { type MemoryId, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
+import { laneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { readContents } from '../items/lane-contents.ts';
 import type { Lane } from '../lane/lane.ts';
@@ -8,8 +9,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Orchestrator, PendingWrite, WriteAnswer } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { CrossfadeError } from '../../domain/errors.ts';
-import { positionOf } from '../../domain/lane.ts';
-import { readText } from '../../domain/request.ts';
+import { writeFactsOf, type WriteToPlan } from '../items/write-facts.ts';
 
 interface PackParts {
   readonly orchestrator: Pick<Orchestrator, 'read'>;
@@ -70,7 +70,7 @@ export class Packer {
     const service = this.#parts.services.get(lane.service);
     // A write that a person has skipped is delivered as nothing, so that later writes continue.
     if (service === undefined || write.letter === 'skipped') return [];
-    const fence = { key: lane.key, generation: lane.generation, sequence: write.sequence };
+    const fence = { ...laneFence(lane, lane.generation), sequence: write.sequence };
     return orchestratorWritesOf(service, { owner: lane.owner, write, items }).map((operation) => ({
       ...operation,
       lane: fence,
@@ -123,30 +123,12 @@ export function isTooLarge(error: unknown): boolean {
   );
 }
 
-interface WriteToPlan {
-  readonly owner: Owner;
-  readonly write: PendingWrite;
-  /** The named items, as the orchestrator holds them. */
-  readonly items?: readonly MemoryId[];
-}
-
 /** The operations of a journaled write. Always the same, whichever replica delivers it, and whenever. */
 export function orchestratorWritesOf(
   service: ServiceRuntime,
-  { owner, write, items = [] }: WriteToPlan,
+  planned: WriteToPlan & { readonly write: PendingWrite },
 ): OrchestratorWrite[] {
-  const action = service.definition.actions[write.action];
+  const action = service.definition.actions[planned.write.action];
   if (action?.kind !== 'write') return [];
-  return action.toOrchestrator(
-    {
-      request: write.message ?? readText(write.request),
-      owner,
-      items,
-      sessionId: sessionIdOf(service.definition.lanes.sessionPrefix, owner),
-      acceptedAt: new Date(write.acceptedAtMs).toISOString(),
-      position: (index = 0) => positionOf(write.sequence, index),
-      memoryId: (index = 0) => memoryIdOf(write.operationId, index),
-    },
-    service.context,
-  );
+  return action.toOrchestrator(writeFactsOf(service, planned), service.context);
 }

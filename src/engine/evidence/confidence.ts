@@ -45,8 +45,6 @@ export interface EvidenceLimits {
   readonly mismatchRate: number;
 }
 
-export const EVIDENCE_LIMITS: EvidenceLimits = { comparable: 3_000, notErrors: 300, mismatchRate: 0.001 };
-
 /** The evidence for an action, and what is missing. */
 export interface Confidence {
   readonly comparable: number;
@@ -60,6 +58,8 @@ export interface Confidence {
   readonly interval: RateInterval;
   /** One-sided exact 95 % upper bound of the rate. */
   readonly upperBound: number;
+  /** What it must show. */
+  readonly limits: EvidenceLimits;
   readonly isProven: boolean;
   /** How many further comparisons are needed if all of them match. */
   readonly missing: number;
@@ -97,11 +97,7 @@ interface Judged {
 export const LEAST_DAILY_COMPARISONS = 100;
 
 /** Computes what the evidence proves, and how much more is needed. */
-export function confidenceOf(
-  evidence: Evidence,
-  traffic: Traffic,
-  limits: EvidenceLimits = EVIDENCE_LIMITS,
-): Confidence {
+export function confidenceOf(evidence: Evidence, traffic: Traffic, limits: EvidenceLimits): Confidence {
   const judged = judgedBy(evidence);
   const { comparable, notErrors, mismatches, wholeLanes } = judged;
   const tally = tallyOf(judged);
@@ -114,6 +110,7 @@ export function confidenceOf(
     rate: comparable === 0 ? null : mismatches / comparable,
     interval: exactInterval(tally),
     upperBound: exactUpperBound(tally),
+    limits,
     isProven: missing.comparable === 0 && missing.notErrors === 0,
     missing: Math.max(missing.comparable, missing.notErrors),
     days: daysFor(missing, trafficOf(judged, traffic)),

@@ -23,9 +23,15 @@ export interface GuardCounts {
   orchestratorReads: number;
   /** Of these, those that failed there: late, unreachable, or an error. A fence that keeps a lane on legacy is not a failure. */
   orchestratorFailures: number;
+  /** Of these, reads of flipped lanes. Their comparisons judge legacy, and are no part of the numbers above. */
+  flippedReads: number;
+  /** Comparisons of flipped lanes in which legacy differed. */
+  legacyMismatches: number;
   /** Requests that were answered, by any backend. */
   operations: number;
-  /** Of these, those that failed because of the proxy. */
+  /** Of these, those that were relayed without a lane: their action has no owner, or theirs cannot be mapped. */
+  relayed: number;
+  /** Of all requests, those that failed because of the proxy. */
   proxyFailures: number;
   /** The latency that the proxy added to each operation, by bucket of {@link ADDED_BOUNDS_MS}. */
   readonly added: number[];
@@ -44,7 +50,10 @@ export const COUNT_NAMES = [
   'dropped',
   'orchestratorReads',
   'orchestratorFailures',
+  'flippedReads',
+  'legacyMismatches',
   'operations',
+  'relayed',
   'proxyFailures',
 ] as const satisfies readonly (keyof GuardCounts)[];
 
@@ -61,7 +70,10 @@ export function noCounts(): GuardCounts {
     dropped: 0,
     orchestratorReads: 0,
     orchestratorFailures: 0,
+    flippedReads: 0,
+    legacyMismatches: 0,
     operations: 0,
+    relayed: 0,
     proxyFailures: 0,
     added: noBuckets(),
     aboveLegacy: noBuckets(),

@@ -29,6 +29,8 @@ export interface LatchStore {
   ): Promise<{
     readonly latch: Latch;
     readonly isNew: boolean;
+    /** Lanes of the service that the trip does not move, because the orchestrator is primary for them. */
+    readonly flippedLanes: number;
   }>;
   /** Whether the trip's flags must still be switched off: the latch is open, and no replica has recorded them as off. */
   areFlagsDue(latch: number): Promise<boolean>;
@@ -159,4 +161,6 @@ export interface Alert {
   readonly atMs: number;
   /** Present if a latch was set or released. */
   readonly latch?: Latch;
+  /** Of a trip: the lanes that it does not move. Absent while the database is away. */
+  readonly flippedLanes?: number;
 }

@@ -80,6 +80,10 @@ export class GuardRecorder {
   readonly #handlers: Handlers = {
     'shadow:compared': (event) => this.#compared(event),
     'lane:compared': (event) => this.#laneCompared(event),
+    'flipped:compared': ({ service, action, comparison }) => {
+      if (comparison.verdict === 'mismatch' || comparison.deletedReturned !== undefined)
+        this.#of(service, action).legacyMismatches += 1;
+    },
     'shadow:dropped': ({ service, action }) => {
       this.#of(service, action).dropped += 1;
     },
@@ -142,11 +146,12 @@ export class GuardRecorder {
     const { service, action, kind, backend, status } = event;
     const counts = this.#of(service, action);
     counts.operations += 1;
+    if (kind === 'passthrough') counts.relayed += 1;
     if (status === 'timeout' || status === 'unavailable') {
       if (!this.#isLegacyToBlame(service)) counts.proxyFailures += 1;
       return;
     }
-    if (backend === 'orchestrator') counts.orchestratorReads += 1;
+    if (backend === 'orchestrator' && kind === 'read') countMoved(counts, event);
     if (kind === 'read') this.#timed(counts, event);
     // The wait for a place in the lane comes from legacy's own slowness. The engine's own cost is the commit, which is counted
     // above.
@@ -163,10 +168,11 @@ export class GuardRecorder {
     if (legacyMs !== undefined) recordAboveLegacy(counts, primaryMs - legacyMs);
   }
 
-  #fellBack({ service, action, reason }: MigrationEvents['read:fell_back']): void {
+  #fellBack(event: MigrationEvents['read:fell_back']): void {
+    const { service, action, reason } = event;
     if (Object.hasOwn(FENCES, reason)) return;
     const counts = this.#of(service, action);
-    counts.orchestratorReads += 1;
+    countMoved(counts, event);
     counts.orchestratorFailures += 1;
   }
 
@@ -174,6 +180,11 @@ export class GuardRecorder {
     const failedAtMs = this.#legacyFailedAtMs.get(service);
     return failedAtMs !== undefined && this.#clock.now() - failedAtMs < LEGACY_TO_BLAME_MS;
   }
+}
+
+function countMoved(counts: GuardCounts, { isFlipped = false }: { readonly isFlipped?: boolean }): void {
+  counts.orchestratorReads += 1;
+  if (isFlipped) counts.flippedReads += 1;
 }
 
 function isEvidence({ verdict, isRepeat }: Comparison): boolean {

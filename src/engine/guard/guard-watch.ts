@@ -263,19 +263,26 @@ export class GuardWatch {
     const { board, latches, replica, firstCoolDownMs } = this.#parts;
     const trips = board.unwritten();
     for (const finding of trips) {
-      const { latch, isNew } = await latches.trip(finding, { replica, firstCoolDownMs });
+      const { latch, isNew, flippedLanes } = await latches.trip(finding, { replica, firstCoolDownMs });
       board.written(latch);
-      if (isNew) this.#tripped(latch);
+      if (isNew) this.#tripped(latch, flippedLanes);
     }
     return trips.length > 0;
   }
 
   /** If several replicas trip at once, only the one that stored the latch sends the alert. */
-  #tripped(latch: Latch): void {
+  #tripped(latch: Latch, flippedLanes: number): void {
     const { service, finding, trippedAtMs } = latch;
     this.#parts.emit('guard:latched', { service, latch });
     if (this.#toldOfTrip.delete(service)) return;
-    this.#parts.alerts.send({ kind: 'tripped', service, latch, finding, atMs: trippedAtMs });
+    this.#parts.alerts.send({
+      kind: 'tripped',
+      service,
+      latch,
+      finding,
+      atMs: trippedAtMs,
+      flippedLanes,
+    });
   }
 
   /** Sends the alert of a trip even if the database does not take it. */

@@ -17,6 +17,7 @@ import {
   type GuardLimits,
   judgeDeadLetters,
   judgeLatency,
+  judgeLegacyDiffers,
   judgeLost,
   type Judgement,
   judgeNotComparable,
@@ -110,6 +111,7 @@ export class ServiceGuard {
   #latencyOf = -1;
   #latency: readonly SlowMinutes[] = NONE;
   #incomparable = new IncomparableReads();
+  #legacyMismatches = new SlidingTally(LONGEST_WINDOW);
   #seenAgain = 0;
   #signal: string | undefined;
   #troubled: TroubledLanes = NO_TROUBLE;
@@ -124,6 +126,7 @@ export class ServiceGuard {
     if (nowMs < this.#nowMs) {
       for (const watched of this.#actions.values()) watched.setBack(nowMs);
       this.#incomparable.setBack(nowMs);
+      this.#legacyMismatches.setBack(nowMs);
       for (const minute of this.#minutes.keys())
         if (minute > Math.floor(nowMs / MINUTE_MS)) this.#minutes.delete(minute);
     }
@@ -135,6 +138,8 @@ export class ServiceGuard {
     this.#watched(action).add(atMs, counts);
     this.#watched(WHOLE).add(atMs, counts);
     this.#incomparable.add(atMs, counts);
+    if (counts.legacyMismatches > 0)
+      this.#legacyMismatches.add(atMs, { hits: counts.legacyMismatches, tries: 0 });
     const minute = Math.floor(atMs / MINUTE_MS);
     let sum = this.#minutes.get(minute);
     if (sum === undefined) this.#minutes.set(minute, (sum = noCounts()));
@@ -172,6 +177,7 @@ export class ServiceGuard {
       countLevel('deleted_item_seen', this.#seenAgain, 1),
       countLevel('dead_letters', old, deadLetterLanes),
       countLevel('lost', this.#troubled.lost, 1),
+      countLevel('legacy_differs', this.#legacyDiffers(nowMs) === undefined ? 0 : 1, 1),
       storesLevel(this.#troubled.stores, this.#limits),
       this.#notComparableLevel(nowMs),
       countLevel('not_compared', [...this.#notCompared(nowMs)].length > 0 ? 1 : 0, 1),
@@ -195,6 +201,7 @@ export class ServiceGuard {
     this.#minutes.clear();
     this.#latencyOf = -1;
     this.#incomparable = new IncomparableReads();
+    this.#legacyMismatches = new SlidingTally(LONGEST_WINDOW);
     this.#seenAgain = 0;
     this.#signal = undefined;
   }
@@ -283,11 +290,18 @@ export class ServiceGuard {
     if (lost !== undefined) yield this.#finding('lost', lost);
     const stores = judgeStores(this.#troubled, this.#limits);
     if (stores !== undefined) yield this.#finding('stores', stores);
+    const legacyDiffers = this.#legacyDiffers(nowMs);
+    if (legacyDiffers !== undefined) yield this.#finding('legacy_differs', legacyDiffers);
     const { name: detail, tally } = this.#incomparable.windowAt(nowMs, this.#limits);
     const incomparable = judgeNotComparable(tally, this.#limits);
     if (incomparable !== undefined) yield this.#finding('not_comparable', incomparable, { detail });
     if (this.#seenAgain > 0) yield this.#finding('deleted_item_seen', tripWith({ items: this.#seenAgain }));
     if (this.#signal !== undefined) yield this.#finding('external', tripWith({}), { detail: this.#signal });
+  }
+
+  #legacyDiffers(nowMs: number): Judgement | undefined {
+    this.#legacyMismatches.advance(nowMs);
+    return judgeLegacyDiffers(this.#troubled, this.#legacyMismatches.hits);
   }
 
   /** Evaluates the complete minutes before this one, once per minute. */
@@ -337,15 +351,16 @@ const QUARTER_MS = QUARTER.slotMs * QUARTER.slots;
 class ComparedReads {
   readonly #quarter = new SlidingTally(QUARTER);
   readonly #long = new SlidingTally(LONGEST_WINDOW);
-  /** Hits: reads that went to the orchestrator. Tries: comparisons that were dropped. */
+  /** Hits: reads that a flag sent to the orchestrator. Tries: comparisons that were dropped. */
   readonly #moved = new SlidingTally(LONGEST_WINDOW);
   #movedSinceMs = Infinity;
 
-  add(atMs: number, { comparable, operations, orchestratorReads, dropped }: GuardCounts): void {
+  add(atMs: number, { comparable, operations, orchestratorReads, flippedReads, dropped }: GuardCounts): void {
+    const moved = orchestratorReads - flippedReads;
     this.#quarter.add(atMs, { hits: comparable, tries: operations });
     this.#long.add(atMs, { hits: comparable, tries: operations });
-    this.#moved.add(atMs, { hits: orchestratorReads, tries: dropped });
-    if (orchestratorReads > 0) this.#movedSinceMs = Math.min(this.#movedSinceMs, atMs);
+    this.#moved.add(atMs, { hits: moved, tries: dropped });
+    if (moved > 0) this.#movedSinceMs = Math.min(this.#movedSinceMs, atMs);
   }
 
   setBack(nowMs: number): void {

@@ -13,20 +13,31 @@ export interface ActionFacts {
   readonly isAccepted: boolean;
 }
 
-/** Facts about a rollback, once writes move. Absent until the engine can move writes. */
+/** Facts of the move of writes. */
 export interface WriteFacts {
   /** Comparisons since read-cutover reached 100 %. */
   readonly comparableSinceFull: number;
+  readonly comparableNeeded: number;
   /** Since read-cutover reached 100 %; null while it has not. */
   readonly fullForSeconds: number | null;
   readonly soakSeconds: number;
+  /** A write was lately sent to legacy and read back there. */
   readonly isReverseProven: boolean;
-  /** Writes that legacy could not hold and that no person has accepted. */
+  /** A person lets one lane go first, whose writes prove the way back. */
+  readonly isFirstLaneNamed: boolean;
+  /** Write actions whose effect legacy could not get afterwards, or that only legacy can answer. */
   readonly openRollbacks: number;
+}
+
+/** Facts of the end of a service's migration. */
+export interface EndFacts {
   readonly lanesNotFlipped: number;
+  /** Writes that legacy should have had seconds ago. */
   readonly reverseBacklog: number;
   /** Time since a writer that bypasses the proxy was last seen; null if none ever was. */
   readonly bypassedAgoSeconds: number | null;
+  /** `readOnly.bypassFreeSeconds`. */
+  readonly bypassFreeSeconds: number;
 }
 
 /** Everything by which the interlocks of one service are judged. A plain value: printed, stored, tested without I/O. */
@@ -43,6 +54,8 @@ export interface InterlockFacts {
     readonly replicas: number;
     readonly acting: number;
   };
+  /** Different versions with which the registered replicas answer writes of flipped lanes. */
+  readonly versions: number;
   readonly lanes: {
     readonly total: number;
     /**
@@ -52,6 +65,8 @@ export interface InterlockFacts {
     readonly isBackfillListed: boolean;
     /** Dirty, stopped, or with an open exception. */
     readonly unwell: number;
+    /** Lanes whose primary is the orchestrator. No trip moves them. */
+    readonly flipped: number;
   };
   /** Age of the oldest undelivered write of a healthy lane; 0 if none waits. */
   readonly oldestDeliverySeconds: number;
@@ -69,7 +84,8 @@ export interface InterlockFacts {
   readonly isKilled: boolean;
   /** Every action that the orchestrator can answer. */
   readonly actions: Readonly<Record<string, ActionFacts>>;
-  readonly writes?: WriteFacts;
+  readonly writes: WriteFacts;
+  readonly ends: EndFacts;
 }
 
 /** What the journal knows of a service, for its interlocks. */
@@ -77,17 +93,22 @@ export interface JournalFacts {
   /** Live replicas, and those that use the given coverage. */
   readonly replicas: number;
   readonly acting: number;
+  /** Different versions of the registered replicas, also of silent ones. */
+  readonly versions: number;
   readonly lanes: number;
   /** Lanes not seeded under the given coverage. */
   readonly unseeded: number;
   /** Dirty, copying, stopped, or with an open exception. */
   readonly unwell: number;
+  /** Lanes whose primary is the orchestrator. They are none of the lanes that are not seeded. */
+  readonly flipped: number;
   readonly oldestDeliverySeconds: number;
   /** Requests of the last 24 h whose action the definition does not know. */
   readonly unclassified: number;
   /** Time since the last full reconciliation; null if there was none. */
   readonly reconciledAgoSeconds: number | null;
   readonly stores: StoreFindings;
+  readonly ends: Omit<EndFacts, 'bypassFreeSeconds'>;
   /** A backfill that a person started has listed all owners since the present coverage began. */
   readonly isBackfillRun: boolean;
   /**
@@ -96,6 +117,13 @@ export interface JournalFacts {
    */
   readonly traffic: ReadonlyMap<string, Omit<Traffic, 'lanesPerDay'>>;
   readonly lanesPerDay: number;
+}
+
+/** Since when all reads have moved, and what was compared since. */
+export interface FullReads {
+  readonly seconds: number;
+  /** Of the last 7 days. */
+  readonly comparable: number;
 }
 
 export interface GrantRow {
@@ -116,6 +144,8 @@ interface Acceptance {
 /** @throws StorageError */
 export interface InterlockStore {
   facts(service: ServiceName, coverage: number): Promise<JournalFacts>;
+  /** Undefined while not all reads have moved. */
+  fullReads(service: ServiceName): Promise<FullReads | undefined>;
   grants(service: ServiceName): Promise<readonly GrantRow[]>;
   grant(service: ServiceName, rows: readonly GrantRow[]): Promise<void>;
   /** Subjects that a person has accepted. */

@@ -1,13 +1,19 @@
 import { messageOf } from '../../domain/errors.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import { addEvidence, confidenceOf, type Evidence, NO_EVIDENCE } from '../evidence/confidence.ts';
+import {
+  addEvidence,
+  confidenceOf,
+  type Evidence,
+  type EvidenceLimits,
+  NO_EVIDENCE,
+} from '../evidence/confidence.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Flags, Orchestrator } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { within } from '../../shared/within.ts';
-import type { CutoverLimit, ReadLimits } from '../ports/decision.ts';
+import type { CutoverLimit, ReadLimits, WriteLimit } from '../ports/decision.ts';
 import type { DigestOf, EvidenceStore } from './guard-ports.ts';
 import type { Latches } from './latches.ts';
 import type {
@@ -17,8 +23,15 @@ import type {
   InterlockMode,
   InterlockStore,
   JournalFacts,
+  WriteFacts,
 } from './interlock-facts.ts';
-import { type Granted, type InterlockVerdict, judgeFlags, NOTHING_GRANTED } from './judge-flags.ts';
+import {
+  type FlagVerdict,
+  type Granted,
+  type InterlockVerdict,
+  judgeFlags,
+  NOTHING_GRANTED,
+} from './judge-flags.ts';
 
 const EVERY_MS = 1_000;
 /** How long facts from the journal are considered current. */
@@ -32,6 +45,7 @@ interface InterlockKeeperParts {
   readonly flags: Flags;
   readonly store: InterlockStore;
   readonly evidence: EvidenceStore;
+  readonly evidenceLimits: EvidenceLimits;
   readonly board: Latches;
   readonly probes: BackendProbes;
   /** Comparisons that are not stored yet. */
@@ -40,9 +54,15 @@ interface InterlockKeeperParts {
   readonly coverageOf: (service: ServiceName) => number;
   /** Whether all owners of the service were listed under its present coverage. */
   readonly isBackfillListed: (service: ServiceName) => boolean;
+  /** `readOnly.bypassFreeSeconds`. */
+  readonly bypassFreeSeconds: number;
+  /** Facts of the service's writes that the database does not hold. @throws StorageError */
+  readonly writeFacts: (service: ServiceName) => Promise<Omit<WriteFacts, keyof FullFacts>>;
   readonly clock: Clock;
   readonly emit: Emit;
 }
+
+type FullFacts = Pick<WriteFacts, 'comparableSinceFull' | 'comparableNeeded' | 'fullForSeconds'>;
 
 /** The facts and the verdict of a service's flags. */
 export interface Judged {
@@ -56,6 +76,7 @@ interface Known {
   readonly coverage: number;
   readonly journal: JournalFacts;
   readonly accepted: ReadonlySet<string>;
+  readonly writes: WriteFacts;
   /** Exact bounds cost 0.1 ms per action, which is too much for every second. */
   readonly actions: Readonly<Record<string, ActionFacts>>;
 }
@@ -133,6 +154,25 @@ export class InterlockKeeper implements ReadLimits {
     return this.#modeOf(service) !== 'enforce' || this.#inEffect(service, 'dual-write') > 0;
   }
 
+  writes(service: ServiceName): WriteLimit {
+    const { board } = this.#parts;
+    const latch = board.holdOf(service)?.cause ?? null;
+    const verdict = this.#judged.get(service)?.verdict.flags['write-cutover'];
+    const isEnforced = this.#modeOf(service) === 'enforce';
+    const permitted = isEnforced ? verdict?.inEffect : 100;
+    const ifProven = isEnforced ? percentageIfProven(verdict) : 100;
+    const isRampHeld = board.has(service, 'hold_ramp');
+    const areFlipsHeld = board.has(service, 'hold_flips');
+    const isFree = latch === null;
+    return {
+      atMost: isFree ? permitted : 0,
+      ifProven: isFree ? ifProven : 0,
+      latch,
+      isRampHeld,
+      areFlipsHeld,
+    };
+  }
+
   #inEffect(service: ServiceName, flag: ServiceFlag): number {
     return this.#judged.get(service)?.verdict.flags[flag].inEffect ?? 0;
   }
@@ -175,13 +215,25 @@ export class InterlockKeeper implements ReadLimits {
     const accepted = await store.accepted(service);
     const shown = await evidence.of(service, (action) => digestOf(service, action));
     const actions = this.#actionFacts(service, { evidence: shown, accepted, journal });
-    const known: Known = { atMs: clock.now(), coverage, journal, accepted, actions };
+    const writes = await this.#writeFacts(service);
+    const known: Known = { atMs: clock.now(), coverage, journal, accepted, actions, writes };
     this.#known.set(service, known);
     return known;
   }
 
+  async #writeFacts(service: ServiceName): Promise<WriteFacts> {
+    const { store, writeFacts, evidenceLimits } = this.#parts;
+    const full = await store.fullReads(service);
+    return {
+      comparableSinceFull: full?.comparable ?? 0,
+      comparableNeeded: evidenceLimits.comparable,
+      fullForSeconds: full?.seconds ?? null,
+      ...(await writeFacts(service)),
+    };
+  }
+
   async #gather(service: ServiceName, known: Known): Promise<InterlockFacts> {
-    const { flags, board, probes, coverageOf, isBackfillListed, addedP95Ms } = this.#parts;
+    const { flags, board, probes, coverageOf, isBackfillListed, addedP95Ms, bypassFreeSeconds } = this.#parts;
     const { journal, accepted } = known;
     const asked = Object.fromEntries(SERVICE_FLAGS.map((flag) => [flag, flags.percentage(flag, service)]));
     const number = coverageOf(service);
@@ -191,26 +243,30 @@ export class InterlockKeeper implements ReadLimits {
       asked: asked as Record<ServiceFlag, number>,
       answers: isBeginning ? await probes.ask(service) : { legacy: true, orchestrator: true },
       coverage: { number, replicas: journal.replicas, acting: journal.acting },
+      versions: journal.versions,
       lanes: {
         total: journal.lanes,
         unseeded: journal.unseeded,
         unwell: journal.unwell,
+        flipped: journal.flipped,
         isBackfillListed: isBackfillListed(service) || journal.isBackfillRun,
       },
       oldestDeliverySeconds: journal.oldestDeliverySeconds,
       unclassified: { requests: journal.unclassified, isAccepted: accepted.has('unclassified') },
       reconciledAgoSeconds: journal.reconciledAgoSeconds,
       stores: journal.stores,
+      ends: { ...journal.ends, bypassFreeSeconds },
       addedP95Ms: addedP95Ms(service),
       isRampHeld: board.has(service, 'hold_ramp'),
       latch: board.holdOf(service)?.cause ?? null,
       isKilled: flags.killSwitch(),
       actions: known.actions,
+      writes: known.writes,
     };
   }
 
   #actionFacts(service: ServiceName, { evidence, accepted, journal }: Shown): Record<string, ActionFacts> {
-    const { services, unwrittenEvidence } = this.#parts;
+    const { services, unwrittenEvidence, evidenceLimits } = this.#parts;
     const actions = Object.entries(services.get(service)?.definition.actions ?? {});
     const readable = actions.filter(
       ([, action]) => action.kind === 'read' && action.legacyOnly === undefined,
@@ -219,7 +275,8 @@ export class InterlockKeeper implements ReadLimits {
       readable.map(([name]) => {
         const seen = addEvidence(evidence.get(name) ?? NO_EVIDENCE, unwrittenEvidence(service, name));
         const { lanesPerDay } = journal;
-        const confidence = confidenceOf(seen, { ...(journal.traffic.get(name) ?? NO_TRAFFIC), lanesPerDay });
+        const traffic = { ...(journal.traffic.get(name) ?? NO_TRAFFIC), lanesPerDay };
+        const confidence = confidenceOf(seen, traffic, evidenceLimits);
         return [name, { confidence, isAccepted: accepted.has(`action:${name}`) }] as const;
       }),
     );
@@ -247,6 +304,13 @@ export class InterlockKeeper implements ReadLimits {
     await this.#parts.store.grant(service, rows);
     this.#granted.set(service, next);
   }
+}
+
+/** What would be active if the way back were proven and nothing else changed. */
+function percentageIfProven(verdict: FlagVerdict | undefined): number {
+  if (verdict === undefined) return 0;
+  const isOnlyUnproven = verdict.reasons.every(({ word }) => word === 'reverse_delivery_not_proven');
+  return isOnlyUnproven ? verdict.asked : verdict.inEffect;
 }
 
 function grantedOf(rows: readonly GrantRow[]): Granted {

@@ -1,6 +1,5 @@
 import type { ServiceFlag } from '../../domain/flags.ts';
-import { EVIDENCE_LIMITS } from '../evidence/confidence.ts';
-import type { ActionFacts, InterlockFacts, WriteFacts } from './interlock-facts.ts';
+import type { ActionFacts, InterlockFacts } from './interlock-facts.ts';
 import type { InterlockReason, InterlockWord } from './reason.ts';
 
 /** What a check measured, fine or not. If it is not fine, the reason blocks the flag. */
@@ -15,7 +14,6 @@ const HOUR_SECONDS = 3_600;
 const RECONCILED_TO_RAISE_SECONDS = 24 * HOUR_SECONDS;
 /** Reads that have moved go back if the last full reconciliation is older than this. */
 export const RECONCILED_TO_KEEP_SECONDS = 48 * HOUR_SECONDS;
-const BYPASS_FREE_SECONDS = 24 * HOUR_SECONDS;
 const OLDEST_DELIVERY_SECONDS = 5;
 const ADDED_P95_MS = 50;
 /** Share of lanes that may be dirty, stopped or excepted, and a number that is always allowed. */
@@ -82,47 +80,44 @@ const notLatched: Check<InterlockFacts> = ({ latch }) =>
 
 const notKilled: Check<InterlockFacts> = ({ isKilled }) => unless(!isKilled, 'kill_switch');
 
-/** A check of facts that exist once writes can move. Nothing is raised before. */
-const ofWrites =
-  (word: InterlockWord, check: (writes: WriteFacts, facts: InterlockFacts) => Checked) =>
-  (facts: InterlockFacts): Checked =>
-    facts.writes === undefined ? unless(false, word) : check(facts.writes, facts);
+const sameVersion: Check<InterlockFacts> = ({ versions }) =>
+  unless(versions <= 1, 'versions_differ', { have: versions, need: 1 });
 
-const readsAllMoved = ofWrites('reads_not_all_moved', ({ comparableSinceFull }, { asked }) =>
+const readsAllMoved: Check<InterlockFacts> = ({
+  asked,
+  writes: { comparableSinceFull, comparableNeeded },
+}) =>
   asked['read-cutover'] < 100
     ? unless(false, 'reads_not_all_moved', { have: asked['read-cutover'], need: 100 })
-    : unless(comparableSinceFull >= EVIDENCE_LIMITS.comparable, 'too_few_comparisons', {
+    : unless(comparableSinceFull >= comparableNeeded, 'too_few_comparisons', {
         have: comparableSinceFull,
-        need: EVIDENCE_LIMITS.comparable,
-      }),
-);
+        need: comparableNeeded,
+      });
 
-const soaked = ofWrites('soaking', ({ fullForSeconds, soakSeconds }) =>
-  unless((fullForSeconds ?? 0) >= soakSeconds, 'soaking', { have: fullForSeconds ?? 0, need: soakSeconds }),
-);
+const soaked: Check<InterlockFacts> = ({ writes: { fullForSeconds, soakSeconds } }) =>
+  unless(fullForSeconds !== null && fullForSeconds >= soakSeconds, 'soaking', {
+    have: fullForSeconds ?? 0,
+    need: soakSeconds,
+  });
 
-const reverseProven = ofWrites('reverse_delivery_not_proven', ({ isReverseProven }) =>
-  unless(isReverseProven, 'reverse_delivery_not_proven'),
-);
+/** The share may exist for the lane that goes first. All others wait for the proof, lane by lane. */
+const reverseProven: Check<InterlockFacts> = ({ writes: { isReverseProven, isFirstLaneNamed } }) =>
+  unless(isReverseProven || isFirstLaneNamed, 'reverse_delivery_not_proven');
 
-const rollbacksAccepted = ofWrites('rollback_list_not_accepted', ({ openRollbacks }) =>
-  unless(openRollbacks === 0, 'rollback_list_not_accepted', { have: openRollbacks, need: 0 }),
-);
+const rollbacksAccepted: Check<InterlockFacts> = ({ writes: { openRollbacks } }) =>
+  unless(openRollbacks === 0, 'rollback_list_not_accepted', { have: openRollbacks, need: 0 });
 
-const flipped = ofWrites('lanes_not_flipped', ({ lanesNotFlipped }) =>
-  unless(lanesNotFlipped === 0, 'lanes_not_flipped', { have: lanesNotFlipped, need: 0 }),
-);
+const flipped: Check<InterlockFacts> = ({ ends: { lanesNotFlipped } }) =>
+  unless(lanesNotFlipped === 0, 'lanes_not_flipped', { have: lanesNotFlipped, need: 0 });
 
-const reverseDelivered = ofWrites('reverse_backlog', ({ reverseBacklog }) =>
-  unless(reverseBacklog === 0, 'reverse_backlog', { have: reverseBacklog, need: 0 }),
-);
+const reverseDelivered: Check<InterlockFacts> = ({ ends: { reverseBacklog } }) =>
+  unless(reverseBacklog === 0, 'reverse_backlog', { have: reverseBacklog, need: 0 });
 
-const notBypassed = ofWrites('writers_bypass_the_proxy', ({ bypassedAgoSeconds: ago }) =>
-  unless(ago === null || ago >= BYPASS_FREE_SECONDS, 'writers_bypass_the_proxy', {
-    have: ago ?? 0,
-    need: BYPASS_FREE_SECONDS,
-  }),
-);
+const notBypassed: Check<InterlockFacts> = ({ ends: { bypassedAgoSeconds: ago, bypassFreeSeconds: need } }) =>
+  unless(ago === null || ago >= need, 'writers_bypass_the_proxy', {
+    ...(ago !== null && { have: ago }),
+    need,
+  });
 
 const keepCutover = [notLatched, notKilled, reconciled(RECONCILED_TO_KEEP_SECONDS)];
 
@@ -159,6 +154,7 @@ export const INTERLOCKS: Readonly<
       notLatched,
       notKilled,
       rampFree,
+      sameVersion,
       readsAllMoved,
       soaked,
       reverseProven,
@@ -171,19 +167,19 @@ export const INTERLOCKS: Readonly<
 
 /** What one action needs before its reads move, and before its share increases. */
 export const ACTION_INTERLOCKS: readonly Check<ActionFacts>[] = [
-  ({ confidence: { comparable } }) =>
-    unless(comparable >= EVIDENCE_LIMITS.comparable, 'too_few_comparisons', {
+  ({ confidence: { comparable, limits } }) =>
+    unless(comparable >= limits.comparable, 'too_few_comparisons', {
       have: comparable,
-      need: EVIDENCE_LIMITS.comparable,
+      need: limits.comparable,
     }),
-  ({ confidence: { notErrors } }) =>
-    unless(notErrors >= EVIDENCE_LIMITS.notErrors, 'too_few_without_error', {
+  ({ confidence: { notErrors, limits } }) =>
+    unless(notErrors >= limits.notErrors, 'too_few_without_error', {
       have: notErrors,
-      need: EVIDENCE_LIMITS.notErrors,
+      need: limits.notErrors,
     }),
-  ({ confidence: { upperBound } }) =>
-    unless(upperBound < EVIDENCE_LIMITS.mismatchRate, 'mismatch_rate_not_proven', {
+  ({ confidence: { upperBound, limits } }) =>
+    unless(upperBound < limits.mismatchRate, 'mismatch_rate_not_proven', {
       have: upperBound,
-      need: EVIDENCE_LIMITS.mismatchRate,
+      need: limits.mismatchRate,
     }),
 ];

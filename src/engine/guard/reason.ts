@@ -24,6 +24,7 @@ export type InterlockWord =
   | 'too_few_without_error'
   | 'mismatch_rate_not_proven'
   // write-cutover
+  | 'versions_differ'
   | 'reads_not_all_moved'
   | 'soaking'
   | 'reverse_delivery_not_proven'

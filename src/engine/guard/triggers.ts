@@ -64,9 +64,16 @@ export interface TroubledLanes {
   readonly lost: number;
   /** Open findings of reconciliations. */
   readonly stores: StoreFindings;
+  /** Flipped lanes in which a reconciliation found that legacy differs. */
+  readonly legacyDiffers: number;
 }
 
-export const NO_TROUBLE: TroubledLanes = { deadLetterAgesMs: [], lost: 0, stores: NOTHING_FOUND };
+export const NO_TROUBLE: TroubledLanes = {
+  deadLetterAgesMs: [],
+  lost: 0,
+  stores: NOTHING_FOUND,
+  legacyDiffers: 0,
+};
 
 export function judgeDeadLetters(
   { deadLetterAgesMs: ages }: TroubledLanes,
@@ -91,6 +98,19 @@ export function judgeNotComparable(tally: Tally, limits: GuardLimits): Judgement
 /** Legacy lost the items, so no reads move. */
 export function judgeLost({ lost }: TroubledLanes): Judgement | undefined {
   return lost === 0 ? undefined : { steps: ['alert', 'hold_ramp'], numbers: { lanes: lost } };
+}
+
+/**
+ * Legacy differs in a flipped lane, in a stored finding or in a comparison of the last hours. The orchestrator answers there, so no reads
+ * move. No further lane is flipped.
+ */
+export function judgeLegacyDiffers(
+  { legacyDiffers: lanes }: TroubledLanes,
+  comparisons: number,
+): Judgement | undefined {
+  if (lanes + comparisons === 0) return undefined;
+  const numbers = { ...(lanes > 0 && { lanes }), ...(comparisons > 0 && { comparisons }) };
+  return { steps: ['alert', 'hold_flips'], numbers };
 }
 
 /** Stored differences count until they are repaired or accepted, whatever their age. */
@@ -125,7 +145,10 @@ export interface TriggerLevel {
   readonly action?: string;
   readonly detail?: string;
   readonly numbers: Readonly<Record<string, number>>;
-  /** Progress to the trip, 0–1. At 1 it trips; `lost` and `not_compared` only block increases, `not_comparable` only alerts. */
+  /**
+   * Progress to the trip, 0–1. At 1 it trips; `lost` and `not_compared` only block increases, `legacy_differs` only blocks
+   * flips, and `not_comparable` only alerts.
+   */
   readonly reached: number;
 }
 

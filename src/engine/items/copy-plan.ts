@@ -247,6 +247,16 @@ export function nameItems({ items }: LegacyLane, indices: readonly number[]): Na
   });
 }
 
+/** The places of named items in a list. Items that it does not have are left out. */
+export function placesOfNamed(named: readonly NamedItem[], { items }: LegacyLane): readonly number[] {
+  const places = new Map<string, number[]>();
+  for (const [place, { fields }] of items.entries()) {
+    const digest = digestOfFields(fields);
+    places.set(digest, [...(places.get(digest) ?? []), place]);
+  }
+  return named.flatMap(({ digest, newer }) => places.get(digest)?.at(-1 - newer) ?? []);
+}
+
 /** The named items on the secondary; undefined if one of them is missing there. */
 export function findNamed(
   named: readonly NamedItem[],

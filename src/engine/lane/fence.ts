@@ -1,10 +1,11 @@
+import type { Backend } from '../../domain/backend.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal, LaneView } from '../ports/ports.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import type { Lane } from './lane.ts';
 
-/** Why the orchestrator may not answer for a lane now. */
+/** Why the secondary may not answer for a lane now. */
 export type FenceReason =
   | 'not_seeded'
   | 'dirty'
@@ -21,25 +22,34 @@ export interface FenceFacts extends Pick<
   LaneState,
   'seededCoverage' | 'condition' | 'exceptions' | 'finding'
 > {
+  /** The backend that is primary for the lane's writes. @defaultValue legacy */
+  readonly primary?: Backend;
   /** A replica that may have written without the journal is silent. */
   readonly isReplicaSilent?: boolean;
   /** A write that is applied, or that may be, is not recorded as delivered. */
   readonly isBehind?: boolean;
+  /** The orchestrator has not said yet whether a write took effect. */
+  readonly isClosing?: boolean;
 }
 
 /**
- * What will use the orchestrator's data. `read`: an agent's read. `compare`: a comparison of answers, which a known difference
+ * What will use the secondary's data. `read`: an agent's read. `compare`: a comparison of answers, which a known difference
  * does not stop, because comparisons show when it ends. `compare_stores`: a comparison of both stores, which also shows why a
  * lane is stopped.
  */
 export type FenceUse = 'read' | 'compare' | 'compare_stores';
 
-/** The rule, with one row per reason. The first reason that applies is returned. Reasons that end by themselves come first. */
+/**
+ * The rule, with one row per reason. The first reason that applies is returned. Reasons that end by themselves come first. Legacy is not
+ * filled by copies, so as the secondary it lacks only what is not delivered.
+ */
 const RULE: readonly {
   readonly reason: FenceReason;
+  /** It also applies where legacy is the secondary. @defaultValue false */
+  readonly isOfBoth?: true;
   readonly holds: (facts: FenceFacts, coverage: number) => boolean;
 }[] = [
-  { reason: 'replica_silent', holds: ({ isReplicaSilent = false }) => isReplicaSilent },
+  { reason: 'replica_silent', isOfBoth: true, holds: ({ isReplicaSilent = false }) => isReplicaSilent },
   { reason: 'dirty', holds: ({ condition }) => condition === 'dirty' },
   { reason: 'copying', holds: ({ condition }) => condition === 'copying' },
   {
@@ -49,7 +59,11 @@ const RULE: readonly {
   { reason: 'stopped', holds: ({ condition }) => condition === 'stopped' },
   { reason: 'excepted', holds: ({ exceptions }) => exceptions > 0 },
   { reason: 'differs', holds: ({ finding }) => finding > 0 },
-  { reason: 'behind', holds: ({ isBehind = false }) => isBehind },
+  {
+    reason: 'behind',
+    isOfBoth: true,
+    holds: ({ isBehind = false, isClosing = false }) => isBehind || isClosing,
+  },
 ];
 
 /** Reasons that do not stop a use. */
@@ -60,7 +74,8 @@ const IGNORED: Readonly<Record<FenceUse, readonly FenceReason[]>> = {
 };
 
 /**
- * Why the orchestrator may not answer for a lane. Undefined if it may, because it holds every acknowledged write of the lane.
+ * Why the secondary may not answer for a lane. Undefined if it may, because it holds every acknowledged write of the lane. What the
+ * secondary forgets by itself is not considered.
  * @param coverage the number of the service's present coverage; 0 if there is none
  */
 export function fenceOf(
@@ -68,19 +83,24 @@ export function fenceOf(
   coverage: number,
   use: FenceUse = 'read',
 ): FenceReason | undefined {
-  return RULE.find(({ reason, holds }) => !IGNORED[use].includes(reason) && holds(facts, coverage))?.reason;
+  const { primary = 'legacy' } = facts;
+  return RULE.find(
+    ({ reason, holds, isOfBoth }) =>
+      (primary === 'legacy' || isOfBoth) && !IGNORED[use].includes(reason) && holds(facts, coverage),
+  )?.reason;
 }
 
 /**
  * The same for a lane's row. Only the present coverage counts as seeded, because unjournaled writes may have followed an older
- * one.
+ * one. No write of a flipped lane passes unjournaled.
  */
 export function fenceOfRow(
   view: LaneView | undefined,
   coverage: number,
   use: FenceUse = 'read',
 ): FenceReason | undefined {
-  if (view === undefined || view.coverage !== coverage) return 'not_seeded';
+  if (view === undefined) return 'not_seeded';
+  if (view.state.primary === 'legacy' && view.coverage !== coverage) return 'not_seeded';
   const { state, isBehind, isReplicaSilent } = view;
   return fenceOf({ ...state, isBehind, isReplicaSilent }, coverage, use);
 }
@@ -125,6 +145,11 @@ export class Fences {
     return fenceOfRow(await this.#parts.journal.fence(lane.key), coverage, use);
   }
 
+  /** The same, as the journal has just shown the lane. */
+  judge(lane: Lane, view: LaneView, use: FenceUse = 'read'): FenceReason | undefined {
+    return this.#parts.isSpilling() ? 'spilling' : fenceOfRow(view, this.#coverageOf(lane), use);
+  }
+
   #coverageOf({ service }: Lane): number {
     return this.#parts.coverage.get(service)?.number ?? 0;
   }
@@ -140,7 +165,8 @@ export class Fences {
       const needed = lane.applied;
       if (lane.isBehind) await lane.caughtUp(ms);
       const reason = await this.look(lane, use);
-      return reason === 'behind' && lane.delivered >= needed ? undefined : reason;
+      const isNeeded = lane.delivered < needed || lane.isClosing;
+      return reason === 'behind' && !isNeeded ? undefined : reason;
     }
     const untilMs = clock.now() + ms;
     for (;;) {

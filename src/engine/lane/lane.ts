@@ -1,3 +1,4 @@
+import type { Backend } from '../../domain/backend.ts';
 import { laneKeyOf, type LaneKey, type OperationId, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../../domain/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -44,6 +45,9 @@ export class Lane {
   #id = 0;
   #sequence = 0;
   #generation = 0;
+  #epoch = 0;
+  #primary: Backend = 'legacy';
+  #primarySeenAtMs = -Infinity;
   #seededCoverage = 0;
   #condition: LaneCondition = 'clean';
   #exceptions = 0;
@@ -59,6 +63,7 @@ export class Lane {
   #forgotten = 0;
   #foundUncertain = 0;
   #settling = 0;
+  #closing = 0;
   #closesAtMs = 0;
   #replying: ReplyUnderWay[] = [];
   /** Reads that wait for its deliveries, each up to a sequence. */
@@ -78,6 +83,10 @@ export class Lane {
     this.#id = state.id;
     this.#sequence = Math.max(this.#sequence, state.sequence);
     this.#generation = Math.max(this.#generation, state.generation);
+    // A flip back leaves the lane unseeded.
+    if (state.epoch > this.#epoch) this.#seededCoverage = state.seededCoverage;
+    if (state.epoch >= this.#epoch) this.#primary = state.primary;
+    this.#epoch = Math.max(this.#epoch, state.epoch);
     this.#seededCoverage = Math.max(this.#seededCoverage, state.seededCoverage);
     this.#delivered = Math.max(this.#delivered, state.deliveredSequence);
     // The lane's home knows better than a row that was read before a copy began or ended.
@@ -105,6 +114,14 @@ export class Lane {
     this.#isLoaded = false;
     this.adopt(state);
     if (wasReadBefore || wasReadMeanwhile) this.#condition = condition;
+  }
+
+  /** The journal showed its primary when it was asked, at this time. An older epoch changes nothing. */
+  sawPrimary({ epoch, primary }: Pick<LaneState, 'epoch' | 'primary'>, askedAtMs: number): void {
+    if (epoch < this.#epoch) return;
+    this.#epoch = epoch;
+    this.#primary = primary;
+    this.#primarySeenAtMs = Math.max(this.#primarySeenAtMs, askedAtMs);
   }
 
   /** The journal was queried, and has no row of the lane. */
@@ -271,6 +288,15 @@ export class Lane {
     this.#settling -= 1;
   }
 
+  /** The sequence of one of its writes must be closed on the orchestrator before the next write. */
+  beginClosing(): void {
+    this.#closing += 1;
+  }
+
+  endClosing(): void {
+    this.#closing -= 1;
+  }
+
   /** From this time on, a copy shows the effect of every unknown outcome of the lane. */
   closeAt(instantMs: number): void {
     this.#closesAtMs = instantMs;
@@ -293,6 +319,21 @@ export class Lane {
 
   get generation(): number {
     return this.#generation;
+  }
+
+  /** Rises with every change of the primary. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** The backend that is primary for its writes, as far as this replica knows. The journal says it with every intent. */
+  get primary(): Backend {
+    return this.#primary;
+  }
+
+  /** When the journal last showed the primary, by the monotonic clock. Only what reads and intents learned counts. */
+  get primarySeenAtMs(): number {
+    return this.#primarySeenAtMs;
   }
 
   get seededCoverage(): number {
@@ -365,6 +406,10 @@ export class Lane {
     return this.#replying;
   }
 
+  get isClosing(): boolean {
+    return this.#closing > 0;
+  }
+
   get isSettling(): boolean {
     return this.#settling > 0;
   }
@@ -399,6 +444,6 @@ export class Lane {
   }
 
   get #isUnsettled(): boolean {
-    return this.isSettling || this.#closesAtMs > 0;
+    return this.isSettling || this.isClosing || this.#closesAtMs > 0;
   }
 }

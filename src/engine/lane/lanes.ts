@@ -10,12 +10,18 @@ const LANE_LIMIT = 25_000;
 const LOADED_AT_ONCE = 1_000;
 
 export interface Lanes {
-  /** The lane, as far as this replica knows it. */
-  of(service: ServiceName, owner: Owner): Lane;
+  /**
+   * The lane, as far as this replica knows it.
+   * @param key that of the service and the owner, if the caller has it: to make one costs more than to look for the lane
+   */
+  of(service: ServiceName, owner: Owner, key?: LaneKey): Lane;
   /** The lane, after one query to the journal if it was not loaded yet. */
   load(service: ServiceName, owner: Owner): Promise<Lane>;
-  /** The same for many lanes, which are queried together. Process them page by page, because idle lanes are dropped soon. */
-  loadAll(keys: readonly LaneKey[]): AsyncGenerator<readonly Lane[]>;
+  /**
+   * The same for many lanes, which are queried together. Process them page by page, because idle lanes are dropped soon.
+   * @param isKnown whether the journal needs not be asked. @defaultValue whether the lane was loaded
+   */
+  loadAll(keys: readonly LaneKey[], isKnown?: (lane: Lane) => boolean): AsyncGenerator<readonly Lane[]>;
   /**
    * Forgets all knowledge, because other replicas may have taken the lanes over. Each lane stays the same object, so that a copy,
    * a write or a settlement in progress sees what the others change.
@@ -47,8 +53,7 @@ export function createLanes(
     // If too few are idle, the list is not searched again for every new lane.
     evictFrom = lanes.size < LANE_LIMIT ? LANE_LIMIT : Math.floor(lanes.size * 1.1);
   };
-  const of = (service: ServiceName, owner: Owner): Lane => {
-    const key = laneKeyOf(service, owner);
+  const of = (service: ServiceName, owner: Owner, key = laneKeyOf(service, owner)): Lane => {
     const known = lanes.get(key);
     if (known !== undefined) return known;
     if (lanes.size >= evictFrom) evict();
@@ -67,7 +72,7 @@ export function createLanes(
       }
       return lane;
     },
-    loadAll: (keys) => loadPages(keys, { of, journal }),
+    loadAll: (keys, isKnown = ({ isLoaded }) => isLoaded) => loadPages(keys, { of, journal, isKnown }),
     forget() {
       for (const lane of lanes.values()) lane.forget();
     },
@@ -82,9 +87,14 @@ export function createLanes(
   };
 }
 
+interface Loading extends Pick<Lanes, 'of'> {
+  readonly journal: Pick<Journal, 'lanes'>;
+  readonly isKnown: (lane: Lane) => boolean;
+}
+
 async function* loadPages(
   keys: readonly LaneKey[],
-  { of, journal }: Pick<Lanes, 'of'> & { readonly journal: Pick<Journal, 'lanes'> },
+  { of, journal, isKnown }: Loading,
 ): AsyncGenerator<readonly Lane[]> {
   const laneOf = (key: LaneKey): Lane => {
     const { service, owner } = parseLaneKey(key);
@@ -92,9 +102,9 @@ async function* loadPages(
   };
   for (let from = 0; from < keys.length; from += LOADED_AT_ONCE) {
     const page = keys.slice(from, from + LOADED_AT_ONCE);
-    const unknown = new Map(
-      page.filter((key) => !laneOf(key).isLoaded).map((key) => [key, laneOf(key).forgotten]),
-    );
+    const asked = page.map(laneOf).filter((lane) => !isKnown(lane));
+    for (const lane of asked) if (lane.isLoaded) lane.forget();
+    const unknown = new Map(asked.map(({ key, forgotten }) => [key, forgotten]));
     const states = unknown.size === 0 ? undefined : await journal.lanes([...unknown.keys()]);
     yield page.map((key) => {
       const lane = laneOf(key);

@@ -8,6 +8,7 @@ export const TRIGGERS = [
   'deleted_item_seen',
   'dead_letters',
   'lost',
+  'legacy_differs',
   'stores',
   'not_comparable',
   'not_compared',
@@ -16,8 +17,8 @@ export const TRIGGERS = [
 
 export type Trigger = (typeof TRIGGERS)[number];
 
-/** The steps, mildest first. `reads_to_legacy` is a trip and sets the latch. */
-const GUARD_STEPS = ['alert', 'drop_shadow_load', 'hold_ramp', 'reads_to_legacy'] as const;
+/** The steps, mildest first. `hold_flips`: no further lane is flipped. `reads_to_legacy` is a trip and sets the latch. */
+const GUARD_STEPS = ['alert', 'drop_shadow_load', 'hold_flips', 'hold_ramp', 'reads_to_legacy'] as const;
 
 export type GuardStep = (typeof GUARD_STEPS)[number];
 

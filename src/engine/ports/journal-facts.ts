@@ -1,5 +1,5 @@
-import type { LaneKey } from '../../domain/ids.ts';
-import type { PendingWrite } from './ports.ts';
+import type { LaneKey, OperationId } from '../../domain/ids.ts';
+import type { PendingWrite, WriteRef } from './ports.ts';
 
 /** What a start finds: see ../README.md, "Crash points". */
 export interface Recovery {
@@ -9,6 +9,16 @@ export interface Recovery {
   readonly unclosed: readonly LaneKey[];
   /** Lanes with applied writes that are not on the secondary, each with the newest of these. */
   readonly pending: readonly { readonly lane: LaneKey; readonly newest: number }[];
+  /** Writes without an outcome in lanes whose primary is the orchestrator. Their sequences must be closed. */
+  readonly open: readonly OpenIntent[];
+}
+
+/** A journaled write that may have reached the orchestrator as its primary. */
+export interface OpenIntent {
+  readonly ref: WriteRef;
+  readonly operationId: OperationId;
+  readonly epoch: number;
+  readonly generation: number;
 }
 
 export interface FinishedCopy {
@@ -57,14 +67,18 @@ export interface ReplicationLag {
 
 export interface LaneCounts {
   readonly lanes: number;
+  /** Lanes whose primary is the orchestrator. Neither a trip nor the kill switch moves their reads or writes. */
+  readonly flipped: number;
   readonly seeded: number;
   readonly dirty: number;
   readonly copying: number;
   readonly stopped: number;
   /** Lanes whose last copy left something out that no person has accepted. */
   readonly excepted: number;
-  /** Lanes that reconciliations found different, neither repaired nor accepted. */
+  /** Lanes that reconciliations found different, neither repaired nor accepted. Without flipped lanes. */
   readonly differs: number;
+  /** Flipped lanes in which reconciliations found that legacy differs. No read moves because of them. */
+  readonly legacyDiffers: number;
   /** When the oldest of these differences was found. @defaultValue unknown */
   readonly differsSince?: Date | null;
   readonly deadLetters: number;
@@ -72,6 +86,8 @@ export interface LaneCounts {
   readonly unknown: number;
   /** Items that legacy lost and that wait for a decision. */
   readonly lostItems: number;
+  /** Lanes that a restored database has only in part, and that wait for a decision. */
+  readonly restored: number;
   /** When the first of these items was found lost. @defaultValue unknown */
   readonly lostSince?: Date | null;
 }
@@ -79,15 +95,18 @@ export interface LaneCounts {
 /** The counts of a service that is not in the journal. */
 export const NO_LANES: LaneCounts = {
   lanes: 0,
+  flipped: 0,
   seeded: 0,
   dirty: 0,
   copying: 0,
   stopped: 0,
   excepted: 0,
   differs: 0,
+  legacyDiffers: 0,
   deadLetters: 0,
   unknown: 0,
   lostItems: 0,
+  restored: 0,
 };
 
 /** An item as it was last seen on both sides. */

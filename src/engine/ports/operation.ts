@@ -179,9 +179,9 @@ export interface StreamHandler extends RequestHandler {
   pass(request: AgentRequest): Passage | undefined;
   /**
    * Counts a request that no definition knows and that is streamed to its service unread. The returned function is called once,
-   * when the response begins or certainly will not come.
+   * when the response begins or certainly will not come. Undefined: legacy gets no such request any more, and nothing is streamed.
    */
   passUnknown(
     request: Pick<AgentRequest, 'service' | 'receivedAtMs' | 'agent'>,
-  ): (status: ReplyStatus) => void;
+  ): ((status: ReplyStatus) => void) | undefined;
 }

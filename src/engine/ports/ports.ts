@@ -2,11 +2,13 @@ import type { Purpose } from '../../domain/backend.ts';
 import type { Caller } from '../../shared/fair-queue.ts';
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { LaneKey, OperationId, Owner, ServiceName } from '../../domain/ids.ts';
-import type { LaneState, NamedItem } from '../../domain/lane.ts';
+import type { LaneState, NamedItem, PlacedLane } from '../../domain/lane.ts';
 import type {
   OrchestratorAnswer,
   OrchestratorRead,
   OrchestratorWrite,
+  PrimaryResult,
+  PrimaryWrite,
 } from '../../domain/orchestrator-call.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { HttpTarget, Message } from '../../domain/request.ts';
@@ -78,8 +80,31 @@ export interface Orchestrator {
     operations: readonly OrchestratorWrite[],
     options: OrchestratorOptions,
   ): Promise<readonly WriteAnswer[]>;
+  /**
+   * A write of a lane whose primary is the orchestrator. The same write with the same fence gets the same answer.
+   * @throws CrossfadeError effect `not_applied` if the sequence is closed, or the fence is older than the lane
+   */
+  writeAsPrimary(
+    write: PrimaryWrite,
+    fence: PrimaryFence,
+    options: OrchestratorOptions,
+  ): Promise<PrimaryResult>;
+  /** Takes the sequence of a write, unless the write has taken it. A write whose sequence is closed never takes effect. */
+  closeSequence(fence: PrimaryFence, options: OrchestratorOptions): Promise<ClosedSequence>;
   load(purpose: Purpose): BackendLoad;
 }
+
+/** By what the orchestrator knows a write of a lane for which it is primary. */
+export interface PrimaryFence {
+  readonly key: LaneKey;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly sequence: number;
+  readonly operationId: OperationId;
+}
+
+/** The answer to the write that took the sequence. `forgotten`: a later write has taken effect, so the answer is not kept any more. */
+export type ClosedSequence = PrimaryResult | 'closed' | 'forgotten';
 
 export interface FlagContext {
   readonly service: ServiceName;
@@ -196,7 +221,7 @@ export interface Journal {
    * Assigns the lane's next sequence and stores the intent, in the next group commit. Makes the lane if it is new.
    * @returns undefined if another replica has an open write of the lane or holds it. Nothing is stored then
    */
-  append(intent: Intent): Promise<LaneState | undefined>;
+  append(intent: Intent): Promise<PlacedLane | undefined>;
   /**
    * Stores the items that an open write names.
    * @returns false if an earlier write of the lane may still take effect, because the items are not certain then
@@ -219,7 +244,7 @@ export interface Journal {
   deadLetter(letter: DeadLetter): Promise<void>;
   /** States of existing lanes. A missing lane was never written. */
   lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>>;
-  /** Applied writes of a lane after `after`, in sequence. Refused ones are skipped. */
+  /** Applied writes of a lane after `after`, in sequence. Refused ones are skipped. None if another replica is the lane's home. */
   pending(lane: LaneKey, after: number, most: PageLimit): Promise<readonly PendingWrite[]>;
   /**
    * Writes of a lane that may be on the primary and are not recorded as delivered, up to `through`: applied, unknown, unsettled.
@@ -231,7 +256,7 @@ export interface Journal {
    * Makes the lane if it is new, raises its generation and marks it `copying`.
    * @param above a generation that the orchestrator holds, which the new one must exceed. @defaultValue 0
    * @returns undefined if another live replica is the lane's home, which then copies it. Also undefined if another replica found
-   * the lane uncertain, until {@link takeForeign} has reported that
+   * the lane uncertain, until {@link takeForeign} has reported that, and while the orchestrator is primary
    */
   beginCopy(lane: LaneKey, above?: number): Promise<LaneState | undefined>;
   /**
@@ -245,8 +270,10 @@ export interface Journal {
    * home may have died.
    */
   tellHome(lane: LaneKey): Promise<LaneState | undefined>;
-  /** Owners of lanes that are not seeded under this coverage: never, or under an older one. */
+  /** Owners of lanes that are not seeded under this coverage: never, or under an older one. Without flipped lanes. */
   outdated(service: ServiceName, coverage: number): Promise<readonly Owner[]>;
+  /** Of these, the owners whose lanes returned from the orchestrator and were not copied since. */
+  returned(service: ServiceName, coverage: number): Promise<readonly Owner[]>;
   /** Lanes whose home is this replica, and which other replicas have written to or marked since the last call. */
   takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>>;
   /** Lanes whose home is this replica and that are dirty or being copied. */
@@ -291,7 +318,8 @@ export interface CoverageStore {
   begin(service: ServiceName): Promise<number>;
   /** No unjournaled write is under way any more. */
   quiet(service: ServiceName): Promise<void>;
-  end(service: ServiceName): Promise<void>;
+  /** @returns false if there is none, or if the orchestrator is primary of a lane of the service. Nothing is changed then */
+  end(service: ServiceName): Promise<boolean>;
   /**
    * Opens a new row for each covered service with a replica that may have written without the journal and has been away
    * for this time. Every lane is copied again.

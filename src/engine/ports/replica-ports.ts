@@ -13,6 +13,8 @@ export interface ReplicaReport {
 /** What a replica reports with every heartbeat. */
 export interface Beat {
   readonly coverage: Readonly<Record<string, number>>;
+  /** The number of the share of lanes on which it acts, by service: see `flip-ports.ts`. */
+  readonly shares: Readonly<Record<string, number>>;
   /** It has written, or may write, something that the journal does not know. */
   readonly isSpilling: boolean;
 }

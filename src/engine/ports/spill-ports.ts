@@ -50,6 +50,10 @@ export interface SpillStore {
   readonly hasHistory: boolean;
   /** Whether data after the last complete record is lost, so that acknowledged writes may be missing. */
   readonly isDamaged: boolean;
+  /** The shares that were noted last, percent by service: see `flip-ports.ts`. */
+  readonly shares: Readonly<Record<string, number>>;
+  /** Resolves when it is durable. A process that starts without the journal knows by it which lanes may be flipped. */
+  noteShares(shares: Readonly<Record<string, number>>): Promise<void>;
   /** Resolves when it is durable. Only then may the write be sent. */
   append(intent: Intent, replica: ReplicaId): Promise<void>;
   /** Written with the next group or soon after. Outcomes that a crash loses are unknown afterwards. */

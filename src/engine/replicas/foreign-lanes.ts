@@ -22,7 +22,7 @@ export interface ForeignLaneParts {
   readonly emit: Emit;
   readonly isAlone: () => boolean;
   readonly copies: Pick<CopyQueue, 'holds'>;
-  readonly takeOver: Pick<TakeOver, 'foreign' | 'attend'>;
+  readonly takeOver: Pick<TakeOver, 'foreign' | 'attend' | 'recoverAgain'>;
   readonly unconfirmed: Pick<UnconfirmedLanes, 'look'>;
 }
 
@@ -56,6 +56,7 @@ export class ForeignLanes {
       if (!this.#parts.isAlone() || looks % RARELY === 0) await this.#try(() => this.#look());
       if (looks % RARELY === 0) await this.#try(() => this.#lookForUnattended());
       if (looks % LOOSE_ENDS_EVERY === 0) await this.#try(() => this.#parts.unconfirmed.look());
+      if (looks % LOOSE_ENDS_EVERY === 0) await this.#try(() => this.#parts.takeOver.recoverAgain());
     }
   }
 

@@ -18,6 +18,8 @@ interface MembershipParts {
   readonly spill?: { readonly id: string } | undefined;
   /** Whether it has written, or may write, something that the journal does not know. */
   readonly isSpilling: () => boolean;
+  /** The shares of lanes on which it acts, by service. */
+  readonly shares: () => Readonly<Record<string, number>>;
   readonly signals: Pick<Signals, 'replicasChanged'>;
 }
 
@@ -125,7 +127,7 @@ export class Membership {
     const sentAtMs = clock.now();
     const isSpilling = this.#parts.isSpilling();
     if (!isSpilling) this.#claimedAtMs = sentAtMs;
-    const beat = { coverage, isSpilling };
+    const beat = { coverage, isSpilling, shares: this.#parts.shares() };
     const { replicas: reports, isAnySpilled } = await store.heartbeat(identity.id, beat).finally(() => {
       this.#heardAtMs = clock.now();
     });

@@ -11,12 +11,17 @@ import type { Journal } from '../ports/ports.ts';
 import type { ReplicaIdentity } from '../ports/replica-ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Signals } from '../signals.ts';
+import type { OpenIntent } from '../ports/journal-facts.ts';
+import type { OrchestratorPrimary } from '../writes/orchestrator-primary.ts';
 import type { OutcomeRecorder } from '../writes/outcome-recorder.ts';
+import type { KeptReplies } from '../writes/repeats.ts';
 import type { Settler } from '../writes/settle.ts';
 import type { ReplayedLane } from '../ports/spill-ports.ts';
 
 /** The reason of a dirty lane that a late unjournaled write of this replica has changed. */
 const LATE_UNJOURNALED: CopyCause = 'late_unjournaled';
+/** A statement of a dead process may commit later than the recovery. It cannot run longer than this. */
+const LATE_STATEMENT_MS = 30_000;
 
 export interface TakeOverParts {
   readonly identity: Pick<ReplicaIdentity, 'id'>;
@@ -28,6 +33,8 @@ export interface TakeOverParts {
   readonly copies: Pick<CopyQueue, 'add' | 'forget'>;
   readonly settler: Pick<Settler, 'resume' | 'closeLater' | 'copyAnew'>;
   readonly outcomeRecorder: OutcomeRecorder;
+  readonly kept: Pick<KeptReplies, 'lost'>;
+  readonly orchestratorPrimary: Pick<OrchestratorPrimary, 'close'>;
   readonly clock: Clock;
   readonly emit: Emit;
   /** Requests the copies of all lanes again that are not seeded. */
@@ -39,6 +46,8 @@ export interface TakeOverParts {
 export class TakeOver {
   readonly #parts: TakeOverParts;
   #isAsked = false;
+  /** When the last recovery is repeated, for what a dead process has stored since. */
+  #againAtMs: number | undefined;
   #underWay: Promise<boolean> | undefined;
 
   constructor(parts: TakeOverParts) {
@@ -51,12 +60,31 @@ export class TakeOver {
    * @throws StorageError
    */
   async recover(only?: LaneKey): Promise<void> {
+    await this.#recover(only);
+    if (only === undefined) this.#againAtMs = this.#parts.clock.now() + LATE_STATEMENT_MS;
+  }
+
+  /** Repeats the last recovery once, when it is due. @throws StorageError */
+  async recoverAgain(): Promise<void> {
+    const dueMs = this.#againAtMs;
+    if (dueMs === undefined || this.#parts.clock.now() < dueMs) return;
+    await this.#recover();
+    if (this.#againAtMs === dueMs) this.#againAtMs = undefined;
+  }
+
+  async #recover(only?: LaneKey): Promise<void> {
     const { journal, deliverer, identity, settler } = this.#parts;
     const me = identity.id;
     const found = await journal.recover(only);
     const each = (keys: readonly LaneKey[], work: (lane: Lane) => void): Promise<void> =>
       this.#each(keys, { me, work });
     await each(found.dirty, (lane) => this.attend(lane));
+    await each([...new Set(found.open.map(({ ref }) => ref.lane))], (lane) =>
+      this.#closeAll(
+        lane,
+        found.open.filter(({ ref }) => ref.lane === lane.key),
+      ),
+    );
     await each(found.unclosed, (lane) => settler.closeLater(lane));
     const newest = new Map(found.pending.map((pending) => [pending.lane, pending.newest]));
     await each([...newest.keys()], (lane) => {
@@ -65,13 +93,40 @@ export class TakeOver {
     });
   }
 
-  /** Loads lanes, and continues with each. If the others have given this replica up meanwhile, the lanes belong to them. */
+  /** The lane takes no write until the orchestrator has said what became of those that a dead replica left. */
+  #closeAll(lane: Lane, open: readonly OpenIntent[]): void {
+    lane.beginClosing();
+    void (async () => {
+      for (const intent of open) await this.#close(lane, intent);
+    })().finally(() => lane.endClosing());
+  }
+
+  async #close(lane: Lane, { ref, operationId, epoch, generation }: OpenIntent): Promise<void> {
+    const { orchestratorPrimary, outcomeRecorder, identity, kept } = this.#parts;
+    const me = identity.id;
+    const fence = { key: ref.lane, epoch, generation, sequence: ref.sequence, operationId };
+    // While the others count on this replica, no other closes it.
+    const end = await orchestratorPrimary.close({ fence }, () => identity.id !== me);
+    if (end === 'given_up') return;
+    if (end.outcome === 'applied') {
+      lane.appliedUpTo(ref.sequence);
+      // Before other writes of the lane, which may repeat this one: its agent has no reply.
+      await outcomeRecorder.untilDone(() => kept.lost(ref));
+    }
+    await outcomeRecorder.record({ ref, outcome: end.outcome });
+    this.#parts.deliverer.resumeForeign(lane);
+  }
+
+  /**
+   * Loads lanes, and continues with each. The recovery has made this replica their home, which memory may not know. If the others have
+   * given this replica up meanwhile, the lanes belong to them.
+   */
   async #each(
     keys: readonly LaneKey[],
     { me, work }: { readonly me: ReplicaId; readonly work: (lane: Lane) => void },
   ): Promise<void> {
     const { lanes, identity } = this.#parts;
-    for await (const page of lanes.loadAll(keys)) {
+    for await (const page of lanes.loadAll(keys, ({ isLoaded, isHome }) => isLoaded && isHome)) {
       if (identity.id !== me) return;
       for (const lane of page) work(lane);
     }

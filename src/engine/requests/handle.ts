@@ -2,6 +2,7 @@ import type { Backend } from '../../domain/backend.ts';
 import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import { type BadInput, type Message, type MessageLimits, parseRequest } from '../../domain/request.ts';
+import type { WritesState } from '../../domain/stage.ts';
 import type { FailureKind } from '../../domain/service-definition.ts';
 import type { Decision, ReadLimits } from '../ports/decision.ts';
 import type { Emit, ReplyStatus } from '../ports/events.ts';
@@ -17,6 +18,7 @@ import {
   type RequestHandler,
 } from '../ports/operation.ts';
 import type { Clock } from '../../shared/clock.ts';
+import type { Primaries, SeenPrimary } from '../lane/primaries.ts';
 import type { Flags, Reply } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import { decide } from './decide.ts';
@@ -24,7 +26,8 @@ import { decide } from './decide.ts';
 /** The paths of an operation. Each throws a CrossfadeError if there is no reply. */
 export interface Paths {
   write(operation: OwnedOperation, decision: Decision): Promise<Answer>;
-  read(operation: OwnedOperation, decision: Decision): Promise<Answer>;
+  /** @param seen what has just been learned of the lane */
+  read(operation: OwnedOperation, decision: Decision, seen: SeenPrimary): Promise<Answer>;
   passThrough(operation: Operation): Promise<Answer>;
 }
 
@@ -32,9 +35,12 @@ interface HandlerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly paths: Paths;
+  readonly primaries: Pick<Primaries, 'of'>;
   readonly flags: Flags;
   /** What latches and interlocks permit of the flags. @defaultValue everything */
   readonly readLimits?: ReadLimits | undefined;
+  /** Whether legacy still takes writes of a service. @defaultValue open */
+  readonly writesStateOf?: ((service: ServiceName) => WritesState) | undefined;
   readonly limits: MessageLimits;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -57,6 +63,13 @@ const NO_JOURNAL = 'the journal cannot be written';
 /** Messages for agents by the reason of a failed connection: reasons of the lane and the journal, and reasons of the service. */
 const ON_THE_WAY: Readonly<Record<string, string>> = {
   lane_busy: 'other writes of the same owner took too long',
+  lane_open: 'the outcome of an earlier write of the same owner is not known yet',
+  restored: 'a restored database lacks something of the same owner, and a person must decide',
+  not_compared: 'what a database holds of the same owner is being checked',
+  primary_unknown: 'it is not known which store has the newest writes of the owner',
+  other_version: 'another version of the proxy answers this owner now',
+  read_only: 'the service takes no more such requests',
+  legacy_ended: 'the service does not answer this request any more',
   unsettled_twin: 'the outcome of the same request, sent before, is not known yet',
   no_lease: NO_JOURNAL,
   slow: NO_JOURNAL,
@@ -78,6 +91,9 @@ function textFor(error: unknown, service: ServiceName): string {
   const reason = after === 'timeout' ? 'late' : (error.reason ?? '');
   return ON_THE_WAY[reason] ?? `${service} ${AT_THE_SERVICE[reason] ?? 'cannot be reached'}`;
 }
+
+/** A write learns the primary from the commit of its intent, whatever is assumed before. */
+const OF_THE_INTENT: SeenPrimary = { primary: 'legacy' };
 
 function hasLane(operation: Operation): operation is OwnedOperation {
   return operation.lane !== undefined;
@@ -114,8 +130,10 @@ export class Handler implements RequestHandler {
     });
     let decision: Decision | undefined;
     try {
-      decision = hasLane(operation) ? this.#decide(operation) : undefined;
-      const answer = await this.#follow(operation, decision);
+      const known = this.#primaryOf(operation);
+      const seen = known instanceof Promise ? await known : known;
+      decision = hasLane(operation) ? this.#decide(operation, seen) : undefined;
+      const answer = await this.#follow(operation, decision, seen);
       this.#replied(operation, decision, answer);
       return answer.reply;
     } catch (error) {
@@ -126,17 +144,22 @@ export class Handler implements RequestHandler {
     }
   }
 
-  #follow(operation: Operation, decision: Decision | undefined): Promise<Answer> {
+  #primaryOf(operation: Operation): SeenPrimary | Promise<SeenPrimary> {
+    const isRead = hasLane(operation) && operation.action.kind === 'read';
+    return isRead ? this.#parts.primaries.of(operation) : OF_THE_INTENT;
+  }
+
+  #follow(operation: Operation, decision: Decision | undefined, seen: SeenPrimary): Promise<Answer> {
     const { paths, emit } = this.#parts;
     if (operation.action.kind === 'passthrough' || decision === undefined || !hasLane(operation))
       return paths.passThrough(operation);
     emit('operation:decided', { ...labelsOf(operation), decision });
     return operation.action.kind === 'write'
       ? paths.write(operation, decision)
-      : paths.read(operation, decision);
+      : paths.read(operation, decision, seen);
   }
 
-  #decide(operation: OwnedOperation): Decision {
+  #decide(operation: OwnedOperation, { primary }: SeenPrimary): Decision {
     const context = {
       service: operation.service.name,
       owner: operation.owner,
@@ -145,8 +168,9 @@ export class Handler implements RequestHandler {
       agent: operation.request.agent?.name,
     };
     const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) !== 0;
-    const { flags, readLimits: limits } = this.#parts;
-    return decide(operation.action, isCovered, { flags, context, limits });
+    const { flags, readLimits: limits, writesStateOf } = this.#parts;
+    const writes = writesStateOf?.(operation.service.name);
+    return decide(operation.action, isCovered, { flags, context, limits, primary, writes });
   }
 
   #refuse(service: ServiceRuntime, problem: BadInput, detail: string): Reply {
@@ -170,6 +194,7 @@ export class Handler implements RequestHandler {
       backend: answer.backend,
       lane: operation.lane,
       assigned: assignedTo(operation, decision),
+      isFlipped: decision?.reason === 'flipped',
     });
   }
 }

@@ -17,9 +17,11 @@ import type { Flags } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Unjournaled } from '../coverage/unjournaled.ts';
 import { CrossfadeError } from '../../domain/errors.ts';
+import type { WritesState } from '../../domain/stage.ts';
 import type { ReplyOutcome } from '../../domain/outcome.ts';
 import type { CallLegacy } from '../calls/call-legacy.ts';
 import type { Lanes } from '../lane/lanes.ts';
+import { legacyIsReadOnly } from '../writes/not-sent.ts';
 import type { Settler } from '../writes/settle.ts';
 import { decide } from './decide.ts';
 
@@ -30,6 +32,8 @@ interface PassParts {
   readonly unjournaled: Unjournaled;
   /** Whether this replica knows what the others do. */
   readonly mayPass: () => boolean;
+  /** Whether legacy still takes writes of a service. @defaultValue open */
+  readonly writesStateOf?: (service: ServiceName) => WritesState;
   readonly limits: MessageLimits;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -68,16 +72,18 @@ export class PassPath {
     return this.#begin(operation);
   }
 
-  /** Counted like an unknown action of a ZeroMQ service, so that people see how many there are. */
+  /** Counted like an unknown action of a ZeroMQ service, so that people see how many there are. It may be a write. */
   passUnknown({
     service,
     receivedAtMs,
     agent,
-  }: Pick<AgentRequest, 'service' | 'receivedAtMs' | 'agent'>): (status: ReplyStatus) => void {
+  }: Pick<AgentRequest, 'service' | 'receivedAtMs' | 'agent'>): ((status: ReplyStatus) => void) | undefined {
     if (agent !== undefined) this.#parts.emit('agent:asked', { service, agent });
     const labels = { operationId: operationId(randomUUID()), service, action: OTHER };
     const passing = { labels, kind: 'passthrough', receivedAtMs, startedAtMs: receivedAtMs } as const;
     this.#parts.emit('operation:received', { ...labels, kind: passing.kind, atMs: receivedAtMs });
+    const { writesStateOf } = this.#parts;
+    if (writesStateOf !== undefined && writesStateOf(service) !== 'open') return undefined;
     return (status) => this.#ended(passing, status);
   }
 
@@ -142,11 +148,15 @@ interface PassThroughParts {
   readonly lanes: Lanes;
   readonly settler: Settler;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  /** Whether legacy still takes writes of a service. */
+  readonly writesStateOf: (service: ServiceName) => WritesState;
   readonly emit: Emit;
 }
 
 /** Relays a request unchanged that the definition does not know, or that has no owner. */
 export async function passThrough(operation: Operation, parts: PassThroughParts): Promise<Answer> {
+  if (parts.writesStateOf(operation.service.name) === 'read_only' && mayChange(operation))
+    throw legacyIsReadOnly();
   const isTouched = touchedLane(operation, parts);
   // It may be a write of any lane, so it waits while an unknown outcome is being probed.
   if (isTouched !== undefined) await parts.settler.gate(operation.service.name, operation.deadlineAtMs);
@@ -162,6 +172,12 @@ export async function passThrough(operation: Operation, parts: PassThroughParts)
     }
     throw error;
   }
+}
+
+/** Whether the request may change something on legacy, as far as its definition says. */
+function mayChange({ action, message }: Operation): boolean {
+  if (action.kind === 'read') return ['loads', 'cuts'].includes(action.onLegacy(message));
+  return action.kind === 'write' || action.changesNothing !== true;
 }
 
 /** Reports a write that no lane holds. One that changed a known lane is not missing, because that lane is copied. */

@@ -14,6 +14,13 @@ import {
   type Sequencer,
 } from '../writes/sequence-write.ts';
 import type { Repeats, Replying, Verdict } from '../writes/repeats.ts';
+import {
+  type OpenWrite,
+  type OrchestratorPrimary,
+  stillOpen,
+  UnknownEnd,
+} from '../writes/orchestrator-primary.ts';
+import { asleep, legacyIsReadOnly, tooLate } from '../writes/not-sent.ts';
 import type { OutcomeRecorder } from '../writes/outcome-recorder.ts';
 import type { Settling } from '../writes/settle.ts';
 import {
@@ -21,7 +28,6 @@ import {
   mayBeStoredLate,
   outcomeOfFailure,
   seedOf,
-  tooLate,
   writeActionOf,
 } from '../writes/late-reply.ts';
 import type { CopyCause, Emit } from '../ports/events.ts';
@@ -56,7 +62,7 @@ export class WritePath {
   }
 
   async #journaled(operation: OwnedOperation): Promise<Answer> {
-    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    const lane = this.#parts.lanes.of(operation.service.name, operation.owner, operation.lane);
     const tried = await this.#inTurn(operation, lane);
     return 'reply' in tried ? tried : this.#behindTwin(tried);
   }
@@ -80,7 +86,8 @@ export class WritePath {
   async #inTurn(operation: OwnedOperation, lane: Lane): Promise<Answer | Sequenced> {
     const release = await lane.turn.take(latestSend(operation));
     try {
-      await this.#parts.gate(operation);
+      await this.#parts.begin(operation, lane);
+      if (lane.isClosing && lane.primary === 'orchestrator') throw stillOpen();
       if (lane.replying.length > 0) await this.#parts.repeats.quiet(lane, operation);
       const { sequencer, spill } = this.#parts;
       const journaled = {
@@ -100,11 +107,15 @@ export class WritePath {
   /** Continues unless it is a repeat of a write that has taken effect, or may have. */
   async #sendNew(sequenced: Sequenced): Promise<Answer | Sequenced> {
     const verdict = sequenced.mayRepeat ? await this.#judge(sequenced) : 'new';
-    if (verdict === 'new') return this.#send(sequenced);
+    if (verdict === 'new') {
+      if (sequenced.primary === 'orchestrator') return this.#sendToOrchestrator(sequenced);
+      if (sequenced.writes === 'open') return this.#send(sequenced);
+    }
     this.#withdraw(sequenced);
+    if (verdict === 'new') throw legacyIsReadOnly();
     if (verdict === 'wait') return sequenced;
     const { reply } = this.#parts.repeats.replying(sequenced, verdict.reply, 'applied');
-    return { reply, backend: 'legacy', primaryMs: 0 };
+    return { reply, backend: sequenced.primary, primaryMs: 0 };
   }
 
   async #judge(sequenced: Sequenced): Promise<Verdict> {
@@ -144,6 +155,64 @@ export class WritePath {
       this.#conclude(sequenced, outcomeOfFailure(error), sent);
       throw error;
     }
+  }
+
+  async #sendToOrchestrator(sequenced: Sequenced): Promise<Answer> {
+    const { clock, emit, orchestratorPrimary, repeats } = this.#parts;
+    const sentAtMs = clock.now();
+    sequenced.lane.beginWrite();
+    try {
+      await this.#parts.admit(sequenced.lane);
+      emit('write:sent', labelsOf(sequenced));
+      const { outcome, reply } = await orchestratorPrimary.write(sequenced);
+      const replying = repeats.replying(sequenced, reply, outcome);
+      this.#ended(sequenced, outcome, repeats.handedOver(replying));
+      return {
+        reply: replying.reply,
+        backend: 'orchestrator',
+        primaryMs: clock.now() - sentAtMs,
+        status: outcome === 'refused' ? 'refused' : 'answered',
+      };
+    } catch (error) {
+      if (!(error instanceof UnknownEnd)) {
+        this.#ended(sequenced, 'not_applied');
+        throw error;
+      }
+      void this.#close(sequenced, error.open);
+      throw new ConnectionError('the orchestrator did not answer', { effect: 'unknown', reason: 'timeout' });
+    }
+  }
+
+  /** The lane takes no write until the orchestrator has said what became of this one (W11). */
+  async #close(sequenced: Sequenced, open: OpenWrite): Promise<void> {
+    const { lane, write } = sequenced;
+    const { orchestratorPrimary, repeats } = this.#parts;
+    const { promise: known, resolve: end } = Promise.withResolvers<void>();
+    repeats.unanswered(sequenced, known);
+    lane.beginClosing();
+    try {
+      // Another replica that is the lane's home does not close it, because it closes only what dead replicas left open.
+      const closed = await orchestratorPrimary.close(open);
+      if (closed === 'given_up') return lane.endWrite();
+      if (closed.reply !== undefined) await repeats.keep(write, closed.reply);
+      this.#ended(sequenced, closed.outcome);
+    } finally {
+      lane.endClosing();
+      end();
+    }
+  }
+
+  /** The outcome of a write whose primary is the orchestrator. */
+  #ended(sequenced: Sequenced, outcome: Outcome, known?: Promise<unknown>): void {
+    const { lane, write } = sequenced;
+    lane.endWrite();
+    this.#parts.emit('write:answered', { ...labelsOf(sequenced), outcome });
+    if (outcome === 'applied') {
+      lane.appliedUpTo(write.sequence);
+      // Legacy gets nothing that came after the service had become read-only. The journal keeps it.
+      if (isStillHome(sequenced) && sequenced.writes === 'open') this.#parts.deliver(lane, write);
+    }
+    void this.#record(sequenced, { outcome }, known);
   }
 
   /** While it waits for the service, another write's outcome may become unknown. It then waits until that one is settled. */
@@ -246,14 +315,24 @@ export class WritePath {
 
   #recorded(sequenced: Sequenced, outcome: Outcome, isDurable: boolean): void {
     const { lane } = sequenced;
-    // The intent stays unsettled in the journal, so its lane is copied, now and at the next start.
-    if (!isDurable) return this.#parts.copySoon(lane, 'outcome_not_recorded');
+    if (!isDurable) return this.#notRecorded(sequenced);
     this.#parts.written(lane);
     this.#parts.emit('write:recorded', { ...labelsOf(sequenced), outcome });
-    if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
+    if (outcome === 'applied' && sequenced.writes === 'complete') this.#parts.needless(lane, sequenced.write);
+    else if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
     // The journal has a row of the lane from now on, and no delivery of this write would request its first copy.
-    if (hasNoEffect(outcome) && isStillHome(sequenced) && lane.seededCoverage !== sequenced.coverage)
+    if (
+      sequenced.primary === 'legacy' &&
+      hasNoEffect(outcome) &&
+      isStillHome(sequenced) &&
+      lane.seededCoverage !== sequenced.coverage
+    )
       this.#parts.copySoon(lane, 'unseeded');
+  }
+
+  /** The intent stays open in the journal. The next start settles it, or closes its sequence. */
+  #notRecorded({ lane, primary }: Sequenced): void {
+    if (primary === 'legacy') this.#parts.copySoon(lane, 'outcome_not_recorded');
   }
 
   #applied(sequenced: Sequenced): number | undefined {
@@ -291,7 +370,7 @@ export class WritePath {
   /** Coverage may have begun meanwhile, and the lane may have been copied without this write. */
   #unjournaledCameLate(operation: OwnedOperation): void {
     if (this.#coverageOf(operation) === 0) return;
-    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    const lane = this.#parts.lanes.of(operation.service.name, operation.owner, operation.lane);
     // An agent deleted the items, as with anything that vanished while writes were not journaled.
     lane.unseed();
     this.#parts.copySoon(lane, 'late_unjournaled');
@@ -320,13 +399,6 @@ function isStillHome({ lane, isHome, forgotten }: Sequenced): boolean {
   return isHome && lane.isHome && lane.forgotten === forgotten;
 }
 
-function asleep(): ConnectionError {
-  return new ConnectionError('this replica has had no heartbeat of the others for seconds', {
-    effect: 'not_applied',
-    reason: 'no_lease',
-  });
-}
-
 /** What a write needs of {@link Repeats}. */
 type WrittenRepeats = Pick<
   Repeats,
@@ -341,6 +413,9 @@ export interface WriteParts {
   readonly lateReplies: Pick<LateReplies, 'resolve'>;
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
+  readonly orchestratorPrimary: Pick<OrchestratorPrimary, 'write' | 'close'>;
+  /** Undefined if the lane may answer now. Rejects while a restored database lacks something of it. */
+  admit(lane: Lane): Promise<void> | undefined;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
@@ -352,6 +427,8 @@ export interface WriteParts {
   deliver(lane: Lane, write: PendingWrite): void;
   /** An applied write waits for delivery by the lane's home, which is another replica. Never throws. */
   tellHome(lane: Lane): void;
+  /** An applied write that legacy never gets. The journal need not keep it. Never throws. */
+  needless(lane: Lane, write: PendingWrite): void;
   /** The outcome of a write of the lane is durable, or its durability is unknown. Never throws. */
   written(lane: Lane): void;
   /** The lane has no copy on the secondary yet, or its history is uncertain. It must be copied. */
@@ -364,6 +441,8 @@ export interface WriteParts {
   mayAct(): boolean;
   /** Whether it knows what the others do. While it was paused, they may have begun to journal. */
   mayPass(): boolean;
+  /** Resolves when a write of the lane may begin. Legacy's probes are awaited only where legacy gets the write. */
+  begin(operation: OwnedOperation, lane: Lane): Promise<void>;
   /** Resolves when the service may be written to: after an unknown outcome, only once it has answered its probes. */
   gate(operation: OwnedOperation): Promise<void>;
   /** Whether the service must not be written to now. */

@@ -4,11 +4,12 @@ import type { ItemFinding } from './attribute.ts';
 import type { StoreFindings } from '../ports/finding.ts';
 
 /**
- * `lost`: it has lost items that a person must decide about. `accepted`: a person accepted it by name, and it has not changed
- * since. `copied`: a copy has made the lane equal since. `undone`: its repair was undone. `gone`: it was equal, or had another
- * finding, at a later look.
+ * `legacy_differs`: the lane is flipped, so the difference counts against legacy. `lost`: it has lost items that a person must
+ * decide about. `accepted`: a person accepted it by name, and it has not changed since. `copied`: a copy has made the lane equal
+ * since. `undone`: its repair was undone. `gone`: it was equal, or had another finding, at a later look.
  */
-type DivergenceState = 'open' | 'lost' | 'accepted' | 'repaired' | 'copied' | 'undone' | 'gone';
+type DivergenceState =
+  'open' | 'legacy_differs' | 'lost' | 'accepted' | 'repaired' | 'copied' | 'undone' | 'gone';
 
 /** What a side shows of a lane. */
 export interface SideSummary {
@@ -27,9 +28,11 @@ interface FoundDivergence {
   readonly state: Extract<DivergenceState, 'open' | 'lost'>;
   /** The lane's generation when it was compared. A finding from before a later copy does not apply any more. */
   readonly generation: number;
+  /** Its epoch then. A flip changes which backend the difference counts against. */
+  readonly epoch: number;
 }
 
-export interface Divergence extends Omit<FoundDivergence, 'state' | 'generation'> {
+export interface Divergence extends Omit<FoundDivergence, 'state' | 'generation' | 'epoch'> {
   readonly id: number;
   readonly run: number;
   readonly foundAtMs: number;
@@ -60,7 +63,10 @@ export type Acceptance =
  * StorageError
  */
 export interface DivergenceStore {
-  /** Stores a finding and resolves older ones of the lane. If a person accepted the same difference, it counts as accepted. */
+  /**
+   * Stores a finding and resolves older ones of the lane. If a person accepted the same difference, it counts as accepted. In a flipped
+   * lane it counts against legacy, whatever state is given.
+   */
   add(run: number, found: FoundDivergence): Promise<readonly LaneFinding[]>;
   /** Records lanes that were found equal. Their open findings are gone, and lost items have come back. */
   equal(service: ServiceName, owners: readonly Owner[]): Promise<readonly LaneFinding[]>;

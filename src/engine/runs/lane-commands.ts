@@ -1,4 +1,5 @@
 import { parseLaneKey, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { LaneState } from '../../domain/lane.ts';
 import { isReadable } from '../../domain/service-definition.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Journal } from '../ports/ports.ts';
@@ -9,11 +10,16 @@ import type { TakeOver } from '../replicas/take-over.ts';
 
 /**
  * Why a lane cannot be copied now. `stopped`: it has lost items. `undone`: its repair was undone, and a plain copy takes what the
- * undo brought back for items that legacy lost. A lane that is stopped for another reason can be copied.
+ * undo brought back for items that legacy lost. `flipped`: the orchestrator is primary for its writes. A lane that is stopped for another reason can be copied.
  */
-export type NoCopy = 'unreadable' | 'uncovered' | 'stopped' | 'undone' | 'unknown_lane';
+export type NoCopy = 'unreadable' | 'uncovered' | 'stopped' | 'undone' | 'unknown_lane' | 'flipped';
 
 const NOT_COPIED: Readonly<Record<string, NoCopy>> = { lost: 'stopped', repair_undone: 'undone' };
+
+function obstacleIn({ primary, condition, reason }: LaneState): NoCopy | undefined {
+  if (primary === 'orchestrator') return 'flipped';
+  return condition === 'stopped' ? NOT_COPIED[reason] : undefined;
+}
 
 export interface LaneCommandParts {
   readonly lanes: Lanes;
@@ -51,7 +57,7 @@ export class LaneCommands {
     if ((this.#parts.coverage.get(service)?.number ?? 0) === 0) return 'uncovered';
     const state = (await this.#parts.journal.lanes([key])).get(key);
     if (state === undefined && (await this.#isNowhere(service, owner))) return 'unknown_lane';
-    return state?.condition === 'stopped' ? NOT_COPIED[state.reason] : undefined;
+    return state && obstacleIn(state);
   }
 
   /** A mistyped owner must not create a lane. If legacy cannot be read, the copy reports that. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type Backend, secondaryOf } from '../../domain/backend.ts';
 import { messageOf } from '../../domain/errors.ts';
 import { type LaneKey, laneKeyOf, type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
@@ -43,7 +44,7 @@ export interface ComparerParts {
 }
 
 /** Limits of one comparison. */
-interface Patience {
+export interface Patience {
   /** After it aborts, no further look is awaited. What is known by then counts. */
   readonly signal?: AbortSignal;
   /** Longest time that a held lane waits for its deliveries, while its agents' writes wait. */
@@ -55,22 +56,29 @@ interface Patience {
 }
 
 /** The result for one lane. */
-export type ComparedLane =
+export type ComparedLane = {
+  /** The backend against which a difference counts. In a flipped lane that is legacy. */
+  readonly secondary: Backend;
+} & (
   | { readonly verdict: 'not_comparable'; readonly reason: string }
-  | ({ readonly verdict: 'equal' | 'different' } & LaneDifference);
+  | ({ readonly verdict: 'equal' | 'different' } & LaneDifference)
+);
 
-type JudgedFacts = LaneFacts & Pick<LaneDifference, 'generation'>;
+type JudgedFacts = LaneFacts & Pick<LaneDifference, 'generation' | 'epoch'>;
 
 export interface LaneDifference {
   readonly sequence: number;
   /** The lane's sequence at the look; 0 if it has no row. */
   readonly generation: number;
+  /** The lane's epoch at the look. */
+  readonly epoch: number;
   readonly source: LegacyLane;
   /** What the orchestrator showed. */
   readonly listed: readonly ListedMemory[];
   readonly findings: readonly ItemFinding[];
   /** What a repair may remove from the orchestrator. */
   readonly removable: readonly StoredMemory[];
+  /** Items that a person must decide about. Empty for a flipped lane: there the findings say what legacy lacks. */
   readonly lost: readonly ListedMemory[];
   /** Items that legacy has forgotten as declared, and that are still on the orchestrator. Not a difference. */
   readonly forgotten: number;
@@ -99,7 +107,8 @@ export class LaneComparer {
     patience: Patience = { catchUpMs: CATCH_UP_MS },
   ): Promise<ComparedLane> {
     const compared = await this.#compare(name, owner, patience);
-    if (compared.verdict === 'not_comparable') return compared;
+    // Nothing is copied over the orchestrator while it is primary: neither legacy's times nor what legacy has forgotten.
+    if (compared.verdict === 'not_comparable' || compared.secondary === 'legacy') return compared;
     await this.#takeOverTimes(name, owner, compared);
     const hasForgotten = compared.forgotten > 0;
     // A lane with lost items waits for a person. A copy would stop it.
@@ -162,7 +171,7 @@ export class LaneComparer {
   async #once(service: ServiceRuntime, owner: Owner, patience: Patience): Promise<ComparedLane> {
     const { isSpilling } = this.#parts;
     const compared = isSpilling() ? undefined : await this.#look(service, owner, patience);
-    return compared && !isSpilling() ? compared : { verdict: 'not_comparable', reason: 'spilling' };
+    return compared && !isSpilling() ? compared : notComparable('spilling', undefined);
   }
 
   async #look(service: ServiceRuntime, owner: Owner, { onRead }: Patience): Promise<ComparedLane> {
@@ -171,17 +180,16 @@ export class LaneComparer {
     const number = coverage.get(service.name)?.number ?? 0;
     const before = await journal.fence(key);
     const obstacle = fenceOfRow(before, number, 'compare_stores');
-    if (obstacle !== undefined && obstacle !== 'not_seeded')
-      return { verdict: 'not_comparable', reason: obstacle };
+    if (obstacle !== undefined && obstacle !== 'not_seeded') return notComparable(obstacle, before);
     const startedAtMs = clock.now();
     const source = await this.#read(service, owner);
     onRead?.(clock.now() - startedAtMs);
-    if (typeof source === 'string') return { verdict: 'not_comparable', reason: source };
+    if (typeof source === 'string') return notComparable(source, before);
     const copied = obstacle === 'not_seeded' ? stoppedIn(before) : before;
     if (copied === undefined) return notSeeded(source, before);
     const listed = await this.#listed(service, owner);
     const after = await journal.fence(key);
-    if (!isSame(copied, after)) return { verdict: 'not_comparable', reason: 'racy' };
+    if (!isSame(copied, after)) return notComparable('racy', before);
     return this.#judge(service, { owner, key, source, listed, ...copied.state });
   }
 
@@ -203,7 +211,7 @@ export class LaneComparer {
   }
 
   async #judge(service: ServiceRuntime, facts: JudgedFacts): Promise<ComparedLane> {
-    const { source, listed, sequence, generation } = facts;
+    const { source, listed, sequence, generation, epoch, primary } = facts;
     const attribution = await this.attribute(service, facts);
     const { forgotten, lost } = await this.#explain(service, facts, attribution);
     const ofLost = lost.map((orchestrator): [ItemFinding, FoundItems] => [
@@ -215,14 +223,16 @@ export class LaneComparer {
       new Map([...attribution.itemsOf, ...ofLost]),
     );
     return {
+      secondary: secondaryOf(primary),
       verdict: findings.length === 0 ? 'equal' : 'different',
       sequence,
       generation,
+      epoch,
       source,
       listed,
       findings,
       removable: attribution.removable,
-      lost,
+      lost: primary === 'legacy' ? lost : [],
       forgotten,
       before: summaryOf(listed),
       after: summaryOf(source.items),
@@ -232,7 +242,7 @@ export class LaneComparer {
   /** Attributes the differences to a side, by what both sides were last seen to hold. */
   async attribute(
     service: ServiceRuntime,
-    { owner, key, source, listed, sequence }: LaneFacts,
+    { owner, key, source, listed, sequence }: Omit<LaneFacts, 'primary'>,
   ): Promise<Attribution> {
     const { baselines, history } = this.#parts;
     const sides = {
@@ -288,6 +298,8 @@ interface LaneFacts {
   readonly source: LegacyLane;
   readonly listed: readonly ListedMemory[];
   readonly sequence: number;
+  /** The backend that is primary for its writes. */
+  readonly primary: Backend;
 }
 
 /** Releasing a hold twice could end another call's hold. */
@@ -306,6 +318,7 @@ export function isSame(before: LaneView | undefined, after: LaneView | undefined
     !after.isBehind &&
     after.state.sequence === before.state.sequence &&
     after.state.generation === before.state.generation &&
+    after.state.epoch === before.state.epoch &&
     after.state.condition === before.state.condition
   );
 }
@@ -315,12 +328,17 @@ function stoppedIn(view: LaneView | undefined): LaneView | undefined {
   return view?.state.condition === 'stopped' ? view : undefined;
 }
 
+function notComparable(reason: string, view: LaneView | undefined): ComparedLane {
+  return { secondary: secondaryOf(view?.state.primary ?? 'legacy'), verdict: 'not_comparable', reason };
+}
+
 /** Nothing of it need be on the orchestrator yet. Everything that legacy shows must be copied. */
 function notSeeded(source: LegacyLane, view: LaneView | undefined): ComparedLane {
-  const generation = view?.state.generation ?? 0;
+  const { generation = 0, epoch = 0 } = view?.state ?? {};
   const nothing = summaryOf([]);
   const found = { removable: [], lost: [], forgotten: 0, before: nothing };
-  const base = { source, listed: [], sequence: 0, generation, ...found };
+  const secondary = 'orchestrator';
+  const base = { secondary, source, listed: [], sequence: 0, generation, epoch, ...found } as const;
   if (!source.exists) return { verdict: 'equal', ...base, findings: [], after: nothing };
   const findings: ItemFinding[] = [{ side: 'unknown', kind: 'not_seeded' }];
   return { verdict: 'different', ...base, findings, after: summaryOf(source.items) };
@@ -352,7 +370,7 @@ class LaneLooks {
   surviving(compared: ComparedLane): ComparedLane {
     if (compared.verdict !== 'different') return compared;
     const isKnown = compared.findings.some((finding) => this.#shown.has(identityOf(finding)));
-    return isKnown ? compared : { verdict: 'not_comparable', reason: 'racy' };
+    return isKnown ? compared : { secondary: compared.secondary, verdict: 'not_comparable', reason: 'racy' };
   }
 }
 

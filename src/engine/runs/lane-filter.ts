@@ -1,3 +1,5 @@
+import { type Backend, secondaryOf } from '../../domain/backend.ts';
+import type { LaneState } from '../../domain/lane.ts';
 import { type LaneKey, laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -33,6 +35,8 @@ export interface EqualLane {
   /** As legacy shows it. */
   readonly lane: LegacyLane;
   readonly sequence: number;
+  /** The backend against which a difference would have counted. */
+  readonly secondary: Backend;
   /** What both sides showed. Undefined if the orchestrator makes no fingerprints. */
   readonly states: EqualStates | undefined;
   /** What was stored of it before. */
@@ -88,9 +92,9 @@ export class LaneFilter {
     const equal: EqualLane[] = [];
     const doubtful: Owner[] = [];
     for (const [owner, key] of keyOf) {
-      const [sequence, legacy, orchestrator] = [still.get(key), expected.get(owner), held.get(owner)];
+      const [state, legacy, orchestrator] = [still.get(key), expected.get(owner), held.get(owner)];
       const baseline = summaries.get(key);
-      if (sequence === undefined || legacy === undefined) doubtful.push(owner);
+      if (state === undefined || legacy === undefined) doubtful.push(owner);
       else {
         const shown = { legacy: legacy.digest, orchestrator };
         if (!equalLanes.isEqual({ ...shown, known: baseline?.states })) doubtful.push(owner);
@@ -99,7 +103,8 @@ export class LaneFilter {
             owner,
             key,
             lane: legacy.lane,
-            sequence,
+            sequence: state.sequence,
+            secondary: secondaryOf(state.primary),
             states: equalLanes.statesOf(shown),
             baseline,
           });
@@ -109,21 +114,21 @@ export class LaneFilter {
     return { equal, doubtful, readingMs };
   }
 
-  /** A digest does not cover times. If writes came since the lane was last found equal, the times may be those of the proxy. */
+  /** A digest does not cover times. Nothing is copied over the orchestrator while it is primary. If writes came since the lane was last found equal, the times may be those of the proxy. */
   async #takeOverTimes(service: ServiceRuntime, equal: readonly EqualLane[]): Promise<void> {
-    for (const { owner, sequence, lane, baseline } of equal) {
-      if (baseline?.sequence === sequence) continue;
+    for (const { owner, sequence, secondary, lane, baseline } of equal) {
+      if (baseline?.sequence === sequence || secondary === 'legacy') continue;
       await this.#times.takeOver({ service, owner, items: lane.items });
     }
   }
 
-  /** The sequences of the lanes that can be compared and did not change between two looks. */
-  #still({ before, after, coverage }: TwoLooks): ReadonlyMap<LaneKey, number> {
-    const still = new Map<LaneKey, number>();
+  /** The lanes that can be compared and did not change between two looks. */
+  #still({ before, after, coverage }: TwoLooks): ReadonlyMap<LaneKey, LaneState> {
+    const still = new Map<LaneKey, LaneState>();
     if (this.#parts.isSpilling()) return still;
     for (const [key, view] of before) {
       if (fenceOfRow(view, coverage, 'compare_stores') === undefined && isSame(view, after.get(key)))
-        still.set(key, view.state.sequence);
+        still.set(key, view.state);
     }
     return still;
   }

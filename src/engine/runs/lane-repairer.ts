@@ -20,6 +20,7 @@ import {
   rawElements,
   rawMembers,
 } from '../../domain/json.ts';
+import { laneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrator-call.ts';
 import type { ListedMemory } from '../items/copy-plan.ts';
 import { orchestratorWritesOf } from '../delivery/pack.ts';
@@ -29,7 +30,7 @@ import type { LaneComparer } from './lane-comparer.ts';
 interface RepairerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly lanes: Lanes;
-  readonly journal: Pick<Journal, 'beginCopy' | 'stopLane'>;
+  readonly journal: Pick<Journal, 'beginCopy' | 'stopLane' | 'lanes'>;
   readonly orchestrator: Orchestrator;
   readonly copies: CopyQueue;
   readonly comparer: LaneComparer;
@@ -159,6 +160,8 @@ export class LaneRepairer {
     const state = await journal.beginCopy(lane.key);
     if (state === undefined) {
       lane.abandonCopy(before);
+      const flipped = (await journal.lanes([lane.key])).get(lane.key)?.primary === 'orchestrator';
+      if (flipped) return 'the orchestrator is primary for its writes, and nothing is copied over a primary';
       return 'another replica is its home: run the command against that replica';
     }
     lane.adopt(state);
@@ -173,7 +176,7 @@ export class LaneRepairer {
     const sessionId = sessionIdOf(sessionPrefix, lane.owner);
     const operations = stillToPutBack(parseInverse(inverse, sessionId), await this.#held(sessionId));
     const { generation } = state;
-    const fence = { key: lane.key, generation, sequence: lane.delivered };
+    const fence = { ...laneFence(lane, generation), sequence: lane.delivered };
     if (operations.length > 0) await applyCopy(operations, fence, new CopyCalls(this.#parts));
     await journal.stopLane(lane.key, 'repair_undone');
     lane.stop();

@@ -1,5 +1,5 @@
 import { messageOf, StorageError } from '../../domain/errors.ts';
-import type { Owner, ServiceName } from '../../domain/ids.ts';
+import { CANARY_OWNER, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Run, RunRequest } from '../ports/run.ts';
@@ -51,15 +51,22 @@ const OWNERS_PER_PAGE = 1_000;
 
 type Listed = Pick<ServiceRuntime, 'definition' | 'access'>;
 
-/** Owners as the legacy store lists them, page by page; undefined if it cannot be listed. */
+/**
+ * Owners as the legacy store lists them, page by page, without Crossfade's own; undefined if it cannot be listed.
+ */
 export async function listOwners({
   definition,
   access,
 }: Listed): Promise<AsyncIterable<readonly Owner[]> | undefined> {
   const listed = definition.lanes.owners(access);
-  if (Symbol.asyncIterator in listed) return listed;
+  if (Symbol.asyncIterator in listed) return withoutCanary(listed);
   const owners = await listed;
-  return owners && pagesOf(owners);
+  return owners && withoutCanary(pagesOf(owners));
+}
+
+async function* withoutCanary(pages: AsyncIterable<readonly Owner[]>): AsyncGenerator<readonly Owner[]> {
+  for await (const page of pages)
+    yield page.includes(CANARY_OWNER) ? page.filter((owner) => owner !== CANARY_OWNER) : page;
 }
 
 /** Of these, the lanes of the run. */

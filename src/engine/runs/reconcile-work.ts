@@ -1,3 +1,4 @@
+import type { Backend } from '../../domain/backend.ts';
 import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import { baselineOf } from '../items/copy-plan.ts';
@@ -109,9 +110,13 @@ export class ReconcileWork implements RunWork {
     const { divergences, lostItems, emit } = this.#parts;
     for (const [owner, compared] of found) {
       if (compared.verdict !== 'different') continue;
-      const { findings, before, after, lost, generation } = compared;
+      const { findings, before, after, lost, generation, epoch } = compared;
       const state = lost.length > 0 ? 'lost' : 'open';
-      await divergences.add(run, { service, owner, findings, before, after, state, generation });
+      await divergences.add(run, { service, owner, findings, before, after, state, generation, epoch });
+      if (compared.secondary === 'legacy') {
+        emit('flipped:diverged', { service, lane: laneKeyOf(service, owner), findings: findings.length });
+        continue;
+      }
       if (lost.length > 0) await lostItems.found(service, owner, compared.lost.map(lostAs));
       emit('lane:diverged', {
         service,
@@ -128,19 +133,32 @@ function isRemembered({ baseline, sequence, states }: EqualLane): boolean {
   return baseline?.sequence === sequence && (states === undefined || isSameStates(states, baseline.states));
 }
 
+/** Flipped lanes have counts of their own. The interlocks, the guard and the criteria judge the orchestrator, and read the others. */
+function prefixOf(secondary: Backend): 'lanes' | 'flipped_lanes' {
+  return secondary === 'legacy' ? 'flipped_lanes' : 'lanes';
+}
+
 function tallyOf(equal: readonly EqualLane[], found: ReadonlyMap<Owner, ComparedLane>): Tally {
   const counts: Record<string, number> = {};
   const count = (name: string, by = 1): void => {
     counts[name] = (counts[name] ?? 0) + by;
   };
-  for (const { lane } of equal) count('items', lane.items.length);
-  count('lanes', equal.length + found.size);
-  count('lanes_equal', equal.length);
+  for (const name of ['lanes', 'lanes_equal']) count(name, 0);
+  for (const { lane, secondary } of equal) {
+    count(prefixOf(secondary));
+    count(`${prefixOf(secondary)}_equal`);
+    if (secondary === 'orchestrator') count('items', lane.items.length);
+  }
   const skipped: Skipped[] = [];
   for (const [owner, compared] of found) {
-    count(`lanes_${compared.verdict}`);
+    count(prefixOf(compared.secondary));
+    count(`${prefixOf(compared.secondary)}_${compared.verdict}`);
     if (compared.verdict === 'not_comparable') {
       skipped.push({ owner, reason: compared.reason });
+      continue;
+    }
+    if (compared.secondary === 'legacy') {
+      count('flipped_findings', compared.findings.length);
       continue;
     }
     count('items', compared.source.items.length);

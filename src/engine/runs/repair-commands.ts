@@ -67,8 +67,8 @@ export interface RepairPlan {
   readonly limits: RepairLimits;
   /** Why it would be refused. */
   readonly refusal: string | undefined;
-  /** Lanes of the run that no repair of it touches: those whose repair was undone, and those with lost items. */
-  readonly untouched: Pick<StandingLanes, 'undone' | 'lost'>;
+  /** Lanes of the run that no repair of it touches: those whose repair was undone, those with lost items, and flipped ones. */
+  readonly untouched: Pick<StandingLanes, 'undone' | 'lost' | 'flipped'>;
 }
 
 /** Commands of people to repair, undo, and decide about lost items. @throws RunRefused; StorageError */
@@ -93,9 +93,9 @@ export class RepairCommands {
     const findings = lanes.reduce((sum, one) => sum + one.findings.length, 0);
     const share = compared === 0 ? 0 : findings / compared;
     const limits = { ...LIMITS, ...asked };
-    const { undone = 0, lost = 0 } = (await store.standing([run])).get(run) ?? {};
+    const { undone = 0, lost = 0, flipped = 0 } = (await store.standing([run])).get(run) ?? {};
     const refusal = refusalOf(findings, share, limits);
-    return { run, lanes, findings, share, limits, refusal, untouched: { undone, lost } };
+    return { run, lanes, findings, share, limits, refusal, untouched: { undone, lost, flipped } };
   }
 
   async apply(run: number, limits: Partial<RepairLimits>, by: Responsible): Promise<Run> {
@@ -169,6 +169,7 @@ export class RepairCommands {
   /** Accepts the loss of one item. The last decision about a lane's lost items starts its repair. */
   async giveUp(item: LostItemName, by: Responsible): Promise<{ readonly waiting: number }> {
     const { lostItems, repairer } = this.#parts;
+    await this.#refuseFlipped(item);
     if (!(await lostItems.accept(item, by))) throw noneWaits(item);
     const waiting = await lostItems.waiting(item.service, item.owner);
     if (waiting.length > 0) return { waiting: waiting.length };
@@ -186,6 +187,7 @@ export class RepairCommands {
     const waiting = await this.#parts.lostItems.waiting(service, owner);
     const items = waiting.filter((item) => item.memoryId === (memoryId ?? item.memoryId));
     if (items.length === 0) throw noneWaits({ ...lane, memoryId });
+    await this.#refuseFlipped(lane);
     const restorings = await this.#restorings(lane, items);
     await this.#parts.repairer.restoring(service, owner, async (paused) => {
       await this.#restoreOwner(lane);
@@ -193,6 +195,17 @@ export class RepairCommands {
       for (const restoring of restorings) await this.#restore(restoring, by, back);
     });
     return { restored: items.length, ...(await this.#decided(lane)) };
+  }
+
+  /** Both decisions end with a copy. @throws RunRefused */
+  async #refuseFlipped({ service, owner }: Pick<LostItemName, 'service' | 'owner'>): Promise<void> {
+    const key = laneKeyOf(service, owner);
+    const state = (await this.#parts.journal.lanes([key])).get(key);
+    if (state?.primary !== 'orchestrator') return;
+    throw new RunRefused(
+      'conflict',
+      `the orchestrator is primary for the writes of ${key}, and nothing is copied over a primary`,
+    );
   }
 
   /**
@@ -366,10 +379,13 @@ function noneWaits({
   );
 }
 
-function nothingToRepair({ run, untouched: { undone, lost } }: RepairPlan): string {
+function nothingToRepair({ run, untouched: { undone, lost, flipped } }: RepairPlan): string {
   const why = [
     ...(undone > 0 ? [`the repair of ${undone} of its lanes was undone: reconcile them again`] : []),
     ...(lost > 0 ? [`${lost} of its lanes have lost items: see "crossfade lost list"`] : []),
+    ...(flipped > 0
+      ? [`in ${flipped} of its lanes the orchestrator is primary, and no repair changes a primary`]
+      : []),
   ];
   return [`there is nothing to repair of run ${run}`, ...why].join('; ');
 }

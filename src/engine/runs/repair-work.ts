@@ -138,6 +138,7 @@ export class RepairWork implements RunWork {
     const facts = { owner, changed: 0, findings: findings.length };
     const left = (reason: string): Repaired => ({ ...facts, result: 'left', reason });
     const found = await comparer.compare(service, owner);
+    if (found.secondary === 'legacy') return left(FLIPPED);
     if (found.verdict === 'not_comparable') return left(found.reason);
     if (found.verdict === 'equal') {
       await divergences.resolve(service, owner, 'gone');
@@ -159,6 +160,9 @@ function haltAt(service: ServiceName, surprise: Repaired | undefined): Pick<Page
     halt: `${service}/${surprise.owner}: ${surprise.reason ?? ''}. Check the lane, then reconcile again`,
   };
 }
+
+/** Why a lane is not repaired. */
+const FLIPPED = 'the orchestrator is primary for its writes, and no repair changes a primary';
 
 /** It stays open. The next repair takes it. */
 function notTried({ owner, findings }: Divergence): Repaired {

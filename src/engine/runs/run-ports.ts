@@ -34,6 +34,8 @@ export interface StandingLanes {
   /** Of the unresolved ones: lanes whose repair was undone, and lanes with items that legacy lost. */
   readonly undone: number;
   readonly lost: number;
+  /** Open differences that count against legacy, because their lanes are flipped. They are none of the unresolved ones. */
+  readonly flipped: number;
 }
 
 /** Runs, in the journal's database. A claim lasts as long as its replica lives. @throws StorageError */

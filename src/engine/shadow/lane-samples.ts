@@ -10,6 +10,8 @@ import type { Owner } from '../../domain/ids.ts';
 import { isReadable } from '../../domain/service-definition.ts';
 import type { MappedOperation } from '../calls/ask-orchestrator.ts';
 import type { Verdicts } from '../compare/verdicts.ts';
+import type { ComparedOperation } from '../compare/signature-book.ts';
+import type { Backend } from '../../domain/backend.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { inParallel } from '../runs/run-work.ts';
@@ -40,7 +42,7 @@ const FAILED = notComparable('shadow_error');
 export interface LaneSampleParts {
   readonly laneFilter: Pick<LaneFilter, 'sift'>;
   readonly comparer: Pick<LaneComparer, 'compare'>;
-  readonly verdicts: Pick<Verdicts, 'concludeLane'>;
+  readonly verdicts: Pick<Verdicts, 'concludeLane' | 'concludeFlipped'>;
   readonly differences: DifferenceStore;
   readonly lostItems: LostItemStore;
   readonly random: () => number;
@@ -138,7 +140,7 @@ export class LaneSamples {
         ...batch.keys(),
       ]);
       queue.readMs += readingMs;
-      for (const { owner, sequence } of equal) this.#conclude(batch.get(owner), LANE_MATCHES, sequence);
+      for (const { owner, ...at } of equal) this.#conclude(batch.get(owner), LANE_MATCHES, at);
       const control = { isStopped: () => this.#stopping.signal.aborted, width: () => WIDTH };
       await inParallel(doubtful, control, (owner) => this.#compareOne(queue, owner, batch.get(owner)));
     } catch {
@@ -158,31 +160,59 @@ export class LaneSamples {
       const compared = await comparer.compare(name, owner, patience);
       if (compared.verdict === 'different' && compared.lost.length > 0)
         await lostItems.found(name, owner, compared.lost.map(lostAs));
-      const sequence = compared.verdict === 'not_comparable' ? undefined : compared.sequence;
-      this.#conclude(operation, judgementOf(compared), sequence);
+      this.#conclude(operation, judgementOf(compared), compared);
     } catch {
       this.#conclude(operation, FAILED);
     }
   }
 
-  #conclude(operation: MappedOperation | undefined, found: Comparison, sequence?: number): void {
+  #conclude(operation: MappedOperation | undefined, found: Comparison, at: ComparedAt = {}): void {
     if (operation === undefined || this.#stopping.signal.aborted) return;
-    const { clock, differences, emit, verdicts } = this.#parts;
+    const { clock, differences, emit } = this.#parts;
     const { id, lane, name: action, service } = operation;
     const facts = { operationId: id, service: service.name, action, lane };
-    const comparison = verdicts.concludeLane(facts, found, sequence);
-    const countsFor = readActionsOf(service);
-    emit('lane:compared', { ...facts, countsFor, comparison });
+    const isFlipped = at.secondary === 'legacy';
+    const judged = { ...facts, found };
+    const comparison = isFlipped ? this.#legacyJudged(judged) : this.#judged(service, judged, at);
     if (comparison.verdict !== 'mismatch') return;
     differences
-      .add({ ...facts, primary: 'legacy', comparison, atMs: clock.wallMs() })
+      .add({
+        ...facts,
+        primary: isFlipped ? 'orchestrator' : 'legacy',
+        comparison,
+        atMs: clock.wallMs(),
+      })
       .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  /** Evidence for every read action of the service. */
+  #judged(
+    service: ServiceRuntime,
+    { found, ...facts }: ComparedOperation & { readonly found: Comparison },
+    { sequence }: ComparedAt,
+  ): Comparison {
+    const comparison = this.#parts.verdicts.concludeLane(facts, found, sequence);
+    this.#parts.emit('lane:compared', { ...facts, countsFor: readActionsOf(service), comparison });
+    return comparison;
+  }
+
+  #legacyJudged({ found, ...facts }: ComparedOperation & { readonly found: Comparison }): Comparison {
+    const judgement = { comparison: found, accepted: [], gapsSeconds: [] };
+    const comparison = this.#parts.verdicts.concludeFlipped(facts, judgement);
+    this.#parts.emit('flipped:compared', { ...facts, by: 'lane', comparison });
+    return comparison;
   }
 
   #dropped({ id, name: action, service }: MappedOperation): void {
     const reason = 'lanes_full';
     this.#parts.emit('shadow:dropped', { operationId: id, service: service.name, action, reason });
   }
+}
+
+/** Absent members are unknown, as after a failure. */
+interface ComparedAt {
+  readonly secondary?: Backend;
+  readonly sequence?: number;
 }
 
 function readActionsOf({ definition: { actions } }: ServiceRuntime): readonly string[] {
@@ -208,20 +238,23 @@ const CLASSES = {
   removed: 'missing_in_orchestrator',
   reordered: 'order',
   resurrected: 'extra_in_orchestrator',
+  lost: 'extra_in_orchestrator',
 } as const satisfies Partial<Record<ItemFinding['kind'], DifferenceClass>>;
 
 const LANE_MATCHES: Comparison = { verdict: 'match', differences: [], suppressed: 0 };
 
 /**
  * What a comparison of whole lanes proves about agents' reads. A lost item waits for a person and is not an error of the
- * orchestrator. A lane that was never copied proves nothing.
+ * orchestrator. In a flipped lane it is an error of legacy. A lane that was never copied proves nothing.
  */
 export function judgementOf(compared: ComparedLane): Comparison {
   if (compared.verdict === 'not_comparable') return notComparable(reasonOf(compared.reason));
   if (isUnknown(compared)) return notComparable('unknown_lane');
   if (compared.findings.some(({ kind }) => kind === 'not_seeded')) return notComparable('not_seeded');
   if (compared.verdict === 'equal') return LANE_MATCHES;
-  const differences = compared.findings.flatMap((finding) => differenceOf(finding) ?? []);
+  const isCounted = (finding: ItemFinding): boolean =>
+    finding.kind !== 'lost' || compared.secondary === 'legacy';
+  const differences = compared.findings.filter(isCounted).flatMap((finding) => differenceOf(finding) ?? []);
   if (differences.length === 0) return notComparable('lost');
   return { verdict: 'mismatch', differences, suppressed: 0 };
 }
@@ -248,7 +281,7 @@ const HINTS: Partial<Record<DifferenceClass, Hint>> = {
 
 function differenceOf(finding: ItemFinding): Difference | undefined {
   const { kind, side, before, after } = finding;
-  if (kind === 'lost' || kind === 'not_seeded') return undefined;
+  if (kind === 'not_seeded') return undefined;
   const isOnlyOnLegacy = kind === 'added' && side === 'legacy';
   const found = isOnlyOnLegacy ? 'missing_in_orchestrator' : CLASSES[kind];
   const hint = finding.hint ?? HINTS[found];

@@ -196,7 +196,7 @@ export interface KeptReadStore {
   keep(reads: readonly KeptRead[]): Promise<void>;
   /**
    * The kept read that has waited longest. No agent has sent it for a minute. It was not repeated yet in the present state of its
-   * lane, and the lane is clean and delivered. The read then counts as repeated.
+   * lane, and the lane is clean, delivered, and not flipped. The read then counts as repeated.
    * @param versions by action: with another version, the same state proves something again
    */
   next(

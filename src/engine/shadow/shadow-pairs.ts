@@ -58,11 +58,12 @@ export class ShadowPairs {
     }
   }
 
-  /** Both are asked again. The orchestrator is asked when it holds exactly the writes that legacy had. */
+  /** Both are asked again. The orchestrator is asked when it holds exactly the writes that legacy had, or the lane must stay unchanged. */
   async again(task: ShadowTask, lane: Lane): Promise<Pair> {
     const before = new Snapshot(lane);
     const legacy = await this.askLegacy(task);
-    const watermark = before.stillHolds ? this.#parts.watermarks.stopAt(lane) : undefined;
+    const isStoppable = before.stillHolds && task.isFlipped !== true;
+    const watermark = isStoppable ? this.#parts.watermarks.stopAt(lane) : undefined;
     if (watermark !== undefined) return this.#atWatermark(task, { legacy, place: before.place, watermark });
     const orchestrator = await this.#askOrchestrator(task);
     return { legacy, orchestrator, isSteady: before.stillHolds, place: before.place };
@@ -87,7 +88,8 @@ export class ShadowPairs {
     lane: Lane,
     look: (read: () => Promise<Pair>) => Promise<Seen>,
   ): Promise<Seen> {
-    if (this.#parts.isAlone()) return look(() => this.#underShortHold(task, lane));
+    const isStoppable = this.#parts.isAlone() && task.isFlipped !== true;
+    if (isStoppable) return look(() => this.#underShortHold(task, lane));
     return this.#underLongHold(task, lane, look);
   }
 
@@ -107,7 +109,7 @@ export class ShadowPairs {
     }
   }
 
-  /** Deliveries of other replicas cannot be stopped, so the lane is held until both have answered. */
+  /** Deliveries of other replicas, and those to legacy, cannot be stopped, so the lane is held until both have answered. */
   async #underLongHold<Seen>(
     task: ShadowTask,
     lane: Lane,

@@ -24,6 +24,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { DifferenceStore } from '../compare/comparison-stores.ts';
 import type { LaneSamples } from './lane-samples.ts';
 import {
+  CHANGING,
   comparedOf,
   effectOf,
   explainedBy,
@@ -130,6 +131,7 @@ export class ShadowReads {
   /** Accepts a read or drops it. Never waits. */
   offer(read: ShadowRead): void {
     if (read.isCompared) this.#parts.samples?.sample(read.operation);
+    if (isLeftToStores(read)) return;
     const isFull = this.#queued >= this.#parts.queueSize || this.#bytes > QUEUE_BYTES;
     const isBusy =
       read.primary === 'orchestrator' && read.operation.service.legacy.load('live').queued > BUSY_QUEUE;
@@ -183,6 +185,7 @@ export class ShadowReads {
     try {
       const lane = await this.#parts.lanes.load(task.operation.service.name, task.operation.owner);
       if (!task.isCompared) await this.#pairs.askLegacy(task);
+      else if (isFlippedSince(task, lane)) await this.#conclude(task, RACY);
       else await this.#look(task, lane);
     } catch (error) {
       if (!task.isCompared) return;
@@ -242,7 +245,8 @@ export class ShadowReads {
     const isWaiting = task.looks === 0 && task.watermark?.isSure() !== true && task.before.stillHolds;
     if (isWaiting || !isAlone()) return fences.catchUp(lane, timeoutMs, 'compare');
     const reason = await fences.look(lane, 'compare');
-    return reason === 'behind' ? undefined : reason;
+    // No watermark stops what legacy gets.
+    return reason === 'behind' && task.isFlipped !== true ? undefined : reason;
   }
 
   /**
@@ -332,8 +336,13 @@ export class ShadowReads {
     const { clock, differences, emit, samples, verdicts } = this.#parts;
     const { operation, primary } = task;
     const facts = { operationId: operation.id, lane: operation.lane, ...namesOf(task) };
-    const comparison = verdicts.conclude(facts, judgement, pair && lookOf(task, pair));
-    emit('shadow:compared', { ...facts, primary, comparison, durationMs: clock.now() - task.startedAtMs });
+    const comparison =
+      task.isFlipped === true
+        ? verdicts.concludeFlipped(facts, judgement)
+        : verdicts.conclude(facts, judgement, pair && lookOf(task, pair));
+    if (task.isFlipped === true) emit('flipped:compared', { ...facts, by: 'answers', comparison });
+    else
+      emit('shadow:compared', { ...facts, primary, comparison, durationMs: clock.now() - task.startedAtMs });
     if (comparison.reason === 'racy') samples?.doubt(operation);
     if (comparison.verdict !== 'mismatch') return;
     differences
@@ -360,6 +369,16 @@ export class ShadowReads {
   }
 }
 
+/** Where the orchestrator is primary, legacy is asked only to be compared, and its store says enough. */
+function isLeftToStores(read: ShadowRead): boolean {
+  return read.isFlipped === true && CHANGING.has(effectOf(read));
+}
+
+/** Then it is not known against which backend a difference would count. */
+function isFlippedSince({ isFlipped = false }: ShadowTask, { primary }: Lane): boolean {
+  return (primary === 'orchestrator') !== isFlipped;
+}
+
 interface FencedParts {
   readonly askOrchestrator: AskOrchestrator;
   readonly verdicts: Pick<Verdicts, 'compare'>;
@@ -379,6 +398,8 @@ interface Fenced {
  */
 export async function judgeFenced(task: ShadowTask, fenced: Fenced, parts: FencedParts): Promise<Judgement> {
   const { lane, reason, deadlineAtMs } = fenced;
+  // Legacy has not got everything yet.
+  if (task.isFlipped === true) return RACY;
   if (reason !== 'not_seeded' && reason !== 'behind') return notCompared('dirty');
   if (!isUnknown(lane) || task.primary !== 'legacy') return notCompared('not_seeded');
   const orchestrator = await parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);

@@ -15,6 +15,8 @@ import type { Comparison } from '../../domain/comparison.ts';
 export interface ShadowRead {
   readonly operation: MappedOperation;
   readonly primary: Backend;
+  /** The orchestrator is primary for the lane's writes, so a difference counts against legacy. @defaultValue false */
+  readonly isFlipped?: boolean;
   readonly text: string;
   /** How long that backend took. */
   readonly primaryMs: number;
@@ -64,7 +66,7 @@ export function notComparable(error: unknown): Judgement {
   return notCompared(isTimeout ? 'shadow_timeout' : 'shadow_error');
 }
 
-export function effectOf({ operation }: ShadowTask): LegacyReadEffect {
+export function effectOf({ operation }: Pick<ShadowTask, 'operation'>): LegacyReadEffect {
   return operation.action.onLegacy(operation.message);
 }
 
@@ -81,8 +83,12 @@ export function comparedOf(
   deleted: ReadonlySet<string> | undefined,
 ): Parameters<Verdicts['compare']> {
   const { fields } = task.operation.message;
-  return [namesOf(task), { legacy, orchestrator, request: fields, ...(deleted && { deleted }) }];
+  const { isFlipped = false } = task;
+  return [namesOf(task), { legacy, orchestrator, request: fields, isFlipped, ...(deleted && { deleted }) }];
 }
+
+/** Reads that leave legacy other than it was. */
+export const CHANGING: ReadonlySet<LegacyReadEffect> = new Set(['loads', 'cuts']);
 
 /** What was compared, for the records. */
 export function lookOf({ operation }: Pick<ShadowTask, 'operation'>, { legacy, place }: Pair): ConcludedLook {

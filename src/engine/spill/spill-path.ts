@@ -14,7 +14,8 @@ import type { Membership } from '../replicas/membership.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
 import type { OutcomeRecorder } from '../writes/outcome-recorder.ts';
-import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/late-reply.ts';
+import { outcomeOfFailure, writeActionOf } from '../writes/late-reply.ts';
+import { tooLate } from '../writes/not-sent.ts';
 import type { Outage } from './outage.ts';
 import type { SpillJournal, SpillStore } from '../ports/spill-ports.ts';
 
@@ -26,7 +27,7 @@ const RETRY_MS = 100;
 const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
 
 interface SpillPathParts {
-  readonly outage: Pick<Outage, 'admit' | 'ask'>;
+  readonly outage: Pick<Outage, 'admit' | 'ask' | 'state'>;
   readonly membership: Pick<Membership, 'isOnlyOne' | 'claimedAtMs'>;
   readonly store: Pick<SpillStore, 'append' | 'recordOutcome'>;
   readonly journal: Pick<SpillJournal, 'recordOutcomes'>;
@@ -41,6 +42,8 @@ interface SpillPathParts {
   /** Whether the service must not be written to now, and the wait for that. */
   readonly isShut: (operation: OwnedOperation) => boolean;
   readonly gate: (operation: OwnedOperation) => Promise<void>;
+  /** Whether the orchestrator may be primary of the lane. Only the journal says whether it is. */
+  readonly mayBeFlipped: (lane: Lane) => boolean;
 }
 
 /** Where journaling and sending a write is tried. */
@@ -92,9 +95,8 @@ export class SpillPath {
     lane: Lane,
     journaled: Journaled<Result>,
   ): Promise<Answer | Result> {
-    const { outage, membership } = this.#parts;
     for (;;) {
-      if ((await outage.admit(operation, membership)) === 'spill')
+      if ((await this.#admit(operation, lane)) === 'spill')
         return this.#spill({ id: this.#tried.has(operation) ? anotherId() : operation.id, operation, lane });
       this.#tried.add(operation);
       try {
@@ -104,6 +106,16 @@ export class SpillPath {
         if (!isOfTheJournal(error) || !(await this.#mayTryAgain(operation))) throw error;
       }
     }
+  }
+
+  /** Without the journal nothing is accepted for a lane whose primary may be the orchestrator (W11). Such a write does not wait. */
+  async #admit(operation: OwnedOperation, lane: Lane): Promise<'journal' | 'spill'> {
+    const { outage, membership, mayBeFlipped } = this.#parts;
+    const isKept = lane.primary === 'legacy' && !mayBeFlipped(lane);
+    if (!isKept && outage.state === 'away') throw journalAway();
+    const place = await outage.admit(operation, membership);
+    if (!isKept && place === 'spill') throw journalAway();
+    return place;
   }
 
   /** Undefined if the journal has gone away meanwhile. Even if the intent still becomes durable, its request was not sent. */
@@ -253,4 +265,8 @@ function labelsOf(operation: OwnedOperation) {
     action: operation.name,
     lane: operation.lane,
   };
+}
+
+function journalAway(): ConnectionError {
+  return new ConnectionError('the journal is away', { effect: 'not_applied', reason: 'slow' });
 }

@@ -20,7 +20,10 @@ export interface BacklogLimitParts {
   readonly waiting: () => Iterable<Lane>;
 }
 
-/** W9 of ../README.md: above its limit a lane is copied, instead of queueing without bound. */
+/**
+ * W9 of ../README.md: above its limit a lane is copied, instead of queueing without bound. A lane whose primary is the orchestrator
+ * cannot be copied to legacy, so it loses its way back.
+ */
 export class BacklogLimit {
   readonly #parts: BacklogLimitParts;
   #total = 0;
@@ -30,12 +33,13 @@ export class BacklogLimit {
     this.#parts = parts;
   }
 
-  /** Whether the lane, which just got another write, must be copied instead of delivered. */
+  /** Whether the lane, which just got another write, must not queue any more. */
   isOver(lane: Lane): boolean {
-    if (lane.condition !== 'clean' || lane.seededCoverage === 0) return false;
+    const isForward = lane.primary === 'legacy';
+    if (isForward && (lane.condition !== 'clean' || lane.seededCoverage <= 0)) return false;
     const { limits } = this.#parts;
     const isTooLong = backlogOf(lane) > limits.lane || this.#count() > limits.total;
-    return isTooLong && !this.#forgetsEntries(lane);
+    return isTooLong && !(isForward && this.#forgetsEntries(lane));
   }
 
   /** If the service forgets items by itself, a copy would miss them, so the lane must be delivered. */

@@ -2,7 +2,7 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Journal, PendingWrite } from '../ports/ports.ts';
-import { ConnectionError, CrossfadeError } from '../../domain/errors.ts';
+import { CrossfadeError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import { isReadable, type ServiceDefinition, type WriteAction } from '../../domain/service-definition.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
@@ -73,13 +73,6 @@ export class LateReplies {
     else if (outcome === 'applied') this.#parts.deliver(lane, write);
     else this.#parts.wake();
   }
-}
-
-export function tooLate(): ConnectionError {
-  return new ConnectionError('too little of the deadline was left', {
-    effect: 'not_applied',
-    reason: 'late',
-  });
 }
 
 export function outcomeOfFailure(error: unknown): Outcome {

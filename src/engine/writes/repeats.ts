@@ -257,7 +257,7 @@ function hasRequestId({ service, message }: OwnedOperation): boolean {
   return typeof id === 'number' || (typeof id === 'string' && id !== '');
 }
 
-/** A write whose agent may have no reply: its outcome is unknown, or its reply could not be delivered. */
+/** A write whose agent may have no reply: its outcome is unknown, or its reply could not be delivered or is lost. */
 export interface UnansweredWrite {
   readonly sequence: number;
   readonly request: string;
@@ -271,6 +271,8 @@ export interface UnansweredWrite {
 export interface KeptReplies {
   /** Keeps the primary's reply to a write, unless a repeat has taken the write's place meanwhile. */
   keep(ref: WriteRef, reply: Reply): Promise<void>;
+  /** The write took effect, and the process that had the reply has ended. No repeat of it can be answered. */
+  lost(ref: WriteRef): Promise<void>;
   /** Earlier writes of the same lane and action that may have repeats, oldest first, of the last 60 s. */
   unanswered(ref: WriteRef, action: string): Promise<readonly UnansweredWrite[]>;
   /**

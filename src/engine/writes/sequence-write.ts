@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import type { Backend } from '../../domain/backend.ts';
 import { ConnectionError, messageOf, StorageError } from '../../domain/errors.ts';
 import { type LaneKey, operationId, type ServiceName } from '../../domain/ids.ts';
-import type { LaneState, NamedItem } from '../../domain/lane.ts';
+import type { LaneState, NamedItem, PlacedLane } from '../../domain/lane.ts';
 import type { Emit } from '../ports/events.ts';
+import type { WritesState } from '../../domain/stage.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -44,6 +46,11 @@ export interface Sequenced {
   /** When it was accepted, by the monotonic clock. */
   readonly acceptedAtMs: number;
   readonly coverage: number;
+  /** The backend that is primary for it, as the journal said when it stored the intent. */
+  readonly primary: Backend;
+  readonly epoch: number;
+  /** The lane's generation when it got its place. */
+  readonly generation: number;
   /** Whether its success may seed the lane, because no unjournaled write passed at the same time. */
   readonly maySeed: boolean;
   /** Whether this replica delivers and copies the lane. */
@@ -52,6 +59,8 @@ export interface Sequenced {
   readonly forgotten: number;
   /** Whether it may be the repeat of a write whose agent got no reply. */
   readonly mayRepeat: boolean;
+  /** Whether legacy still takes writes of the service, as the journal said when it stored the intent. */
+  readonly writes: WritesState;
 }
 
 /**
@@ -91,23 +100,27 @@ export class Sequencer {
     const durationMs = clock.now() - startedAtMs;
     this.#adopt(operation, lane, state);
     const { message } = operation;
-    const write = await this.#named(operation, {
+    const write = await this.#named(operation, state.primary, {
       ...intent,
       message,
       laneId: state.id,
       sequence: state.sequence,
     });
-    const { isHome, mayRepeat } = state;
+    const { isHome, mayRepeat, primary, epoch, generation, writes } = state;
     const sequenced = {
       operation,
       lane,
       write,
       acceptedAtMs: startedAtMs,
       coverage: this.#coverageOf(service),
+      primary,
+      epoch,
+      generation,
       maySeed: state.sequence === 1 && maySeed(service),
       isHome,
       forgotten: lane.forgotten,
       mayRepeat,
+      writes,
     };
     emit('write:journaled', { ...sequencedLabels(sequenced), durationMs });
     return sequenced;
@@ -117,7 +130,7 @@ export class Sequencer {
     return this.#parts.coverage.get(service)?.number ?? 0;
   }
 
-  #inTime(operation: OwnedOperation, intent: Intent): Promise<LaneState> {
+  #inTime(operation: OwnedOperation, intent: Intent): Promise<PlacedLane> {
     const nowMs = this.#parts.clock.now();
     const mostMs = operation.service.deadlineMs * LONGEST_COMMIT;
     const patienceMs = Math.min(mostMs, latestSend(operation) - nowMs);
@@ -127,9 +140,10 @@ export class Sequencer {
     });
   }
 
-  async #named(operation: OwnedOperation, write: PendingWrite): Promise<PendingWrite> {
+  /** Where the orchestrator is primary, its items are found there. */
+  async #named(operation: OwnedOperation, primary: Backend, write: PendingWrite): Promise<PendingWrite> {
     const names = operation.action.kind === 'write' ? operation.action.names : undefined;
-    if (names === undefined) return write;
+    if (names === undefined || primary !== 'legacy') return write;
     const naming = { operation, names, ref: write, sendUntilMs: latestSend(operation) };
     const items = await this.#parts.resolveItems(naming);
     return items === undefined ? write : { ...write, items };
@@ -145,7 +159,7 @@ export class Sequencer {
   }
 
   /** One write of a lane is open at a time, over all replicas. @throws ConnectionError effect `not_applied` */
-  async #append(intent: Intent, untilMs: number): Promise<LaneState> {
+  async #append(intent: Intent, untilMs: number): Promise<PlacedLane> {
     const { clock } = this.#parts;
     let isSaid = false;
     for (let tried = 1; ; tried += 1) {
@@ -165,7 +179,7 @@ export class Sequencer {
     }
   }
 
-  async #tryAppend(intent: Intent): Promise<LaneState | undefined> {
+  async #tryAppend(intent: Intent): Promise<PlacedLane | undefined> {
     const { journal, outcomeRecorder } = this.#parts;
     try {
       return await journal.append(intent);

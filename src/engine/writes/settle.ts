@@ -101,7 +101,7 @@ export class Settler {
       lane.endSettling();
       copies.wake();
     };
-    void Promise.all([this.#taken(service, sentAtMs), marked]).then(() => {
+    void Promise.all([this.taken(service, sentAtMs), marked]).then(() => {
       if (isOver || this.#isStopped) return;
       copies.add(lane, 'dirty');
       end();
@@ -114,7 +114,7 @@ export class Settler {
    * it has answered two probes, and one deadline has passed, during which the write may be in the network. For any other server,
    * only time helps.
    */
-  async #taken(service: ServiceRuntime, sentAtMs: number): Promise<void> {
+  async taken(service: ServiceRuntime, sentAtMs: number): Promise<void> {
     await this.probed(service);
     const afterMs = isSerial(service.definition) ? service.deadlineMs : CLOSED_AFTER_MS;
     await this.#sleepUntil(sentAtMs + afterMs);

@@ -101,6 +101,7 @@ function serve(proxied: ProxiedService, exchange: Exchange, settings: ReversePro
     receivedAtMs: settings.clock.now(),
     agent: agentOf(request),
   });
+  if (onBegin === undefined) return fail(proxied, exchange, 'unavailable');
   proxied.relay.relay({ ...exchange, onBegin, onFailure: (kind) => fail(proxied, exchange, kind) });
 }
 

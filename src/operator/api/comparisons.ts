@@ -40,7 +40,7 @@ export const COMPARISON = {
       lexical: Type.Optional(Type.Object({ expected: Type.Number(), found: Type.Number() })),
     }),
   ),
-  /** Deleted items that the orchestrator returned. */
+  /** Deleted items that the orchestrator returned, or in a flipped lane either backend. */
   deleted_returned: Type.Optional(Count),
 };
 

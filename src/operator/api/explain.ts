@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { COMPARISON } from './comparisons.ts';
 import type { Endpoint, Of } from './endpoint.ts';
+import { FirstLane, FlipFact } from './flips.ts';
 import { GuardStatus, ToldInterlock } from './guard.ts';
 import { Count, oneOf, orNull, Time } from './schemas.ts';
 import { ActionStatus } from './status.ts';
@@ -95,7 +96,13 @@ const Seconds = orNull(Type.Number());
 const JudgedBy = Type.Object({
   answers: Type.Object({ legacy: Type.Boolean(), orchestrator: Type.Boolean() }),
   coverage: Type.Object({ number: Count, replicas: Count, acting: Count }),
-  lanes: Type.Object({ total: Count, unseeded: Count, unwell: Count, backfill_listed: Type.Boolean() }),
+  lanes: Type.Object({
+    total: Count,
+    unseeded: Count,
+    unwell: Count,
+    flipped: Count,
+    backfill_listed: Type.Boolean(),
+  }),
   oldest_delivery_seconds: Type.Number(),
   unclassified: Type.Object({ requests: Count, accepted: Type.Boolean() }),
   reconciled_ago_seconds: Seconds,
@@ -111,18 +118,22 @@ const JudgedBy = Type.Object({
   /** The trigger of the latch, if one is set. */
   latch: orNull(Type.String()),
   kill_switch: Type.Boolean(),
-  writes: Type.Optional(
-    Type.Object({
-      comparable_since_full: Count,
-      full_for_seconds: Seconds,
-      soak_seconds: Type.Number(),
-      reverse_proven: Type.Boolean(),
-      open_rollbacks: Count,
-      lanes_not_flipped: Count,
-      reverse_backlog: Count,
-      bypassed_ago_seconds: Seconds,
-    }),
-  ),
+  /** Different versions of the registered replicas. */
+  versions: Count,
+  writes: Type.Object({
+    comparable_since_full: Count,
+    full_for_seconds: Seconds,
+    soak_seconds: Type.Number(),
+    reverse_proven: Type.Boolean(),
+    first_lane_named: Type.Boolean(),
+    open_rollbacks: Count,
+  }),
+  ends: Type.Object({
+    lanes_not_flipped: Count,
+    reverse_backlog: Count,
+    bypassed_ago_seconds: Seconds,
+    bypass_free_seconds: Type.Number(),
+  }),
 });
 
 const PrintedInterlocks = Type.Object({
@@ -200,6 +211,29 @@ const Explanation = Type.Object({
   /** For each action that has an owner. */
   decisions: Type.Record(Type.String(), ExplainedDecision),
   inputs: Inputs,
+  /** Absent if no lane is flipped. */
+  flips: Type.Optional(
+    Type.Object({
+      primary: Type.String(),
+      epoch: Count,
+      /** What the lane needs to be flipped. */
+      facts: Type.Array(FlipFact),
+      /** A person lets this lane flip before the way back is proven. */
+      goes_first: orNull(FirstLane),
+      /** Every change of its primary, oldest first. */
+      history: Type.Array(
+        Type.Object({
+          epoch: Count,
+          primary: Type.String(),
+          at: Time,
+          replica: Type.String(),
+          facts: Type.Record(Type.String(), Type.Unknown()),
+          compared_at: orNull(Time),
+          comparison: orNull(Type.String()),
+        }),
+      ),
+    }),
+  ),
   /** Newest first. */
   writes: Type.Array(ExplainedWrite),
   differences: Type.Array(

@@ -12,7 +12,7 @@ const Finding = Type.Object({
   service: Service,
   trigger: Trigger,
   /** The guard's reaction, mildest step first. */
-  steps: Type.Array(oneOf(['alert', 'drop_shadow_load', 'hold_ramp', 'reads_to_legacy'])),
+  steps: Type.Array(oneOf(['alert', 'drop_shadow_load', 'hold_flips', 'hold_ramp', 'reads_to_legacy'])),
   /** Absent if the service was judged as a whole. */
   action: Type.Optional(Type.String()),
   /** The window or the part that was counted, or the words of a signal. */
@@ -41,6 +41,8 @@ export type ToldInterlock = Of<typeof ToldInterlock>;
 const GUARD_STATUS = {
   /** What keeps the service's reads on legacy. Null if nothing does. */
   held_by: orNull(Type.String()),
+  /** Lanes that neither a trip nor the kill switch moves, because the orchestrator is primary for them. Absent before the first judgement. */
+  flipped_lanes: Type.Optional(Count),
   /** The latency that the proxies added in the last minutes. Absent before the first judgement. */
   added: Type.Optional(Type.Object({ p95_ms: orNull(Type.Number()), minutes: Count })),
   latch: Type.Optional(Type.Object({ id: Count, tripped_at: Time, cool_down_until: Time, finding: Finding })),

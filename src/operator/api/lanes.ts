@@ -1,8 +1,9 @@
 import { Type } from 'typebox';
 import type { Endpoint, Of } from './endpoint.ts';
+import { FlipFact } from './flips.ts';
 import { BY_PERSON, Count, OFFSET, oneOf, OfService, OptionalLimit, orNull, Time } from './schemas.ts';
 
-/** Which lanes are listed. `unwell`: not clean, with exceptions, or different. */
+/** Which lanes are listed. `unwell`: not clean, with exceptions, or different. `flipped`: the orchestrator is primary. */
 export const LANE_STATES = [
   'all',
   'unwell',
@@ -12,6 +13,7 @@ export const LANE_STATES = [
   'stopped',
   'excepted',
   'differs',
+  'flipped',
 ] as const;
 
 /** `activity`: the newest write first. */
@@ -34,6 +36,10 @@ const LanesQuery = Type.Object(
 
 const ListedLane = Type.Object({
   owner: Type.String(),
+  /** Of its writes. */
+  primary: oneOf(['legacy', 'orchestrator']),
+  /** Its own facts that keep it from being flipped. Absent if no lane is ever flipped, and for a flipped lane. */
+  blocked_by: Type.Optional(Type.Array(FlipFact)),
   condition: Type.String(),
   reason: Type.String(),
   sequence: Count,
@@ -59,7 +65,14 @@ export const LANES = {
     caller: 'viewer',
     params: OfService,
     query: LanesQuery,
-    answer: { json: Type.Object({ service: Type.String(), lanes: Type.Array(ListedLane) }) },
+    answer: {
+      json: Type.Object({
+        service: Type.String(),
+        /** Facts of the service that keep all lanes from being flipped. Absent if no lane is ever flipped. */
+        blocked_by: Type.Optional(Type.Array(FlipFact)),
+        lanes: Type.Array(ListedLane),
+      }),
+    },
   },
   copyLane: {
     method: 'POST',

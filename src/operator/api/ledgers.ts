@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { LEDGER_STATES, type Endpoint, type Of } from './endpoint.ts';
+import { HALT_REASONS } from '../../engine/ports/reverse-ports.ts';
 import { BY_PERSON, ByPerson, Count, oneOf, OptionalLimit, orNull, Service, Time, UUID } from './schemas.ts';
 
 const OfOperation = Type.Object({ operation: Type.String({ pattern: UUID }) });
@@ -61,6 +62,21 @@ const UnknownOutcome = Type.Object({
 
 /** A write of unknown outcome, and what may still settle it. */
 export type UnknownOutcome = Of<typeof UnknownOutcome>;
+
+const HaltedSend = Type.Object({
+  ...WRITE,
+  reason: oneOf(HALT_REASONS),
+  halted_at: orNull(Time),
+  attempts: Count,
+  state: oneOf(['open', 'retried', 'applied', 'forgotten', 'skipped', 'assumed_applied']),
+  decided_at: orNull(Time),
+  decided_by: orNull(Type.String()),
+  decided_reason: orNull(Type.String()),
+  waiting_behind: Count,
+});
+
+/** A write that cannot be sent to legacy without a decision, without its content. */
+export type PrintedHalt = Of<typeof HaltedSend>;
 
 const Settled = Type.Object({ operation_id: Type.String(), lane: Type.String(), state: Type.String() });
 
@@ -125,5 +141,31 @@ export const LEDGERS = {
       outcome: oneOf(['applied', 'lost']),
     }),
     answer: { json: Settled },
+  },
+  listReverse: {
+    method: 'GET',
+    path: '/v1/reverse',
+    summary: 'Lists writes that could not be sent to legacy without a decision, newest first.',
+    caller: 'viewer',
+    query: LedgerQuery,
+    answer: { json: Type.Object({ reverse: Type.Array(HaltedSend) }) },
+  },
+  retryReverse: {
+    ...changeOfLetter,
+    path: '/v1/reverse/:operation/retry',
+    summary: 'Sends a halted write to legacy again.',
+    caller: 'approver',
+  },
+  skipReverse: {
+    ...changeOfLetter,
+    path: '/v1/reverse/:operation/skip',
+    summary: 'Skips a halted write for good: legacy never gets it, and later writes of its lane continue.',
+    caller: 'approver',
+  },
+  assumeReverse: {
+    ...changeOfLetter,
+    path: '/v1/reverse/:operation/assume-applied',
+    summary: 'Assumes that legacy has a halted write, so that later writes of its lane continue.',
+    caller: 'approver',
   },
 } satisfies Record<string, Endpoint>;

@@ -38,7 +38,7 @@ const Divergence = Type.Object({
   run: Count,
   service: Type.String(),
   owner: Type.String(),
-  state: oneOf(['open', 'lost', 'accepted', 'repaired', 'copied', 'undone', 'gone']),
+  state: oneOf(['open', 'lost', 'accepted', 'repaired', 'copied', 'undone', 'gone', 'legacy_differs']),
   /** The later run that found it different again. */
   found_again_by: Type.Optional(Count),
   found_at: Time,
@@ -60,7 +60,7 @@ const RepairPlan = Type.Object({
   /** Why it would be refused. */
   refusal: orNull(Type.String()),
   /** Lanes of the run that no repair of it touches. */
-  untouched: Type.Object({ undone: Count, lost: Count }),
+  untouched: Type.Object({ undone: Count, lost: Count, flipped: Count }),
   lanes: Type.Array(Divergence),
 });
 

@@ -49,6 +49,8 @@ const RunResult = Type.Object({
   unresolved_lanes: Count,
   /** Lanes that a later run found different again. Its finding is the one to handle. */
   superseded_lanes: Count,
+  /** Flipped lanes in which legacy differed. They are none of the lanes above. */
+  flipped_lanes: Count,
 });
 
 /** What a finished reconciliation found, and what became of it. */

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { STAGES } from '../../domain/stage.ts';
 import type { Endpoint, Of } from './endpoint.ts';
+import { LaneCounts } from './flips.ts';
 import { GuardStatus, ToldInterlock, Trigger } from './guard.ts';
 import { Count, Counts, oneOf, orNull, Service, Time } from './schemas.ts';
 
@@ -104,7 +105,7 @@ const FlagStatus = Type.Object({
     'latched',
     'interlock',
     'shadow_load_dropped',
-    'not_available',
+    'waits_for_person',
   ]),
   /** Every interlock of the flag, whether it lowers the flag or not. Absent if there is none. */
   interlocks: Type.Optional(Type.Array(ToldInterlock)),
@@ -153,6 +154,8 @@ const ServiceStatus = Type.Object({
   lanes: orNull(
     Type.Object({
       total: Count,
+      /** Lanes whose primary is the orchestrator. Neither a trip nor the kill switch moves them. */
+      flipped: Count,
       seeded: Count,
       dirty: Count,
       copying: Count,
@@ -167,6 +170,8 @@ const ServiceStatus = Type.Object({
        * name, except those of lanes that differ only by lost items.
        */
       differs: Count,
+      /** Flipped lanes in which a reconciliation found that legacy differs. No reads move because of them. */
+      legacy_differs: Count,
     }),
   ),
   /** Writes of the service that wait for delivery. */
@@ -180,15 +185,56 @@ const ServiceStatus = Type.Object({
       oldest_seconds: orNull(Type.Number()),
     }),
   ),
+  /** What legacy lacks of the lanes whose primary is the orchestrator. Null while the journal is away. */
+  reverse: orNull(
+    Type.Object({
+      /** Lanes whose primary is the orchestrator. */
+      lanes: Count,
+      waiting_lanes: Count,
+      waiting_writes: Count,
+      /** Age of the oldest write that legacy lacks. Null if it lacks none. */
+      oldest_seconds: orNull(Type.Number()),
+      /** Lanes whose next write waits for a decision. */
+      halted_lanes: Count,
+      /** Lanes that cannot return to legacy, because too many writes waited. */
+      lost_ways_back: Count,
+      /** Writes that legacy never gets, because a person has skipped them. */
+      skipped_writes: Count,
+    }),
+  ),
   dead_letters: orNull(Count),
   /** If the service's store cannot be read, only a person can decide. `open` is null while the journal is away. */
   unknown_outcomes: Type.Object({ open: orNull(Count), readable: Type.Boolean() }),
   /** Items that legacy lost and that wait for a decision. Null while the journal is away. */
   lost_items: orNull(Count),
+  /** How ready the service is to go back to legacy. Null while the journal is away. */
+  way_back: orNull(
+    Type.Object({
+      /** Lanes by the primary of their writes. */
+      lanes: Type.Object({ legacy: Count, orchestrator: Count }),
+      /** Acknowledged writes that legacy would lack now. */
+      would_be_lost: Count,
+      /** Writes that wait for legacy. */
+      waiting_writes: Count,
+      /** How long a return of every lane would take. An estimate. */
+      seconds: Count,
+      /** Lanes to which nothing is sent any more, because too many writes waited. */
+      lost_ways_back: Count,
+      /** Lanes that are returning now. */
+      returning: Count,
+      /** When a write was last read back on legacy, and whose. Null: never. */
+      proven_at: orNull(Time),
+      proven_by: orNull(oneOf(['agent', 'canary'])),
+    }),
+  ),
+  /** Lanes that a restored database lacks something of. They give errors until a person decides. Null while the journal is away. */
+  restored_lanes: orNull(Count),
   /** When the oldest open difference, and the oldest open lost item, were found. Absent if there is none. */
   open_since: Type.Object({ differs: Type.Optional(Time), lost: Type.Optional(Time) }),
   comparisons: Verdicts,
   lane_comparisons: Verdicts,
+  /** Comparisons of flipped lanes. A mismatch counts against legacy, and is in no other number. */
+  flipped_comparisons: Verdicts,
   /** Percent of the reads with side effects on legacy that get a comparison of their whole lane. 0: none. */
   lane_percentage: Type.Number(),
   not_comparable_by: Counts,
@@ -215,6 +261,16 @@ const ServiceStatus = Type.Object({
   copied_lanes: Count,
   legacy_only: ReasonsOfActions,
   passthrough: ReasonsOfActions,
+  /** How far its writes have moved. Absent while no lane may be flipped, and while the journal is away. */
+  flips: Type.Optional(
+    Type.Object({
+      /** Percent of the lanes that may be flipped. */
+      share: Count,
+      lanes: LaneCounts,
+      /** Why no further lane is flipped now, as closed words. */
+      blocked_by: Type.Array(Type.String()),
+    }),
+  ),
   /** Writes for which no lane of the service can be flipped. Empty: the writes can be moved. */
   not_flippable: ReasonsOfActions,
   /** What cannot be mapped, with the reason. */

@@ -1,7 +1,10 @@
-import type { StainedAction } from '../api/guard.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiRefusal } from './operator-api.ts';
-import { count } from './figures.ts';
+import { releasedWords } from '../views/guard.ts';
+import { assumedWords, decidedWords } from '../views/ledgers.ts';
+import { acceptedWords } from '../views/repairs.ts';
+import { flipsHeldWords, progressWords } from '../views/rollbacks.ts';
+import { answeringWords } from '../views/restored.ts';
 import { counted } from '../views/figures.ts';
 import { ENDPOINTS } from '../api/endpoints.ts';
 import { begun, change, type ChangeRoute, type Form, type Params, RUN_CHANGES } from './run-changes.ts';
@@ -9,6 +12,8 @@ import { rulesIn } from './pages/differences.ts';
 import type { Visitors } from './visitors.ts';
 import { fromOurForm } from './sessions.ts';
 import { goTo, placeOf } from './visit.ts';
+
+const WRITE = 'The write';
 
 const CHANGES: readonly ChangeRoute[] = [
   change({
@@ -21,30 +26,44 @@ const CHANGES: readonly ChangeRoute[] = [
   change({
     path: '/dead-letters/:operation/redrive',
     to: ENDPOINTS.redriveDeadLetter,
-    done: () => 'The write is sent again.',
+    done: () => decidedWords('redriveDeadLetter', WRITE),
   }),
   change({
     path: '/dead-letters/:operation/copy',
     to: ENDPOINTS.copyLaneOfDeadLetter,
-    done: () => 'Its lane is being copied.',
+    done: () => decidedWords('copyLaneOfDeadLetter', WRITE),
   }),
   change({
     path: '/dead-letters/:operation/skip',
     to: ENDPOINTS.skipDeadLetter,
-    done: () => 'The write is skipped for good.',
+    done: () => decidedWords('skipDeadLetter', WRITE),
   }),
   change({
     path: '/unknown-outcomes/:operation/:outcome',
     to: ENDPOINTS.assumeOutcome,
     body: (_form, { outcome }) => ({ outcome }),
-    done: (_form, { outcome = '' }) => `The write counts as ${outcome}.`,
+    done: (_form, { outcome = '' }) => assumedWords(outcome, WRITE),
+  }),
+  change({
+    path: '/reverse/:operation/retry',
+    to: ENDPOINTS.retryReverse,
+    done: () => decidedWords('retryReverse', WRITE),
+  }),
+  change({
+    path: '/reverse/:operation/skip',
+    to: ENDPOINTS.skipReverse,
+    done: () => decidedWords('skipReverse', WRITE),
+  }),
+  change({
+    path: '/reverse/:operation/assume-applied',
+    to: ENDPOINTS.assumeReverse,
+    done: () => decidedWords('assumeReverse', WRITE),
   }),
   change({
     path: '/guard/:service/release',
     to: ENDPOINTS.releaseLatch,
     body: ({ even_so: evenSo }, { service }) => ({ service, ...(evenSo === 'yes' && { even_so: true }) }),
-    done: (_form, { service = '' }, { stained }) =>
-      `The latch of ${service} is released. The flags decide about its reads again.${stainOf(stained)}`,
+    done: (_form, { service = '' }, released) => releasedWords(service, released).join(' '),
   }),
   change({
     path: '/guard/:service/accept',
@@ -63,13 +82,48 @@ const CHANGES: readonly ChangeRoute[] = [
     path: '/lanes/:service/accept',
     to: ENDPOINTS.acceptLane,
     body: ({ owner }) => ({ owner }),
-    done: () => 'The difference is accepted. The orchestrator may answer the reads of the lane again.',
+    done: ({ owner = '' }, { service = '' }, accepted) => acceptedWords(`${service}/${owner}`, accepted),
   }),
   change({
     path: '/lanes/:service/compare',
     to: ENDPOINTS.beginRun,
     body: ({ owner }, { service }) => ({ kind: 'reconcile', service, owner }),
     done: (_form, _params, { run }) => begun(run, `Run ${String(run)} compares it.`),
+  }),
+  change({
+    path: '/rollbacks/:service/begin',
+    to: ENDPOINTS.beginRollback,
+    body: ({ owner, percent, accept }, { service }) => ({
+      service,
+      accept: accept === 'yes',
+      ...(owner !== undefined && owner !== '' && { owner }),
+      ...(percent !== undefined && percent !== '' && { percent: Number(percent) }),
+      ...((owner ?? '') === '' && (percent ?? '') === '' && { all: true }),
+    }),
+    done: (_form, { service = '' }, { rollback, lanes }) =>
+      `Rollback ${String(rollback)} has begun: ${counted(lanes, 'lane returns', 'lanes return')} to legacy. ${flipsHeldWords(service)}`,
+  }),
+  change({
+    path: '/rollbacks/:rollback/stop',
+    to: ENDPOINTS.stopRollback,
+    done: (_form, _params, stopped) =>
+      `The rollback is stopped. ${progressWords(stopped)} The others stay on the orchestrator.`,
+  }),
+  change({
+    path: '/flips/:service/hold',
+    to: ENDPOINTS.holdFlips,
+    done: (_form, { service = '' }) => `Further flips of ${service} are held.`,
+  }),
+  change({
+    path: '/flips/:service/lift',
+    to: ENDPOINTS.liftFlips,
+    done: (_form, { service = '' }) => `Lanes of ${service} may be flipped again.`,
+  }),
+  change({
+    path: '/restored/:service/accept',
+    to: ENDPOINTS.acceptRestored,
+    body: ({ owner }, { service }) => ({ service, ...(owner !== undefined && { owners: [owner] }) }),
+    done: (_form, { service = '' }, answer) => answeringWords(service, answer),
   }),
   ...RUN_CHANGES,
   change({
@@ -85,16 +139,6 @@ const CHANGES: readonly ChangeRoute[] = [
     done: (_form, { rule = '' }) => `Rule ${rule} is no longer in force.`,
   }),
 ];
-
-/** The evidence that a release does not reset. */
-function stainOf(stained: readonly StainedAction[]): string {
-  return stained
-    .map(
-      ({ action, mismatches, comparisons_missing: missing }) =>
-        ` The evidence of ${action} keeps ${counted(mismatches, 'mismatch', 'mismatches')}. ${count(missing)} more comparisons must match before it is proven again.`,
-    )
-    .join('');
-}
 
 /** Every form that makes a change. Each asks for a name and a reason, makes the change, and returns to its page. */
 export function registerChanges(app: FastifyInstance, visitors: Visitors): void {

@@ -194,6 +194,19 @@ function registerServiceDocuments(app: FastifyInstance, visitors: Visitors): voi
     },
   );
   serve(app, visitors, {
+    path: '/services/:name/certificate',
+    source: (api, service, { signer }) =>
+      api.document(ENDPOINTS.showCertificatePage, {
+        params: { service },
+        query: { ...(signer !== undefined && signer !== '' && { signer }) },
+      }),
+  });
+  serve(app, visitors, {
+    path: '/services/:name/certificate.json',
+    source: (api, service) => api.document(ENDPOINTS.showCertificate, { params: { service } }),
+    saveAs: (name) => `crossfade-certificate-${name}.json`,
+  });
+  serve(app, visitors, {
     path: '/guard/bundles/:name/json',
     source: (api, bundle) => api.document(ENDPOINTS.showBundle, { params: { bundle } }),
     // Only a number passes here, because the API knows no other bundle.
@@ -201,17 +214,19 @@ function registerServiceDocuments(app: FastifyInstance, visitors: Visitors): voi
   });
 }
 
+type Query = Readonly<Record<string, string | undefined>>;
+
 interface Served {
   readonly path: string;
-  readonly source: (api: OperatorApi, name: string) => Promise<ApiDocument>;
+  readonly source: (api: OperatorApi, name: string, query: Query) => Promise<ApiDocument>;
   readonly saveAs?: (name: string) => string;
 }
 
 function serve(app: FastifyInstance, visitors: Visitors, { path, source, saveAs }: Served): void {
-  app.get<{ Params: { name: string } }>(path, async (request, reply) => {
+  app.get<{ Params: { name: string }; Querystring: Query }>(path, async (request, reply) => {
     const known = visitors.known(request);
     if (known === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
-    const { text, type, policy } = await source(known.api, request.params.name);
+    const { text, type, policy } = await source(known.api, request.params.name, request.query);
     // A report is one file with its styles inside. It names them by their digests itself.
     if (policy !== undefined) reply.header('content-security-policy', policy);
     if (saveAs !== undefined)

@@ -1,6 +1,6 @@
 import type { Status } from '../api/status.ts';
 import { STAGES } from '../../domain/stage.ts';
-import { stageReason } from '../flag-reasons.ts';
+import { stageReason } from '../views/flags.ts';
 import type { Unit } from '../views/document.ts';
 import { spoken, NOTHING, printedFigure } from '../views/figures.ts';
 import { html, type Html } from '../views/html.ts';
@@ -9,8 +9,6 @@ export const count = (value: Known): string => printed(value, 'count');
 /** @param value 0–100 */
 export const percent = (value: Known): string => printed(value, 'percentage');
 export const milliseconds = (value: Known): string => printed(value, 'ms');
-/** An age, in coarser units the longer it is. */
-export const age = (value: number): string => printed(value, 'seconds');
 
 type Known = number | null | undefined;
 

@@ -14,6 +14,7 @@ export const GLOSSARY = {
   differs: 'A reconciliation found a difference in the lane that is neither repaired nor accepted.',
   exception:
     'An item that the orchestrator refuses. A copy left it out, so legacy answers the reads of its lane.',
+  flipped: 'The orchestrator is primary for the writes of the lane, and legacy follows it.',
   generation: 'How often the lane was copied. The orchestrator ignores writes of an older generation.',
   interlock: 'A rule that lowers a flag while its requested share would be unsafe.',
   lane: 'All items of one owner in one service. An owner is a session or a user. The writes of a lane keep their order.',
@@ -26,7 +27,7 @@ export const GLOSSARY = {
   stopped: 'A copy of the lane would lose something. Legacy answers its reads until a person decides.',
 } as const satisfies Readonly<Record<string, string>>;
 
-type Term = keyof typeof GLOSSARY;
+export type Term = keyof typeof GLOSSARY;
 
 export const isTerm = (word: string): word is Term => Object.hasOwn(GLOSSARY, word);
 

@@ -3,17 +3,20 @@ import { agentsPage } from './pages/agents.ts';
 import { auditPage } from './pages/audit.ts';
 import { bundlePage } from './pages/bundle.ts';
 import { differencesPage, triedPage } from './pages/differences.ts';
+import { endPage } from './pages/end.ts';
 import { flagPage, flagsPage } from './pages/flags.ts';
 import { glossaryPage } from './pages/glossary.ts';
 import { guardPage } from './pages/guard.ts';
 import { lanePage } from './pages/lane.ts';
 import { lanesPage } from './pages/lanes.ts';
-import { deadLettersPage, unknownOutcomesPage } from './pages/ledgers.ts';
+import { deadLettersPage, reversePage, unknownOutcomesPage } from './pages/ledgers.ts';
 import { lostPage } from './pages/lost.ts';
 import { reportsPage } from './pages/reports.ts';
 import { fromOurForm } from './sessions.ts';
 import { shell, type Page } from './pages/layout.ts';
 import { overviewPage } from './pages/overview.ts';
+import { restoredPage } from './pages/restored.ts';
+import { rollbacksPage } from './pages/rollbacks.ts';
 import { runPage } from './pages/run.ts';
 import { runsPage } from './pages/runs.ts';
 import { servicePage } from './pages/service.ts';
@@ -29,15 +32,19 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/flags/:flag': flagPage,
   '/services/:service': servicePage,
   '/services/:service/differences': differencesPage,
+  '/services/:service/end': endPage,
   '/lanes': lanesPage,
   '/lanes/:service/:owner': lanePage,
   '/dead-letters': deadLettersPage,
   '/unknown-outcomes': unknownOutcomesPage,
+  '/reverse': reversePage,
   '/guard': guardPage,
   '/guard/bundles/:bundle': bundlePage,
   '/runs': runsPage,
   '/runs/:run': runPage,
   '/lost': lostPage,
+  '/rollbacks': rollbacksPage,
+  '/restored': restoredPage,
   '/reports': reportsPage,
   '/agents': agentsPage,
   '/audit': auditPage,

@@ -1,6 +1,8 @@
 import type { AnswerOf, CallOf, Endpoint } from '../api/endpoint.ts';
 import { ENDPOINTS } from '../api/endpoints.ts';
 import type { OperatorApi } from './operator-api.ts';
+import { decidedItemsWords } from '../views/lost.ts';
+import { undoneWords } from '../views/repairs.ts';
 import type { Notice } from './visit.ts';
 
 /** The fields of a form, without the empty ones. */
@@ -59,34 +61,21 @@ export const RUN_CHANGES: readonly ChangeRoute[] = [
     path: '/lost/:service/restore',
     to: ENDPOINTS.decideLost,
     body: ({ owner, memory_id }, { service }) => ({ decision: 'restore', service, owner, memory_id }),
-    done: (_form, _params, { waiting }) => `The item is stored on legacy again. ${waits(waiting)}`,
+    done: (_form, _params, answer) => decidedItemsWords({ decision: 'restore', ...answer }),
   }),
   change({
     path: '/lost/:service/restore-lane',
     to: ENDPOINTS.decideLost,
     body: ({ owner }, { service }) => ({ decision: 'restore', service, owner }),
-    done: (_form, _params, { restored, waiting }) =>
-      `${restored === 1 ? '1 item is' : `${String(restored)} items are`} stored on legacy again. ${waits(waiting)}`,
+    done: (_form, _params, answer) => decidedItemsWords({ decision: 'restore', ...answer }),
   }),
   change({
     path: '/lost/:service/accept',
     to: ENDPOINTS.decideLost,
     body: ({ owner, memory_id }, { service }) => ({ decision: 'accept', service, owner, memory_id }),
-    done: (_form, _params, { waiting }) => `The loss is accepted. ${waits(waiting)}`,
+    done: (_form, _params, answer) => decidedItemsWords({ decision: 'accept', ...answer }),
   }),
 ];
-
-function waits(waiting: number): string {
-  return waiting === 0
-    ? 'The lane is equal on both backends now.'
-    : `${String(waiting)} more lost ${waiting === 1 ? 'item' : 'items'} of its lane wait for a decision.`;
-}
-
-function undoneWords(lanes: number): string {
-  if (lanes === 0) return 'No lane was changed.';
-  const [are, their] = lanes === 1 ? ['1 lane is', 'its'] : [`${lanes} lanes are`, 'their'];
-  return `${are} as before the repair, and stopped. Legacy answers ${their} reads until a new reconciliation and its repair.`;
-}
 
 /** The fields of a submitted form. */
 export type Form = Readonly<Record<string, string | undefined>>;

@@ -8,6 +8,9 @@ import type { ActionFacts, InterlockFacts } from '../../engine/guard/interlock-f
 import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { InterlockWord } from '../../engine/guard/reason.ts';
 import { ACTION_INTERLOCKS, INTERLOCKS, type Checked } from '../../engine/guard/interlock-table.ts';
+import type { CompletionFacts } from '../ends/completion.ts';
+import { counted } from '../views/figures.ts';
+import { FOREIGN, UNPROVEN } from '../words.ts';
 import { CRITERION_WORDS, type CriterionName } from './criterion-words.ts';
 import type { ActionAb, PhasePlan } from './report.ts';
 
@@ -19,12 +22,15 @@ export interface PlanFacts {
   readonly answers: InterlockFacts['answers'];
   /** Active percent of read-cutover. */
   readonly readsMoved: number;
+  /** Active percent of write-cutover. */
+  readonly writesMoved: number;
   readonly day: {
     readonly mismatches: Tally;
     readonly notComparable: Tally;
     readonly proxyErrors: Tally;
     readonly orchestratorErrors: Tally;
   };
+  readonly end: EndCriteriaFacts;
   readonly deadLetterLanes: number;
   readonly lostItems: number;
   /** Lanes that reconciliations found different, neither repaired nor accepted. */
@@ -34,6 +40,12 @@ export interface PlanFacts {
   /** The largest upper bound of p95 above legacy that passes. */
   readonly readLatencyToleranceMs: number;
 }
+
+/** What the end of a service's migration is judged by. */
+export type EndCriteriaFacts = Pick<
+  CompletionFacts,
+  'writes' | 'backup' | 'foreign' | 'accepted' | 'openDifferences' | 'requiredSeconds' | 'nowMs'
+>;
 
 /** A higher share of comparisons without a verdict fails. */
 const NOT_COMPARABLE_SHARE = 0.05;
@@ -71,6 +83,65 @@ const notComparable: DayCheck = ({ day }) =>
 const orchestratorErrors: DayCheck = ({ day }) =>
   rate('orchestrator_errors_of_the_day', day.orchestratorErrors, GUARD_LIMITS.errorRate);
 
+type EndCheck = (end: EndCriteriaFacts) => Omit<Criterion, 'for' | 'action'>;
+
+const finalReconciliation: EndCheck = ({ writes, accepted, openDifferences }) => {
+  const { census, clockBeganAtMs = 0 } = writes ?? {};
+  const of = { name: 'final_reconciliation_unequal', limit: 0 } as const;
+  if (census === undefined || census.atMs < clockBeganAtMs)
+    return { ...of, have: null, verdict: 'fail', note: 'not compared in this time yet' };
+  const isAccepted = census.unproven > 0 && accepted.some(({ subject }) => subject === UNPROVEN);
+  const unequal = (isAccepted ? 0 : census.unproven) + openDifferences;
+  const compared = `${census.equal} of ${census.lanes} lanes equal`;
+  const unproven = isAccepted ? `, ${census.unproven} without proof accepted by name` : '';
+  return {
+    ...of,
+    have: census.unproven + openDifferences,
+    verdict: unequal === 0 ? 'pass' : 'fail',
+    note: `${compared}${unproven}`,
+  };
+};
+
+/** An acceptance does not cover a writer that was found later. */
+const writersPastProxy: EndCheck = ({ writes, foreign, accepted }) => {
+  const sinceMs = writes?.sinceMs ?? 0;
+  const found = foreign.filter(({ kind, foundAtMs }) => kind === 'writer' && foundAtMs >= sinceMs);
+  const acceptedAtMs = accepted.find(({ subject }) => subject === FOREIGN)?.atMs ?? -Infinity;
+  const isAccepted = found.every(({ foundAtMs }) => foundAtMs <= acceptedAtMs);
+  return {
+    ...count('writers_without_the_proxy', new Set(found.map(({ owner }) => owner)).size, {
+      limit: 0,
+      isFine: isAccepted,
+    }),
+    note: found.length > 0 && isAccepted ? 'accepted by name' : null,
+  };
+};
+
+const readOnlyTime: EndCheck = ({ writes, requiredSeconds: limit, nowMs }) => {
+  const { clockBeganAtMs, clockRestarts = 0 } = writes ?? {};
+  if (clockBeganAtMs === undefined)
+    return { name: 'read_only_time', have: null, limit, verdict: 'fail', note: 'begins with a backup' };
+  const have = Math.floor((nowMs - clockBeganAtMs) / 1_000);
+  return {
+    ...count('read_only_time', have, { limit, isFine: have >= limit }),
+    note: clockRestarts === 0 ? null : `began again ${counted(clockRestarts, 'time')}`,
+  };
+};
+
+const backupVerified: EndCheck = ({ writes, backup }) => {
+  const isVerified = backup !== undefined && backup.madeAtMs >= (writes?.settledAtMs ?? Infinity);
+  return count('backup_not_verified', isVerified ? 1 : 0, { limit: 1, isFine: isVerified });
+};
+
+/** What a service must show before it is completed. Nothing of it can be known while legacy takes writes. */
+const END: readonly EndCheck[] = [finalReconciliation, writersPastProxy, readOnlyTime, backupVerified];
+
+function endCriteria({ end }: PlanFacts): Criterion[] {
+  const isOpen = (end.writes?.state ?? 'open') === 'open';
+  const open = { have: null, verdict: 'not_judged', note: 'legacy still takes writes' } as const;
+  return END.map((check) => ({ ...check(end), ...(isOpen && open), for: 'go_on', action: null }));
+}
+
 interface PhaseRow {
   /** The flag whose conditions must keep holding in this stage. */
   readonly keeps?: ServiceFlag;
@@ -97,12 +168,9 @@ const PHASES: Readonly<Record<Stage, PhaseRow>> = {
     raises: 'legacy-read-only',
     day: [...COMPARED, orchestratorErrors],
   },
-  legacy_read_only: { keeps: 'legacy-read-only', day: [proxyErrors] },
+  legacy_read_only: { day: [proxyErrors, lostItems, lanesDiffer] },
   complete: { day: [] },
 };
-
-/** Flags that cannot be raised, because the engine cannot move writes yet. */
-const OF_WRITES: ReadonlySet<ServiceFlag> = new Set(['write-cutover', 'legacy-read-only']);
 
 /**
  * Every stage with its criteria, judged by what is known now. The criteria of earlier stages may fail again, those of later ones
@@ -126,7 +194,7 @@ export function failedIn(plan: readonly PhasePlan[]): Criterion[] {
 /** The criteria for raising a flag, whatever it requests now. Each has its present and its required value. */
 export function raiseCriteria(flag: ServiceFlag, known: Known): Criterion[] {
   const ofService = INTERLOCKS[flag].raise.map((check): Criterion => ({
-    ...judged(check, flag, known),
+    ...judged(check, known),
     for: 'go_on',
     action: null,
   }));
@@ -144,13 +212,13 @@ const acceptance = ({ isAccepted }: ActionFacts): string | null => (isAccepted ?
 function criteriaOf(phase: Stage, facts: PlanFacts): Criterion[] {
   const { keeps, raises, day } = PHASES[phase];
   const stay = [
-    ...(keeps === undefined ? [] : INTERLOCKS[keeps].keep.map((check) => judged(check, keeps, facts))),
+    ...(keeps === undefined ? [] : INTERLOCKS[keeps].keep.map((check) => judged(check, facts))),
     ...day.map((check) => check(facts)),
   ].map((criterion) => ({ ...criterion, for: 'stay' as const, action: null }));
   const slower = slowerReads(phase, facts);
   const known = new Set(stay.map(({ name, limit }) => `${name} ${limit}`));
   const goOn = raisedBy(phase, raises, facts).filter(({ name, limit }) => !known.has(`${name} ${limit}`));
-  return [...stay, ...goOn, ...slower];
+  return [...stay, ...goOn, ...slower, ...(phase === 'legacy_read_only' ? endCriteria(facts) : [])];
 }
 
 /** Reads move once the orchestrator answers them as fast as legacy, and stay moved while it does. */
@@ -183,44 +251,33 @@ function p95Note(difference: number, { orchestrator_ms: ours, legacy_ms: theirs,
   return `p95 ${ours ?? 0} ms, legacy ${theirs ?? 0} ms: difference ${difference} ms, ratio ${ratio ?? 0}`;
 }
 
-/** While some reads have not moved, the next step still raises the same flag. */
+/** While some reads or writes have not moved, the next step still raises the same flag. */
 function raisedBy(phase: Stage, raises: ServiceFlag | undefined, facts: PlanFacts): Criterion[] {
   if (raises === undefined) return [];
-  const isHalfway = phase === 'read_cutover' && facts.phase === 'read_cutover' && facts.readsMoved < 100;
-  const flag = isHalfway ? 'read-cutover' : raises;
+  const flag = phase === facts.phase ? (halfway(facts) ?? raises) : raises;
   const ofService = INTERLOCKS[flag].raise.map((check): Criterion => ({
-    ...judged(check, flag, facts),
+    ...judged(check, facts),
     for: 'go_on',
     action: null,
   }));
   return flag === 'read-cutover' ? [...ofService, ...actionCriteria(facts)] : ofService;
 }
 
-type Check = (typeof INTERLOCKS)[ServiceFlag]['raise'][number];
-
-function judged(check: Check, flag: ServiceFlag, facts: Known): Omit<Criterion, 'for' | 'action'> {
-  const { facts: known } = facts.judged;
-  const checked = check({ ...known, answers: facts.answers });
-  const cannot = OF_WRITES.has(flag) && known.writes === undefined && !isKnownBefore(checked);
-  return {
-    ...numbersOf(checked),
-    verdict: cannot ? 'not_judged' : checked.isFine ? 'pass' : 'fail',
-    note: cannot ? 'writes cannot be moved yet' : (NOTES[checked.reason.word]?.(checked, known) ?? null),
-  };
+function halfway({ phase, readsMoved, writesMoved }: PlanFacts): ServiceFlag | undefined {
+  if (phase === 'read_cutover' && readsMoved < 100) return 'read-cutover';
+  return phase === 'write_cutover' && writesMoved < 100 ? 'write-cutover' : undefined;
 }
 
-/** Conditions that hold for reads and writes. */
-const OF_READS_TOO: ReadonlySet<string> = new Set([
-  'not_covered',
-  'latched',
-  'kill_switch',
-  'ramp_held',
-  'never_reconciled',
-  'reconciliation_too_old',
-]);
+type Check = (typeof INTERLOCKS)[ServiceFlag]['raise'][number];
 
-function isKnownBefore({ reason: { word } }: Checked): boolean {
-  return OF_READS_TOO.has(word);
+function judged(check: Check, facts: Known): Omit<Criterion, 'for' | 'action'> {
+  const { facts: known } = facts.judged;
+  const checked = check({ ...known, answers: facts.answers });
+  return {
+    ...numbersOf(checked),
+    verdict: checked.isFine ? 'pass' : 'fail',
+    note: NOTES[checked.reason.word]?.(checked, known) ?? null,
+  };
 }
 
 function numbersOf({

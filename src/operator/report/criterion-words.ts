@@ -11,8 +11,12 @@ type DayWord =
   | 'lost_items'
   | 'reads_slower_than_legacy';
 
+/** Criteria of a service whose legacy is read-only. */
+type EndWord =
+  'final_reconciliation_unequal' | 'writers_without_the_proxy' | 'read_only_time' | 'backup_not_verified';
+
 /** A missing reconciliation fails the same criterion as one that is too old. */
-export type CriterionName = Exclude<InterlockWord, 'never_reconciled'> | DayWord;
+export type CriterionName = Exclude<InterlockWord, 'never_reconciled'> | DayWord | EndWord;
 
 export type CriterionUnit = 'yes_no' | 'count' | 'rate' | 'percentage' | 'seconds' | 'ms';
 
@@ -48,6 +52,7 @@ export const CRITERION_WORDS: Readonly<Record<CriterionName, CriterionWords>> = 
   too_few_comparisons: { title: 'Comparisons', unit: 'count', sign: '≥' },
   too_few_without_error: { title: 'Comparisons without errors', unit: 'count', sign: '≥' },
   mismatch_rate_not_proven: { title: '95 % upper bound of the mismatch rate', unit: 'rate', sign: '<' },
+  versions_differ: { title: 'Versions that replicas answer moved writes with', unit: 'count', sign: '≤' },
   reads_not_all_moved: { title: 'Reads that have moved', unit: 'percentage', sign: '≥' },
   soaking: { title: 'Time since all reads moved', unit: 'seconds', sign: '≥' },
   reverse_delivery_not_proven: yesNo('Delivery to legacy is proven'),
@@ -57,6 +62,22 @@ export const CRITERION_WORDS: Readonly<Record<CriterionName, CriterionWords>> = 
   writers_bypass_the_proxy: {
     title: 'Time since a writer bypassed the proxy',
     unit: 'seconds',
+    sign: '≥',
+  },
+  final_reconciliation_unequal: {
+    title: 'Lanes and items not equal in the last comparison of a read-only legacy',
+    unit: 'count',
+    sign: '≤',
+  },
+  writers_without_the_proxy: {
+    title: 'Owners changed without the proxy, since legacy is read-only',
+    unit: 'count',
+    sign: '≤',
+  },
+  read_only_time: { title: 'Time read-only without a foreign writer', unit: 'seconds', sign: '≥' },
+  backup_not_verified: {
+    title: 'Backups of legacy restored and read back, since its last write',
+    unit: 'count',
     sign: '≥',
   },
   mismatches_of_the_day: { title: 'Mismatches of the day', unit: 'rate', sign: '≤' },

@@ -6,6 +6,7 @@ import type { BackendProbes, Judged } from '../../engine/guard/interlock-keeper.
 import type { Clock } from '../../shared/clock.ts';
 import type { MadeReport, ReportFactStore, ReportStore } from '../../engine/report/report-ports.ts';
 import type { ServiceRuntime } from '../../engine/ports/service-runtime.ts';
+import type { CompletionFacts } from '../ends/completion.ts';
 import { Refusal } from '../refusal.ts';
 import { dateAfter, spanOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
@@ -28,6 +29,8 @@ export interface GatherParts {
   readonly status: () => Promise<Status>;
   /** Undefined before the first judgement. */
   readonly judged: (service: ServiceName) => Judged | undefined;
+  /** @throws StorageError */
+  readonly end: (service: ServiceName) => Promise<CompletionFacts>;
   readonly probes: BackendProbes;
   readonly facts: ReportFactStore;
   readonly reports: Pick<ReportStore, 'totals' | 'read' | 'servedElsewhere'>;
@@ -133,6 +136,7 @@ async function factsOf(
     judged,
     definition: service.definition,
     answers: await parts.probes.ask(name),
+    end: await parts.end(name),
     day: await parts.facts.of(name, span),
     signatures: await parts.signatures.list(name, SIGNATURES_READ),
     rules: parts.rulesOf(name),

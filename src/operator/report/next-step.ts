@@ -25,6 +25,7 @@ interface StepFacts {
   /** Active percent. */
   readonly shadowReads: number;
   readonly readsMoved: number;
+  readonly writesMoved: number;
   readonly isKilled: boolean;
   readonly openLetters: number;
   /** The longest time that an action's evidence still takes at today's traffic. Null if none is missing, or if it is unknown. */
@@ -83,7 +84,7 @@ const lanesOf = (service: string): string => `crossfade lanes list ${service} --
 /** In order of urgency. The first criterion that fails gives the next step. */
 export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
   latched: mend('Find the cause of the trip (see its bundle), then release the latch.', guardRelease),
-  kill_switch: mend('The kill switch keeps all reads on legacy. Switch it off when its cause is gone.'),
+  kill_switch: mend('The kill switch keeps reads on legacy. Switch it off when its cause is gone.'),
   lost_items: mend('Accept or restore each item that legacy lost.', () => 'crossfade lost list'),
   lanes_differ: resolveFindings,
   dead_letter_lanes: mend(
@@ -144,16 +145,44 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
   ),
   too_few_comparisons: waitForComparisons,
   too_few_without_error: waitForComparisons,
+  versions_differ: mend(
+    'Replicas would answer moved writes differently. Give all of them the same version and definitions.',
+  ),
   reads_not_all_moved: prepare('Raise read-cutover to 100 % first.'),
   soaking: () => ({
     kind: 'wait',
     text: 'Wait until all reads have been moved for long enough.',
     command: null,
   }),
-  reverse_delivery_not_proven: prepare('Prove delivery to legacy.'),
-  rollback_list_not_accepted: prepare('Review and accept the writes that legacy could not hold.'),
-  lanes_not_flipped: prepare('Move the writes of the remaining lanes.'),
+  reverse_delivery_not_proven: prepare(
+    'Prove delivery to legacy: request write-cutover for 1 % of the lanes. Crossfade then proves it with writes of its own.',
+  ),
+  rollback_list_not_accepted: prepare(
+    'The definition cannot move some writes, or bring them back. See which, and why.',
+    (service) => `crossfade flips show ${service}`,
+  ),
+  lanes_not_flipped: prepare(
+    'Move the writes of the remaining lanes. See what keeps them on legacy.',
+    (service) => `crossfade flips show ${service}`,
+  ),
   reverse_backlog: () => ({ kind: 'wait', text: 'Wait until legacy has every write.', command: null }),
+  final_reconciliation_unequal: mend(
+    'Legacy and the orchestrator are not found equal yet. Check every condition, and decide about each difference.',
+    (service) => `crossfade complete ${service}`,
+  ),
+  writers_without_the_proxy: mend(
+    'A foreign writer changed legacy although it is read-only. Configure it to use the proxy, then decide about its change.',
+    (service) => `crossfade complete ${service}`,
+  ),
+  backup_not_verified: prepare(
+    'Back legacy up. The backup is restored and read back, and starts the time without a write to legacy.',
+    (service) => `crossfade read-only ${service} --backup FOLDER --person NAME --reason TEXT`,
+  ),
+  read_only_time: () => ({
+    kind: 'wait',
+    text: 'Wait until legacy has been read-only for long enough without a foreign writer.',
+    command: null,
+  }),
   writers_bypass_the_proxy: mend('A writer bypasses the proxy. Configure it to use the proxy.'),
 };
 
@@ -172,7 +201,7 @@ export function nextStepOf(facts: StepFacts): NextStep {
   }
   if (facts.isKilled) return ADVICE.kill_switch(NOTHING, facts);
   if (facts.openLetters > 0) return ADVICE.dead_letter_lanes(NOTHING, facts);
-  return onwards(facts);
+  return ONWARDS[facts.phase](facts);
 }
 
 const NOTHING: Criterion = {
@@ -185,36 +214,48 @@ const NOTHING: Criterion = {
   note: null,
 };
 
-/** The shares of lanes at which reads stay for a while, percent. */
+/** The shares of lanes at which reads, and then writes, stay for a while, percent. */
 const RAMP = [1, 5, 10, 25, 50, 100] as const;
 
-function onwards({ service, phase, shadowReads, readsMoved }: StepFacts): NextStep {
-  const raise = (flag: ServiceFlag, to: string): NextStep => ({
+type Onwards = (facts: Pick<StepFacts, 'service' | 'shadowReads' | 'readsMoved' | 'writesMoved'>) => NextStep;
+
+/** The step after every criterion of a stage passes. */
+const ONWARDS: Readonly<Record<Stage, Onwards>> = {
+  off: ({ service }) => raise(service, 'dual-write', 'switch dual-write on'),
+  dual_write: ({ service }) => raise(service, 'shadow-read', 'raise shadow-read to 100 %'),
+  shadow_read: ({ service, shadowReads }) =>
+    shadowReads < 100
+      ? raise(service, 'shadow-read', 'raise shadow-read to 100 %')
+      : raise(service, 'read-cutover', 'raise read-cutover to 1 %'),
+  read_cutover: ({ service, readsMoved }) =>
+    ramp(service, 'read-cutover', readsMoved) ??
+    raise(service, 'write-cutover', 'raise write-cutover to 1 %'),
+  write_cutover: ({ service, writesMoved }) =>
+    ramp(service, 'write-cutover', writesMoved) ??
+    end('make legacy read-only', `crossfade read-only ${service}`),
+  legacy_read_only: ({ service }) => end('complete the service', `crossfade complete ${service}`),
+  complete: () => ({
+    kind: 'stay',
+    text: 'The service is complete. Legacy can be switched off.',
+    command: null,
+  }),
+};
+
+function raise(service: string, flag: ServiceFlag, to: string): NextStep {
+  return {
     kind: 'raise',
     text: `All criteria of this stage pass: ${to} (crossfade.${service}.${flag}).`,
     command: null,
-  });
-  switch (phase) {
-    case 'off':
-      return raise('dual-write', 'switch dual-write on');
-    case 'dual_write':
-      return raise('shadow-read', 'raise shadow-read to 100 %');
-    case 'shadow_read':
-      return shadowReads < 100
-        ? raise('shadow-read', 'raise shadow-read to 100 %')
-        : raise('read-cutover', 'raise read-cutover to 1 %');
-    case 'read_cutover': {
-      const next = RAMP.find((share) => share > readsMoved);
-      if (next !== undefined) return raise('read-cutover', `raise read-cutover to ${next} %`);
-      return {
-        kind: 'stay',
-        text: 'All reads have moved. Stay in this stage, because writes cannot be moved yet.',
-        command: null,
-      };
-    }
-    case 'write_cutover':
-    case 'legacy_read_only':
-    case 'complete':
-      return { kind: 'stay', text: 'Stay in this stage.', command: null };
-  }
+  };
+}
+
+/** Undefined once all of it has moved. */
+function ramp(service: string, flag: ServiceFlag, moved: number): NextStep | undefined {
+  const next = RAMP.find((share) => share > moved);
+  return next === undefined ? undefined : raise(service, flag, `raise ${flag} to ${next} %`);
+}
+
+/** A step that no flag makes. */
+function end(to: string, command: string): NextStep {
+  return { kind: 'prepare', text: `All criteria of this stage pass: ${to}.`, command };
 }

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { type Block, type Chart, type ChartMark, MARK_SIGNS, type Table } from '../views/document.ts';
+import {
+  type Block,
+  type Chart,
+  type ChartMark,
+  MARK_SIGNS,
+  type Section,
+  type Table,
+} from '../views/document.ts';
 import { printedFigure } from '../views/figures.ts';
 import { cellHtml, figureHtml, html, Html } from '../views/html.ts';
 import type { ReportDocument, ServicePart } from './report-document.ts';
@@ -14,6 +21,20 @@ const STYLE = new Html(`<style>${REPORT_STYLE}</style>`);
 /** A report as one HTML file without any other file. It is readable on a phone, in dark mode and in print. */
 export function renderHtml(report: ReportDocument): string {
   const { title, subtitle, verdict, services, footnote } = report;
+  const body = html`<nav class="overview" aria-label="Services">${services.map(card)}</nav>
+    ${services.map(servicePart)}
+    <footer><p>${footnote}</p></footer>`;
+  return pageHtml({ kind: 'daily report', title, subtitle, verdict }, body);
+}
+
+/** The head of a document that is read without the desk. */
+export interface PageHead extends Pick<ReportDocument, 'title' | 'subtitle' | 'verdict'> {
+  /** What the document is, shown in small print above its title. */
+  readonly kind: string;
+}
+
+/** A document as one HTML file, with the style of the reports. */
+export function pageHtml({ kind, title, subtitle, verdict }: PageHead, body: Html): string {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -27,14 +48,12 @@ export function renderHtml(report: ReportDocument): string {
       <body>
         <main>
           <header class="top">
-            <p class="kicker">Crossfade · daily report</p>
+            <p class="kicker">Crossfade · ${kind}</p>
             <h1>${title}</h1>
             <p class="soft">${cellHtml(subtitle)}</p>
             <p class="verdict ${verdict.tone}">${verdict.mark}</p>
           </header>
-          <nav class="overview" aria-label="Services">${services.map(card)}</nav>
-          ${services.map(servicePart)}
-          <footer><p>${footnote}</p></footer>
+          ${body}
         </main>
       </body>
     </html> `.toString();
@@ -66,14 +85,13 @@ function servicePart({ name, verdict, next, sections, standing }: ServicePart): 
       <span class="pill">${standing}</span><span class="mark ${verdict.tone}">${verdict.mark}</span>
     </header>
     <p class="next ${next.tone}"><b>Next</b> ${cellHtml(next.cell)}</p>
-    ${sections.map(
-      ({ title, blocks }) =>
-        html`<section class="part">
-          <h3>${title}</h3>
-          ${blocks.map(blockHtml)}
-        </section>`,
-    )}
+    ${sections.map((part) => sectionHtml(part, html`<h3>${part.title}</h3>`))}
   </section>`;
+}
+
+/** @param heading of the level that follows from where the section is */
+export function sectionHtml({ blocks }: Section, heading: Html): Html {
+  return html`<section class="part">${heading} ${blocks.map(blockHtml)}</section>`;
 }
 
 function blockHtml(block: Block): Html {

@@ -1,8 +1,6 @@
 import type { Criterion } from '../api/history.ts';
-import type { ShownInterval } from '../api/status.ts';
 import { type Stage, STAGES } from '../../domain/stage.ts';
-import { stageReason } from '../flag-reasons.ts';
-import { FAILURE_WORDS } from '../ab-status.ts';
+import { stageReason } from '../views/flags.ts';
 import { longDate, momentOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
 import {
@@ -11,7 +9,6 @@ import {
   code,
   column,
   count,
-  counts,
   fact,
   type Fact,
   type Figure,
@@ -20,7 +17,6 @@ import {
   ms,
   numbers,
   rate,
-  remark,
   seconds,
   section,
   type Section,
@@ -28,8 +24,9 @@ import {
   tableOf,
 } from '../views/document.ts';
 import { spoken, counted } from '../views/figures.ts';
+import { armBlocks } from '../views/arms.ts';
 import { progressSection, type Shown, todaySection } from './progress-sections.ts';
-import type { ActionAb, PhasePlan, Report, ServiceReport } from './report.ts';
+import type { PhasePlan, Report, ServiceReport } from './report.ts';
 import {
   flagsSection,
   guardSection,
@@ -229,58 +226,7 @@ function figure(value: number | null, unit: CriterionUnit): Figure {
 }
 
 function abSection({ ab }: ServiceReport): Section {
-  return section(
-    'Orchestrator and legacy compared',
-    armTable(ab),
-    differenceTable(ab),
-    remark(FAILURE_WORDS, ' Intervals treat the reads of one lane as correlated.'),
-  );
-}
-
-function armTable(ab: readonly ActionAb[]): Table {
-  const arms = ab.flatMap(({ action, orchestrator, legacy }) => [
-    { ...orchestrator, action, name: 'orchestrator' },
-    { ...legacy, action, name: 'legacy', fallbacks: undefined },
-  ]);
-  return tableOf(
-    arms,
-    [
-      column('reads of lanes on', ({ action, name }) => [code(action), ` ${name}`]),
-      counts('reads', ({ reads }) => reads),
-      numbers('answered by legacy', ({ fallbacks }) => (fallbacks === undefined ? '' : count(fallbacks))),
-      numbers('failed, 95 % interval', ({ failure_rate: failed }) => spread(failed, rate)),
-      numbers('p50', ({ p50_ms: p50 }) => ms(p50)),
-      numbers('p95', ({ p95_ms: p95 }) => ms(p95)),
-    ],
-    { empty: 'No read on this day that either backend could answer.' },
-  );
-}
-
-function differenceTable(ab: readonly ActionAb[]): Table {
-  const comparisons = ab.flatMap(({ action, paired, ...between }) => [
-    { ...between, action, name: 'between lanes', pairs: undefined },
-    { ...paired, action, name: 'the same read on both' },
-  ]);
-  return tableOf(
-    comparisons,
-    [
-      column('orchestrator compared to legacy', ({ action, name }) => [code(action), ` ${name}`]),
-      numbers('pairs', ({ pairs }) => (pairs === undefined ? '' : count(pairs))),
-      numbers('latency, 95 % interval', ({ latency_ratio: latency }) => spread(latency, ratio)),
-      numbers('failures, 95 % interval', ({ failure_difference: failures }) => spread(failures, rateChange)),
-    ],
-    { empty: 'No reads.' },
-  );
-}
-
-const ratio = (value: number | null): Figure => ({ value, unit: 'ratio' });
-const rateChange = (value: number | null): Figure => ({ value, unit: 'change_rate' });
-
-/** A value with both ends of its interval. Reports too few lanes if there is no interval. */
-function spread(interval: ShownInterval, figure: (value: number | null) => Figure): Cell {
-  if (interval === null) return ['too few lanes'];
-  const [value, lower, upper] = interval;
-  return [figure(value), ' (', figure(lower), ' – ', figure(upper), ')'];
+  return section('Orchestrator and legacy compared', ...armBlocks(ab));
 }
 
 /** A failed criterion to stay is bad. A failed criterion to continue is only missing. */

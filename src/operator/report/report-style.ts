@@ -21,7 +21,7 @@ main{max-width:66rem;margin:0 auto;padding:2.5rem clamp(1rem,4vw,2.5rem) 4rem}
 h1,h2,h3,p,dl,dd,figure{margin:0}
 h1{font-size:clamp(1.7rem,5vw,2.4rem);line-height:1.15;letter-spacing:-.022em;font-weight:680;margin:.3rem 0 .45rem}
 h2{font-size:1.45rem;line-height:1.2;letter-spacing:-.015em;font-weight:660}
-h3{font-size:1rem;font-weight:650;letter-spacing:-.005em;margin-bottom:.7rem}
+h3,.part>h2{font-size:1rem;line-height:1.55;font-weight:650;letter-spacing:-.005em;margin-bottom:.7rem}
 code{font:.88em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;overflow-wrap:anywhere}
 .soft,.none{color:var(--soft)}
 .kicker{font-size:.78rem;font-weight:600;letter-spacing:.09em;text-transform:uppercase;color:var(--accent)}
@@ -54,7 +54,7 @@ p.next.bad{background:var(--bad-back)}p.next.warn{background:var(--warn-back)}p.
 .part{margin-top:1rem;padding:1.2rem 1.25rem 1.3rem;border:1px solid var(--line);border-radius:.8rem;background:var(--card)}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));gap:0 2.2rem}
 dl div{display:flex;justify-content:space-between;align-items:baseline;gap:1rem;padding:.42rem 0;border-bottom:1px solid var(--faint)}
-dt{color:var(--soft)}dd{text-align:right;font-weight:540}
+dt{color:var(--soft)}dd{min-width:0;text-align:right;font-weight:540}dd .mark{white-space:normal}
 dl+table,dl+.empty,table+table,.empty+.empty,.empty+table,table+.empty,.charts+dl{margin-top:1.1rem}
 dl+details,table+details,.empty+details{margin-top:1rem}
 table{width:100%;border-collapse:collapse;font-size:.93rem}
@@ -96,7 +96,7 @@ dl div{gap:.8rem}
 :root{--paper:#fff;--card:#fff;--ink:#000;--soft:#555;--line:#ccc;--faint:#e8e8e8;--accent:#245f86;--good:#1d5c3c;--bad:#9b1c12;--warn:#6b4d05;
 --good-back:#fff;--bad-back:#fff;--warn-back:#fff}
 body{font-size:8pt;line-height:1.35}main{max-width:none;padding:0}
-h2{font-size:13pt}h3{font-size:9pt;margin-bottom:.25rem;break-after:avoid}
+h2{font-size:13pt}h3,.part>h2{font-size:9pt;margin-bottom:.25rem;break-after:avoid}
 .overview{margin:1rem 0;grid-template-columns:repeat(3,1fr);font-size:7.5pt}.card{padding:.6rem .7rem}.verdict,p.next{border:1px solid var(--line)}p.next{padding:.35rem .5rem}
 .service{break-before:page;padding-top:0;margin-top:0;columns:2;column-gap:7mm}
 .service>header,.service>p.next,.part:has(th:nth-child(5)),.part:has(.charts){column-span:all}

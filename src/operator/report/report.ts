@@ -295,6 +295,12 @@ interface Rollback {
   readonly ready: boolean;
   /** Lanes whose writes would have to be moved back first. */
   readonly lanes_on_orchestrator: number;
+  /** Acknowledged writes that legacy would lack if these lanes returned now. */
+  readonly would_be_lost: number;
+  /** Estimate of how long their return would take. */
+  readonly seconds: number;
+  /** When a write was last read back on legacy. Null: never. */
+  readonly proven_at: string | null;
   /** Writes that legacy does not have: the printed list of a rollback. */
   readonly lost_items: number;
   readonly unknown_outcomes: number;

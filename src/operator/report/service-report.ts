@@ -2,7 +2,7 @@ import type { Status } from '../api/status.ts';
 import { ruleNameOf } from '../../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
-import { stageOf } from '../../domain/stage.ts';
+import { stageAtTheEnd, stageOf } from '../../domain/stage.ts';
 import { likeliest, type RuleHits, type SignatureSightings } from '../../engine/compare/comparison-stores.ts';
 import { DistinctEstimate } from '../../engine/compare/digest.ts';
 import type { RuleReport } from '../../engine/compare/rule-book.ts';
@@ -11,14 +11,14 @@ import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import type { DaySpan, ServiceDay } from '../../engine/report/report-ports.ts';
 import { sharesOf } from '../flags-in-effect.ts';
 import { actionAbs, Changes, DayNumbers, rateNumbers, reconciliationOf, storyOf } from './day-numbers.ts';
-import { type PlanFacts, planOf } from './criteria.ts';
+import { type EndCriteriaFacts, type PlanFacts, planOf } from './criteria.ts';
 import { nextStepOf } from './next-step.ts';
 import type { ActionEvidence, FlagNumbers, Report, ServiceReport } from './report.ts';
 import { evidenceExpected, trendOf } from './trend.ts';
 
 export type ServiceStatus = Pick<
   Status['services'][number],
-  'service' | 'interlocks' | 'flags' | 'lanes' | 'guard'
+  'service' | 'interlocks' | 'flags' | 'lanes' | 'guard' | 'way_back'
 >;
 
 /** Everything that a service's part of the report is made of. A plain value. */
@@ -27,6 +27,7 @@ export interface ServiceFacts {
   readonly status: ServiceStatus;
   readonly judged: Judged;
   readonly answers: InterlockFacts['answers'];
+  readonly end: EndCriteriaFacts;
   readonly day: ServiceDay;
   readonly signatures: readonly SignatureSightings[];
   readonly rules: readonly RuleReport[];
@@ -57,18 +58,17 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
   const changes = new Changes(status.service, reported.before, reported.totals);
   const numbers = new DayNumbers({ ...facts, ...reported, hours: day.hours, changes });
   const flags = flagNumbers(status);
-  const phase = stageOf(sharesOf(flags, 'in_effect'));
-  const [readsMoved, shadowReads] = [flags['read-cutover'].in_effect, flags['shadow-read'].in_effect];
+  const phase = stageAtTheEnd(facts.end.writes?.state) ?? stageOf(sharesOf(flags, 'in_effect'));
+  const shares = sharesMoved(flags);
   const { readLatencyToleranceMs } = reported;
   const speed = { ab: actionAbs(day.arms), readLatencyToleranceMs };
-  const plan = planOf({ ...facts, phase, readsMoved, day: numbers, ...openIn(day), ...speed });
+  const plan = planOf({ ...facts, ...shares, phase, day: numbers, ...openIn(day), ...speed });
   const evidence = evidenceOf(judged);
   const next = nextStepOf({
     service: status.service,
     phase,
     plan,
-    shadowReads,
-    readsMoved,
+    ...shares,
     isKilled: judged.facts.isKilled,
     openLetters: day.letters.open,
     daysMissing: longest(evidence),
@@ -77,10 +77,11 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
   });
   const [traffic, consistency] = [numbers.traffic(), consistencyOf(numbers, evidence)];
   const trend = trendOf(status.service, reported, { phase, flags, traffic, consistency, plan });
+  const moved = { before: trend.at(-2)?.reads_moved, now: shares.readsMoved };
   return {
     service: status.service,
     phase,
-    today: storyOf(day, { ...reported, moved: { before: trend.at(-2)?.reads_moved, now: readsMoved } }),
+    today: storyOf(day, { ...reported, moved }),
     trend,
     evidence_expected: evidenceExpected(evidence, reported),
     asked: stageOf(sharesOf(flags, 'asked')),
@@ -100,6 +101,14 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     coverage: coverageOf(facts, numbers),
     rollback: rollbackOf(facts),
     plan,
+  };
+}
+
+function sharesMoved(flags: ServiceReport['flags']) {
+  return {
+    shadowReads: flags['shadow-read'].in_effect,
+    readsMoved: flags['read-cutover'].in_effect,
+    writesMoved: flags['write-cutover'].in_effect,
   };
 }
 
@@ -158,7 +167,17 @@ function errorsOf({ proxyErrors, orchestratorErrors }: DayNumbers): ServiceRepor
   return { proxy: rateNumbers(proxyErrors), orchestrator: rateNumbers(orchestratorErrors) };
 }
 
-const NO_LANES = { total: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 };
+const NO_LANES = {
+  total: 0,
+  flipped: 0,
+  legacy_differs: 0,
+  seeded: 0,
+  dirty: 0,
+  copying: 0,
+  stopped: 0,
+  excepted: 0,
+  differs: 0,
+};
 
 function stateOf({ status, day }: ServiceFacts, changes: Changes): ServiceReport['state'] {
   const { open, lanes, added, redriven, skipped, copied } = day.letters;
@@ -285,13 +304,20 @@ function coverageOf({ status, judged, day }: ServiceFacts, numbers: DayNumbers):
   };
 }
 
-function rollbackOf({ day, answers }: ServiceFacts): ServiceReport['rollback'] {
+function rollbackOf({ day, answers, status }: ServiceFacts): ServiceReport['rollback'] {
   const { lanesOnOrchestrator, lost, unknown } = day;
+  const { would_be_lost: wouldBeLost, seconds, proven_at: provenAt } = status.way_back ?? NO_WAY_BACK;
   return {
-    ready: lanesOnOrchestrator === 0 && lost.open === 0 && unknown.open === 0 && answers.legacy,
+    ready: wouldBeLost === 0 && lost.open === 0 && unknown.open === 0 && answers.legacy,
     lanes_on_orchestrator: lanesOnOrchestrator,
+    would_be_lost: wouldBeLost,
+    seconds,
+    proven_at: provenAt,
     lost_items: lost.open,
     unknown_outcomes: unknown.open,
     legacy_answers: answers.legacy,
   };
 }
+
+/** The journal was away when the status was read. */
+const NO_WAY_BACK = { would_be_lost: 0, seconds: 0, proven_at: null };

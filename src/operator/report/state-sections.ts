@@ -1,4 +1,5 @@
 import { SERVICE_FLAGS } from '../../domain/flags.ts';
+import { flagReason } from '../views/flags.ts';
 import { momentOf } from './calendar-day.ts';
 import {
   type Block,
@@ -10,10 +11,10 @@ import {
   counts,
   fact,
   facts,
-  type Figure,
   linked,
   mark,
   numbers,
+  percentage,
   rate,
   remark,
   seconds,
@@ -25,8 +26,6 @@ import {
 import { spoken } from '../views/figures.ts';
 import type { Shown } from './progress-sections.ts';
 import type { RunNumbers, ServiceReport } from './report.ts';
-
-const percentage = (value: number): Figure => ({ value, unit: 'percentage' });
 
 export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport): Section {
   return section(
@@ -43,8 +42,8 @@ export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport)
         numbers('requested', (flag) => percentage(flags[flag].asked)),
         numbers('active', (flag) => percentage(flags[flag].in_effect)),
         column('reason', (flag) => {
-          const { reason, held_by: held } = flags[flag];
-          return held.length === 0 ? spoken(reason) : held.map(spoken).join(', ');
+          const { held_by: held, ...status } = flags[flag];
+          return flagReason({ ...status, interlocks: held.map((word) => ({ word })) });
         }),
       ],
       { empty: '' },
@@ -259,7 +258,13 @@ export function readinessSection({ coverage, rollback }: ServiceReport, zone: st
         count(coverage.actions),
       ),
       fact('rollback to legacy', rollback.ready ? mark('✓ ready', 'good') : mark('✗ not ready', 'bad')),
-      fact('lanes whose writes have moved', count(rollback.lanes_on_orchestrator)),
+      fact('lanes with writes on the orchestrator', count(rollback.lanes_on_orchestrator)),
+      fact('acknowledged writes that a return would lose', count(rollback.would_be_lost)),
+      fact('time that a return would take', seconds(rollback.seconds)),
+      fact(
+        'way back last proven',
+        rollback.proven_at === null ? 'never' : momentOf(rollback.proven_at, zone),
+      ),
       fact('items that legacy lost', count(rollback.lost_items)),
       fact('writes of unknown outcome', count(rollback.unknown_outcomes)),
       fact('legacy answers', rollback.legacy_answers ? 'yes' : mark('no', 'bad')),

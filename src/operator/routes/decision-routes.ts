@@ -9,10 +9,11 @@ import type {
   StoredUnknown,
   UnknownLedger,
 } from '../../engine/ports/decision-ports.ts';
+import type { HaltedSend, ReverseDecision, ReverseLedger } from '../../engine/ports/reverse-ports.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneCommands, NoCopy } from '../../engine/runs/lane-commands.ts';
 import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
-import type { DeadLetter, LedgerQuery as LedgerFilter, UnknownOutcome } from '../api/ledgers.ts';
+import type { DeadLetter, LedgerQuery as LedgerFilter, PrintedHalt, UnknownOutcome } from '../api/ledgers.ts';
 import { knownService } from '../known-service.ts';
 import { Refusal } from '../refusal.ts';
 import { parseTolerantly } from '../../domain/json.ts';
@@ -23,6 +24,7 @@ export interface DecisionRouteParts {
   readonly services: readonly ServiceName[];
   readonly letters: DeadLetterStore;
   readonly unknowns: UnknownLedger;
+  readonly reverse: Pick<ReverseLedger, 'list' | 'decide'>;
   readonly desk: Pick<LaneCommands, 'isReadable' | 'changed' | 'whyNotCopied' | 'copy'>;
   readonly audit: Pick<AuditStore, 'add'>;
   readonly nowMs: () => number;
@@ -33,7 +35,7 @@ const DEFAULT_LIMIT = 50;
 type Settled = Answered<'assumeOutcome'>;
 type Assumed = Asked<'assumeOutcome'>['body'];
 
-/** What waits for a person: dead letters, and writes whose outcome only a person can decide. */
+/** What waits for a person: dead letters, writes whose outcome only a person can decide, and halted sends to legacy. */
 export function registerDecisionRoutes(app: FastifyInstance, parts: DecisionRouteParts): void {
   const routes = new DecisionRoutes(parts);
   serve(app, ENDPOINTS.listDeadLetters, ({ query }) => routes.letters(query));
@@ -45,6 +47,12 @@ export function registerDecisionRoutes(app: FastifyInstance, parts: DecisionRout
   serve(app, ENDPOINTS.copyLaneOfDeadLetter, ({ params, body }) => routes.copy(idOf(params), body));
   serve(app, ENDPOINTS.listUnknownOutcomes, ({ query }) => routes.unknowns(query));
   serve(app, ENDPOINTS.assumeOutcome, ({ params, body }) => routes.assume(idOf(params), body));
+  serve(app, ENDPOINTS.listReverse, ({ query }) => routes.halted(query));
+  serve(app, ENDPOINTS.retryReverse, ({ params, body }) => routes.reverse(idOf(params), 'retry', body));
+  serve(app, ENDPOINTS.skipReverse, ({ params, body }) => routes.reverse(idOf(params), 'skip', body));
+  serve(app, ENDPOINTS.assumeReverse, ({ params, body }) =>
+    routes.reverse(idOf(params), 'assume_applied', body),
+  );
 }
 
 function idOf({ operation }: { readonly operation: string }): OperationId {
@@ -58,6 +66,7 @@ const NO_COPY: Readonly<Record<NoCopy, string>> = {
   undone:
     'its repair was undone: compare and repair it again (crossfade reconcile --owner OWNER --repair apply)',
   stopped: 'legacy lost items of it: decide about each of them first (crossfade lost list)',
+  flipped: 'the orchestrator is primary for its writes, and nothing is copied over a primary',
 };
 
 class DecisionRoutes {
@@ -116,6 +125,17 @@ class DecisionRoutes {
     return { operation_id: operation, lane, state: `assumed_${outcome}` };
   }
 
+  async halted(query: LedgerFilter): Promise<Answered<'listReverse'>> {
+    const found = await this.#parts.reverse.list(this.#queryOf(query));
+    return { reverse: found.map(printedHalt) };
+  }
+
+  async reverse(operation: OperationId, as: ReverseDecision, body: ByPerson): Promise<Settled> {
+    const lane = decided(await this.#parts.reverse.decide(operation, as, trimmed(body)), operation);
+    this.#parts.desk.changed(lane);
+    return { operation_id: operation, lane, state: DECIDED[as] };
+  }
+
   async #known(operation: OperationId): Promise<StoredDeadLetter> {
     const letter = await this.#parts.letters.find(operation);
     if (letter === undefined)
@@ -136,6 +156,8 @@ class DecisionRoutes {
   }
 }
 
+const DECIDED = { retry: 'retried', skip: 'skipped', assume_applied: 'assumed_applied' } as const;
+
 function trimmed({ person, reason }: ByPerson): ByPerson {
   return { person: person.trim(), reason: reason.trim() };
 }
@@ -149,7 +171,7 @@ function decided(answer: Decided, operation: OperationId): LaneKey {
       throw new Refusal(
         404,
         'operation_not_found',
-        `unknown operation ${operation}: see the list of unknown outcomes`,
+        `unknown operation ${operation}: see the lists of unknown outcomes and of halted sends`,
       );
     case 'ended':
       throw new Refusal(409, 'ended', `${operation} is already settled (${answer.by})`);
@@ -187,6 +209,25 @@ function printedLetter(letter: StoredDeadLetter): DeadLetter {
     resolved_reason: letter.resolvedBy?.reason ?? null,
     through: letter.isThrough,
     waiting_behind: letter.waiting,
+  };
+}
+
+/** A halted send as people see it, without the content of the write. */
+function printedHalt(halted: HaltedSend): PrintedHalt {
+  return {
+    operation_id: halted.operationId,
+    service: halted.service,
+    lane: halted.lane,
+    sequence: halted.sequence,
+    action: halted.action,
+    reason: halted.because,
+    halted_at: at(halted.haltedAtMs),
+    attempts: halted.attempts,
+    state: halted.standing,
+    decided_at: at(halted.decidedAtMs),
+    decided_by: halted.decidedBy?.person ?? null,
+    decided_reason: halted.decidedBy?.reason ?? null,
+    waiting_behind: halted.waiting,
   };
 }
 

@@ -7,7 +7,6 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Flags } from '../../engine/ports/ports.ts';
 import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
 import type { ShownFlag, ShownFlags } from '../api/flags.ts';
-import { isAvailable } from '../flags-in-effect.ts';
 import { Refusal } from '../refusal.ts';
 import { serve } from './serve.ts';
 
@@ -120,15 +119,9 @@ class FlagRoutes {
 }
 
 /** @throws Refusal if the flag cannot have the share */
-function refuseShare({ name, flag, kind }: ShownFlag, share: number): void {
+function refuseShare({ name, kind }: ShownFlag, share: number): void {
   if (kind === 'switch' && share !== 0 && share !== 100)
     throw new Refusal(400, 'invalid_request', `${name} is a switch: share must be 0 or 100`);
-  if (share > 0 && flag !== 'kill-switch' && !isAvailable(flag))
-    throw new Refusal(
-      409,
-      'not_available',
-      `${name} is not available yet: in this version all writes stay on legacy, so only 0 can be set`,
-    );
 }
 
 function kindOf(flag: ShownFlag['flag']): ShownFlag['kind'] {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { laneKeyOf, type ServiceName } from '../../domain/ids.ts';
+import { type LaneKey, laneKeyOf, type ServiceName } from '../../domain/ids.ts';
+import type { Flipper } from '../../engine/flips/flipper.ts';
 import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import type { LaneCommands, NoCopy } from '../../engine/runs/lane-commands.ts';
 import { type Answered, type Asked, ENDPOINTS } from '../api/endpoints.ts';
@@ -7,6 +8,7 @@ import type { LANE_ORDERS, LANE_STATES, ListedLane } from '../api/lanes.ts';
 import { knownService } from '../known-service.ts';
 import { Refusal } from '../refusal.ts';
 import { ownerOf } from '../run-wishes.ts';
+import { blockersOf } from '../shown-flips.ts';
 import { serve } from './serve.ts';
 
 export interface LaneRouteParts {
@@ -19,7 +21,9 @@ export interface LaneRouteParts {
     readonly order: (typeof LANE_ORDERS)[number];
     readonly offset: number;
     readonly limit: number;
-  }): Promise<readonly ListedLane[]>;
+  }): Promise<readonly Omit<ListedLane, 'blocked_by'>[]>;
+  /** Absent: no lane is flipped. */
+  readonly flipper: Pick<Flipper, 'standing' | 'factsOfLanes'> | undefined;
   readonly desk: Pick<LaneCommands, 'whyNotCopied' | 'copy'>;
   readonly audit: Pick<AuditStore, 'add'>;
 }
@@ -32,6 +36,7 @@ const NO_COPY: Readonly<Record<NoCopy, string>> = {
   undone:
     'its repair was undone: compare and repair it again (crossfade reconcile --owner OWNER --repair apply)',
   stopped: 'legacy lost items of it: decide about each of them first (crossfade lost list)',
+  flipped: 'the orchestrator is primary for its writes, and nothing is copied over a primary',
 };
 
 const DEFAULT_LIMIT = 50;
@@ -61,7 +66,29 @@ class LaneRoutes {
       limit: Number(limit ?? DEFAULT_LIMIT),
       ...(owner !== undefined && { owner }),
     });
-    return { service, lanes };
+    return { service, ...(await this.#withEligibility(service, lanes)) };
+  }
+
+  /** Each lane with what keeps it from being flipped. */
+  async #withEligibility(
+    service: ServiceName,
+    lanes: Awaited<ReturnType<LaneRouteParts['list']>>,
+  ): Promise<Omit<Answered<'listLanes'>, 'service'>> {
+    const { flipper } = this.#parts;
+    if (flipper === undefined) return { lanes };
+    const keyOf = (owner: string): LaneKey => laneKeyOf(service, ownerOf(owner));
+    const { judged } = await flipper.standing(service);
+    const facts = await flipper.factsOfLanes(
+      service,
+      lanes.map(({ owner }) => keyOf(owner)),
+    );
+    return {
+      blocked_by: blockersOf(judged),
+      lanes: lanes.map((lane) => {
+        const own = facts.get(keyOf(lane.owner));
+        return own === undefined ? lane : { ...lane, blocked_by: blockersOf(own) };
+      }),
+    };
   }
 
   async copy({ params, body }: Asked<'copyLane'>): Promise<Answered<'copyLane'>> {

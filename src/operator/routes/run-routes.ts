@@ -132,13 +132,11 @@ function resultOf({ kind, state, report }: Run, standing: StandingLanes | undefi
   return {
     differences: sum('findings'),
     lanes: sum('lanes_different'),
-    seen_lanes: sum('lanes'),
-    not_comparable_lanes: Object.values(services).reduce(
-      (total, { lanes_not_comparable: lanes = 0 }) => total + Number(lanes),
-      0,
-    ),
+    seen_lanes: sum('lanes') + sum('flipped_lanes'),
+    not_comparable_lanes: sum('lanes_not_comparable') + sum('flipped_lanes_not_comparable'),
     unresolved_lanes: standing?.unresolved ?? 0,
     superseded_lanes: standing?.superseded ?? 0,
+    flipped_lanes: sum('flipped_lanes_different'),
   };
 }
 

@@ -24,6 +24,9 @@ export interface Figure {
 
 export type Tone = 'good' | 'bad' | 'warn' | 'plain';
 
+/** Shown before a mark or a note, because colours alone are not enough. */
+export const TONE_SIGNS: Readonly<Record<Tone, string>> = { good: '●', warn: '◆', bad: '▲', plain: '' };
+
 /** A word for a state, with its colour. */
 export interface Mark {
   readonly mark: string;
@@ -119,6 +122,7 @@ export interface Section {
 export const count = (value: number | null): Figure => ({ value, unit: 'count' });
 export const change = (value: number | null): Figure => ({ value, unit: 'change' });
 export const rate = (value: number | null): Figure => ({ value, unit: 'rate' });
+export const percentage = (value: number | null): Figure => ({ value, unit: 'percentage' });
 export const seconds = (value: number | null): Figure => ({ value, unit: 'seconds' });
 export const ms = (value: number | null): Figure => ({ value, unit: 'ms' });
 export const instant = (iso: string | null): Instant => ({ at: iso });
@@ -140,7 +144,14 @@ export function linked(desk: string | null, path: string, text: string): Piece {
 
 export const fact = (label: string, ...cell: Cell): Fact => ({ label, cell });
 export const facts = (...shown: readonly Fact[]): Block => ({ kind: 'facts', facts: shown });
+export const note = (tone: Tone, ...cell: Cell): Extract<Block, { kind: 'note' }> => ({
+  kind: 'note',
+  tone,
+  cell,
+});
 export const remark = (...cell: Cell): Block => ({ kind: 'remark', cell });
+/** Details, which a page folds. */
+export const more = (title: string, ...blocks: readonly Block[]): Block => ({ kind: 'more', title, blocks });
 export const section = (title: string, ...blocks: readonly Block[]): Section => ({ title, blocks });
 
 /** A column, and what a row shows in it. */

@@ -12,14 +12,16 @@ import {
   times,
   words,
 } from './document.ts';
+import { firstLane, flipFactsTable } from './flips.ts';
 import { spoken } from './figures.ts';
 
 type Decided = readonly [action: string, ExplainedDecision];
 
 /** What an owner's requests meet now, and what is stored of the owner. Writes and differences are newest first. */
-export function explainedSections({ decisions, writes, differences }: Explained): readonly Section[] {
+export function explainedSections({ decisions, flips, writes, differences }: Explained): readonly Section[] {
   return [
     section('Decisions now', decisionsTable(decisions)),
+    ...(flips === undefined ? [] : flipSections(flips)),
     section('Last writes', writesTable(writes)),
     ...(differences.length === 0 ? [] : [section('Differences found here', differencesTable(differences))]),
   ];
@@ -28,8 +30,39 @@ export function explainedSections({ decisions, writes, differences }: Explained)
 /** The members that are shown. */
 export interface Explained {
   readonly decisions: Explanation['decisions'];
+  readonly flips?: Explanation['flips'];
   readonly writes: readonly ShownWrite[];
   readonly differences: readonly ShownDifference[];
+}
+
+type ShownFlip = NonNullable<Explanation['flips']>['history'][number];
+
+/** The flips of the lane step by step. While legacy is primary, also what the next flip needs. */
+function flipSections(flips: NonNullable<Explanation['flips']>): Section[] {
+  const { primary, facts, goes_first: first, history } = flips;
+  return [
+    ...(primary === 'legacy' && first !== null ? [section('Goes first', firstLane(first))] : []),
+    ...(primary === 'legacy' ? [section('What a flip needs', flipFactsTable(facts))] : []),
+    ...(history.length === 0 ? [] : [section('Flips of the lane', flipsTable(history))]),
+  ];
+}
+
+function flipsTable(history: readonly ShownFlip[]): Table {
+  return tableOf(
+    history,
+    [
+      counts('epoch', ({ epoch }) => epoch),
+      times('at', ({ at }) => at),
+      column('primary for writes', ({ primary }) => primary),
+      words('decided by', ({ facts }) =>
+        Object.entries(facts)
+          .map(([name, value]) => `${spoken(name)} ${String(value)}`)
+          .join(', '),
+      ),
+      words('compared afterwards', ({ comparison }) => comparison ?? 'not yet'),
+    ],
+    { empty: 'The lane was never flipped' },
+  );
 }
 
 /** The decision that would be made now for each action. */

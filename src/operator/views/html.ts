@@ -1,5 +1,5 @@
 import { escape } from 'html-escaper';
-import type { Cell, Figure, Mark, Piece } from './document.ts';
+import type { Cell, Figure, Link, Mark, Piece } from './document.ts';
 import { NOTHING, printedFigure } from './figures.ts';
 
 /** Text that is already HTML. Only {@link html} makes it. */
@@ -39,12 +39,19 @@ export function cellHtml(cell: Cell, markHtml: MarkHtml = plainMark): Html {
   const pieceHtml = (piece: Piece): Html => {
     if (typeof piece === 'string') return html`${piece}`;
     if ('code' in piece) return html`<code>${piece.code}</code>`;
-    if ('link' in piece) return html`<a href="${piece.href}">${piece.link}</a>`;
+    if ('link' in piece) return linkHtml(piece);
     if ('at' in piece) return when(piece.at);
     if ('aside' in piece) return html` <span class="note">${piece.aside.map(pieceHtml)}</span>`;
     return 'mark' in piece ? markHtml(piece) : figureHtml(piece);
   };
   return html`${cell.map(pieceHtml)}`;
+}
+
+/** Another site does not learn on which page the link was. */
+function linkHtml({ link, href }: Link): Html {
+  return href.startsWith('http')
+    ? html`<a href="${href}" rel="noreferrer">${link}</a>`
+    : html`<a href="${href}">${link}</a>`;
 }
 
 /** A printed number, with its exact value in an attribute. */

@@ -1,3 +1,4 @@
+import type { ShownFlipFact } from '../api/flips.ts';
 import type { ListedLane } from '../api/lanes.ts';
 import {
   aside,
@@ -14,6 +15,7 @@ import {
   words,
 } from './document.ts';
 import { spoken, counted } from './figures.ts';
+import { reasonOf } from './flips.ts';
 
 /** Lanes of one service. */
 export function lanesTable(service: string, lanes: readonly ListedLane[]): Table {
@@ -27,6 +29,7 @@ export function lanesTable(service: string, lanes: readonly ListedLane[]): Table
       counts('delivered', ({ delivered_sequence: delivered }) => delivered),
       counts('generation', ({ generation }) => generation),
       column('seeded', seededOf),
+      column('flip', flipOf),
     ],
     { empty: 'No lanes found' },
   );
@@ -39,6 +42,17 @@ function conditionOf(lane: ListedLane): Cell {
     ...(lane.reason === '' ? [] : [aside(spoken(lane.reason))]),
     ...(found.length === 0 ? [] : [aside(...found)]),
   ];
+}
+
+/** Where its writes go, or what keeps them from moving. */
+function flipOf({ primary, blocked_by: blockers = [] }: ListedLane): Cell {
+  if (primary === 'orchestrator') return ['on the orchestrator'];
+  return blockers.length === 0 ? [mark('eligible', 'good')] : [aside(blockers.map(reasonOf).join(', '))];
+}
+
+/** Why no lane of the service moves now, whatever its own facts. Undefined if nothing stops them. */
+export function standstillWords(blockers: readonly ShownFlipFact[] = []): string | undefined {
+  return blockers.length === 0 ? undefined : `no lane is flipped now: ${blockers.map(reasonOf).join(', ')}`;
 }
 
 const TONES: Readonly<Record<string, Tone>> = { clean: 'good', stopped: 'bad' };

@@ -1,5 +1,6 @@
 import type { LostItem } from '../api/repairs.ts';
 import { aside, code, column, laneLink, mark, type Table, tableOf, times, words } from './document.ts';
+import { counted } from './figures.ts';
 
 const DIGEST_SHOWN = 12;
 
@@ -28,3 +29,24 @@ export function lostTable(items: readonly LostItem[]): Table {
 }
 
 const laneOf = ({ service, owner }: LostItem): string => `${service}/${owner}`;
+
+interface DecidedItems {
+  readonly decision: 'accept' | 'restore';
+  /** Absent: one. */
+  readonly restored?: number | undefined;
+  /** Lost items of the lane that still wait for a decision. */
+  readonly waiting: number;
+}
+
+/** After a person has restored lost items, or accepted a loss. */
+export function decidedItemsWords({ decision, restored = 1, waiting }: DecidedItems): string {
+  const done =
+    decision === 'accept'
+      ? 'The loss is accepted.'
+      : `${counted(restored, 'item is', 'items are')} stored on legacy again.`;
+  const rest =
+    waiting === 0
+      ? 'Its lane has no other lost item.'
+      : `${counted(waiting, 'more lost item')} of the lane ${waiting === 1 ? 'waits' : 'wait'} for a decision.`;
+  return `${done} ${rest}`;
+}

@@ -1,14 +1,11 @@
-import type { PrintedFinding } from '../api/repairs.ts';
 import type { ListedRun, ShownRun } from '../api/runs.ts';
 import { foundWords, standingNotes } from '../run-result-words.ts';
-import { changeWords, findingWords, itemWords } from '../words.ts';
 import {
   aside,
   type Cell,
   code,
   column,
   count,
-  instant,
   link,
   mark,
   type Piece,
@@ -57,7 +54,7 @@ export function runState({ state, reason, result }: ListedRun): Cell {
 /** What a finished reconciliation found. It stays amber until every lane is repaired or accepted. */
 export function runResult({ result, request }: ListedRun): Cell {
   if (result === null) return [];
-  const isAmber = result.unresolved_lanes + result.not_comparable_lanes > 0;
+  const isAmber = result.unresolved_lanes + result.not_comparable_lanes + result.flipped_lanes > 0;
   const found = mark(foundWords(result, request.owner), isAmber ? 'warn' : 'plain');
   return [found, ...standingNotes(result).map((note) => aside(note))];
 }
@@ -87,20 +84,4 @@ export function runCounts({ services }: Pick<ShownRun, 'services'>): readonly Se
       .map(([name, value]) => ({ label: spoken(name), cell: [count(Number(value))] }));
     return section(service, { kind: 'facts', facts });
   });
-}
-
-/** Each item: what the orchestrator holds, and what it will hold after a repair. No content. */
-export function findingsTable(findings: readonly PrintedFinding[]): Table {
-  return tableOf(
-    findings,
-    [
-      words('item', itemWords),
-      column('written', ({ at = null }) => instant(at)),
-      column('side', ({ side }) => side),
-      words('finding', findingWords),
-      words('before', (finding) => changeWords(finding).before),
-      words('after', (finding) => changeWords(finding).after),
-    ],
-    { empty: 'No findings' },
-  );
 }

@@ -1,4 +1,13 @@
-import type { Block, Cell, Column, Fact, Piece, Section, Table } from './document.ts';
+import {
+  type Block,
+  type Cell,
+  type Column,
+  type Fact,
+  type Piece,
+  type Section,
+  type Table,
+  TONE_SIGNS,
+} from './document.ts';
 import { NOTHING, printedFigure } from './figures.ts';
 
 /** Sections as plain text. A single section is printed without its title. */
@@ -28,6 +37,7 @@ function blockText(block: Block): string {
     case 'charts':
       return block.charts.map(({ title, total }) => `${title}: ${cellText(total)}`).join('\n');
     case 'note':
+      return `${TONE_SIGNS[block.tone]} ${cellText(block.cell)}`.trimStart();
     case 'remark':
       return cellText(block.cell);
     case 'more':

@@ -93,6 +93,8 @@ interface DigestRow {
 }
 
 type Payload = Request<'digest'>['payload'];
+/** Which memories of a session are digested. */
+type Selection = Pick<Payload, 'memory_types' | 'exclude_tags' | 'without_lane'>;
 
 /** Reads the rows of all sessions together, because one statement per session costs more than reading and hashing its rows. */
 async function digestsOf(
@@ -134,15 +136,14 @@ function spelledTags(list: string): string {
 
 interface Page {
   readonly sessions: readonly string[];
-  readonly payload: Pick<Payload, 'memory_types' | 'exclude_tags'>;
+  readonly payload: Selection;
   readonly last: DigestRow | undefined;
   readonly rows: number;
 }
 
 function pageOf(session: Session, { sessions, payload, last, rows }: Page): Promise<DigestRow[]> {
-  const { memory_types: types, exclude_tags: tags } = payload;
   const parameters = new Parameters();
-  const conditions = digestedRows(parameters, { sessions, types, tags });
+  const conditions = digestedRows(parameters, sessions, payload);
   if (last !== undefined)
     conditions.push(
       `(m.session_id, m.position, m.memory_id) >
@@ -203,13 +204,10 @@ string_agg(m.content_hash, ''::bytea order by m.position, m.memory_id)
 async function fingerprintsOf(
   session: Session,
   sessions: readonly string[],
-  {
-    memory_types: types,
-    exclude_tags: tags,
-  }: Pick<Request<'digest'>['payload'], 'memory_types' | 'exclude_tags'>,
+  selection: Selection,
 ): Promise<Map<string, Fingerprint>> {
   const parameters = new Parameters();
-  const conditions = digestedRows(parameters, { sessions, types, tags });
+  const conditions = digestedRows(parameters, sessions, selection);
   const rows = await session.query<FingerprintRow>(
     `select m.session_id, count(*)::int as count, encode(substr(sha256(${HASHED}), 1, 16), 'hex') as fingerprint
      from memory_entries m where ${conditions.join(' and ')} group by m.session_id`,
@@ -219,17 +217,15 @@ async function fingerprintsOf(
   return new Map(sessions.map((id) => [id, held.get(id) ?? OF_NOTHING]));
 }
 
-interface DigestedSessions {
-  readonly sessions: readonly string[];
-  readonly types: readonly string[] | undefined;
-  /** Memories with one of these tags are excluded. */
-  readonly tags: readonly string[] | undefined;
-}
-
 /** The conditions on `memory_entries m` for the rows of a digest. */
-function digestedRows(parameters: Parameters, { sessions, types, tags }: DigestedSessions): string[] {
+function digestedRows(
+  parameters: Parameters,
+  sessions: readonly string[],
+  { memory_types: types, exclude_tags: tags, without_lane: isWithoutLane }: Selection,
+): string[] {
   const conditions = [`m.session_id = any(${parameters.bind(sessions)}::text[])`, VISIBLE];
   if (types !== undefined) conditions.push(`m.memory_type = any(${parameters.bind(types)}::text[])`);
+  if (isWithoutLane === true) conditions.push('m.lane_key is null');
   if (tags !== undefined) conditions.push(`not m.tags && ${parameters.bind(tags)}::text[]`);
   return conditions;
 }

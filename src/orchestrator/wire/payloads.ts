@@ -133,6 +133,8 @@ const digest = Type.Intersect([
     without: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }),
     ordered: flag,
     with_tags: flag,
+    // Only memories that no write of a lane has made.
+    without_lane: flag,
     known_fingerprints: Type.Array(Type.Union([Type.String({ pattern: '^[0-9a-f]{32}$' }), Type.Null()]), {
       maxItems: LIMITS.pageMax,
     }),
@@ -188,7 +190,11 @@ export const PAYLOADS = {
     requires: Type.Optional(Type.Array(requirement, { maxItems: LIMITS.requirements })),
   }),
   close_sequence: object,
-  lane_positions: Type.Object({ keys: Type.Array(laneKey, { minItems: 1, maxItems: LIMITS.pageMax }) }),
+  // Either the lanes with these keys, or the next page of those with an epoch, which the action checks.
+  lane_positions: partial({
+    keys: Type.Array(laneKey, { minItems: 1, maxItems: LIMITS.pageMax }),
+    moved_after: Type.String({ maxLength: LIMITS.laneKeyLength }),
+  }),
   read: memory,
   batch_read: batchRead,
   scan: partial({ cursor, limit, include_deleted: flag, no_touch: flag }),

@@ -191,6 +191,7 @@ const READ: { readonly [A in Exclude<Action, WriteAction>]: TSchema } = {
     lanes: Type.Array(
       Type.Object({ key: text, epoch: count, generation: count, sequence: orNull(count), ...setBy }),
     ),
+    database: text,
   }),
   read: memory,
   batch_read: Type.Object({

@@ -60,6 +60,7 @@ export const REPLY_FIELDS: Readonly<Record<string, string>> = {
   consistent:
     'On the last page: true if the session has not changed since the first page. If false, restart to get one snapshot.',
   lane_key: 'The lane that first wrote the memory, or null.',
+  database: 'Changes when the database is restarted or restored.',
   is_active: 'false: deleted or expired.',
   deleted_at: 'Time of the deletion, UTC, or null.',
   deleted_generation: 'Value of the lane at a fenced deletion.',

@@ -35,6 +35,8 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   requires:
     'Preconditions, checked after the fence, in the transaction of the write. The whole batch is then one write of its lane, which needs a sequence. If one is not met, nothing is applied, the sequence is taken, and the answer is refused. Each has either session or memory.',
   keys: 'Keys of lanes.',
+  moved_after:
+    'Key of a lane. The next lanes whose writes have moved are listed, in the order of their keys.',
   payload:
     'The parameters of the action. Members that are not listed here are ignored, except in the filter of bulk_delete.',
   memory_id: 'Id of the memory, unique in the whole installation.',
@@ -96,6 +98,7 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   without: 'Members inside these fields to exclude, such as metadata.seen_at.',
   ordered: 'true: the digest depends on the order of positions. Default false.',
   with_tags: 'true: also digest the tags of the memories. Default false.',
+  without_lane: 'Only memories that no write of a lane has made are digested.',
   known_fingerprints:
     'Known fingerprints of the sessions, in the order of session_ids; null for an unknown one. The answer then has fingerprints, and digests only of the sessions whose fingerprint has changed.',
   profile_data: 'Any JSON object. Replaces the previous one; if omitted, that stays.',

@@ -83,6 +83,7 @@ function readEffect(request: Message): LegacyReadEffect {
 const NEVER_KNOWN: PassthroughAction = {
   kind: 'passthrough',
   reason: 'clients send it, but the service does not support it',
+  changesNothing: true,
 };
 
 /** ContextualMemoryAgent of PC2 (../README.md, "ContextualMemoryAgent"): entries, decisions and summaries of sessions, in a JSON file. */
@@ -103,7 +104,11 @@ export const contextualMemory = defineService({
       fromOrchestrator: answerContext,
       rules: CONTEXT_RULES,
     },
-    health_check: { kind: 'passthrough', reason: 'reports the state of the legacy service itself' },
+    health_check: {
+      kind: 'passthrough',
+      reason: 'reports the state of the legacy service itself',
+      changesNothing: true,
+    },
     get_summary: NEVER_KNOWN,
     get_session_id: NEVER_KNOWN,
     get_context_summary: NEVER_KNOWN,
@@ -111,6 +116,11 @@ export const contextualMemory = defineService({
   },
   lanes: contextualLanes,
   probe: '{"action": "health_check"}',
+  // The service deletes nothing, so this session stays.
+  canary: (owner) => [
+    `{"action": "add_interaction", "session_id": "${owner}", "type": "test", "content": "a test of Crossfade"}`,
+    `{"action": "record_decision", "session_id": "${owner}", "decision": "a test of Crossfade"}`,
+  ],
   unmapped: [
     {
       what: 'timestamps of decisions',

@@ -54,10 +54,22 @@ export const sessionMemory = defineService({
       rules: CONTEXT_RULES,
       items: SHOWN,
     },
-    health_check: { kind: 'passthrough', reason: 'reports the state of the legacy service itself' },
+    health_check: {
+      kind: 'passthrough',
+      reason: 'reports the state of the legacy service itself',
+      changesNothing: true,
+    },
   },
   lanes: sessionLanes,
   probe: '{"action": "health_check"}',
+  // A row that a locked database refused is committed by the next write. No agent has this session.
+  flush: '{"action": "clear_session", "session_id": "crossfade-flush"}',
+  canary: (owner) => [
+    `{"action": "create_session", "session_id": "${owner}", "user_id": "${owner}"}`,
+    `{"action": "add_interaction", "session_id": "${owner}", "role": "system", "content": "a test of Crossfade"}`,
+    `{"action": "clear_session", "session_id": "${owner}"}`,
+    `{"action": "delete_session", "session_id": "${owner}"}`,
+  ],
   unmapped: [
     {
       what: 'timestamps of interactions',

@@ -31,14 +31,14 @@ const OWNERS = `select rowid as place, session_id from sessions where rowid > ca
 // not a time is never deleted.
 const AROUND = `select count(*) as held, count(case when last_active < ? then 1 end) as before from sessions
   where datetime(last_active) is not null`;
-const SESSION = 'select user_id, created_at, metadata from sessions where session_id = ?';
+const SESSION = 'select user_id, created_at, last_active, metadata from sessions where session_id = ?';
 const RANGE =
   'select (select min(id) from interactions) as first, (select max(id) from interactions) as last';
 // In the order of insertion, which the service shows while it has the session in memory. After loading it orders by timestamp,
 // which is the same unless clocks went back.
 const INTERACTIONS = `select id, timestamp, role, content, metadata from interactions
   where session_id = ? and id >= cast(? as integer) and id < cast(? as integer) order by id`;
-const SESSIONS = `select session_id, user_id, created_at, metadata from sessions
+const SESSIONS = `select session_id, user_id, created_at, last_active, metadata from sessions
   where session_id in (select value from json_each(?))`;
 const INTERACTIONS_OF_MANY = `select id, session_id, timestamp, role, content, metadata from interactions
   where session_id in (select value from json_each(?)) and id >= cast(? as integer) and id < cast(? as integer) order by id`;
@@ -170,9 +170,11 @@ function laneOf(owner: Owner, { session, rows }: SessionRows, context: ServiceCo
     notBeforeMs = Date.parse(item.at);
     return item;
   });
+  const used = String(session['last_active']);
   return {
     exists: true,
     items,
+    ...(isLocalTime(used) && { usedAt: instantOf(used, context.timeZone) }),
     session: {
       userId: user_id,
       metadata: encodeJson(session_metadata),

@@ -107,7 +107,7 @@ from unnest($1::text[], $2::text[], $3::text[], $5::bigint[]) as asked(key, serv
 on conflict (key) do update set
   generation = greatest(lanes.generation + 1, excluded.generation), condition = 'copying', reason = '', claim_replica = $4,
   claim_fence = lanes.claim_fence + case when lanes.claim_replica = $4 then 0 else 1 end
-where not ${claimedByOther('lanes', '$4')} and lanes.uncertain_count <= lanes.foreign_seen
+where lanes.primary_backend = 'legacy' and not ${claimedByOther('lanes', '$4')} and lanes.uncertain_count <= lanes.foreign_seen
 returning ${LANE_COLUMNS}`);
 
 /**
@@ -125,7 +125,7 @@ with asked as (
 ), lane as (
   select l.id as lane_id, l.key as lane_key, l.service, l.owner, asked.resolves, l.delivered_sequence as stood_at, asked.sequence as through, asked.coverage as seeds,
     asked.closes, asked.items, asked.digest, asked.entries
-  from lanes l join asked on asked.key = l.key and asked.generation = l.generation
+  from lanes l join asked on asked.key = l.key and asked.generation = l.generation and l.primary_backend = 'legacy'
   order by l.key for no key update of l
 ), noted as (
   insert into lane_advances (lane_id, sequence, via)

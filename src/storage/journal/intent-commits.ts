@@ -1,4 +1,4 @@
-import type { LaneState } from '../../domain/lane.ts';
+import type { PlacedLane } from '../../domain/lane.ts';
 import type { Intent, RecordedOutcome } from '../../engine/ports/ports.ts';
 import { type Database, sqlstateOf } from '../database.ts';
 import { bigints, instants, texts, uuids } from '../sessions/columns.ts';
@@ -19,7 +19,7 @@ const ALONE_AFTER = 100;
 /** The lane's row names another replica, which may or may not use it now. */
 const NOT_OWN = 'not_own';
 
-type Place = LaneState | undefined | typeof NOT_OWN;
+type Place = PlacedLane | undefined | typeof NOT_OWN;
 
 /** The group commit that agents wait for: new intents, together with the outcomes of past ones. */
 export class IntentCommits {
@@ -40,7 +40,7 @@ export class IntentCommits {
   }
 
   /** Undefined if another replica uses the lane. */
-  async append(intent: Intent): Promise<LaneState | undefined> {
+  async append(intent: Intent): Promise<PlacedLane | undefined> {
     for (;;) {
       const place = await this.#commits.add({ intent });
       if (place !== NOT_OWN) return place;
@@ -99,14 +99,17 @@ export class IntentCommits {
   }
 }
 
+/** The services whose state is not `open`, or null. Evaluated once per commit, because it does not depend on the lane. */
+const NOT_OPEN = `(select jsonb_object_agg(service, state) from service_writes where state <> 'open')`;
+
 /** Unusual facts of a lane; null for most lanes, because every column costs time in each row of every commit. */
 const UNUSUAL = `
   case when claim_replica = $8 and condition = 'clean' and reason = '' and exceptions = 0 and finding = 0 and epoch = 0 and primary_backend = 'legacy'
-      and uncertain_count = 0 and coalesce(repeats_until <= now(), true)
+      and uncertain_count = 0 and coalesce(repeats_until <= now(), true) and ${NOT_OPEN} ->> service is null
     then null
     else json_build_object('epoch', epoch, 'primary', primary_backend, 'condition', condition, 'reason', reason,
       'exceptions', exceptions, 'finding', finding, 'mayRepeat', coalesce(repeats_until > now(), false), 'foundUncertain', uncertain_count,
-      'isHome', coalesce(claim_replica = $8, false))
+      'isHome', coalesce(claim_replica = $8, false), 'writes', coalesce(${NOT_OPEN} ->> service, 'open'))
     end as unusual`;
 
 const CLAIMED_BY_OTHER = claimedByOther('lanes', '$8');
@@ -142,11 +145,16 @@ with recorded as (
   select * from unnest($9::bigint[], $10::bigint[], $11::text[])
   ${onKnownOutcome}
 ), locked as (
-  insert into lanes (key, service, owner, sequence, writer_replica, claim_replica, claim_fence)
-  select key, service, owner, 1, $8, $8, 1
+  insert into lanes (key, service, owner, sequence, obeyed_sequence, writer_replica, claim_replica, claim_fence,
+    primary_backend, epoch)
+  -- Legacy gets no new owner once it takes no writes.
+  select key, service, owner, 1, 1, $8, $8, 1, case when ${NOT_OPEN} ? service then 'orchestrator' else 'legacy' end,
+    case when ${NOT_OPEN} ? service then 1 else 0 end
   from unnest($1::text[], $2::text[], $3::text[]) as asked(key, service, owner) order by key
   on conflict (key) do update set
     sequence = lanes.sequence + 1,
+    -- A commit that does not know this column fails where the orchestrator is primary.
+    obeyed_sequence = lanes.sequence + 1,
     writer_replica = $8,${lanes}
   returning id, key, sequence, generation, seeded_coverage, delivered_sequence, ${UNUSUAL}
 ), stored as (

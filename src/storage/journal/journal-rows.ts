@@ -1,7 +1,8 @@
 import type { Backend } from '../../domain/backend.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
-import type { LaneCondition, LaneState, NamedItem } from '../../domain/lane.ts';
+import type { LaneCondition, LaneState, NamedItem, PlacedLane } from '../../domain/lane.ts';
 import type { LaneView, LetterState, PendingWrite } from '../../engine/ports/ports.ts';
+import type { OpenIntent } from '../../engine/ports/journal-facts.ts';
 import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type { Seal } from '../seal.ts';
 
@@ -35,7 +36,7 @@ export interface PlaceRow {
   readonly unusual: Unusual | null;
 }
 
-type Unusual = Omit<LaneState, 'id' | 'sequence' | 'generation' | 'seededCoverage' | 'deliveredSequence'>;
+type Unusual = Omit<PlacedLane, 'id' | 'sequence' | 'generation' | 'seededCoverage' | 'deliveredSequence'>;
 
 /** The facts that the row of a usual lane omits. */
 const USUAL: Unusual = {
@@ -48,26 +49,19 @@ const USUAL: Unusual = {
   mayRepeat: false,
   foundUncertain: 0,
   isHome: true,
+  writes: 'open',
 };
 
 /** @param isSame whether this replica still has the id with which it sent the request */
-export function placedStateOf(row: PlaceRow, isSame: boolean): LaneState {
-  const { epoch, primary, condition, reason, exceptions, finding, mayRepeat, foundUncertain, isHome } =
-    row.unusual ?? USUAL;
+export function placedStateOf(row: PlaceRow, isSame: boolean): PlacedLane {
+  const { isHome, ...facts } = row.unusual ?? USUAL;
   return {
+    ...facts,
     id: row.id,
     sequence: row.sequence,
     generation: row.generation,
-    epoch,
-    primary,
-    condition,
-    reason,
     seededCoverage: row.seeded_coverage,
-    exceptions,
-    finding,
     deliveredSequence: row.delivered_sequence,
-    mayRepeat,
-    foundUncertain,
     isHome: isHome && isSame,
   };
 }
@@ -100,6 +94,25 @@ export function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
 
 export function viewOf({ behind, coverage, silent }: FenceRow, state: LaneState): LaneView {
   return { state, isBehind: behind, coverage, isReplicaSilent: silent };
+}
+
+/** A row of `OPEN_ON_ORCHESTRATOR`. */
+export interface OpenRow {
+  readonly lane_id: number;
+  readonly key: string;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly sequence: number;
+  readonly operation_id: string;
+}
+
+export function openIntentOf(row: OpenRow): OpenIntent {
+  return {
+    ref: { laneId: row.lane_id, lane: row.key as LaneKey, sequence: row.sequence },
+    operationId: row.operation_id as OperationId,
+    epoch: row.epoch,
+    generation: row.generation,
+  };
 }
 
 /** The row of `LAST_APPLIED`. */

@@ -1,4 +1,4 @@
-import { UNRESOLVED } from '../runs/standing.ts';
+import { ON_LEGACY, UNRESOLVED } from '../runs/standing.ts';
 import { prepared } from '../sessions/session.ts';
 
 export const LANE_COLUMNS =
@@ -38,9 +38,13 @@ export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text
 
 /**
  * If another replica is the lane's home, it is notified; without a home this replica becomes it. A known outcome does not repair earlier
- * problems.
+ * problems. A lane that waits for a person stays stopped, but its agents repeat their requests all the same.
  */
 export const MARK_DIRTY = `
+with stopped as (
+  update lanes set repeats_until = now() + ${REPEATS}
+  where key = $1 and condition = 'stopped' and primary_backend = 'legacy' and $2 = 'unknown_outcome'
+)
 update lanes set condition = 'dirty',
   claim_replica = case when ${claimedByOther('lanes', '$3')} then claim_replica else $3 end,
   reason = case when condition = 'dirty' and $2 = 'unknown_outcome' then reason else $2 end,
@@ -49,13 +53,14 @@ update lanes set condition = 'dirty',
   repeats_until = case when $2 = 'unknown_outcome' then now() + ${REPEATS} else repeats_until end,
   foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end,
   uncertain_count = case when ${claimedByOther('lanes', '$3')} then foreign_count + 1 else uncertain_count end
-where key = $1 and condition <> 'stopped'`;
+where key = $1 and condition <> 'stopped' and primary_backend = 'legacy'`;
 
-export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;
+export const STOP_LANE = `
+update lanes set condition = 'stopped', reason = $2 where key = $1 and primary_backend = 'legacy'`;
 
 /**
  * Writes up to the first one whose outcome is not durable yet. Outcomes may arrive out of order, and a write that is delivered first
- * excludes an earlier one for good. A window is filled row by row, so that one page does not read a long backlog to its end.
+ * excludes an earlier one for good. None if another replica is the lane's home. A window is filled row by row, so that one page does not read a long backlog to its end.
  */
 export const PENDING = `
 with page as (
@@ -68,7 +73,7 @@ with page as (
   join writes w on w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, $2)
   left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
   left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
-  where l.key = $1) waiting
+  where l.key = $1 and not ${claimedByOther('l', '$5')}) waiting
     where unsettled = 0 and outcome = 'applied'
     order by sequence limit $3) counted
 )
@@ -177,24 +182,32 @@ on conflict do nothing`;
 export const COUNTS = `
 select
   count(*) as lanes,
-  count(*) filter (where seeded_coverage = (select coalesce(max(number), 0) from coverage where service = $1 and ended_at is null)
-    and seeded_coverage > 0) as seeded,
+  count(*) filter (where primary_backend = 'orchestrator') as flipped,
+  -- A new coverage says nothing of a flipped lane.
+  count(*) filter (where primary_backend = 'orchestrator' or seeded_coverage > 0
+    and seeded_coverage = (select coalesce(max(number), 0) from coverage where service = $1 and ended_at is null)) as seeded,
   count(*) filter (where condition = 'dirty') as dirty,
   count(*) filter (where condition = 'copying') as copying,
   count(*) filter (where condition = 'stopped') as stopped,
   count(*) filter (where exceptions > 0) as excepted,
   (select count(*) from divergences where service = $1 and state in ${UNRESOLVED}) as differs,
   (select min(found_at) from divergences where service = $1 and state in ${UNRESOLVED}) as "differsSince",
+  (select count(*) from divergences where service = $1 and state = ${ON_LEGACY}) as "legacyDiffers",
   (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
     where l.service = $1 and d.resolved_at is null) as "deadLetters",
   (select count(*) from unknown_outcomes u where u.service = $1 and u.closed_at is null and u.ended_at is null) as unknown,
   (select count(*) from lost_items where service = $1 and decision is null) as "lostItems",
+  (select count(*) from restored_lanes where service = $1 and decided_at is null) as restored,
   (select min(found_at) from lost_items where service = $1 and decision is null) as "lostSince"
 from lanes where service = $1`;
 
 /** Lanes that are not seeded under this coverage: they never were, or unjournaled writes may have passed since. */
 export const OUTDATED = `
-select owner from lanes where service = $1 and seeded_coverage < $2 order by id`;
+select owner from lanes where service = $1 and seeded_coverage < $2 and primary_backend = 'legacy' order by id`;
+
+export const RETURNED = `
+select owner from lanes
+where service = $1 and seeded_coverage < $2 and primary_backend = 'legacy' and epoch > 0 order by id`;
 
 /** Number of rows that one statement deletes. */
 export const PRUNED_AT_ONCE = 5_000;
@@ -203,6 +216,13 @@ export const PRUNED_AT_ONCE = 5_000;
 function outcomeIs(condition: string): string {
   return `exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence and ${condition})`;
 }
+
+/**
+ * The orchestrator may be restored from its newest verified backup, and is then given the later writes again. `accepted_at` is from a
+ * proxy's clock, which may be an hour off.
+ */
+const IS_BACKED_UP =
+  "w.accepted_at < (select max(b.until) from orchestrator_backups b) - interval '62 minutes' and w.sequence < l.sequence";
 
 /**
  * Writes without effect are removed too, even if no later write is delivered. The lane's newest write stays, because it would count as
@@ -214,14 +234,21 @@ with old as (
   select w.lane_id, w.sequence from writes w join lanes l on l.id = w.lane_id
   where w.accepted_at < now() - make_interval(hours => $1)
     and (w.sequence <= greatest(l.delivered_sequence, l.settled_sequence)
+      or w.sequence < l.sequence and ${outcomeIs("o.outcome = 'applied'")} and exists (select from lost_ways_back b where b.lane_id = l.id)
       or w.sequence < l.sequence and ${outcomeIs("o.outcome in ('refused', 'not_applied')")})
     and not ${outcomeIs(`o.outcome = 'unknown' and o.at > now() - ${OPEN_END}`)}
     and not exists (select from unknown_outcomes u where u.lane_id = w.lane_id and u.sequence < w.sequence and u.found_at > now() - ${OPEN_END})
     and not exists (select from kept_replies r where r.lane_id = w.lane_id and r.sequence = w.sequence)
     and not exists (select from dead_letters d where d.lane_id = w.lane_id and d.sequence = w.sequence and d.resolved_at is null)
+    and (l.primary_backend = 'legacy' or ${IS_BACKED_UP})
   order by w.accepted_at limit ${PRUNED_AT_ONCE}
 ), outcomes_gone as (
   delete from outcomes o using old where o.lane_id = old.lane_id and o.sequence = old.sequence
+), sends_gone as (
+  -- The newest of each lane stays, because it tells when legacy last had the owner. Those with a decision are a ledger.
+  delete from reverse_sends r using old where r.lane_id = old.lane_id and r.sequence = old.sequence and r.halted_at is null
+    and exists (select from reverse_sends later
+      where later.lane_id = r.lane_id and later.sequence > r.sequence and later.ending in ('applied', 'forgotten'))
 ), advances_gone as (
   delete from lane_advances a using old where a.lane_id = old.lane_id and a.sequence = old.sequence
 )

@@ -1,6 +1,6 @@
 import * as decisions from '../decisions-sql.ts';
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { LaneState, NamedItem } from '../../domain/lane.ts';
+import type { LaneState, NamedItem, PlacedLane } from '../../domain/lane.ts';
 import {
   type FinishedCopy,
   type LaneCounts,
@@ -30,6 +30,8 @@ import {
   type FenceRow,
   type LaneRow,
   laneStateOf,
+  openIntentOf,
+  type OpenRow,
   type LastAppliedRow,
   pendingOf,
   viewOf,
@@ -75,7 +77,7 @@ export class PostgresJournal implements Journal {
     this.#commits = new IntentCommits(settings);
   }
 
-  append(intent: Intent): Promise<LaneState | undefined> {
+  append(intent: Intent): Promise<PlacedLane | undefined> {
     return this.#commits.append(intent);
   }
 
@@ -128,7 +130,7 @@ export class PostgresJournal implements Journal {
   }
 
   async pending(lane: LaneKey, after: number, most: PageLimit): Promise<readonly PendingWrite[]> {
-    return this.#writes(lane, sql.PENDING, [lane, after, most.writes, most.bytes]);
+    return this.#writes(lane, sql.PENDING, [lane, after, most.writes, most.bytes, this.#settings.replica.id]);
   }
 
   async undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]> {
@@ -181,6 +183,11 @@ export class PostgresJournal implements Journal {
     return rows.map(({ owner }) => owner);
   }
 
+  async returned(service: ServiceName, coverage: number): Promise<readonly Owner[]> {
+    const rows = await this.#settings.database.query<{ owner: Owner }>(sql.RETURNED, [service, coverage]);
+    return rows.map(({ owner }) => owner);
+  }
+
   async takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>> {
     const { database, replica } = this.#settings;
     await database.query(recovery.TAKE_ABANDONED, [replica.id, replica.services ?? null]);
@@ -225,8 +232,10 @@ export class PostgresJournal implements Journal {
       await session.query(recovery.ADOPT_ORPHANS, [id, lane, services]);
       const dirty = await session.query<{ key: LaneKey }>(recovery.DIRTY, [id, lane]);
       const pending = await session.query<PendingLane>(recovery.LANES_WITH_PENDING, [id, lane]);
+      const open = await session.query<OpenRow>(recovery.OPEN_ON_ORCHESTRATOR, [id, lane]);
       const unclosed = await session.query<{ key: LaneKey }>(recovery.UNCLOSED, [id, lane, services]);
       return {
+        open: open.map(openIntentOf),
         unclosed: unclosed.map(({ key }) => key),
         dirty: dirty.map(({ key }) => key),
         pending: pending.map(({ key, newest }) => ({ lane: key, newest })),
@@ -287,7 +296,9 @@ with moved as (
 )
 update lanes set
   delivered_sequence = greatest(delivered_sequence, moved.delivered),
-  seeded_coverage = greatest(seeded_coverage, moved.seeded),
+  -- Only the first write of a lane seeds it. Once the lane's primary has changed, only a copy does.
+  seeded_coverage = case when epoch = 0 and primary_backend = 'legacy'
+    then greatest(seeded_coverage, moved.seeded) else seeded_coverage end,
   -- No delivery waits, so the next replica that writes to the lane becomes its home.
   claim_replica = case
     when claim_replica = $4 and condition = 'clean' and greatest(delivered_sequence, moved.delivered) >= sequence then null

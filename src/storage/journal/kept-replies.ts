@@ -14,6 +14,12 @@ with kept as (
 )
 update lanes set repeats_until = now() + ${REPEATS} where id = $1`;
 
+const LOST = `
+with lost as (
+  insert into kept_replies (lane_id, sequence, is_lost) values ($1, $2, true) on conflict do nothing
+)
+update lanes set repeats_until = now() + ${REPEATS} where id = $1`;
+
 const UNANSWERED = `
 select w.sequence, w.request, r.reply is not null as has_reply,
   coalesce(o.outcome, 'unknown') = 'unknown' and r.sequence is null and w.sequence > l.settled_sequence as is_unsettled
@@ -22,7 +28,7 @@ join writes w on w.lane_id = l.id and w.sequence < $2 and w.sequence >= $2 - ${L
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 left join kept_replies r on r.lane_id = w.lane_id and r.sequence = w.sequence
 where l.id = $1 and w.action = $3 and case
-  when r.sequence is not null and (r.reply is null or r.taken_by is not null) then false
+  when r.sequence is not null and ((r.reply is null and not r.is_lost) or r.taken_by is not null) then false
   when coalesce(o.outcome, 'unknown') = 'unknown' then coalesce(o.at, now()) > now() - ${REPEATS}
   else r.at > now() - ${REPEATS} end
 order by w.sequence`;
@@ -32,7 +38,7 @@ with closed as (
   insert into kept_replies (lane_id, sequence, taken_by) select $1, unnest($2::bigint[]), $3 on conflict do nothing
 )
 update kept_replies set taken_by = $3
-where lane_id = $1 and sequence = any($2::bigint[]) and reply is not null and coalesce(taken_by, $3) = $3
+where lane_id = $1 and sequence = any($2::bigint[]) and (reply is not null or is_lost) and coalesce(taken_by, $3) = $3
 returning sequence, reply`;
 
 const PRUNE = `delete from kept_replies where at < now() - interval '10 minutes' returning sequence`;
@@ -70,6 +76,10 @@ export class PostgresKeptReplies implements KeptReplies {
     await database.query(KEEP, [laneId, sequence, seal.seal(JSON.stringify(stored))]);
   }
 
+  async lost({ laneId, sequence }: WriteRef): Promise<void> {
+    await this.#settings.database.query(LOST, [laneId, sequence]);
+  }
+
   async unanswered({ laneId, sequence }: WriteRef, action: string): Promise<readonly UnansweredWrite[]> {
     const { database, seal } = this.#settings;
     const rows = await database.query<UnansweredRow>(UNANSWERED, [laneId, sequence, action]);
@@ -84,10 +94,13 @@ export class PostgresKeptReplies implements KeptReplies {
   async take({ laneId, sequence }: WriteRef, sequences: readonly number[]): Promise<Reply | undefined> {
     const { database, seal } = this.#settings;
     const parameters = [laneId, sequences, sequence];
-    const rows = await database.query<{ sequence: number; reply: string }>(TAKE, parameters);
-    const [newest] = rows.toSorted((a, b) => b.sequence - a.sequence);
+    const rows = await database.query<{ sequence: number; reply: string | null }>(TAKE, parameters);
+    const newest = rows
+      .toSorted((a, b) => a.sequence - b.sequence)
+      .flatMap(({ reply }) => reply ?? [])
+      .at(-1);
     if (newest === undefined) return undefined;
-    const { body, http } = JSON.parse(seal.open(newest.reply)) as StoredReply;
+    const { body, http } = JSON.parse(seal.open(newest)) as StoredReply;
     return { body: Buffer.from(body, 'base64'), ...(http !== undefined && { http }) };
   }
 

@@ -22,7 +22,7 @@ function isServed(parameter: string, service = 'service'): string {
 }
 
 /** A lane, `l`, whose history is not marked as uncertain yet. */
-const CERTAIN = `${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and l.condition in ('clean', 'copying')`;
+const CERTAIN = `l.primary_backend = 'legacy' and ${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and l.condition in ('clean', 'copying')`;
 
 const LACKS_OUTCOME =
   'not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence)';
@@ -83,6 +83,13 @@ where (condition = 'dirty' or delivered_sequence < sequence) and ${isAbout('$2')
 
 export const DIRTY = `select key from lanes 
 where condition = 'dirty' and claim_replica = $1 and ${isAbout('$2')} order by key`;
+
+/** Writes of dead replicas that the orchestrator may or may not have taken as their primary. */
+export const OPEN_ON_ORCHESTRATOR = `
+select l.id as lane_id, l.key, l.epoch, l.generation, w.sequence, w.operation_id
+from lanes l join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence
+where l.primary_backend = 'orchestrator' and l.claim_replica = $1 and ${isAbout('$2', 'l.key')} and ${ABANDONED}
+order by l.key, w.sequence`;
 
 /** For each lane it searches only the newest applied write, from the end, because an hour's backlog is 1.8 million rows. */
 export const LANES_WITH_PENDING = `

@@ -18,7 +18,7 @@ import type {
 import { addAudit } from '../audit.ts';
 import type { Database, Session } from '../database.ts';
 import type { Seal } from '../seal.ts';
-import { readStoreFindings, STANDING, UNRESOLVED } from './standing.ts';
+import { ON_LEGACY, readStoreFindings, STANDING, WAITING as WAITING_STATES } from './standing.ts';
 
 /** Lost items of a lane without a decision. */
 const WAITING_LOST = 'select from lost_items l where l.service = $1 and l.owner = $2 and l.decision is null';
@@ -48,12 +48,12 @@ where id = (select max(id) from divergences where service = $1 and owner = $2 an
 const NO_FENCE: ReadonlySet<ItemFinding['kind']> = new Set(['lost', 'not_seeded']);
 
 /**
- * The lane is locked first. A comparison from before its last copy is outdated, and the second of two concurrent writers must see what
- * the first wrote.
+ * The lane is locked first. A comparison from before its last copy or flip is outdated, and the second of two concurrent writers must see
+ * what the first wrote. In a flipped lane the difference counts against legacy, and the lane's finding stays resolved.
  */
 const ADD = `
 with lane as (
-  select id, generation from lanes where key = $2::text || '/' || $3::text for no key update
+  select id, generation, epoch, primary_backend from lanes where key = $2::text || '/' || $3::text for no key update
 ), accepted as (
   select accepted_by, accepted_reason from divergences
   where service = $2 and owner = $3 and state = 'accepted' and findings = $4::jsonb and $8 = 'open'
@@ -63,11 +63,12 @@ with lane as (
 ), added as (
   insert into divergences (run_id, service, owner, findings, before, after, differing, state, resolved_at, accepted_by, accepted_reason)
   select $1::bigint, $2::text, $3::text, $4::jsonb, $5::jsonb, $6::jsonb, $7::int, found.state,
-    case when found.state = any(array['open', 'lost']) then null else now() end,
+    case when found.state = any(array['open', 'lost', ${ON_LEGACY}]) then null else now() end,
     (select accepted_by from accepted), (select accepted_reason from accepted)
   from (select case
-    when exists (select from lane where generation <> $9::bigint) then 'gone'
+    when exists (select from lane where generation <> $9::bigint or epoch <> $10::bigint) then 'gone'
     when exists (select from accepted) then 'accepted'
+    when exists (select from lane where primary_backend = 'orchestrator') then ${ON_LEGACY}
     else $8::text end as state) as found
   returning id, state, differing
 )
@@ -81,7 +82,7 @@ with locked as (
   select id from lanes where key = $1::text || '/' || $2::text for no key update
 ), accepted as (
   update divergences set state = 'accepted', resolved_at = now(), accepted_by = $3, accepted_reason = $4
-  where service = $1 and owner = $2 and state in ${UNRESOLVED} and not exists (${WAITING_LOST})
+  where service = $1 and owner = $2 and state in ${WAITING_STATES} and not exists (${WAITING_LOST})
     and (select count(*) from locked) >= 0
   returning id, run_id, jsonb_array_length(findings) as findings
 ), moved as (
@@ -124,10 +125,10 @@ export function createDivergenceStore(database: Database): DivergenceStore {
   ): Promise<readonly LaneFinding[]> =>
     (await database.query<ChangedRow>(sql, parameters)).map((row) => ({ service, ...row }));
   return {
-    add(run, { service, owner, findings, before, after, state, generation }) {
+    add(run, { service, owner, findings, before, after, state, generation, epoch }) {
       const facts = [findings, before, after].map((fact) => JSON.stringify(fact));
       const differing = findings.filter(({ kind }) => !NO_FENCE.has(kind)).length;
-      return changed(service, ADD, [run, service, owner, ...facts, differing, state, generation]);
+      return changed(service, ADD, [run, service, owner, ...facts, differing, state, generation, epoch]);
     },
     equal: (service, owners) => changed(service, EQUAL, [service, owners]),
     async open(run, service) {

@@ -17,7 +17,7 @@ import type { RunFigures, RunStore, StandingLanes, StateChange } from '../../eng
 import type { ListedLane } from '../../engine/runs/run-work.ts';
 import type { Database, Session } from '../database.ts';
 import { LEASE } from '../journal/journal-sql.ts';
-import { UNRESOLVED } from './standing.ts';
+import { ON_LEGACY, UNRESOLVED } from './standing.ts';
 
 interface RunRow {
   readonly id: number;
@@ -244,7 +244,8 @@ select ${COLUMNS} from runs where $1::text is null or kind = $1 order by id desc
 /** A later finding resolves the open finding of its lane at the same moment. */
 const STANDING_OF = `
 select one.run_id as run, count(*) filter (where one.state in ${UNRESOLVED}) as unresolved, count(later.owner) as superseded,
-  count(*) filter (where one.state = 'undone') as undone, count(*) filter (where one.state = 'lost') as lost
+  count(*) filter (where one.state = 'undone') as undone, count(*) filter (where one.state = 'lost') as lost,
+  count(*) filter (where one.state = ${ON_LEGACY}) as flipped
 from divergences one left join (select distinct service, owner, found_at, run_id from divergences) later
   on one.state = 'gone' and later.service = one.service and later.owner = one.owner and later.found_at = one.resolved_at
   and later.run_id > one.run_id

@@ -26,10 +26,16 @@ export async function readStoreFindings(
 }
 
 /** States of findings that are not resolved. Accepted findings do not count as differences while they stay the same. */
-export const STANDING = `('open', 'lost', 'accepted', 'undone')`;
+export const STANDING = `('open', 'lost', 'accepted', 'undone', 'legacy_differs')`;
 
-/** The states that neither a repair nor a person has handled. */
+/** The states that neither a repair nor a person has handled, and that count against the orchestrator. */
 export const UNRESOLVED = `('open', 'lost', 'undone')`;
+
+/** Of a flipped lane: legacy is the secondary, so the difference counts against legacy and lowers no reads. */
+export const ON_LEGACY = `'legacy_differs'`;
+
+/** What waits for a person, whichever backend it counts against. */
+export const WAITING = `('open', 'lost', 'undone', ${ON_LEGACY})`;
 
 /** A finished reconciliation `r` of all owners of a service: it could list the owners, and was not restricted to one. */
 function isFullRun(service: string): string {

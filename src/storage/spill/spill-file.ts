@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, rename } from 'node:fs/promises';
+import { copyFile, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, StorageError } from '../../domain/errors.ts';
 import type { LaneKey, OperationId, ReplicaId } from '../../domain/ids.ts';
@@ -58,6 +58,7 @@ export class SpillFile implements SpillStore {
   #id: string = randomUUID();
   hasHistory = false;
   isDamaged = false;
+  shares: Readonly<Record<string, number>> = {};
 
   constructor(settings: SpillSettings) {
     this.#settings = settings;
@@ -77,6 +78,10 @@ export class SpillFile implements SpillStore {
     return join(this.#settings.folder, 'writes.spill');
   }
 
+  get #sharesPath(): string {
+    return join(this.#settings.folder, 'shares.json');
+  }
+
   /** The bytes after a damaged place, kept for a person. The existence of this file means that lanes must be copied. */
   get #damagedPath(): string {
     return join(this.#settings.folder, 'damaged.spill');
@@ -87,6 +92,8 @@ export class SpillFile implements SpillStore {
     this.#release = lockFolder(this.#settings.folder);
     try {
       this.isDamaged = existsSync(this.#damagedPath);
+      if (existsSync(this.#sharesPath))
+        this.shares = JSON.parse(await readFile(this.#sharesPath, 'utf8')) as Record<string, number>;
       if (existsSync(this.#path)) await this.#takeUp(await SpillLog.open(this.#path));
     } catch (error) {
       await this.stop();
@@ -156,6 +163,16 @@ export class SpillFile implements SpillStore {
   recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
     // Without the outcome the write is unknown, and its lane is dirty anyway.
     this.#commits.add({ kind: 'outcome', lane, operationId, outcome }).catch(() => undefined);
+  }
+
+  async noteShares(shares: Readonly<Record<string, number>>): Promise<void> {
+    try {
+      await this.#queue.run(() => replaceFile(this.#sharesPath, JSON.stringify(shares)));
+    } catch (error) {
+      throw failure(`Cannot write ${this.#sharesPath}: ${messageOf(error)}`, 'spill_failed');
+    }
+    await syncFolder(this.#settings.folder);
+    this.shares = shares;
   }
 
   flush(): Promise<void> {
@@ -271,6 +288,18 @@ export class SpillFile implements SpillStore {
     await syncFolder(this.#settings.folder);
     this.isDamaged = false;
   }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const fresh = `${path}.new`;
+  const handle = await open(fresh, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(fresh, path);
 }
 
 function failure(message: string, reason: 'spill_full' | 'spill_failed'): StorageError {

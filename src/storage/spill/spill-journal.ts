@@ -32,6 +32,13 @@ interface LastWriter {
   readonly replica: string | null;
 }
 
+/** A row of `LOCK_LANES`. */
+interface LockedLane {
+  readonly key: LaneKey;
+  readonly is_busy: boolean;
+  readonly primary_backend: string;
+}
+
 interface Placed {
   readonly intent: SpilledIntent;
   readonly laneId: number;
@@ -104,15 +111,16 @@ async function sharesOf(
     if (known === undefined) byLane.set(intent.lane, [intent]);
     else known.push(intent);
   }
-  const keys = [...byLane.keys()];
-  const parsed = keys.map(parseLaneKey);
-  const rows = await session.query<{ is_busy: boolean }>(LOCK_LANES, [
-    keys,
+  const asked = [...byLane.keys()];
+  const parsed = asked.map(parseLaneKey);
+  const rows = await session.query<LockedLane>(LOCK_LANES, [
+    asked,
     parsed.map(({ service }) => service),
     parsed.map(({ owner }) => owner),
     me,
   ]);
   if (rows.some(({ is_busy }) => is_busy)) throw new LaneBusy();
+  const keys = await onLegacy(session, rows);
   const spilledBy = keys.map((key) => byLane.get(key)?.[0]?.replica);
   const last = await session.query<LastWriter>(LAST_WRITERS, [keys, spilledBy, me]);
   return new Map(
@@ -123,6 +131,16 @@ async function sharesOf(
       return [key, { intents: own, isInOrder: isKnown && !isOutOfOrder(key) }];
     }),
   );
+}
+
+/**
+ * A write of a lane that was flipped since went to legacy alone. It gets no place among the writes that the orchestrator has answered. The
+ * lane is compared again, which shows it.
+ */
+async function onLegacy(session: Session, rows: readonly LockedLane[]): Promise<LaneKey[]> {
+  const flipped = rows.filter(({ primary_backend: primary }) => primary === 'orchestrator');
+  if (flipped.length > 0) await session.query(COMPARE_AGAIN, [flipped.map(({ key }) => key)]);
+  return rows.filter((row) => !flipped.includes(row)).map(({ key }) => key);
 }
 
 function placesOf(row: LaneRow, { outcomes }: ReplayPage, shares: ReadonlyMap<LaneKey, LaneShare>): Placed[] {
@@ -181,8 +199,12 @@ const LOCK_LANES = `
 insert into lanes (key, service, owner)
 select key, service, owner from unnest($1::text[], $2::text[], $3::text[]) as t(key, service, owner) order by key
 on conflict (key) do update set sequence = lanes.sequence
-returning key, coalesce(${busyElsewhere('lanes', '$4')}, false)
+returning key, primary_backend, coalesce(${busyElsewhere('lanes', '$4')}, false)
   and ((hold_until > now() and not ${gone('hold_replica')}) or not ${gone('writer_replica')}) as is_busy`;
+
+const COMPARE_AGAIN = `
+update flips f set compared_at = null, comparison = null
+from lanes l where l.key = any($1::text[]) and f.lane_id = l.id and f.epoch = l.epoch`;
 
 /**
  * The writer of the newest conclusive write of each lane. An intent of the spilling replica, or of this one, without a certain outcome may
@@ -207,6 +229,7 @@ where key = any($1::text[]) and sequence > settled_sequence and writer_replica <
 const TAKE_PLACES = `
 update lanes set
   sequence = lanes.sequence + asked.writes,
+  obeyed_sequence = lanes.sequence + asked.writes,
   writer_replica = $3,
   -- Agents without a reply to one of these writes may repeat it.
   repeats_until = now() + ${REPEATS},

@@ -277,19 +277,37 @@ describe('a legacy ZMQ server', () => {
     await ask(legacy, 'y', { purpose: 'shadow' });
   });
 
-  test('after a pause one trial call closes the circuit again', async () => {
+  /** The server stands still, and a trial call is due after 200 ms. */
+  async function withOpenCircuit() {
     const server = await startRepServer(await freePort());
     const breaker = { shadow: { failures: 1, halfOpenAfterMs: 200 } };
     const legacy = await connectTo(server, { breaker, inFlightLimit: 0 });
     server.child.kill('SIGSTOP');
     await failureOf(ask(legacy, 'x', { purpose: 'shadow', ms: 30 }));
     await eventually('the circuit opens', () => legacy.load('shadow').breaker === 'open');
+    return { server, legacy };
+  }
+
+  test('after a pause one trial call closes the circuit again', async () => {
+    const { server, legacy } = await withOpenCircuit();
     server.child.kill('SIGCONT');
     await sleep(250);
     const trials = await Promise.allSettled(
       ['a', 'b', 'c'].map((each) => ask(legacy, each, { purpose: 'shadow' })),
     );
-    expect(trials.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    // The calls beside the trial wait for its end.
+    expect(trials.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
     expect(legacy.load('shadow').breaker).toBe('closed');
+  });
+
+  test('calls beside a trial that takes long are refused', async () => {
+    const { legacy } = await withOpenCircuit();
+    await sleep(250);
+    const trial = failureOf(ask(legacy, 'a', { purpose: 'shadow', ms: 3_000 }));
+    const beganAtMs = performance.now();
+    const beside = await failureOf(ask(legacy, 'b', { purpose: 'shadow', ms: 3_000 }));
+    expect(beside).toMatchObject({ effect: 'not_applied', reason: 'breaker_open' });
+    expect(performance.now() - beganAtMs).toBeLessThan(1_500);
+    expect(await trial).toMatchObject({ reason: 'timeout' });
   });
 });

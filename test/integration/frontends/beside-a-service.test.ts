@@ -93,7 +93,9 @@ describe('additional sockets of a service', () => {
     const legacy = createZmqLegacyBackend({ service, endpoint, clock });
     await legacy.start();
     closing.push(() => legacy.stop());
-    const answers = createLegacyHealth(new Map([[service, { legacy, definition: sessionMemory }]]), clock);
+    let isComplete = false;
+    const known = new Map([[service, { legacy, definition: sessionMemory }]]);
+    const answers = createLegacyHealth(known, clock, { stateOf: () => (isComplete ? 'complete' : 'open') });
     const health = createHealthResponder({
       service,
       host,
@@ -114,6 +116,39 @@ describe('additional sockets of a service', () => {
     expect(probes - probesBefore).toBeLessThanOrEqual(1 + (clock.now() - startedAtMs) / 1_000);
     isHanging = true;
     await expect.poll(isAnswering, { timeout: 20_000 }).toEqual({ isAnswering: false });
+    isComplete = true;
+    expect(await isAnswering()).toEqual({ isAnswering: true });
+  });
+
+  test('broadcasts of a completed service end, and its connection is closed', async () => {
+    const [source, port] = [await freePort(), await freePort()];
+    const service = new Publisher({ context, linger: 0 });
+    await service.bind(`tcp://${host}:${source}`);
+    closing.push(() => service.close());
+    let [isOver, disconnected] = [false, 0];
+    service.events.on('disconnect', () => (disconnected += 1));
+    const relay = createPubRelay({
+      source: `tcp://${host}:${source}`,
+      host,
+      port,
+      clock,
+      isOver: () => isOver,
+    });
+    await relay.start();
+    closing.push(() => relay.stop());
+    const agent = new Subscriber({ context, linger: 0, receiveTimeout: 1_500 });
+    agent.connect(`tcp://${host}:${port}`);
+    agent.subscribe('reminder');
+    closing.push(() => agent.close());
+    const ticker = setInterval(() => void service.send(['reminder', 'x']), 50);
+    closing.push(() => clearInterval(ticker));
+    await agent.receive();
+    isOver = true;
+    await expect.poll(() => disconnected, { timeout: 20_000 }).toBeGreaterThan(0);
+    const drained = async (): Promise<never> => {
+      for (;;) await agent.receive();
+    };
+    await expect(drained()).rejects.toThrow();
   });
 
   test('broadcasts are forwarded frame by frame, also after a restart of the service', async () => {

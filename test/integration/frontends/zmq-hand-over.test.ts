@@ -15,8 +15,11 @@ const THINK_MS = [1, 1, 3, 3, 3, 10, 50, 700];
  * A strict agent: it asks, waits longer than any answer takes, and never repeats. Each has its own context, as agents in processes of
  * their own have.
  */
-function createAgent(port: number): { call(request: string): Promise<string>; close(): void } {
-  const socket = new Request({ context: new Context(), linger: 0, receiveTimeout: 20_000 });
+function createAgent(
+  port: number,
+  context = new Context(),
+): { call(request: string): Promise<string>; close(): void } {
+  const socket = new Request({ context, linger: 0, receiveTimeout: 20_000 });
   socket.connect(`tcp://127.0.0.1:${port}`);
   return {
     async call(request) {
@@ -54,9 +57,11 @@ async function keepAsking(port: number, thinkMs: number, isOver: () => boolean):
 
 /** One after the other, each a new connection, without a pause: some come in the very moment the port changes hands. */
 async function keepComing(port: number, isOver: () => boolean): Promise<number> {
+  // These ask once, and thousands of contexts would need more files than a process may open.
+  const context = new Context();
   let count = 0;
   for (; !isOver(); count += 1) {
-    const agent = createAgent(port);
+    const agent = createAgent(port, context);
     expect(await agent.call('hello')).toBe('hello');
     agent.close();
   }

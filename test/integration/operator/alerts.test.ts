@@ -81,6 +81,12 @@ test('an alert arrives once, signed, and describes what happened', async () => {
   });
 });
 
+test('the alert of a trip says how many lanes it does not move', async () => {
+  alerts.send({ ...ALERT, flippedLanes: 2 });
+  await eventually('it arrives', () => bodies.length > 0);
+  expect(JSON.parse(bodies[0]?.text ?? '')).toMatchObject({ kind: 'tripped', flipped_lanes: 2 });
+});
+
 test('a receiver that fails gets it again, and alerts keep their order', async () => {
   answers = [500, 503, 429];
   alerts.send(ALERT);

@@ -5,6 +5,7 @@ import { fastify } from 'fastify';
 import { StorageError } from '../../../src/domain/errors.ts';
 import type { ServiceFlag } from '../../../src/domain/flags.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import type { WritesState } from '../../../src/domain/stage.ts';
 import { defineService } from '../../../src/domain/service-definition.ts';
 import { createEvents } from '../../../src/engine/ports/events.ts';
 import type { LaneCounts } from '../../../src/engine/ports/journal-facts.ts';
@@ -68,6 +69,8 @@ const RUNTIME: ServiceRuntime = {
 
 const COUNTS: LaneCounts = {
   lanes: 10,
+  flipped: 0,
+  legacyDiffers: 0,
   seeded: 7,
   dirty: 2,
   copying: 1,
@@ -77,6 +80,7 @@ const COUNTS: LaneCounts = {
   deadLetters: 3,
   unknown: 4,
   lostItems: 5,
+  restored: 0,
 };
 
 /** What a test changes between requests. */
@@ -85,6 +89,7 @@ export interface World {
   readonly isKilled: boolean;
   readonly coverage: number;
   readonly isDatabaseAway: boolean;
+  readonly writes: WritesState;
   readonly readiness: Awaited<ReturnType<OperatorParts['readiness']>>;
 }
 
@@ -93,6 +98,7 @@ export const QUIET_WORLD: World = {
   isKilled: false,
   coverage: 0,
   isDatabaseAway: false,
+  writes: 'open',
   readiness: { journal: { ok: true }, flags: { ok: true } },
 };
 
@@ -208,6 +214,16 @@ export class OperatorServer {
       },
       journal: { counts: () => this.#counts() },
       lagOf: () => Promise.resolve({ writes: 8, lanes: 3, oldestSeconds: 12.345 }),
+      reverseOf: () =>
+        Promise.resolve({
+          lanes: 2,
+          waitingLanes: 1,
+          waitingWrites: 3,
+          oldestSeconds: 4.56,
+          haltedLanes: 1,
+          lostWaysBack: 0,
+          skippedWrites: 0,
+        }),
       migration: {
         backlog: () => ({ deliveries: 4, copies: 5, listings: 0, shadowReads: 6 }),
         pendingOf: () => 0,
@@ -219,6 +235,7 @@ export class OperatorServer {
       clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: () => Promise.resolve() },
       readiness: () => Promise.resolve(this.world.readiness),
       facts: { version: '0.1.0', journal: 'pglite', encrypted: true, lanePercentage: 2.5 },
+      writesStateOf: () => this.world.writes,
       interlocks: new Map([[SERVICE, 'enforce']]),
     });
   }

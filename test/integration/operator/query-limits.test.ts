@@ -43,6 +43,7 @@ registerAuditRoutes(app, {
 registerLaneRoutes(app, {
   services: [SERVICE],
   list: async () => [],
+  flipper: undefined,
   desk: { whyNotCopied: unused, copy: unused },
   audit: { add: unused },
 });

@@ -53,7 +53,7 @@ function serve({ judged }: World) {
 const FEW = judgedBy({
   mode: 'warn',
   actions: { get_context: actionWith(487) },
-  lanes: { total: 40, unseeded: 0, isBackfillListed: true, unwell: 0 },
+  lanes: { total: 40, unseeded: 0, isBackfillListed: true, unwell: 0, flipped: 0 },
 });
 
 async function checkOf(flag: string, world: World = { judged: FEW }): Promise<RaiseCheck> {

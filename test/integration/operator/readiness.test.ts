@@ -11,6 +11,8 @@ const NAMES = [serviceName('session-memory'), serviceName('jarvis-memory')];
 
 const COUNTS: LaneCounts = {
   lanes: 10,
+  flipped: 0,
+  legacyDiffers: 0,
   seeded: 7,
   dirty: 0,
   copying: 0,
@@ -20,6 +22,7 @@ const COUNTS: LaneCounts = {
   deadLetters: 0,
   unknown: 0,
   lostItems: 0,
+  restored: 0,
 };
 
 function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE): ReadinessParts {
@@ -36,6 +39,7 @@ function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE
     orchestrator: { load: () => IDLE },
     services: new Map(runtimes.map((runtime) => [runtime.name, runtime])),
     journal: { counts },
+    ends: { states: { stateOf: () => 'open' } },
   };
 }
 

@@ -95,16 +95,22 @@ describe('GET /v1/status', () => {
       { in_effect: 30, reason: 'on' },
     ],
     [
-      'not built',
+      'on',
       { percentages: { 'write-cutover': 50 }, coverage: 2 },
       'write-cutover',
-      { in_effect: 0, reason: 'not_available' },
+      { in_effect: 50, reason: 'on' },
     ],
     [
-      'not built',
+      'a request for a person',
       { percentages: { 'legacy-read-only': 100 }, coverage: 2 },
       'legacy-read-only',
-      { in_effect: 0, reason: 'not_available' },
+      { in_effect: 0, reason: 'waits_for_person' },
+    ],
+    [
+      'what a person has recorded, whatever the flag says',
+      { coverage: 2, writes: 'read_only' },
+      'legacy-read-only',
+      { in_effect: 100, reason: 'on' },
     ],
   ])('%s: %j shows %s as %j', async (_name, changes, flag, expected) => {
     server.world = { ...QUIET_WORLD, ...changes };

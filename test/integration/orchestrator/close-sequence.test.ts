@@ -211,4 +211,26 @@ describe.each(DATABASES)('the position of a lane on %s', (kind) => {
     const { data } = await orchestrator.ask('lane_positions', { keys: ['nobody', ...keys.toReversed()] });
     expect(data['lanes']).toMatchObject(keys.toSorted().map((key) => ({ key, epoch: 0, sequence: 1 })));
   });
+
+  test('the positions of lanes whose writes have moved are listed page by page', async () => {
+    const [moved, other, unmoved] = [newLane(), newLane(), newLane()];
+    for (const lane of [moved, other]) await deliver(lane, { epoch: 1, generation: 1, sequence: 1 });
+    await deliver(unmoved, { generation: 1, sequence: 1 });
+    const keysAfter = async (after: string): Promise<readonly unknown[]> => {
+      const { data } = await orchestrator.ask('lane_positions', { moved_after: after });
+      return (data['lanes'] as readonly { readonly key: string }[]).map(({ key }) => key);
+    };
+    const all = await keysAfter('');
+    expect(all).toEqual(expect.arrayContaining([moved.key, other.key]));
+    expect(all).not.toContain(unmoved.key);
+    expect(await keysAfter(moved.key)).not.toContain(moved.key);
+  });
+
+  test.each([{}, { keys: ['one'], moved_after: '' }])(
+    'a request for positions names one kind: %o',
+    async (payload) => {
+      const { error } = await orchestrator.ask('lane_positions', payload);
+      expect(error).toMatchObject({ code: 'validation_error' });
+    },
+  );
 });

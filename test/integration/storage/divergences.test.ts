@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serviceName, type Owner } from '../../../src/domain/ids.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
 import type { Database } from '../../../src/storage/database.ts';
+import { createLatchStore } from '../../../src/storage/latches.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
 import { createDivergenceStore, createLostItemStore } from '../../../src/storage/runs/divergences.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
@@ -36,6 +37,7 @@ describe.each(DATABASES)('findings on %s', (kind) => {
       after: SIDE,
       state: 'open',
       generation: 0,
+      epoch: 0,
     } as const;
     for (const run of [1, 2, 3]) await store.add(run, { ...found, owner: again });
     await store.add(1, { ...found, owner: better });
@@ -64,7 +66,7 @@ describe.each(DATABASES)('findings on %s', (kind) => {
     const { generation } = present(await journal.beginCopy(lane));
     await journal.finishCopy(lane, { generation, sequence: 0, coverage: 1, exceptions: [] });
     const store = createDivergenceStore(database);
-    const facts = { service, owner: owner as Owner, before: SIDE, after: SIDE, generation };
+    const facts = { service, owner: owner as Owner, before: SIDE, after: SIDE, generation, epoch: 0 };
     const differs = {
       ...facts,
       findings: [{ side: 'orchestrator', kind: 'altered' }],
@@ -79,7 +81,13 @@ describe.each(DATABASES)('findings on %s', (kind) => {
       const finished = { generation: state.generation, sequence: 0, coverage: 1, exceptions: [], isRepair };
       return present(await journal.finishCopy(lane, finished)).finding;
     };
-    return { store, service, owner: owner as Owner, facts, differs, finding, stands, stateIn, copy };
+    const flip = () =>
+      database.query("update lanes set primary_backend = 'orchestrator', epoch = epoch + 1 where key = $1", [
+        lane,
+      ]);
+    const counts = () => journal.counts(service);
+    const names = { store, service, owner: owner as Owner };
+    return { ...names, facts, differs, finding, stands, stateIn, copy, flip, counts };
   }
 
   test('a finding fences its lane until the lane is equal again', async () => {
@@ -116,6 +124,39 @@ describe.each(DATABASES)('findings on %s', (kind) => {
     await store.add(1, differs);
     expect(await finding()).toBeLessThanOrEqual(0);
     expect(await stands()).toMatchObject({ lanes: 0 });
+  });
+
+  test('a difference of a flipped lane counts against legacy, and lowers no reads', async () => {
+    const { store, service, owner, differs, finding, stands, stateIn, flip, counts } =
+      await seededLane('flipped');
+    await flip();
+    await store.add(1, { ...differs, epoch: 1 });
+    expect(await stateIn(1)).toBe('legacy_differs');
+    expect(await finding()).toBe(0);
+    expect(await stands()).toMatchObject({ lanes: 0, items: 0 });
+    expect(await counts()).toMatchObject({ lanes: 1, flipped: 1, seeded: 1, differs: 0, legacyDiffers: 1 });
+    expect((await createLatchStore(database).state()).troubled.get(service)).toMatchObject({
+      legacyDiffers: 1,
+      stores: { lanes: 0 },
+    });
+    expect(await store.open(1, service)).toEqual([]);
+    const by = { person: 'ann', reason: 'a foreign writer' };
+    expect(await store.accept(service, owner, by)).toMatchObject({ result: 'accepted' });
+    expect(await counts()).toMatchObject({ legacyDiffers: 0 });
+    await store.add(2, { ...differs, epoch: 1 });
+    expect(await stateIn(2)).toBe('accepted');
+    await store.add(3, { ...differs, epoch: 1, findings: [{ side: 'legacy', kind: 'added' }] });
+    expect(await counts()).toMatchObject({ legacyDiffers: 1 });
+    await store.equal(service, [owner]);
+    expect(await counts()).toMatchObject({ legacyDiffers: 0 });
+  });
+
+  test('a comparison from before a flip is ignored', async () => {
+    const { store, differs, finding, stateIn, flip, counts } = await seededLane('flipped-since');
+    await flip();
+    await store.add(1, differs);
+    expect([await stateIn(1), await finding()]).toEqual(['gone', 0]);
+    expect(await counts()).toMatchObject({ differs: 0, legacyDiffers: 0 });
   });
 
   test('lost items and never copied lanes are counted, and fence no lane', async () => {

@@ -68,6 +68,15 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(trips[0]?.latch).toMatchObject({ finding: findingOf(service), replica: REPLICA });
   });
 
+  test('a trip says how many lanes it does not move', async () => {
+    const { service, write, laneOf } = beginJournal(database);
+    for (const owner of ['ann', 'bob', 'eve']) await write(owner, 'applied');
+    await database.query("update lanes set primary_backend = 'orchestrator' where key = any($1::text[])", [
+      [laneOf('ann'), laneOf('bob')],
+    ]);
+    expect(await trip(service)).toMatchObject({ flippedLanes: 2 });
+  });
+
   test('a release needs a person and a reason, and is audited', async () => {
     const service = newService();
     const store = createLatchStore(database);
@@ -274,6 +283,56 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.facts(service, 0)).toMatchObject({ unseeded: 0, unwell: 1, acting: 0 });
     await database.query("update replicas set heartbeat_at = now() - interval '6 seconds'");
     expect((await store.facts(service, 4)).replicas).toBe(0);
+  });
+
+  test('interlocks see lanes on legacy, writers without the proxy, and versions', async () => {
+    const { service, write } = beginJournal(database);
+    const store = createInterlockStore(database);
+    await write('ann', 'applied');
+    await write('bob', 'applied');
+    await database.query('delete from replicas');
+    const none = { lanesNotFlipped: 2, reverseBacklog: 0, bypassedAgoSeconds: null };
+    expect(await store.facts(service, 1)).toMatchObject({ versions: 0, ends: none });
+    for (const version of ['1-a', '1-a', '1-b'])
+      await database.query(
+        `insert into replicas (id, versions, heartbeat_at) values ($1, $2, now() - interval '1 hour')`,
+        [randomUUID(), JSON.stringify({ [service]: version })],
+      );
+    await database.query(
+      `update lanes set primary_backend = 'orchestrator', obeyed_sequence = sequence where service = $1 and owner = 'ann'`,
+      [service],
+    );
+    await database.query(
+      `update writes set accepted_at = now() - interval '1 minute' where lane_id in (select id from lanes where service = $1)`,
+      [service],
+    );
+    expect(await store.facts(service, 1)).toMatchObject({
+      replicas: 0,
+      versions: 2,
+      ends: { lanesNotFlipped: 1, reverseBacklog: 1, bypassedAgoSeconds: null },
+    });
+    await database.query('delete from replicas where versions ? $1', [service]);
+    const found = (findings: readonly object[]) =>
+      database.query(
+        `insert into divergences (run_id, service, owner, found_at, findings, before, after)
+         values (1, $1, 'ann', now() - interval '1 hour', $2, '{}', '{}')`,
+        [service, JSON.stringify(findings)],
+      );
+    // What legacy lost, or what changed on the orchestrator, is no writer without the proxy.
+    await found([
+      { side: 'legacy', kind: 'lost' },
+      { side: 'orchestrator', kind: 'altered' },
+    ]);
+    expect((await store.facts(service, 1)).ends.bypassedAgoSeconds).toBeNull();
+    await database.query(`update divergences set state = 'gone' where service = $1`, [service]);
+    await found([{ side: 'legacy', kind: 'added' }]);
+    expect((await store.facts(service, 1)).ends.bypassedAgoSeconds).toBeCloseTo(3_600, -2);
+    await database.query(
+      `insert into foreign_changes (service, owner, kind, digest, changes, found_at)
+       values ($1, 'bob', 'reader', 'r', '{}', now()), ($1, 'bob', 'writer', 'w', '{}', now() - interval '1 minute')`,
+      [service],
+    );
+    expect((await store.facts(service, 1)).ends.bypassedAgoSeconds).toBeCloseTo(60, -1.5);
   });
 
   test('the last day shows unknown actions, and the number of comparisons', async () => {

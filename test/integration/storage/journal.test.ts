@@ -180,16 +180,19 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     );
     expect(await journal.counts(service)).toEqual({
       lanes: 6,
+      flipped: 0,
       seeded: 1,
       dirty: 1,
       copying: 1,
       stopped: 1,
       excepted: 0,
       differs: 0,
+      legacyDiffers: 0,
       differsSince: null,
       deadLetters: 1,
       unknown: 0,
       lostItems: 1,
+      restored: 0,
       lostSince: expect.any(Date) as Date,
     });
     expect(await journal.counts(serviceName('never-seen'))).toMatchObject({ lanes: 0, deadLetters: 0 });

@@ -29,7 +29,7 @@ describe.for(DATABASES)('replicas with different services, on %s', (kind) => {
       randomUUID(),
     ];
     await store.register(id, spill);
-    const beat = (isSpilling: boolean) => store.heartbeat(id, { coverage: {}, isSpilling });
+    const beat = (isSpilling: boolean) => store.heartbeat(id, { coverage: {}, shares: {}, isSpilling });
     return { id, spill, beat };
   };
 

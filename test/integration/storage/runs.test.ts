@@ -187,6 +187,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
         after: side,
         state: 'open',
         generation: 0,
+        epoch: 0,
       });
     const first = await running();
     for (const owner of ['again', 'equal', 'open']) await find(first, owner);
@@ -196,8 +197,8 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     await find(second, 'again');
     expect(await store.standing([first, second, second + 1])).toEqual(
       new Map([
-        [first, { unresolved: 1, superseded: 1, undone: 0, lost: 0 }],
-        [second, { unresolved: 1, superseded: 0, undone: 0, lost: 0 }],
+        [first, { unresolved: 1, superseded: 1, undone: 0, lost: 0, flipped: 0 }],
+        [second, { unresolved: 1, superseded: 0, undone: 0, lost: 0, flipped: 0 }],
       ]),
     );
     await divergences.equal(OTHER, owners('again', 'open'));
@@ -227,6 +228,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
       after: side,
       state: 'lost',
       generation: 0,
+      epoch: 0,
     });
     const lost = [
       { memoryId: 'm1', digest: side.digest, position: 1 },

@@ -77,6 +77,16 @@ test('appended records are there for the next process, in order, with outcomes',
   expect(records.map(({ number }) => number)).toEqual(Array.from({ length: 51 }, (_, index) => index + 1));
 });
 
+test('noted shares are there for the next process', async () => {
+  const folder = newFolder();
+  const first = await open(folder);
+  expect(first.shares).toEqual({});
+  await first.noteShares({ notes: 25 });
+  await first.noteShares({ notes: 50 });
+  await first.stop();
+  expect((await open(folder)).shares).toEqual({ notes: 50 });
+});
+
 test('replayed pages free their space, and numbers continue', async () => {
   const spill = await open(newFolder());
   for (let index = 0; index < 30; index += 1) await spill.append(intent(`write ${index}`), ME);

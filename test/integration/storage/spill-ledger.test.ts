@@ -7,7 +7,9 @@ import type { Intent } from '../../../src/engine/ports/ports.ts';
 import type { ReplayPage, EarlierOutcome } from '../../../src/engine/ports/spill-ports.ts';
 import { createCoverageStore } from '../../../src/storage/coverage.ts';
 import type { Database } from '../../../src/storage/database.ts';
+import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
 import { createReplicaStore } from '../../../src/storage/replicas.ts';
+import { PLAIN } from '../../../src/storage/seal.ts';
 import { createSpillJournal } from '../../../src/storage/spill/spill-journal.ts';
 import { createUnknownLedger } from '../../../src/storage/unknown-ledger.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
@@ -29,7 +31,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
 
   /** A spill of one replica, whose pages are replayed in turn. */
   async function begin() {
-    const { journal: lanes, service, intent, write, laneOf, state, pending } = beginJournal(database);
+    const { journal: lanes, service, intent, write, laneOf, state } = beginJournal(database);
     const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
     await createReplicaStore({ database }).register(replica.id);
     const journal = createSpillJournal({ database, replica });
@@ -82,6 +84,11 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
       await createUnknownLedger(database).assume(operation, assumption);
     };
     const clean = (owner: string): Promise<void> => lanes.cleanSpilled(laneOf(owner));
+    const home = new PostgresJournal({ database, replica, seal: PLAIN });
+    const pending = async (owner: string): Promise<number[]> => {
+      const writes = await home.pending(laneOf(owner), 0, { writes: 100, bytes: 1_000_000 });
+      return writes.map(({ sequence }) => sequence);
+    };
     const markDirty = (owner: string, reason: string): Promise<void> =>
       lanes.markDirty(laneOf(owner), reason);
     const lane = { state, pending, clean, seed, markDirty };

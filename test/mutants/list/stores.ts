@@ -43,8 +43,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     id: 'M34',
     fault: 'an uncertainty takes a stopped lane away from the person who must decide',
     file: JOURNAL_SQL,
-    search: "where key = $1 and condition <> 'stopped'`;\n\nexport const STOP_LANE",
-    replace: 'where key = $1`;\n\nexport const STOP_LANE',
+    search: "and condition <> 'stopped' and primary_backend = 'legacy'`;\n\nexport const STOP_LANE",
+    replace: "and primary_backend = 'legacy'`;\n\nexport const STOP_LANE",
     commands: [CONTRACT, vitest('test/integration/storage/journal.test.ts')],
   },
   {
@@ -197,8 +197,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     id: 'M92',
     fault: 'a replica copies a lane whose home lives',
     file: COPY_SQL,
-    search: "where not ${claimedByOther('lanes', '$4')} and",
-    replace: 'where',
+    search: "lanes.primary_backend = 'legacy' and not ${claimedByOther('lanes', '$4')} and",
+    replace: "lanes.primary_backend = 'legacy' and",
     commands: [CONTRACT],
   },
   {
@@ -256,8 +256,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     id: 'M99',
     fault: 'a delivery that was recorded late takes the progress of its lane back',
     file: PROGRESS,
-    search: 'delivered_sequence = greatest(delivered_sequence, moved.delivered),\n  seeded',
-    replace: 'delivered_sequence = moved.delivered,\n  seeded',
+    search: 'delivered_sequence = greatest(delivered_sequence, moved.delivered),\n',
+    replace: 'delivered_sequence = moved.delivered,\n',
     commands: [CONTRACT, vitest('test/integration/storage/journal.test.ts')],
   },
   {

@@ -20,11 +20,13 @@ export class ContextualModel implements LegacyModel {
   readonly #clock: ModelClock;
   readonly #store: ContextualStore;
   #saved: PythonValue = new Map();
+  /** What the store reads when it loads its file. */
+  #loaded: PythonMap | undefined;
 
   constructor(clock: ModelClock) {
     this.#clock = clock;
     const file: Pick<JsonStoreFile, 'load' | 'save' | 'flush'> = {
-      load: () => undefined,
+      load: () => this.#loaded,
       save: (value) => {
         this.#saved = value;
       },
@@ -49,6 +51,28 @@ export class ContextualModel implements LegacyModel {
     if (action === 'record_decision') this.#store.recordDecision(owner, String(request['decision']));
     else this.#add(owner, request);
     return replyOf({ status: 'error', message: "'bool' object has no attribute 'get'" });
+  }
+
+  textsOf(owner: string): readonly string[] {
+    return this.#entries(owner).map((entry) => dumpPythonJson(untimed(entry)).toString());
+  }
+
+  adopt(owner: string, from: ContextualModel): void {
+    const parts = (['sessions', 'summaries'] as const).map((name): [string, PythonMap] => {
+      const [own, others] = [partOf(this.#saved, name), partOf(from.#saved, name)];
+      own.delete(owner);
+      const adopted = others.get(owner);
+      if (adopted !== undefined) own.set(owner, cloned(adopted));
+      return [name, own];
+    });
+    this.#saved = new Map(parts);
+    this.#loaded = this.#saved;
+    this.#store.load();
+  }
+
+  #entries(owner: string): readonly PythonValue[] {
+    const entries = partOf(this.#saved, 'sessions').get(owner);
+    return Array.isArray(entries) ? entries : [];
   }
 
   jsonFile = (): string => {
@@ -79,4 +103,20 @@ export class ContextualModel implements LegacyModel {
     if (summary !== null) return Buffer.from(dumpPythonJson(summary));
     return replyOf({ status: 'error', message: "'NoneType' object has no attribute 'get'" });
   }
+}
+
+/** A copy of one part of the file, by owner. */
+function partOf(saved: PythonValue, name: string): PythonMap {
+  const part = (saved as PythonMap).get(name) as Iterable<[string, PythonValue]> | undefined;
+  return new Map(part ?? []);
+}
+
+function cloned(value: PythonValue): PythonValue {
+  if (Array.isArray(value)) return value.map(cloned);
+  return value instanceof Map ? new Map([...value].map(([key, one]) => [key, cloned(one)])) : value;
+}
+
+/** Legacy stamps an item when it gets it. */
+function untimed(entry: PythonValue): PythonValue {
+  return entry instanceof Map ? new Map([...entry].filter(([key]) => key !== 'timestamp')) : entry;
 }

@@ -17,9 +17,11 @@ export interface Execution {
   readonly owner: string;
   readonly action: string;
   readonly atMs: number;
+  /** It changed nothing. @defaultValue false */
+  readonly isRefused?: boolean;
 }
 
-/** What a legacy service has done, for who compares later. The services themselves never look at it. */
+/** What a service has done, for who compares later. The services themselves never look at it. */
 export class Effects {
   readonly executions: Execution[] = [];
   /** Items that are gone because of a write, by the instant of it. */
@@ -31,8 +33,10 @@ export class Effects {
   readonly lost = new Map<number, string>();
   /** Not every item has a number. */
   readonly lostFrom = new Set<string>();
-  /** Side effects outside the store. */
-  raised = 0;
+  /** Owners that the service forgot whole, by themselves. */
+  readonly goneOwners = new Set<string>();
+  /** Side effects outside the store, by the write that raised them. */
+  readonly raised = new Map<number, number>();
 
   lose(owner: string, gone: readonly number[], left: readonly number[]): void {
     this.lostFrom.add(owner);
@@ -52,10 +56,20 @@ export interface LegacyModel {
   readonly effects: Effects;
   /** Its effect is there when it returns. */
   execute(body: Buffer): Buffer;
-  /** Forgets what was not used for too long. */
-  cleanUp?(): void;
-  /** Loses what it has stored since, as when its file is an older copy. */
-  loseSince?(ms: number): void;
+  /** Forgets what was not used for too long, of these owners. */
+  cleanUp?(concerns: (owner: string) => boolean): void;
+  /** So many others use the service that it forgets these owners. */
+  crowd?(concerns: (owner: string) => boolean): void;
+  /** A write may find the store locked: it is answered with an error, and stored with the next write. */
+  readonly locksRows?: true;
+  /** Loses what it has stored since of these owners, as when its file is an older copy. */
+  loseSince?(ms: number, concerns: (owner: string) => boolean): void;
+  /** Gets an empty owner if it has none: the orchestrator keeps what legacy forgets. */
+  revive?(owner: string): void;
+  /** What it holds of an owner, as one text for each item. */
+  textsOf(owner: string): readonly string[];
+  /** Holds of an owner what another model of the service does. */
+  adopt(owner: string, from: LegacyModel): void;
   /** The service's JSON file as it stands. */
   readonly jsonFile?: () => string;
   /** The service's SQLite file, by the definition's own statements. */

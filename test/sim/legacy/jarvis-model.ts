@@ -39,10 +39,22 @@ export class JarvisModel implements LegacyModel {
     return action === 'add_memory' ? this.#add(owner, request) : this.#clear(owner);
   }
 
+  textsOf(owner: string): readonly string[] {
+    return (this.#memories.get(owner) ?? []).map(({ memory }) => JSON.stringify(memory));
+  }
+
+  adopt(owner: string, from: JarvisModel): void {
+    const items = from.#memories.get(owner);
+    if (items === undefined) this.#memories.delete(owner);
+    else this.#memories.set(owner, [...items]);
+    for (const item of items ?? []) this.#storedAtMs.set(item, from.#storedAtMs.get(item) ?? -Infinity);
+  }
+
   jsonFile = (): string => JSON.stringify(Object.fromEntries(this.#memories));
 
-  loseSince(ms: number): void {
+  loseSince(ms: number, concerns: (owner: string) => boolean): void {
     for (const [owner, items] of this.#memories) {
+      if (!concerns(owner)) continue;
       const left = items.filter((item) => (this.#storedAtMs.get(item) ?? -Infinity) < ms);
       const gone = items.filter((item) => !left.includes(item));
       if (gone.length === 0) continue;
@@ -57,7 +69,7 @@ export class JarvisModel implements LegacyModel {
     this.#storedAtMs.set(item, this.#clock.nowMs());
     this.effects.stored.add(Number(number));
     if (item.memory['type'] !== 'reminder') return replyOf({ status: 'ok' });
-    this.effects.raised += 1;
+    this.effects.raised.set(Number(number), (this.effects.raised.get(Number(number)) ?? 0) + 1);
     return replyOf({
       status: 'error',
       reason: "send_proactive_event() got an unexpected keyword argument 'text'",

@@ -19,8 +19,13 @@ interface Note {
 const HITS: Readonly<Record<string, (notes: readonly Note[], request: Fields) => readonly Note[]>> = {
   remove: (notes, { key }) => notes.filter((note) => note.key === key),
   drop: (notes, { place }) => jottings(notes).slice(Number(place) - 1, Number(place)),
+  drop_all: (notes, { places }) => jottings(notes).filter((_, index) => isIn(places, index + 1)),
   prune: (notes, { before }) => jottings(notes).filter(({ text }) => text < String(before)),
 };
+
+function isIn(places: unknown, place: number): boolean {
+  return Array.isArray(places) && places.includes(place);
+}
 
 function jottings(notes: readonly Note[]): Note[] {
   return notes.filter(({ key }) => key === '');
@@ -51,6 +56,20 @@ export class NotesModel implements LegacyModel {
     if (known === undefined) return replyOf({ status: 'error', message: 'no such owner' });
     this.#delete(owner, known, request);
     return replyOf({ status: 'ok' });
+  }
+
+  revive(owner: string): void {
+    this.#begin(owner, this.#notes.get(owner));
+  }
+
+  textsOf(owner: string): readonly string[] {
+    return (this.#notes.get(owner) ?? []).map(({ key, text }) => `${key} ${text}`);
+  }
+
+  adopt(owner: string, from: NotesModel): void {
+    const notes = from.#notes.get(owner);
+    if (notes === undefined) this.#notes.delete(owner);
+    else this.#notes.set(owner, notes);
   }
 
   jsonFile = (): string => JSON.stringify(Object.fromEntries(this.#notes));

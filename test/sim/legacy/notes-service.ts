@@ -1,11 +1,14 @@
 import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
 import { isJsonObject, parseTolerantly } from '../../../src/domain/json.ts';
+import type { OrchestratorAnswer, OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import type { Message } from '../../../src/domain/request.ts';
 import {
   defineService,
   type LegacyItem,
   type LegacyLane,
   type MappedRead,
+  type PrimaryMapping,
+  type ReverseFacts,
   type StoredMemory,
   type WriteAction,
   type WriteFacts,
@@ -57,59 +60,109 @@ const base = {
   },
 } as const;
 
+const OK = '{"status":"ok"}';
+const NO_OWNER = '{"status":"error","message":"no such owner"}';
+
+/** What legacy answers to a write whose owner must exist. */
+function ofOwner(operationsOf: (write: WriteFacts) => readonly OrchestratorWrite[]): PrimaryMapping {
+  return {
+    plan: (write) => {
+      const { sessionId, answers } = write;
+      const operations = operationsOf(write);
+      if (operations.length > 0) return { requires: [{ session: 'open', sessionId }], operations };
+      // Nothing is to be deleted, and the owner must exist all the same.
+      const [row] = answers;
+      if (row === undefined) return { next: [{ action: 'scan', sessionId, payload: { limit: 1 } }] };
+      return { reply: isOpen(row) ? OK : NO_OWNER };
+    },
+    answer: (result) => ('refused' in result ? NO_OWNER : OK),
+  };
+}
+
+function isOpen({ data: { session } }: OrchestratorAnswer): boolean {
+  return isJsonObject(session) && session['ended_at'] === null;
+}
+
+function beginOwner({ sessionId, acceptedAt }: WriteFacts): OrchestratorWrite[] {
+  const payload = {
+    user_id: 'agent',
+    session_type: 'conversation',
+    created_at: acceptedAt,
+    ended_at: null,
+  };
+  return [{ action: 'upsert_session', sessionId, payload }];
+}
+
 const begin: WriteAction = {
   ...base,
   provesEmpty: true,
-  toOrchestrator: ({ sessionId, acceptedAt }) => [
-    {
-      action: 'upsert_session',
-      sessionId,
-      payload: { user_id: 'agent', session_type: 'conversation', created_at: acceptedAt, ended_at: null },
+  toOrchestrator: beginOwner,
+  asPrimary: {
+    plan: (write) => {
+      const [row] = write.answers;
+      if (row === undefined)
+        return { next: [{ action: 'scan', sessionId: write.sessionId, payload: { limit: 1 } }] };
+      if (isOpen(row)) return { reply: '{"status":"error"}' };
+      return { requires: [], operations: beginOwner(write) };
     },
-  ],
+    answer: () => OK,
+  },
 };
+
+/** Every fifth note is stored and then answered with an error. */
+function answerStored({ request }: WriteFacts): string {
+  return Number(request.fields['number']) % 5 === 0
+    ? JSON.stringify({ status: 'error', message: STORED })
+    : OK;
+}
+
+function createNote(write: WriteFacts, key: string): OrchestratorWrite {
+  const payload = {
+    ...payloadOf(key, String(write.request.fields['text'])),
+    memory_id: write.memoryId(),
+    position: write.position(),
+    created_at: write.acceptedAt,
+  };
+  return { action: 'create', sessionId: write.sessionId, payload };
+}
+
+/** A write that makes a note. The service makes its owner with it. */
+function storing(operationsOf: (write: WriteFacts) => OrchestratorWrite[]): WriteAction {
+  return {
+    ...base,
+    toOrchestrator: operationsOf,
+    asPrimary: {
+      plan: (write) => ({ requires: [], operations: operationsOf(write) }),
+      answer: (_result, write) => answerStored(write),
+    },
+  };
+}
 
 /** Makes the note, or takes the place of the one under its key. */
-const put: WriteAction = {
-  ...base,
-  toOrchestrator: (write) => [
-    {
-      action: 'create',
-      sessionId: write.sessionId,
-      payload: {
-        ...payloadOf(keyOf(write), String(write.request.fields['text'])),
-        memory_id: write.memoryId(),
-        position: write.position(),
-        created_at: write.acceptedAt,
-      },
-    },
-    deleteBefore(write, `key:${keyOf(write)}`),
-  ],
-};
+const put = storing((write) => [createNote(write, keyOf(write)), deleteBefore(write, `key:${keyOf(write)}`)]);
 
-/** Makes a note that takes nobody's place. */
-const jot: WriteAction = {
-  ...base,
-  toOrchestrator: (write) => [
-    {
-      action: 'create',
-      sessionId: write.sessionId,
-      payload: {
-        ...payloadOf('', String(write.request.fields['text'])),
-        memory_id: write.memoryId(),
-        position: write.position(),
-        created_at: write.acceptedAt,
-      },
-    },
-  ],
-};
-
-/** The simulation sends no writes to legacy yet. */
-const LOSES = 'the delete: the service knows the note by another place';
+/** Makes a note that replaces no other. */
+const jot = storing((write) => [createNote(write, '')]);
 
 function deleteItems({ items, sessionId }: WriteFacts) {
   return items.map((id) => ({ action: 'delete' as const, sessionId, payload: { memory_id: id } }));
 }
+
+/** The notes that a write named, by their places on legacy. */
+function dropThere({ request, places }: ReverseFacts, lane: LegacyLane): string | undefined {
+  const all = jottings(lane);
+  const named = places.map((place) => all.indexOf(place) + 1).filter((place) => place > 0);
+  if (named.length === 0) return undefined;
+  return JSON.stringify({ ...request.fields, action: 'drop_all', places: named });
+}
+
+/** A write that names notes without a key. */
+const naming = {
+  ...base,
+  toOrchestrator: deleteItems,
+  asPrimary: ofOwner(deleteItems),
+  toLegacy: dropThere,
+} as const;
 
 /** Indices of the notes without a key. */
 function jottings({ items }: LegacyLane): number[] {
@@ -118,50 +171,44 @@ function jottings({ items }: LegacyLane): number[] {
 
 /** "Number 3" of the notes without a key, counted from the oldest. */
 const drop: WriteAction = {
-  ...base,
-  reverse: 'impossible',
-  loses: LOSES,
+  ...naming,
   names: {
     atMost: 1,
-    find: ({ fields }, lane) => jottings(lane).slice(Number(fields['place']) - 1, Number(fields['place'])),
+    find: ({ fields }: Message, lane: LegacyLane) =>
+      jottings(lane).slice(Number(fields['place']) - 1, Number(fields['place'])),
   },
-  toOrchestrator: deleteItems,
 };
 
 /** Every note without a key whose text comes before another. */
 const prune: WriteAction = {
-  ...base,
-  reverse: 'impossible',
-  loses: LOSES,
+  ...naming,
   names: {
     atMost: Infinity,
-    find: ({ fields }, lane) =>
+    find: ({ fields }: Message, lane: LegacyLane) =>
       jottings(lane).filter((index) => {
         const text = parseTolerantly(lane.items[index]?.fields['text'] ?? '""');
         return String(text) < String(fields['before']);
       }),
   },
-  toOrchestrator: deleteItems,
 };
 
-const remove: WriteAction = {
-  ...base,
-  toOrchestrator: (write) => [deleteBefore(write, `key:${keyOf(write)}`)],
-};
+/** A write that deletes notes of an owner who must exist. */
+function deleting(operationsOf: (write: WriteFacts) => OrchestratorWrite[]): WriteAction {
+  return { ...base, toOrchestrator: operationsOf, asPrimary: ofOwner(operationsOf) };
+}
 
-const clear: WriteAction = { ...base, toOrchestrator: (write) => [deleteBefore(write, 'note')] };
+const remove = deleting((write) => [deleteBefore(write, `key:${keyOf(write)}`)]);
 
-const end: WriteAction = {
-  ...base,
-  toOrchestrator: (write) => [
-    deleteBefore(write, 'note'),
-    {
-      action: 'end_session',
-      sessionId: write.sessionId,
-      payload: { archive: true, ended_at: write.acceptedAt },
-    },
-  ],
-};
+const clear = deleting((write) => [deleteBefore(write, 'note')]);
+
+const end = deleting((write) => [
+  deleteBefore(write, 'note'),
+  {
+    action: 'end_session',
+    sessionId: write.sessionId,
+    payload: { archive: true, ended_at: write.acceptedAt },
+  },
+]);
 
 const IGNORED = { kind: 'ignore', owner: 'simulation', reason: 'each side shows its own spelling' } as const;
 

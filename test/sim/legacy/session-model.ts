@@ -36,6 +36,7 @@ type Row = Readonly<Record<string, unknown>>;
 export class SessionModel implements LegacyModel {
   readonly definition = sessionMemory;
   readonly effects = new Effects();
+  readonly locksRows = true;
   readonly #clock: ModelClock;
   readonly #sessions = new Map<string, Session>();
   /** Sessions that were lost whole: as long as they would not have been forgotten, they are no others'. */
@@ -58,13 +59,14 @@ export class SessionModel implements LegacyModel {
     const request_id = request['request_id'] ?? '';
     if (action === 'get_context') return replyOf({ ...this.#context(owner), request_id });
     if (!Object.hasOwn(WRITES, action)) return replyOf({ status: 'ok' });
+    const isDone = this.#write(action, owner, request);
     this.effects.executions.push({
       number: Number(request['number']),
       owner,
       action,
       atMs: this.#clock.nowMs(),
+      isRefused: !isDone,
     });
-    const isDone = this.#write(action, owner, request);
     return replyOf({ status: isDone ? 'success' : 'error', request_id });
   }
 
@@ -77,21 +79,31 @@ export class SessionModel implements LegacyModel {
   }
 
   /** Sessions that were made an hour ago are deleted, however much they are used. */
-  cleanUp(): void {
+  cleanUp(concerns: (owner: string) => boolean): void {
     const isOld = (madeMs: number): boolean => this.#clock.wallMs() - madeMs >= IDLE_MS;
-    for (const [owner, { madeMs }] of this.#sessions) if (isOld(madeMs)) this.#forget(owner);
+    for (const [owner, { madeMs }] of this.#sessions)
+      if (isOld(madeMs) && concerns(owner)) this.#forget(owner);
     for (const { owner } of this.#lostSessions.filter(({ madeMs }) => isOld(madeMs))) this.#forgetLost(owner);
     this.#lostSessions = this.#lostSessions.filter(({ madeMs }) => !isOld(madeMs));
     if (isOld(this.#othersMs)) this.#othersMs = this.#clock.wallMs() - IDLE_MS / 2;
   }
 
-  loseSince(ms: number): void {
+  crowd(concerns: (owner: string) => boolean): void {
+    this.#othersMs = this.#clock.wallMs();
+    for (const owner of this.#sessions.keys()) if (concerns(owner)) this.#forget(owner);
+    for (const { owner } of this.#lostSessions) this.#forgetLost(owner);
+    this.#lostSessions = [];
+  }
+
+  loseSince(ms: number, concerns: (owner: string) => boolean): void {
     for (const [owner, { atMs, madeMs }] of this.#sessions) {
-      if (atMs < ms) continue;
+      if (atMs < ms || !concerns(owner)) continue;
       this.#sessions.delete(owner);
       this.#lostSessions.push({ owner, madeMs });
     }
-    const left = this.#interactions.filter(({ atMs, session }) => atMs < ms && this.#sessions.has(session));
+    const left = this.#interactions.filter(
+      ({ atMs, session }) => !concerns(session) || (atMs < ms && this.#sessions.has(session)),
+    );
     const textsOf = (owner: string, list: readonly Interaction[]): number[] =>
       marksIn(list.flatMap(({ session, content }) => (session === owner ? [content] : [])).join(' '));
     const gone = this.#interactions.filter((one) => !left.includes(one));
@@ -100,8 +112,27 @@ export class SessionModel implements LegacyModel {
     this.#interactions = left;
   }
 
-  /** What it lost it would have forgotten by now. */
+  revive(owner: string): void {
+    this.#create(owner);
+  }
+
+  textsOf(owner: string): readonly string[] {
+    return this.#interactions.filter(({ session }) => session === owner).map(({ content }) => content);
+  }
+
+  adopt(owner: string, from: SessionModel): void {
+    this.#interactions = [
+      ...this.#interactions.filter(({ session }) => session !== owner),
+      ...from.#interactions.filter(({ session }) => session === owner),
+    ];
+    const session = from.#sessions.get(owner);
+    if (session === undefined) this.#sessions.delete(owner);
+    else this.#sessions.set(owner, session);
+  }
+
+  /** What it lost it would have forgotten by now, also an owner without items. */
   #forgetLost(owner: string): void {
+    this.effects.goneOwners.add(owner);
     for (const [number, of] of this.effects.lost) if (of === owner) this.effects.forgotten.add(number);
   }
 

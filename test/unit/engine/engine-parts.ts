@@ -32,6 +32,7 @@ import { Coverage, type ServiceRuntime } from '../../../src/engine/ports/service
 import type { RunStore } from '../../../src/engine/runs/run-ports.ts';
 import type { ComparerParts } from '../../../src/engine/runs/lane-comparer.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import { NO_REVERSE_SENDS } from '../../support/no-reverse-sends.ts';
 
 export const SERVICE: ServiceName = serviceName('jarvis-memory');
 
@@ -158,6 +159,8 @@ export function orchestratorWith(facts: Partial<Orchestrator>): Orchestrator {
   return {
     read: () => Promise.reject(new Error('this test reads nothing from the orchestrator')),
     batchWrite: () => Promise.reject(new Error('this test writes nothing to the orchestrator')),
+    writeAsPrimary: () => Promise.reject(new Error('the orchestrator is no primary in this test')),
+    closeSequence: () => Promise.reject(new Error('the orchestrator is no primary in this test')),
     load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
     ...facts,
   };
@@ -195,10 +198,12 @@ export function takeOverParts(facts: Partial<TakeOverParts>): TakeOverParts {
     lanes: createLanes(readableJournal({}), clock, () => false),
     services: servicesWith(),
     coverage: coverageOf(1),
+    orchestratorPrimary: { close: async () => 'given_up' },
     deliverer: { resume: () => undefined, resumeForeign: () => undefined, forget: () => undefined },
     copies: { add: () => undefined, forget: () => undefined },
     settler: { resume: () => undefined, closeLater: () => undefined, copyAnew: () => undefined },
     outcomeRecorder: outcomeRecorderOf(clock),
+    kept: { lost: async () => undefined },
     clock,
     emit,
     signals: NO_SIGNALS,
@@ -211,7 +216,7 @@ export function takeOverParts(facts: Partial<TakeOverParts>): TakeOverParts {
 export function takenJournal(facts: Partial<TakeOverParts['journal']> = {}): TakeOverParts['journal'] {
   return {
     ...readableJournal({}),
-    recover: async () => ({ dirty: [], pending: [], unclosed: [] }),
+    recover: async () => ({ dirty: [], pending: [], unclosed: [], open: [] }),
     markDirty: async () => undefined,
     tellHome: async () => undefined,
     ...facts,
@@ -231,6 +236,12 @@ export function deliveryParts(facts: Partial<DeliveryParts>): DeliveryParts {
       ...readableJournal({}),
       delivered: async () => undefined,
       deadLetter: async () => undefined,
+    },
+    reverse: {
+      sends: NO_REVERSE_SENDS,
+      proofs: { proved: async () => undefined },
+      mayAct: () => true,
+      journalKeptMs: 0,
     },
     orchestrator: orchestratorWith({}),
     services: servicesWith(),
@@ -277,7 +288,7 @@ export function readableJournal(facts: {
   readonly lanes?: readonly { readonly owner: string; readonly state: Partial<LaneState> }[];
   readonly writes?: readonly PendingWrite[];
   readonly asked?: string[];
-}): Pick<Journal, 'lanes' | 'pending' | 'fence'> {
+}): Pick<Journal, 'lanes' | 'pending' | 'fence' | 'lastApplied'> {
   const states = new Map(
     (facts.lanes ?? []).map(({ owner, state }) => {
       const key = laneKeyOf(SERVICE, ownerNamed(owner));
@@ -286,6 +297,7 @@ export function readableJournal(facts: {
   );
   return {
     fence: async () => undefined,
+    lastApplied: async () => ({ nowMs: 0 }),
     async lanes(keys) {
       facts.asked?.push(...keys);
       return new Map([...states].filter(([key]) => keys.includes(key)));
@@ -344,6 +356,8 @@ export const NO_SIGNALS: Signals = {
   letGo: async () => undefined,
   busy: () => undefined,
   replicasChanged: async () => true,
+  taken: async () => undefined,
+  isShut: () => false,
   beatNow: () => undefined,
   spilled: () => undefined,
   recover: async () => undefined,

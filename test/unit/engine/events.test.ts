@@ -6,7 +6,22 @@ const SOURCE = fileURLToPath(new URL('../../../src', import.meta.url));
 const EVENTS = 'engine/ports/events.ts';
 
 /** The tests kill the process at these, and the simulation records them. */
-const CRASH_POINTS = ['write:sent', 'write:recorded', 'delivery:recorded', 'lane:copying'];
+const CRASH_POINTS = [
+  'write:sent',
+  'write:recorded',
+  'delivery:recorded',
+  'lane:copying',
+  'flip:announced',
+  'flip:draining',
+  'flip:drained',
+  'flip:committed',
+  'flip:comparing',
+  'reverse:begun',
+  'reverse:answered',
+  'return:draining',
+  'return:announced',
+  'return:committing',
+];
 
 function texts(): ReadonlyMap<string, string> {
   const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>

@@ -1,7 +1,8 @@
 import type { Status } from '../../../src/operator/api/status.ts';
 import { expect, test } from 'vitest';
 import { inZone, shell } from '../../../src/operator/desk/pages/layout.ts';
-import { incidentsOf, troubleOf } from '../../../src/operator/desk/incidents.ts';
+import { incidentsOf, troubleOf } from '../../../src/operator/views/incidents.ts';
+import { killSwitch } from '../../../src/operator/desk/pages/flags.ts';
 import { latchOf } from '../../../src/operator/desk/pages/latch.ts';
 import { overviewPage } from '../../../src/operator/desk/pages/overview.ts';
 import { html, when } from '../../../src/operator/views/html.ts';
@@ -27,7 +28,7 @@ const FLAGS = {
   'dual-write': FLAG,
   'shadow-read': FLAG,
   'read-cutover': FLAG,
-  'write-cutover': { ...FLAG, reason: 'not_available' },
+  'write-cutover': FLAG,
   'legacy-read-only': FLAG,
 };
 
@@ -116,7 +117,24 @@ test.each([
   expect(pageOf(visitOf(statusOf(world)))).toContain(words);
 });
 
-const LANES = { total: 9, seeded: 9, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 };
+const LANES = {
+  total: 9,
+  flipped: 0,
+  seeded: 9,
+  dirty: 0,
+  copying: 0,
+  stopped: 0,
+  excepted: 0,
+  differs: 0,
+  legacy_differs: 0,
+};
+const KILL_SWITCH_OFF = {
+  source: 'files',
+  fresh: true,
+  editable: true,
+  server: null,
+  flags: [{ name: 'crossfade.kill-switch', service: null, flag: 'kill-switch', kind: 'switch', asked: 0 }],
+} as const;
 const FOUND = '2026-11-22T18:00:00.000Z';
 
 test('stopped lanes are an incident with its start, the answering side, and commands', () => {
@@ -133,6 +151,36 @@ test('stopped lanes are an incident with its start, the answering side, and comm
   expect(incident?.since).toBeUndefined();
   expect(incident?.agents).toContain('Agents are safe');
   expect(incident?.next.map(({ label }) => label)).toEqual(['See the lanes']);
+});
+
+test('a trip and the kill switch say how many lanes they do not move', () => {
+  const stays = '3 flipped lanes stay on the orchestrator: neither a trip nor the kill switch moves';
+  const facts = { lanes: { ...LANES, flipped: 3 } };
+  for (const world of [{ flags: { kill_switch: true } }, { guard: LATCHED }]) {
+    const [incident] = incidentsOf(statusOf({ ...world, facts }), undefined);
+    expect(incident?.agents).toContain(stays);
+    const [other] = incidentsOf(statusOf({ ...world, facts: { lanes: LANES } }), undefined);
+    expect(other?.agents).toContain('legacy answers every read');
+  }
+});
+
+test('the kill switch says what it does not move, before it is switched on', async () => {
+  const status = statusOf({ facts: { lanes: { ...LANES, flipped: 3 } } });
+  const shown = killSwitch(KILL_SWITCH_OFF, status).toString();
+  expect(shown).toContain('3 flipped lanes stay on the orchestrator');
+  expect(killSwitch(KILL_SWITCH_OFF, undefined).toString()).not.toContain('stay on');
+});
+
+test('legacy that differs in flipped lanes is an incident without danger for agents', () => {
+  const facts = { lanes: { ...LANES, flipped: 3, legacy_differs: 1 } };
+  const [incident] = incidentsOf(statusOf({ facts, isLegacyDown: true }), undefined).filter(({ what }) =>
+    what.startsWith('Legacy differs'),
+  );
+  expect(incident).toMatchObject({
+    tone: 'warn',
+    what: 'Legacy differs in 1 flipped lane of session-memory',
+  });
+  expect(incident?.agents).toContain('the orchestrator is primary');
 });
 
 test('differing lanes are an incident with its start, the answering side, and commands', () => {
@@ -188,11 +236,11 @@ test('the desk shows a requested stage that is not active, with the reason', asy
   expect(page).toContain('read-cutover: stopped by the guard');
 });
 
-test('a fader that cannot move is not shown', async () => {
+test('a service has a fader for its reads and one for its writes', async () => {
   const answers = { '/v1/flags': { source: 'files', editable: true, server: null, flags: [] } };
   const page = (await overviewPage(visitOf(statusOf(), answers))).body.toString();
   expect(page).toContain('id="reads-session-memory"');
-  expect(page).not.toContain('id="writes-session-memory"');
+  expect(page).toContain('id="writes-session-memory"');
 });
 
 test('an instant is shown in the configured zone, with UTC as its title', () => {

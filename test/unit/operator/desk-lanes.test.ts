@@ -17,7 +17,17 @@ const LANE = {
   found_by_run: null,
   last_write_at: '2026-11-22T19:31:09.000Z',
 };
-const LANES = { total: 240, seeded: 238, dirty: 2, copying: 0, stopped: 0, excepted: 0, differs: 7 };
+const LANES = {
+  total: 240,
+  flipped: 0,
+  seeded: 238,
+  dirty: 2,
+  copying: 0,
+  stopped: 0,
+  excepted: 0,
+  differs: 7,
+  legacy_differs: 0,
+};
 
 async function pageOf(query: Readonly<Record<string, string>>, listed = 101) {
   const asked: string[] = [];

@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest';
 import { guardPage } from '../../../src/operator/desk/pages/guard.ts';
 import { shell, type Page } from '../../../src/operator/desk/pages/layout.ts';
-import { deadLettersPage, unknownOutcomesPage } from '../../../src/operator/desk/pages/ledgers.ts';
+import {
+  deadLettersPage,
+  reversePage,
+  unknownOutcomesPage,
+} from '../../../src/operator/desk/pages/ledgers.ts';
 import { lostPage } from '../../../src/operator/desk/pages/lost.ts';
 import type { Asked, Visit } from '../../../src/operator/desk/visit.ts';
 import { answeringApi } from '../../support/desk/answering-api.ts';
@@ -15,6 +19,7 @@ const ENTRY = { ...NOBODY, operation_id: 'o-1', lane: `${SERVICE}/s-1`, sequence
 const NOW: Readonly<Record<string, object>> = {
   'dead-letters': { dead_letters: [{ ...ENTRY, code: 'refused', waiting_behind: 0 }] },
   'unknown-outcomes': { unknown_outcomes: [ENTRY] },
+  reverse: { reverse: [{ ...ENTRY, reason: 'undecided', waiting_behind: 0 }] },
   lost: {
     items: [
       { service: SERVICE, owner: 's-1', memory_id: 'm-1', digest: 'd', found_at: '2026-01-01T00:00:00Z' },
@@ -30,6 +35,7 @@ function visitOf(path: string, waiting: number): Visit {
     service: SERVICE,
     dead_letters: waiting,
     unknown_outcomes: { open: waiting },
+    reverse: { halted_lanes: waiting },
     lost_items: waiting,
     lanes: null,
     guard: { held_by: waiting > 0 ? 'external' : null },
@@ -49,6 +55,7 @@ function visitOf(path: string, waiting: number): Visit {
 const PAGES = {
   'Dead letters': deadLettersPage,
   'Unknown outcomes': unknownOutcomesPage,
+  'Reverse delivery': reversePage,
   'Lost items': lostPage,
   Guard: guardPage,
 } satisfies Readonly<Record<string, (visit: Visit, asked: Asked) => Promise<Page>>>;

@@ -89,6 +89,7 @@ function explaining(
       flagsOffOf: () => undefined,
     },
     coverageOf: () => coverage,
+    flips: undefined,
     clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
     orchestrator: {
       read: async (read) => {

@@ -23,7 +23,7 @@ const ASKED = { ...fineFacts().asked, 'read-cutover': 1 };
 test('on a new installation each reason shows its value, its need and the next step', () => {
   const { interlocks = [], ...status } = readCutover({
     asked: ASKED,
-    lanes: { total: 12, unseeded: 12, isBackfillListed: false, unwell: 0 },
+    lanes: { total: 12, unseeded: 12, isBackfillListed: false, unwell: 0, flipped: 0 },
     reconciledAgoSeconds: null,
     actions: { get_context: actionWith(0) },
   });

@@ -36,6 +36,7 @@ const COMMANDS = [
   'lanes',
   'dead-letters',
   'unknown-outcomes',
+  'reverse',
   'lost',
   'rules',
 ] as const;

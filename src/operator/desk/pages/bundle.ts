@@ -6,7 +6,7 @@ import { laneLink } from '../../views/document.ts';
 import { counted, spoken } from '../../views/figures.ts';
 import { when, html, type Html, type Shown } from '../../views/html.ts';
 import { count, percent } from '../figures.ts';
-import { causeOf } from '../incidents.ts';
+import { causeOf } from '../../views/incidents.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';

@@ -1,6 +1,8 @@
 import type { FlagStatus } from '../../api/status.ts';
-import { flagReason } from '../../flag-reasons.ts';
-import { percent } from '../figures.ts';
+import type { LaneCounts } from '../../api/flips.ts';
+import { flagReason, flagState } from '../../views/flags.ts';
+import { COUNT_WORDS } from '../../views/flips.ts';
+import { count, percent } from '../figures.ts';
 import { html, type Html } from '../../views/html.ts';
 
 export interface Fader {
@@ -12,6 +14,8 @@ export interface Fader {
   readonly status: FlagStatus;
   /** Why it cannot be changed here. It is shown all the same. */
   readonly fixed?: string;
+  /** Lanes that the fader moves. Absent while it moves none. */
+  readonly lanes?: LaneCounts | undefined;
 }
 
 /** Size in the drawing's own units: the centre of the cap moves from one end to the other. */
@@ -22,20 +26,10 @@ const SEGMENTS = 20;
 
 const yOf = (share: number): number => HEIGHT - CAP / 2 - (TRAVEL * share) / 100;
 
-/** `held`: less is active than is requested. */
-export function faderState({
-  asked,
-  in_effect: inEffect,
-  reason,
-}: FlagStatus): 'held' | 'tripped' | 'as_asked' {
-  if (inEffect >= asked) return 'as_asked';
-  return reason === 'latched' || reason === 'kill_switch' ? 'tripped' : 'held';
-}
-
 /** Handle = requested, bar = active. It also works without a script. */
-export function fader({ id, name, flag, status, fixed }: Fader): Html {
+export function fader({ id, name, flag, status, fixed, lanes }: Fader): Html {
   const isFixed = fixed !== undefined;
-  const state = faderState(status);
+  const state = flagState(status);
   return html`<form class="fader ${state}" method="get" action="/flags/${flag}" autocomplete="off">
     <label class="fader-name" for="${id}">${name}</label>
     <div class="fader-slot">
@@ -63,9 +57,27 @@ export function fader({ id, name, flag, status, fixed }: Fader): Html {
           >${state === 'tripped' ? '▲ ' : state === 'held' ? '◆ ' : ''}${flagReason(status)}</span
         >
       </p>
+      <div data-live="lanes-${id}">${lanes !== undefined && laneCounts(lanes, flag)}</div>
       ${isFixed ? html`<p class="fader-fixed">${fixed}</p>` : html`<button class="move">Set ${name.toLowerCase()}…</button>`}
     </div>
   </form>`;
+}
+
+/** Each number says in which time. The stuck lanes are listed on the page of the flag. */
+function laneCounts(lanes: LaneCounts, flag: string): Html {
+  const names = ['eligible', 'moving', 'moved', 'stuck'] as const;
+  return html`<dl class="fader-lanes">
+      ${names.map(
+        (name) =>
+          html`<div>
+            <dt>${name} <span class="window">${COUNT_WORDS[name].window}</span></dt>
+            <dd>
+              ${name === 'stuck' && lanes.stuck > 0 ? html`<a class="state warn" href="/flags/${flag}#flip-stuck">◆ ${count(lanes.stuck)}</a>` : count(lanes[name])}
+            </dd>
+          </div>`,
+      )}
+    </dl>
+    ${!lanes.whole && html`<p class="note">of the first 10,000 lanes on legacy</p>`}`;
 }
 
 function scale({ in_effect: inEffect }: FlagStatus): Html {

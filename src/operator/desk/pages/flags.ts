@@ -1,20 +1,23 @@
 import type { Criterion, RaiseCheck } from '../../api/history.ts';
-import type { FlagStatus, Status } from '../../api/status.ts';
+import type { Status } from '../../api/status.ts';
 import { flagName, SERVICE_FLAGS, type ServiceFlag } from '../../../domain/flags.ts';
 import { stageOf } from '../../../domain/stage.ts';
-import { flagReason } from '../../flag-reasons.ts';
+import { flagReason } from '../../views/flags.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { ShownFlag, ShownFlags } from '../../api/flags.ts';
 import { counted, spoken, printedFigure } from '../../views/figures.ts';
+import { activeFlagsTable, blockedFlags, requestedTable, sourceCell } from '../../views/flags.ts';
 import { html, type Html, type Shown } from '../../views/html.ts';
 import { count, percent } from '../figures.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
+import { notMovedWords } from '../../words.ts';
+import { flippedOf } from '../../views/incidents.ts';
 import { CRITERION_WORDS, type CriterionName } from '../../report/criterion-words.ts';
 import { changeForm, foldedChange } from './change-form.ts';
-import { faderState } from './fader.ts';
 import type { Page } from './layout.ts';
-import { table, tablePanel, text, unseen } from './table-panel.ts';
+import { blocksHtml, shown, tablePanel, text, viewTable } from './table-panel.ts';
+import { flipPanels } from './flips.ts';
 
 type ServiceStatus = Status['services'][number];
 
@@ -25,7 +28,8 @@ const MEANINGS: Readonly<Record<ShownFlag['flag'], string>> = {
   'read-cutover': 'Share of the lanes whose reads the orchestrator answers.',
   'write-cutover': 'Share of the lanes whose writes go to the orchestrator first.',
   'legacy-read-only': 'Legacy takes no more writes.',
-  'kill-switch': 'While it is on, legacy answers every read of every service. Dual writes continue.',
+  'kill-switch':
+    'While it is on, legacy answers the reads of all lanes that are not flipped. Dual writes continue.',
 };
 
 /** All flags, requested and active. */
@@ -34,41 +38,26 @@ export async function flagsPage(visit: Visit): Promise<Page> {
   const services = visit.status?.services.map((service) => serviceTable(service, flags.editable));
   return {
     title: 'Flags',
-    lead: whereFrom(flags),
-    body: html`${killSwitch(flags)} ${services ?? requestedOnly(flags)}`,
+    lead: shown(sourceCell(flags)),
+    body: html`${killSwitch(flags, visit.status)} ${services ?? requestedOnly(flags)}`,
   };
 }
 
 /** Shown while the journal does not answer. What is active is unknown then, but flags can still be changed. */
 function requestedOnly({ flags, editable }: ShownFlags): Html {
+  const ofServices = flags.filter(({ flag }) => flag !== 'kill-switch');
   return html`<section class="panel" aria-labelledby="requested">
     <h2 id="requested">Requested</h2>
     <p class="notice warn">◆ The journal does not answer, so the active shares are unknown.</p>
-    ${table('requested', {
-      heads: ['Flag', 'Requested', ...(editable ? [unseen('Change')] : [])],
-      rows: flags
-        .filter(({ flag }) => flag !== 'kill-switch')
-        .map(({ name, asked }) => [
-          html`<code>${name}</code>`,
-          percent(asked),
-          ...(editable
-            ? [html`<a href="/flags/${name}">Change<span class="unseen"> ${name}</span></a>`]
-            : []),
-        ]),
-    })}
+    ${viewTable('requested', requestedTable(ofServices), editable ? changeColumn(ofServices) : undefined)}
   </section>`;
 }
 
-function whereFrom({ source, editable, server }: ShownFlags): Html {
-  if (server !== null)
-    return html`Unleash keeps the flags: <a href="${server}" rel="noreferrer">${server}</a>. Change them
-      there.`;
-  return html`From ${source}.
-  ${editable && 'A change is written to the file and takes effect within a second.'}`;
-}
-
 /** The switch that an operator may need at once. */
-export function killSwitch({ flags, editable, server }: ShownFlags): Html | false {
+export function killSwitch(
+  { flags, editable, server }: ShownFlags,
+  status: Pick<Status, 'services'> | undefined,
+): Html | false {
   const found = flags.find(({ flag }) => flag === 'kill-switch');
   if (found === undefined) return false;
   const { name, asked } = found;
@@ -79,46 +68,35 @@ export function killSwitch({ flags, editable, server }: ShownFlags): Html | fals
       <strong class="state ${isOn ? 'bad' : 'good'}">${isOn ? '▲ on' : '● off'}</strong>
       ${MEANINGS['kill-switch']}
     </p>
+    ${notMoved(status)}
     ${editable && html`<a class="button ${isOn ? '' : 'grave'}" href="/flags/${name}?share=${isOn ? 0 : 100}">${isOn ? 'Switch off…' : 'Switch on…'}</a>`}
     ${server !== null && html`<a class="button" href="${server}" rel="noreferrer">Switch it in Unleash</a>`}
   </section>`;
 }
 
 function serviceTable(service: ServiceStatus, editable: boolean): Html {
-  return html`<section class="panel flags-of" aria-labelledby="flags-${service.service}">
-    <h2 id="flags-${service.service}">
-      <a href="/services/${service.service}">${service.service}</a>
+  const { service: name, flags } = service;
+  const changed = SERVICE_FLAGS.map((flag) => ({ name: flagName(name, flag) }));
+  return html`<section class="panel flags-of" aria-labelledby="flags-${name}">
+    <h2 id="flags-${name}">
+      <a href="/services/${name}">${name}</a>
       <span class="of">${spoken(service.stage)}</span>
     </h2>
-    <div data-live="flags-${service.service}">
-      ${table(`flags-${service.service}`, {
-        heads: ['Flag', 'Requested', 'Active', text('Why'), ...(editable ? [unseen('Change')] : [])],
-        rows: SERVICE_FLAGS.map((flag) => flagRow(service, flag, editable)),
-      })}
+    <div data-live="flags-${name}">
+      ${viewTable(`flags-${name}`, activeFlagsTable({ flags }), editable ? changeColumn(changed) : undefined)}
+      ${blocksHtml(`flags-${name}`, blockedFlags({ flags }))}
     </div>
   </section>`;
 }
 
-function flagRow({ service, flags }: ServiceStatus, flag: ServiceFlag, editable: boolean): readonly Shown[] {
-  const status = flags[flag];
-  const state = faderState(status);
-  const isFixed = status.reason === 'not_available';
-  const change = html`<a href="/flags/${flagName(service, flag)}"
-    >Change<span class="unseen"> ${flag} of ${service}</span></a
-  >`;
-  return [
-    html`<code>${flag}</code>`,
-    percent(status.asked),
-    percent(status.in_effect),
-    html`<span class="state ${state === 'as_asked' ? '' : state === 'held' ? 'warn' : 'bad'}"
-        >${flagReason(status)}</span
-      >${interlocks(status)}`,
-    ...(editable ? [!isFixed && change] : []),
-  ];
-}
-
-function interlocks({ interlocks: reasons = [] }: FlagStatus): Html | false {
-  return reasons.length > 0 && html`<span class="note">${reasons.map(({ says }) => says).join('; ')}</span>`;
+/** A link for each flag to its change. */
+function changeColumn(flags: readonly Pick<ShownFlag, 'name'>[]): Parameters<typeof viewTable>[2] {
+  return {
+    name: 'Change',
+    cells: flags.map(
+      ({ name }) => html`<a href="/flags/${name}">Change<span class="unseen"> ${name}</span></a>`,
+    ),
+  };
 }
 
 /** One flag and its change: its value now, the value after the change, and the reason. */
@@ -142,8 +120,14 @@ export async function flagPage(visit: Visit, { params, query }: Asked<{ flag: st
           ${changeOf(visit, { flag, flags, service, share })}
         </section>
       </div>
-      ${await raisePanels(visit, flag, share)}`,
+      ${flag.flag === 'kill-switch' && notMoved(visit.status)} ${await raisePanels(visit, flag, share)}`,
   };
+}
+
+/** The lanes that the kill switch leaves on the orchestrator. */
+function notMoved(status: Pick<Status, 'services'> | undefined): Html | false {
+  const words = notMovedWords(flippedOf(status));
+  return words !== undefined && html`<p class="note">${words}.</p>`;
 }
 
 function capital(text: string): string {
@@ -161,23 +145,19 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
       <strong class="state ${flag.asked > 0 ? 'bad' : 'good'}">${flag.asked > 0 ? '▲ on' : '● off'}</strong>
     </p>`;
   return html`<dl class="figures">
-      <div>
-        <dt>requested</dt>
-        <dd>${percent(status.asked)}</dd>
-      </div>
-      <div>
-        <dt>active</dt>
-        <dd>${percent(status.in_effect)}</dd>
-      </div>
-      <div>
-        <dt>why</dt>
-        <dd>${flagReason(status)}</dd>
-      </div>
-    </dl>
-    ${
-      status.reason === 'not_available' &&
-      html`<p class="help">In this version all writes stay on legacy, so a requested share has no effect.</p>`
-    }`;
+    <div>
+      <dt>requested</dt>
+      <dd>${percent(status.asked)}</dd>
+    </div>
+    <div>
+      <dt>active</dt>
+      <dd>${percent(status.in_effect)}</dd>
+    </div>
+    <div>
+      <dt>why</dt>
+      <dd>${flagReason(status)}</dd>
+    </div>
+  </dl>`;
 }
 
 /** The share in the query, or else the requested share. @throws ApiRefusal if it is not a share */
@@ -270,10 +250,10 @@ const MODES: Readonly<Record<RaiseCheck['mode'], string>> = {
 /** Before an increase: each criterion with its present and its required value, and what the change affects. */
 export async function raisePanels(visit: Visit, flag: ShownFlag, share: number): Promise<Html | false> {
   if (flag.service === null || flag.flag === 'kill-switch') return false;
-  if (flag.flag === 'write-cutover' || flag.flag === 'legacy-read-only') return false;
   const check = await checkOf(visit, { service: flag.service, flag: flag.flag });
   if (typeof check === 'string') return html`<p class="notice warn">◆ The criteria are unknown: ${check}</p>`;
-  return html`${affected(flag, share, check)}${criteriaPanel(check)}${acceptances(visit, check)}`;
+  const panels = html`${affected(flag, share, check)}${criteriaPanel(check)}${acceptances(visit, check)}`;
+  return flag.flag === 'write-cutover' ? html`${await flipPanels(visit, flag.service)}${panels}` : panels;
 }
 
 /** The reason, if the criteria are unknown. */
@@ -294,11 +274,12 @@ function affected({ flag, asked }: ShownFlag, share: number, check: RaiseCheck):
   if (flag === 'dual-write') return false;
   const part = Math.abs(share - asked) / 100;
   const reads = Math.round(check.reads_last_hour * part);
-  const moved =
-    flag === 'shadow-read'
-      ? html`${counted(reads, 'read')} per hour ${share >= asked ? 'more' : 'fewer'} are sent to both backends`
-      : html`about ${counted(Math.round(check.lanes * part), 'lane')} of ${count(check.lanes)} and
-        ${counted(reads, 'read')} an hour move to ${share >= asked ? 'the orchestrator' : 'legacy'}`;
+  const moved = movedWords(flag, {
+    isRaised: share >= asked,
+    reads,
+    lanes: Math.round(check.lanes * part),
+    check,
+  });
   return html`<section class="panel" aria-labelledby="affected">
     <h2 id="affected">What the change affects</h2>
     <p>
@@ -311,6 +292,26 @@ function affected({ flag, asked }: ShownFlag, share: number, check: RaiseCheck):
       <span class="note">Reads are those of the last hour, of all replicas.</span>
     </p>
   </section>`;
+}
+
+interface Moved {
+  readonly isRaised: boolean;
+  readonly lanes: number;
+  readonly reads: number;
+  readonly check: RaiseCheck;
+}
+
+function movedWords(flag: ShownFlag['flag'], { isRaised, lanes, reads, check }: Moved): Html {
+  if (flag === 'shadow-read')
+    return html`${counted(reads, 'read')} per hour ${isRaised ? 'more' : 'fewer'} are sent to both backends`;
+  const many = html`about ${counted(lanes, 'lane')} of ${count(check.lanes)}`;
+  if (flag === 'write-cutover')
+    return isRaised
+      ? html`the writes of ${many} move to the orchestrator`
+      : html`no further lane is flipped. Lanes that have moved stay;
+          <a href="/rollbacks">the way back</a> returns them`;
+  return html`${many} and ${counted(reads, 'read')} an hour move to
+  ${isRaised ? 'the orchestrator' : 'legacy'}`;
 }
 
 function criteriaPanel(check: RaiseCheck): Html {

@@ -1,13 +1,12 @@
 import type { BundleHead, WatchedService as Watched } from '../../api/guard.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
-import { groupedFindings } from '../../words.ts';
 import { section } from '../../views/document.ts';
 import { html, type Html } from '../../views/html.ts';
-import { bundlesTable, foundNow, triggersTable } from '../../views/guard.ts';
+import { bundlesTable, foundBlocks, triggersTable } from '../../views/guard.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { latchOf } from './latch.ts';
 import type { Page } from './layout.ts';
-import { sectionPanel, shown } from './table-panel.ts';
+import { blocksHtml, sectionPanel, shown } from './table-panel.ts';
 
 /** What the guard watches, how close each trigger is to a trip, and how to release a latch. */
 export async function guardPage(visit: Visit, { query }: Asked): Promise<Page> {
@@ -38,7 +37,7 @@ function watchedPanel(visit: Visit, { service, watched, isReleasing }: WatchedSe
     <h2 id="g-${service}"><a href="/services/${service}">${service}</a></h2>
     <div data-live="latch-${service}">${latchOf(visit, { service, guarded: watched, isReleasing })}</div>
     <div data-live="triggers-${service}">
-      ${groupedFindings(watched.findings).map((group) => html`<p class="notice warn">◆ ${foundNow(group)}</p>`)}
+      ${blocksHtml(`g-${service}`, foundBlocks(watched.findings))}
       <ul class="triggers">
         ${gauges(watched.triggers)}
       </ul>

@@ -33,6 +33,7 @@ export async function lanePage(
 /** Whether the orchestrator may answer reads of the lane, and why not. */
 const FENCES: Readonly<Record<string, string>> = {
   open: 'The orchestrator may answer its reads, if the flags permit.',
+  flipped: 'The orchestrator is primary for its writes, and answers its reads whatever the flags say.',
   not_seeded: 'The lane is not copied yet, so legacy answers.',
   excepted: 'The last copy left items out. Legacy answers until a person accepts that.',
   dirty: 'Its history is uncertain. Legacy answers until a copy has finished.',

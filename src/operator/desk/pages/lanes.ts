@@ -2,7 +2,7 @@ import { ENDPOINTS } from '../../api/endpoints.ts';
 import { LANE_ORDERS, LANE_STATES, type ListedLane } from '../../api/lanes.ts';
 import { count } from '../figures.ts';
 import { counted } from '../../views/figures.ts';
-import { lanesTable } from '../../views/lanes.ts';
+import { lanesTable, standstillWords } from '../../views/lanes.ts';
 import { term } from '../glossary.ts';
 import { html, type Html } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
@@ -54,13 +54,16 @@ export async function lanesPage(visit: Visit, asked: Asked): Promise<Page> {
     offset: String((page - 1) * SHOWN),
     ...(owner !== '' && { owner }),
   };
-  const { lanes } = await visit.api.ask(ENDPOINTS.listLanes, { params: { service }, query });
+  const { lanes, blocked_by: blockers } = await visit.api.ask(ENDPOINTS.listLanes, {
+    params: { service },
+    query,
+  });
   const known = statuses.find((one) => one.service === service)?.lanes ?? undefined;
   return {
     title: 'Lanes',
     lead: html`A ${term('lane')} is everything that one owner has in one service: a session, or a user.`,
     body: html`${searchForm(services, choice)}${stateTabs(choice, known)}
-    ${lanes.length === 0 ? nothingFound(choice) : lanesPanel(choice, lanes)}`,
+    ${lanes.length === 0 ? nothingFound(choice) : lanesPanel(choice, lanes, standstillWords(blockers))}`,
   };
 }
 
@@ -113,6 +116,7 @@ const STATE_WORDS: Readonly<Record<(typeof LANE_STATES)[number], string>> = {
   stopped: 'stopped',
   excepted: 'with exceptions',
   differs: 'differs',
+  flipped: 'writes moved',
 };
 
 type Counts = NonNullable<NonNullable<Visit['status']>['services'][number]['lanes']>;
@@ -150,7 +154,7 @@ function nothingFound({ owner, state, page }: Choice): Html {
     : emptyState('No lane is in this state', 'Choose “all” to see every lane of the service.');
 }
 
-function lanesPanel(choice: Choice, lanes: readonly ListedLane[]): Html {
+function lanesPanel(choice: Choice, lanes: readonly ListedLane[], standstill: string | undefined): Html {
   const first = (choice.page - 1) * SHOWN + 1;
   const shown = lanes.slice(0, SHOWN);
   return html`<section class="panel" aria-labelledby="found">
@@ -159,6 +163,12 @@ function lanesPanel(choice: Choice, lanes: readonly ListedLane[]): Html {
       <span class="of">${ORDER_WORDS[choice.order as keyof typeof ORDER_WORDS]}</span>
     </h2>
     ${viewTable('found', lanesTable(choice.service, shown))}
+    ${
+      standstill !== undefined &&
+      html`<p class="help">
+        Writes: ${standstill}. <a href="/flags/crossfade.${choice.service}.write-cutover">See why</a>
+      </p>`
+    }
     <p class="help">The journal keeps writes for journal.retentionHours. Older last writes are not shown.</p>
     <p class="pages">
       ${choice.page > 1 && html`<a class="button" href="${at(choice, { page: choice.page - 1 })}">Previous ${SHOWN}</a>`}

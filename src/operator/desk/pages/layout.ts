@@ -1,10 +1,10 @@
 import { counted, spoken } from '../../views/figures.ts';
 import { when, html, type Html, type Shown } from '../../views/html.ts';
-import { incidentBanner, incidentsOf } from '../incidents.ts';
+import { type Incident, incidentsOf } from '../../views/incidents.ts';
 import type { Notice, Visit } from '../visit.ts';
 
 /** Pages on which something may wait for a person. */
-type LedgerPath = '/dead-letters' | '/unknown-outcomes' | '/guard' | '/lost';
+type LedgerPath = '/dead-letters' | '/unknown-outcomes' | '/reverse' | '/guard' | '/lost' | '/restored';
 
 type Place = { readonly name: string } & (
   | { readonly path: LedgerPath; readonly waiting: (visit: Visit) => number }
@@ -30,11 +30,22 @@ const PLACES: readonly Place[] = [
     name: 'Unknown outcomes',
     waiting: ({ status }) => sumOf(status?.services.map((service) => service.unknown_outcomes.open)),
   },
+  {
+    path: '/reverse',
+    name: 'Reverse delivery',
+    waiting: ({ status }) => sumOf(status?.services.map(({ reverse }) => reverse?.halted_lanes ?? null)),
+  },
   { path: '/runs', name: 'Runs' },
   {
     path: '/lost',
     name: 'Lost items',
     waiting: ({ status }) => sumOf(status?.services.map((service) => service.lost_items)),
+  },
+  { path: '/rollbacks', name: 'Way back' },
+  {
+    path: '/restored',
+    name: 'Restored',
+    waiting: ({ status }) => sumOf(status?.services.map((service) => service.restored_lanes)),
   },
   { path: '/flags', name: 'Flags' },
   { path: '/reports', name: 'Reports' },
@@ -104,6 +115,26 @@ export function shell(visit: Visit, page: Page): string {
       ${footer(visit)}`,
     visit.zone,
   );
+}
+
+/** First on every page. An operator who was woken at night reads this first. */
+function incidentBanner(incidents: readonly Incident[]): Html {
+  return html`<div data-live="incidents" class="incidents">${incidents.map(oneIncident)}</div>`;
+}
+
+function oneIncident({ tone, what, since, agents, next }: Incident): Html {
+  return html`<section class="incident ${tone}" role="${tone === 'bad' ? 'alert' : 'status'}">
+    <p class="incident-what">
+      <strong>${tone === 'bad' ? '▲' : '◆'} ${what}.</strong>
+      ${since !== undefined && html`<span class="incident-since">Since ${when(since)}.</span>`}
+    </p>
+    <p>${agents}</p>
+    ${next.length > 0 && html`<p class="incident-next">${next.map(deed)}</p>`}
+  </section>`;
+}
+
+function deed({ to, label }: Incident['next'][number]): Shown {
+  return html`<a class="button" href="${to}">${label}</a>`;
 }
 
 export const wordmark = html`<span class="wordmark"

@@ -1,7 +1,7 @@
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import { LEDGER_STATES } from '../../api/endpoint.ts';
-import type { DeadLetter, LedgerQuery, UnknownOutcome } from '../../api/ledgers.ts';
-import { deadLettersTable, unknownOutcomesTable } from '../../views/ledgers.ts';
+import type { DeadLetter, LedgerQuery, PrintedHalt, UnknownOutcome } from '../../api/ledgers.ts';
+import { deadLettersTable, haltedSendsTable, unknownOutcomesTable } from '../../views/ledgers.ts';
 import { html, type Html, type Shown } from '../../views/html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
@@ -100,4 +100,32 @@ function unknownForms(visit: Visit, { operation_id: operation, choices }: Unknow
   const at = `/unknown-outcomes/${operation}`;
   return html`${foldedChange(visit, { action: `${at}/applied`, label: 'It took effect', role: 'approver', isGrave: true })}
   ${foldedChange(visit, { action: `${at}/lost`, label: 'It did not', role: 'approver', isGrave: true })}`;
+}
+
+/** Writes that could not be sent to legacy without a decision. */
+export async function reversePage(visit: Visit, asked: Asked): Promise<Page> {
+  const filter = filterOf(visit, asked);
+  const { reverse: halted } = await visit.api.ask(ENDPOINTS.listReverse, { query: filter.search });
+  const table = haltedSendsTable(halted);
+  return {
+    title: 'Reverse delivery',
+    waiting: { '/reverse': openIn(filter, halted) },
+    lead: 'Writes of flipped lanes that cannot be sent to legacy without a decision. Later writes of the same lane wait. The orchestrator has all of these writes.',
+    body: html`${filterBar('/reverse', filter)}${
+      halted.length === 0
+        ? emptyState(filter.state === 'open' ? 'No open halted writes' : table.empty, table.advice)
+        : cards(
+            table,
+            halted.map((each) => haltForms(visit, each)),
+          )
+    }`,
+  };
+}
+
+function haltForms(visit: Visit, { operation_id: operation, state }: PrintedHalt): Shown {
+  if (state !== 'open') return false;
+  const at = `/reverse/${operation}`;
+  return html`${foldedChange(visit, { action: `${at}/retry`, label: 'Send it again', role: 'approver' })}
+  ${foldedChange(visit, { action: `${at}/assume-applied`, label: 'Legacy has it', role: 'approver', isGrave: true })}
+  ${foldedChange(visit, { action: `${at}/skip`, label: 'Skip it for good', role: 'approver', isGrave: true })}`;
 }

@@ -2,18 +2,18 @@ import type { Status } from '../../api/status.ts';
 import { flagName, type ServiceFlag } from '../../../domain/flags.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { ShownFlags } from '../../api/flags.ts';
-import { openBesideLag } from '../../status.ts';
+import { journalFacts, waitingForPerson } from '../../views/status.ts';
 import { consistencyOf, consistencyReading, type Windows } from '../consistency.ts';
-import { counted, spoken } from '../../views/figures.ts';
+import { spoken } from '../../views/figures.ts';
 import { html, type Html } from '../../views/html.ts';
-import { age, count, ladder, milliseconds, percent } from '../figures.ts';
-import { term } from '../glossary.ts';
+import { count, ladder, milliseconds, percent } from '../figures.ts';
 import type { Visit } from '../visit.ts';
-import { troubleOf } from '../incidents.ts';
+import { troubleOf } from '../../views/incidents.ts';
 import { fader } from './fader.ts';
 import { killSwitch } from './flags.ts';
 import { lamp } from './latch.ts';
 import { emptyState, type Page } from './layout.ts';
+import { capital, factHtml } from './table-panel.ts';
 
 type ServiceStatus = Status['services'][number];
 
@@ -25,7 +25,7 @@ export async function overviewPage(visit: Visit): Promise<Page> {
   return {
     title: 'Desk',
     lead: 'One strip per service. Handle = requested, bar = active.',
-    body: html`${killSwitch(flags)}
+    body: html`${killSwitch(flags, status)}
       <div class="desk">
         ${status.services.map((service) =>
           strip(service, {
@@ -84,7 +84,7 @@ function strip(service: ServiceStatus, { flags, compared, isKilled }: StripFacts
         status: service.flags['read-cutover'],
         ...fixedBy(flags),
       })}
-      ${hasWrites(service) && fader({ id: `writes-${name}`, name: 'Writes', flag: flagName(name, 'write-cutover'), status: service.flags['write-cutover'], ...fixedBy(flags) })}
+      ${fader({ id: `writes-${name}`, name: 'Writes', flag: flagName(name, 'write-cutover'), status: service.flags['write-cutover'], lanes: service.flips?.lanes, ...fixedBy(flags) })}
     </div>
     <dl class="readings" data-live="readings-${name}">${readings(service, compared)}</dl>
   </article>`;
@@ -92,11 +92,6 @@ function strip(service: ServiceStatus, { flags, compared, isKilled }: StripFacts
 
 function fixedBy({ editable }: ShownFlags): { fixed?: string } {
   return editable ? {} : { fixed: 'Change it in Unleash.' };
-}
-
-/** A flag that cannot take effect in this version has no fader. */
-function hasWrites({ flags }: ServiceStatus): boolean {
-  return flags['write-cutover'].reason !== 'not_available';
 }
 
 function writesAt(service: ServiceStatus): string {
@@ -132,23 +127,9 @@ function input({ service, flags }: ServiceStatus, flag: ServiceFlag, label: stri
 }
 
 function readings(service: ServiceStatus, compared: Windows | undefined): Html {
-  const { lanes, latency_ms: latency, added_ms: added } = service;
+  const { latency_ms: latency, added_ms: added } = service;
   const recent = service.guard?.added;
-  return html`${consistencyReading(service.service, compared)}
-    <div>
-      <dt>Deliveries waiting</dt>
-      <dd>${count(service.pending)}</dd>
-    </div>
-    <div>
-      <dt>Replication lag</dt>
-      <dd>${lagReading(service)}</dd>
-    </div>
-    <div>
-      <dt>${term('lane', 'Lanes')}</dt>
-      <dd>
-        ${lanes === null ? 'unknown' : html`${count(lanes.total)}<span class="note">${laneNote(lanes)}</span>`}
-      </dd>
-    </div>
+  return html`${consistencyReading(service.service, compared)} ${journalFacts(service).map(factHtml)}
     <div>
       <dt>Latency p95, this process</dt>
       <dd>
@@ -163,37 +144,16 @@ function readings(service: ServiceStatus, compared: Windows | undefined): Html {
     ${waiting(service)}`;
 }
 
-function lagReading(service: ServiceStatus): Html {
-  const { lag } = service;
-  if (lag === null) return html`not known`;
-  const open = openBesideLag(service);
-  if (lag.oldest_seconds === null)
-    return html`none${open !== undefined && html`<span class="note">open: ${open}</span>`}`;
-  return html`${age(lag.oldest_seconds)}<span class="note">${counted(lag.writes, 'write')} to deliver</span>`;
-}
-
-function laneNote(lanes: NonNullable<ServiceStatus['lanes']>): string {
-  const { seeded, dirty, copying, stopped, excepted, differs } = lanes;
-  const unwell = Object.entries({ dirty, copying, stopped, excepted, differs }).filter(
-    ([, lanesThere]) => lanesThere > 0,
-  );
-  return [
-    `${count(seeded)} seeded`,
-    ...unwell.map(([what, lanesThere]) => `${count(lanesThere)} ${what}`),
-  ].join(', ');
-}
-
 /** What waits for a person, and what the guard alerts about or blocks increases for. */
 function waiting(service: ServiceStatus): Html {
-  const { service: name, dead_letters: letters, unknown_outcomes: unknown, lost_items: lost } = service;
-  const row = (path: string, what: string, open: number | null): Html | false =>
-    open !== null &&
-    open > 0 &&
-    html`<div>
-      <dt>${what}</dt>
-      <dd><a class="state warn" href="${path}?service=${name}">◆ ${count(open)} open</a></dd>
-    </div>`;
-  return html`${row('/dead-letters', 'Dead letters', letters)}${row('/unknown-outcomes', 'Unknown outcomes', unknown.open)}${row('/lost', 'Lost items', lost)}${found(service)}`;
+  const open = waitingForPerson(service).filter((one) => (one.open ?? 0) > 0);
+  return html`${open.map(
+    ({ what, open: there, page }) =>
+      html`<div>
+        <dt>${capital(what)}</dt>
+        <dd><a class="state warn" href="${page}?service=${service.service}">◆ ${count(there)} open</a></dd>
+      </div>`,
+  )}${found(service)}`;
 }
 
 function found({ guard }: ServiceStatus): Html | false {

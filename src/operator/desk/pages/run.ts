@@ -4,19 +4,19 @@ import { ENDPOINTS } from '../../api/endpoints.ts';
 import { findingWords } from '../../words.ts';
 import { type Imported, importSection, surveySection } from '../../views/backfill.ts';
 import { laneLink, section } from '../../views/document.ts';
-import { counted, printedFigure, spoken } from '../../views/figures.ts';
+import { counted, spoken } from '../../views/figures.ts';
+import { findingBlocks, planWords, refusalNote, untouchedBlocks } from '../../views/repairs.ts';
 import { when, html, type Html } from '../../views/html.ts';
 import { count } from '../figures.ts';
-import { findingsTable, runCounts, runResult, runScope, runState } from '../../views/runs.ts';
+import { runCounts, runResult, runScope, runState } from '../../views/runs.ts';
 import { inFieldNames } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import type { Page } from './layout.ts';
-import { blocksHtml, sectionPanel, shown, table, text, viewTable, words } from './table-panel.ts';
+import { blocksHtml, sectionPanel, shown, table, text, words } from './table-panel.ts';
 import { isOpen, runProgress } from './runs.ts';
 
 const LANES_SHOWN = 100;
-const FINDINGS_SHOWN = 200;
 
 /** One run: its progress, what it found, and what a person can do. */
 export async function runPage(visit: Visit, { params }: Asked<{ run: string }>): Promise<Page> {
@@ -82,13 +82,11 @@ function deedsOf(visit: Visit, run: ShownRun, plan: RepairPlan | undefined): Htm
   );
 }
 
-function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal }: RepairPlan): Html {
+function repairDeed(visit: Visit, at: string, plan: RepairPlan): Html {
   return html`<p class="help">
-      A repair would resolve ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')},
-      ${printedFigure({ value: share, unit: 'rate' })} of the compared items. It reads each lane again first
-      and ends if a lane has changed. It can be undone.
+      ${planWords(plan)} It reads each lane again first and ends if a lane has changed. It can be undone.
     </p>
-    ${refusal !== null && html`<p class="notice warn">◆ ${inFieldNames(refusal)}</p>`}
+    ${blocksHtml('stands', [...untouchedBlocks(plan.untouched), ...(plan.refusal === null ? [] : [refusalNote(inFieldNames(plan.refusal))])])}
     ${foldedChange(visit, {
       action: `${at}/repair`,
       label: 'Repair them',
@@ -164,14 +162,7 @@ function sayingsOf(findings: Divergence['findings']): [string, number][] {
 function itemsOf(findings: Divergence['findings']): Html {
   return html`<details>
     <summary>Item by item</summary>
-    ${viewTable('found', findingsTable(findings.slice(0, FINDINGS_SHOWN)))}
-    ${
-      findings.length > FINDINGS_SHOWN &&
-      html`<p class="note">
-        The first ${FINDINGS_SHOWN} of ${count(findings.length)}.
-        <code>crossfade repair plan --json</code> lists all.
-      </p>`
-    }
+    ${blocksHtml('found', findingBlocks(findings))}
   </details>`;
 }
 

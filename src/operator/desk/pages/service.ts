@@ -1,6 +1,9 @@
 import type { Status } from '../../api/status.ts';
 import type { LiveSample } from '../../api/history.ts';
-import { flagReason } from '../../flag-reasons.ts';
+import { facts, link, remark, section } from '../../views/document.ts';
+import { comparedSection, evidenceSection } from '../../views/evidence.ts';
+import { activeFlagsTable, blockedActions, blockedFlags } from '../../views/flags.ts';
+import { wayBackFacts } from '../../views/status.ts';
 import { spoken } from '../../views/figures.ts';
 import { when, html, type Html, type Shown } from '../../views/html.ts';
 import { count, ladder, milliseconds, percent } from '../figures.ts';
@@ -8,11 +11,10 @@ import { term } from '../glossary.ts';
 import { consistencyOf, consistencyReading } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
-import { troubleOf } from '../incidents.ts';
-import { evidencePanels } from './evidence.ts';
+import { troubleOf } from '../../views/incidents.ts';
 import { latchOf } from './latch.ts';
 import type { Page } from './layout.ts';
-import { tablePanel } from './table-panel.ts';
+import { livePanel, tablePanel } from './table-panel.ts';
 import { ENDPOINTS } from '../../api/endpoints.ts';
 import type { AuditEntry } from '../../api/audit.ts';
 
@@ -39,6 +41,7 @@ export async function servicePage(
   return {
     title: service.service,
     lead: html`<a href="/services/${service.service}/differences">Differences</a> ·
+      <a href="/services/${service.service}/end">End of the migration</a> ·
       <a href="/lanes?service=${service.service}">Lanes</a> · <a href="/flags">Flags</a>`,
     body: html`<div class="columns">
         ${reads(visit, service, troubleOf(service, consistency?.services[service.service]?.last_hour.differ))}
@@ -50,8 +53,10 @@ export async function servicePage(
           </dl>
         </section>
       </div>
-      ${flagsAsked(service)}${evidencePanels(service)}
-      ${await chartsPanel(visit, service.service, query['window'])}
+      ${livePanel('flags-asked', section('Flags', activeFlagsTable(service), ...blockedFlags(service)))}
+      ${livePanel('compared', comparedSection(service))}
+      ${service.actions !== undefined && livePanel('actions', section('Evidence by action', ...evidenceSection(service).blocks, ...blockedActions(service), EVIDENCE_READ))}
+      ${wayBack(service)} ${await chartsPanel(visit, service.service, query['window'])}
       <div class="columns">
         <div class="column">${decisions(samples)}${answers(service)}</div>
         <div class="column">${latencies(service)}${contents(service)}</div>
@@ -62,6 +67,11 @@ export async function servicePage(
   };
 }
 
+/** How to read the evidence. */
+const EVIDENCE_READ = remark(
+  'Comparisons on all replicas since the last change of definition or rules. The upper bound of the mismatch rate (95 % confidence) must be below 0.1 %. Comparisons of whole lanes count for every action until one of its own answers was wrong.',
+);
+
 /** First on the page: whether the guard keeps the reads on legacy, since when, and how to release them. */
 function reads(visit: Visit, { service, guard }: ServiceStatus, trouble: string | undefined): Html {
   return html`<section class="panel" aria-labelledby="reads">
@@ -71,6 +81,19 @@ function reads(visit: Visit, { service, guard }: ServiceStatus, trouble: string 
     </div>
     <p class="note"><a href="/guard#g-${service}">All triggers of the guard</a></p>
   </section>`;
+}
+
+/** What going back to legacy would cost at this moment. Absent while no lane's writes have moved. */
+function wayBack(service: ServiceStatus): Shown {
+  const back = wayBackFacts(service);
+  const page = link('Return lanes to legacy', `/rollbacks?service=${service.service}`);
+  return (
+    back.length > 0 &&
+    livePanel(
+      'way-back',
+      section('The way back', remark('If every lane returned to legacy now. ', page), facts(...back)),
+    )
+  );
 }
 
 /** The meaning of each reason of a decision. */
@@ -84,6 +107,7 @@ const REASONS: Readonly<Record<string, string>> = {
   kill_switch: 'the kill switch is on',
   interlock: 'an interlock lowers the share',
   latched: 'the guard keeps the reads on legacy',
+  flipped: 'the orchestrator is primary for the writes of its lane',
 };
 
 function decisions(samples: readonly LiveSample[]): Html {
@@ -167,24 +191,17 @@ function contents(service: ServiceStatus): Html {
   });
 }
 
-const LANE_STATES = { seeded: 'seeded', dirty: 'dirty', stopped: 'stopped', excepted: 'exception' } as const;
+const LANE_STATES = {
+  flipped: 'flipped',
+  seeded: 'seeded',
+  dirty: 'dirty',
+  stopped: 'stopped',
+  excepted: 'exception',
+} as const;
 
 function laneState(what: string): Shown {
   const name = LANE_STATES[what as keyof typeof LANE_STATES];
-  return name === undefined ? what : term(name, what);
-}
-
-function flagsAsked({ flags }: ServiceStatus): Html {
-  return tablePanel({
-    id: 'flags-asked',
-    title: 'Flags',
-    heads: ['Flag', 'Requested', 'Active'],
-    rows: Object.entries(flags).map(([flag, status]) => [
-      html`${spoken(flag)} <span class="note-inline">${flagReason(status)}</span>`,
-      percent(status.asked),
-      percent(status.in_effect),
-    ]),
-  });
+  return name === undefined ? spoken(what) : term(name, what);
 }
 
 function left({ legacy_only: legacyOnly, passthrough, unmapped }: ServiceStatus): Html {

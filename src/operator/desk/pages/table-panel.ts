@@ -1,6 +1,15 @@
-import type { Block, Cell, Column, Mark, Section, Table as ViewTable } from '../../views/document.ts';
+import {
+  type Block,
+  type Cell,
+  type Column,
+  type Fact,
+  type Mark,
+  type Section,
+  type Table as ViewTable,
+  TONE_SIGNS,
+} from '../../views/document.ts';
 import { cellHtml, html, type Html, type Shown } from '../../views/html.ts';
-import { isTerm, term } from '../glossary.ts';
+import { isTerm, type Term, term } from '../glossary.ts';
 import { emptyState } from './layout.ts';
 
 /** A column of numbers or of texts. An unseen head is for screen readers only. */
@@ -99,6 +108,14 @@ export function sectionPanel(id: string, { title, blocks }: Section, deeds?: Dee
   </section>`;
 }
 
+/** The same, renewed while the page is open. It has no forms. */
+export function livePanel(id: string, { title, blocks }: Section): Html {
+  return html`<section class="panel" aria-labelledby="${id}">
+    <h2 id="${id}">${title}</h2>
+    <div data-live="${id}">${blocksHtml(id, blocks)}</div>
+  </section>`;
+}
+
 /** @param id of the title */
 export function blocksHtml(id: string, blocks: readonly Block[], deeds?: DeedColumn): Html {
   return html`${blocks.map((block) => blockHtml(id, block, deeds))}`;
@@ -107,11 +124,11 @@ export function blocksHtml(id: string, blocks: readonly Block[], deeds?: DeedCol
 function blockHtml(id: string, block: Block, deeds: DeedColumn | undefined): Html {
   switch (block.kind) {
     case 'facts':
-      return html`<dl class="figures">${block.facts.map(({ label, cell }) => fact(label, cell))}</dl>`;
+      return html`<dl class="figures">${block.facts.map(factHtml)}</dl>`;
     case 'table':
       return block.rows.length === 0 ? html`<p class="help">${block.empty}</p>` : viewTable(id, block, deeds);
     case 'note':
-      return html`<p class="notice ${block.tone}">${shown(block.cell)}</p>`;
+      return html`<p class="notice ${block.tone}">${TONE_SIGNS[block.tone]} ${shown(block.cell)}</p>`;
     case 'remark':
       return html`<p class="help">${shown(block.cell)}</p>`;
     case 'more':
@@ -141,19 +158,26 @@ export function cards({ columns, rows }: ViewTable, forms: readonly Shown[]): Ht
       ([title = [], ...cells], row) =>
         html`<article class="panel card" aria-labelledby="card-${row}">
           <h2 id="card-${row}">${shown(title)}</h2>
-          <dl>${cells.map((cell, index) => cell.length > 0 && fact(heads[index]?.name ?? '', cell))}</dl>
+          <dl>
+            ${cells.map((cell, index) => cell.length > 0 && factHtml({ label: heads[index]?.name ?? '', cell }))}
+          </dl>
           <div class="deeds">${forms[row]}</div>
         </article>`,
     )}
   </div>`;
 }
 
-function fact(label: string, cell: Cell): Html {
+/** A fact of a list, its label with the meaning of the term. */
+export function factHtml({ label, cell }: Fact): Html {
+  const name = capital(label);
   return html`<div>
-    <dt>${label}</dt>
+    <dt>${TERMS_OF_FACTS[label] === undefined ? name : term(TERMS_OF_FACTS[label], name)}</dt>
     <dd>${shown(cell)}</dd>
   </div>`;
 }
+
+/** Labels that need an explanation. */
+const TERMS_OF_FACTS: Readonly<Record<string, Term>> = { lanes: 'lane', 'dead letters': 'dead letter' };
 
 function headOf({ head, isNumber, isLong }: Column): Head {
   const name = capital(head);
@@ -161,14 +185,12 @@ function headOf({ head, isNumber, isLong }: Column): Head {
   return { name, kind, ...(isTerm(head) && { shown: term(head, name) }) };
 }
 
-const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
-
-const SIGNS = { good: '●', warn: '◆', bad: '▲' } as const;
+export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
 
 /** A mark with its sign, because colours alone are not enough. */
 export function stateHtml({ mark, tone }: Mark): Html {
   if (tone === 'plain') return html`${mark}`;
-  return html`<span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${mark}</span>`;
+  return html`<span class="state ${tone}"><span aria-hidden="true">${TONE_SIGNS[tone]}</span> ${mark}</span>`;
 }
 
 export const shown = (cell: Cell): Html => cellHtml(cell, stateHtml);

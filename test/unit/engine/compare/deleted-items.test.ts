@@ -15,6 +15,7 @@ async function returned(
   definition: ServiceDefinition,
   asked: { readonly writes: readonly object[]; readonly read: string },
   [legacy, orchestrator]: readonly [string, string],
+  isFlipped = false,
 ): Promise<number | undefined> {
   const service = serviceName(definition.name);
   const services = new Map([[service, { definition, context: { timeZone: 'UTC' } }]]);
@@ -26,7 +27,12 @@ async function returned(
   const deleted = await removed.of(service, LANE);
   const verdicts = new Verdicts({ services, clock: fakeClock(), emit: () => undefined });
   const of = { service, action: asked.read };
-  const { comparison } = await verdicts.compare(of, { legacy, orchestrator, ...(deleted && { deleted }) });
+  const { comparison } = await verdicts.compare(of, {
+    legacy,
+    orchestrator,
+    isFlipped,
+    ...(deleted && { deleted }),
+  });
   return comparison.deletedReturned;
 }
 
@@ -43,6 +49,13 @@ describe('an answer of session-memory', () => {
     const writes = [says('a'), says('b'), { action, session_id: 's' }, says('c')];
     expect(await returned(sessionMemory, { writes, read }, [shows('c'), shows('a', 'b', 'c')])).toBe(2);
     expect(await returned(sessionMemory, { writes, read }, [shows('c'), shows('c', 'd')])).toBeUndefined();
+  });
+
+  test('of a flipped lane shows what was deleted, whichever backend shows it', async () => {
+    const asked = { writes: [says('a'), { action: 'clear_session', session_id: 's' }, says('c')], read };
+    expect(await returned(sessionMemory, asked, [shows('a', 'c'), shows('c')], true)).toBe(1);
+    expect(await returned(sessionMemory, asked, [shows('c'), shows('a', 'c')], true)).toBe(1);
+    expect(await returned(sessionMemory, asked, [shows('a', 'c'), shows('c')])).toBeUndefined();
   });
 
   test('may show items that were written again, that legacy shows, or never deleted', async () => {

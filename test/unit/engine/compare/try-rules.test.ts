@@ -176,7 +176,7 @@ describe('a stored pair is judged again', () => {
     expect(tried.signatures.find(({ path }) => path === 'items[]')).toMatchObject({ explained: 1 });
   });
 
-  test('without what was noise then', () => {
+  test('without what was noise at that time', () => {
     const { comparison, ...rest } = live(
       {
         legacy: JSON.stringify({ score: 1, ...mine }),

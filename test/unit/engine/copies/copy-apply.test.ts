@@ -45,22 +45,23 @@ test('refused items are left out and listed, and the rest is written in order', 
   expect(batches).toEqual([[0, 2, 4].map((at) => ({ ...operations[at], lane: FENCE }))]);
 });
 
+const NO_PLAN = { kept: [], creates: [], deletes: [], moves: [], retags: [], vanished: [] };
+const COPIED = { sessionId: SESSION, owner: 'ann' as Owner, lanes: sessionMemory.lanes, plan: NO_PLAN };
+
 test('a copy opens the session of an owner that was deleted and created again', () => {
   const session = { userId: 'ann', metadata: '{}', createdAt: '2026-01-01T00:00:00.000Z' };
-  const plan = { kept: [], creates: [], deletes: [], moves: [], retags: [], vanished: [] };
   const source = { exists: true, items: [], session };
-  const [operation] = copyOperations({
-    sessionId: SESSION,
-    owner: 'ann' as Owner,
-    lanes: sessionMemory.lanes,
-    plan,
-    forgotten: [],
-    source,
-  });
+  const [operation] = copyOperations({ ...COPIED, forgotten: [], source });
   expect(operation).toMatchObject({
     action: 'upsert_session',
     payload: { ended_at: null, is_archived: false },
   });
+});
+
+test('a copy ends the session of an owner that was deleted', () => {
+  const ending = { action: 'end_session', sessionId: SESSION, payload: { archive: true } } as const;
+  const source = { exists: false, items: [] };
+  expect(copyOperations({ ...COPIED, forgotten: [], source, ending })).toMatchObject([ending]);
 });
 
 test.each([

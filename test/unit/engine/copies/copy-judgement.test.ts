@@ -6,6 +6,7 @@ import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { readJournaled } from '../../../../src/engine/copies/journaled-writes.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { laneNamed, SERVICE, writeOf } from '../engine-parts.ts';
 
 const OWNER = 'ann' as Owner;
@@ -115,5 +116,32 @@ describe('journaled writes of items that may be lost', () => {
   test('leave out items that a later journaled write deleted', () => {
     const clear = write(2, {}, { action: 'clear_memories' });
     expect(coveredBy(write(1, { memory: 'a' }, { isCovered: true }), clear)).toBe(0);
+  });
+});
+
+describe('the journaled end of an owner', () => {
+  const lane = laneNamed('ann');
+  const context = { timeZone: 'UTC' };
+  const service = { name: SERVICE, definition: sessionMemory, context } as ServiceRuntime;
+  const write = (sequence: number, action: string, isUncertain = false): PendingWrite => ({
+    ...writeOf(lane, sequence, JSON.stringify({ action, session_id: 'ann' })),
+    action,
+    isUncertain,
+  });
+  const endingOf = (...writes: readonly PendingWrite[]) =>
+    readJournaled({ service, owner: OWNER, writes, sequence: 9 }).ending?.action;
+
+  test('is the last delete, also one of unknown outcome', () => {
+    expect(endingOf(write(1, 'create_session'), write(2, 'delete_session'))).toBe('end_session');
+    expect(endingOf(write(1, 'delete_session', true), write(2, 'clear_session'))).toBe('end_session');
+  });
+
+  test('is taken back by a later creation that is certain', () => {
+    expect(endingOf(write(1, 'delete_session'), write(2, 'create_session'))).toBeUndefined();
+    expect(endingOf(write(1, 'delete_session'), write(2, 'create_session', true))).toBe('end_session');
+  });
+
+  test('is no clear of its items', () => {
+    expect(endingOf(write(1, 'create_session'), write(2, 'clear_session'))).toBeUndefined();
   });
 });

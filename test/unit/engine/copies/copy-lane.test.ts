@@ -21,6 +21,7 @@ import {
   fakeClock,
   laneNamed,
   NO_SIGNALS,
+  orchestratorWith,
   recorder,
   SERVICE,
   stateOf,
@@ -49,14 +50,15 @@ function createCopier(
   memories: readonly string[],
   moments: Moments = {},
   {
-    seededCoverage = COVERAGE,
     undelivered = [],
     history = [],
     store = new OrchestratorStore(NO_FAULTS),
     timestamp = '"2026-01-01T00:00:00"',
     waiting = [],
+    ...known
   }: {
     seededCoverage?: number;
+    epoch?: number;
     undelivered?: PendingWrite[];
     history?: PendingWrite[];
     store?: OrchestratorStore;
@@ -66,7 +68,8 @@ function createCopier(
   } = {},
 ) {
   const lane = laneNamed('ann');
-  const row: LaneState = stateOf(lane, { id: 1, sequence: 4, generation: 1, seededCoverage });
+  const fresh = { id: 1, sequence: 4, generation: 1, seededCoverage: COVERAGE };
+  const row: LaneState = stateOf(lane, { ...fresh, ...known });
   lane.adopt(row);
   const orchestrator = orchestratorOver(store, moments);
   const items = memories.map((memory) => `{"timestamp": ${timestamp}, "memory": ${JSON.stringify(memory)}}`);
@@ -79,7 +82,7 @@ function createCopier(
       },
     },
   });
-  let generation = Math.max(row.generation, store.generationOf(lane.key) ?? 0);
+  let generation = Math.max(row.generation, store.lanes.generationOf(lane.key) ?? 0);
   const held = { isSure: true };
   const begun: number[] = [];
   const finished: number[] = [];
@@ -131,7 +134,7 @@ function createCopier(
 
 function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): Orchestrator {
   let hasLooked = false;
-  return {
+  return orchestratorWith({
     read: async (call) => {
       const answer = decodeAnswer(answerRequest(store, encodeRead(call, ENVELOPE)));
       if (!hasLooked) {
@@ -144,8 +147,7 @@ function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): 
       const reply = answerRequest(store, encodeBatch(operations, ENVELOPE));
       return decodeResults(decodeAnswer(reply), operations.length);
     },
-    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
-  };
+  });
 }
 
 const writesOf = (lane: Lane, write: PendingWrite): readonly OrchestratorWrite[] => {
@@ -218,6 +220,32 @@ const UNKNOWN_CLEAR: PendingWrite = {
   action: 'clear_memories',
   isUncertain: true,
 };
+
+test.each([
+  { seededCoverage: -COVERAGE, shown: ['tea'], lost: 1, condition: 'stopped' },
+  { seededCoverage: 1 - COVERAGE, shown: [], lost: 0, condition: 'clean' },
+])('a copy after a return under coverage $seededCoverage lists $lost lost items', async (facts) => {
+  const { seededCoverage, shown } = facts;
+  const { copier, lane, store, orchestrator, lost } = createCopier([], {}, { seededCoverage });
+  const delivered = writesOf(lane, addOf(3, 'tea')).map((write) => ({
+    ...write,
+    lane: { key: lane.key, generation: 1, sequence: 3 },
+  }));
+  await orchestrator.batchWrite(delivered, { purpose: 'live', deadlineAtMs: 1_000 });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(shown);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
+});
+
+test('a copy after a return lists what legacy lost before the orchestrator got it', async () => {
+  const facts = { epoch: 2, seededCoverage: -COVERAGE, undelivered: [addOf(4, 'milk')] };
+  const { copier, lane, store, lost } = createCopier(['tea'], {}, facts);
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['milk']);
+  expect(lost).toHaveLength(1);
+  expect(lane.condition).toBe('stopped');
+});
 
 test.each([
   { shown: ['tea'], lost: 1, condition: 'stopped' },

@@ -3,10 +3,11 @@ import { CoverageKeeper, type CoverageParts } from '../../../../src/engine/cover
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import type { CoverageStore, FlagAnswer } from '../../../../src/engine/ports/ports.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { fakeClock, readableJournal, recorder, SERVICE } from '../engine-parts.ts';
+import { laneKeyOf } from '../../../../src/domain/ids.ts';
+import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, servicesWith } from '../engine-parts.ts';
 
 /** A keeper of one covered service, whose next heartbeat comes when the flags change. */
-async function createKeeper() {
+async function createKeeper(facts: Partial<CoverageParts> = {}) {
   const coverage = new Coverage();
   const flags = { enabled: true, reason: 'on' as FlagAnswer['reason'], changed: (): void => undefined };
   const ended = { begin: (): void => undefined, answer: (): void => undefined };
@@ -19,6 +20,7 @@ async function createKeeper() {
     end: async () => {
       ended.begin();
       await answered;
+      return true;
     },
     renewAfterLoss: async () => undefined,
   };
@@ -32,7 +34,7 @@ async function createKeeper() {
     },
     unjournaled: { inherit: () => undefined },
     store,
-    journal: { outdated: async () => [] },
+    journal: { outdated: async () => [], returned: async () => [] },
     services: new Map(),
     coverage: new Map([[SERVICE, coverage]]),
     flags: {
@@ -51,6 +53,7 @@ async function createKeeper() {
         new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve())),
     },
     emit: recorder().emit,
+    ...facts,
   };
   const keeper = new CoverageKeeper(parts);
   await keeper.start(false);
@@ -91,5 +94,17 @@ test('a service is not covered everywhere while an unjournaled write is under wa
   expect(keeper.isJournaledByAll(SERVICE)).toBe(false);
   coverage.unjournaled = 0;
   expect(keeper.isJournaledByAll(SERVICE)).toBe(true);
+  await keeper.stop();
+});
+
+test('a lane that a dead replica returned to legacy is copied without a backfill', async () => {
+  const added: string[] = [];
+  const { keeper } = await createKeeper({
+    copiesAll: false,
+    services: servicesWith(),
+    journal: { outdated: async () => [], returned: async () => [ownerNamed('ann')] },
+    copies: { add: (lane, reason) => void added.push(`${lane.key} ${reason}`) },
+  });
+  await vi.waitFor(() => expect(added).toEqual([`${laneKeyOf(SERVICE, ownerNamed('ann'))} unseeded`]));
   await keeper.stop();
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { DeliveryQueue } from '../../../../src/engine/delivery/delivery-queue.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
-import { laneNamed, readableJournal, writeOf } from '../engine-parts.ts';
+import { laneNamed, readableJournal, stateOf, writeOf } from '../engine-parts.ts';
 
 const ANY = (): boolean => true;
 
@@ -132,6 +132,16 @@ describe('the writes of a lane in the journal', () => {
     queue.add(ann, writeOf(ann, 3));
     stored.push(writeOf(ann, 3));
     expect(await deliverAll(queue, ann, 10)).toEqual([1, 2, 3]);
+  });
+
+  test('of a flipped lane go after those that legacy missed while it was read-only', async () => {
+    const ann = laneNamed('ann');
+    ann.adopt(stateOf(ann, { primary: 'orchestrator', epoch: 1, deliveredSequence: 2 }));
+    const stored = [3, 5, 6].map((sequence) => writeOf(ann, sequence));
+    const queue = new DeliveryQueue(readableJournal({ writes: stored }));
+    ann.appliedUpTo(6);
+    queue.add(ann, writeOf(ann, 6));
+    expect(await deliverAll(queue, ann, 10)).toEqual([3, 5, 6]);
   });
 
   test('are read again while the newest outcome is still on its way', async () => {

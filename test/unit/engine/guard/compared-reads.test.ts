@@ -51,6 +51,12 @@ describe('reads that have moved', () => {
     expect(stale(guard)).toEqual([]);
   });
 
+  test('by a flip are not expected to be compared', () => {
+    const guard = newGuard();
+    for (let atMs = LAST_MS; atMs < NOW_MS; atMs += MINUTE_MS) minute(guard, atMs, { flippedReads: 2 });
+    expect(stale(guard)).toEqual([]);
+  });
+
   test('and were never compared are reported after 15 minutes', () => {
     const guard = newGuard();
     for (let atMs = LAST_MS; atMs < NOW_MS; atMs += MINUTE_MS) minute(guard, atMs, {});

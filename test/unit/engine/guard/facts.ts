@@ -2,6 +2,8 @@ import { confidenceOf, NO_EVIDENCE } from '../../../../src/engine/evidence/confi
 import type { ActionFacts, InterlockFacts } from '../../../../src/engine/guard/interlock-facts.ts';
 import { NOTHING_FOUND } from '../../../../src/engine/ports/finding.ts';
 
+/** The defaults of the settings. */
+const LIMITS = { comparable: 3_000, notErrors: 300, mismatchRate: 0.001 };
 const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0, lanesPerDay: 0 };
 
 export function actionWith(
@@ -10,7 +12,7 @@ export function actionWith(
 ): ActionFacts {
   const { errors = 0, mismatches = 0, isAccepted = false } = more;
   return {
-    confidence: confidenceOf({ ...NO_EVIDENCE, comparable, errors, mismatches }, NO_TRAFFIC),
+    confidence: confidenceOf({ ...NO_EVIDENCE, comparable, errors, mismatches }, NO_TRAFFIC, LIMITS),
     isAccepted,
   };
 }
@@ -28,7 +30,8 @@ export function fineFacts(more: Partial<InterlockFacts> = {}): InterlockFacts {
     },
     answers: { legacy: true, orchestrator: true },
     coverage: { number: 7, replicas: 2, acting: 2 },
-    lanes: { total: 10_000, unseeded: 0, isBackfillListed: true, unwell: 0 },
+    versions: 1,
+    lanes: { total: 10_000, unseeded: 0, isBackfillListed: true, unwell: 0, flipped: 0 },
     oldestDeliverySeconds: 0,
     unclassified: { requests: 0, isAccepted: false },
     reconciledAgoSeconds: 3_600,
@@ -38,6 +41,21 @@ export function fineFacts(more: Partial<InterlockFacts> = {}): InterlockFacts {
     latch: null,
     isKilled: false,
     actions: { get_context: actionWith(3_000) },
+    writes: {
+      comparableSinceFull: 3_000,
+      comparableNeeded: 3_000,
+      fullForSeconds: 86_400,
+      soakSeconds: 86_400,
+      isReverseProven: true,
+      isFirstLaneNamed: false,
+      openRollbacks: 0,
+    },
+    ends: {
+      lanesNotFlipped: 0,
+      reverseBacklog: 0,
+      bypassedAgoSeconds: null,
+      bypassFreeSeconds: 86_400,
+    },
     ...more,
   };
 }

@@ -52,6 +52,21 @@ const compared = (comparison: Partial<MigrationEvents['shadow:compared']['compar
     comparison: { verdict: 'match', differences: [], suppressed: 0, ...comparison },
   });
 
+test('a flipped lane gives no evidence, and its reads did not move', () => {
+  const comparison = { verdict: 'mismatch', differences: [], suppressed: 0 } as const;
+  recorder.listener('flipped:compared', { ...OF, lane: LANE, by: 'answers', comparison });
+  replied({ backend: 'orchestrator', isFlipped: true });
+  const { counted, evidence } = recorder.drain();
+  expect(evidence).toEqual([]);
+  expect(counted[0]?.counts).toMatchObject({
+    comparable: 0,
+    mismatches: 0,
+    legacyMismatches: 1,
+    orchestratorReads: 1,
+    flippedReads: 1,
+  });
+});
+
 const legacyCalled = (result: 'answered' | 'timeout', purpose: 'live' | 'shadow' = 'live'): void =>
   recorder.listener('backend:called', {
     ...OF,
@@ -166,6 +181,12 @@ test('an operation that fails while legacy fails is legacy’s failure for 10 s'
   nowMs += 1;
   replied({ status: 'timeout' });
   expect(drained()).toMatchObject({ proxyFailures: 1 });
+});
+
+test('a request that is relayed without a lane counts under the name of its action', () => {
+  replied({ kind: 'passthrough', backend: 'legacy' });
+  replied({ backend: 'legacy' });
+  expect(drained()).toMatchObject({ operations: 2, relayed: 1 });
 });
 
 test('a shadow read without an answer from legacy excuses nothing', () => {

@@ -61,7 +61,7 @@ function createWatch() {
         const latch = { id: 1, service: SERVICE, finding, replica: replicaId('here') };
         const tripped: Latch = { ...latch, trippedAtMs: nowMs, coolDownUntilMs: nowMs };
         open.push(tripped);
-        return { latch: tripped, isNew: true };
+        return { latch: tripped, isNew: true, flippedLanes: 0 };
       },
       release: async () => {
         released.set(SERVICE, nowMs);

@@ -324,3 +324,27 @@ describe('reads that cannot be compared', () => {
     expect(found(few, 'not_comparable')).toEqual([]);
   });
 });
+
+describe('legacy that differs in flipped lanes', () => {
+  test('alerts and holds further flips, and never moves reads', () => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS - 1_000, counts({ legacyMismatches: 10_000, flippedReads: 10_000 }));
+    guard.trouble({ ...NO_TROUBLE, legacyDiffers: 5_000 });
+    expect(guard.findings(NOW_MS)).toMatchObject([
+      {
+        trigger: 'legacy_differs',
+        steps: ['alert', 'hold_flips'],
+        numbers: { lanes: 5_000, comparisons: 10_000 },
+      },
+    ]);
+  });
+
+  test('is found for six hours after a comparison, and until a stored difference ends', () => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS, counts({ legacyMismatches: 1 }));
+    expect(found(guard, 'legacy_differs', NOW_MS + 359 * MINUTE_MS)).toHaveLength(1);
+    expect(found(guard, 'legacy_differs', NOW_MS + 361 * MINUTE_MS)).toEqual([]);
+    guard.trouble({ ...NO_TROUBLE, legacyDiffers: 1 });
+    expect(found(guard, 'legacy_differs', NOW_MS + 999 * MINUTE_MS)).toHaveLength(1);
+  });
+});

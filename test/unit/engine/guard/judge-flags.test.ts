@@ -38,19 +38,23 @@ const TO_RAISE_READS: readonly [string, Partial<InterlockFacts>, Partial<Interlo
   ['not_covered_everywhere', { coverage: { number: 7, replicas: 2, acting: 1 } }, {}],
   [
     'backfill_not_finished',
-    { lanes: { total: 10_000, unseeded: 4, isBackfillListed: true, unwell: 3 } },
-    { lanes: { total: 10_000, unseeded: 3, isBackfillListed: true, unwell: 3 } },
-  ],
-  ['backfill_not_finished', { lanes: { total: 0, unseeded: 0, isBackfillListed: false, unwell: 0 } }, {}],
-  [
-    'too_many_unwell_lanes',
-    { lanes: { total: 10_000, unseeded: 0, isBackfillListed: true, unwell: 11 } },
-    { lanes: { total: 10_000, unseeded: 0, isBackfillListed: true, unwell: 10 } },
+    { lanes: { total: 10_000, unseeded: 4, isBackfillListed: true, unwell: 3, flipped: 0 } },
+    { lanes: { total: 10_000, unseeded: 3, isBackfillListed: true, unwell: 3, flipped: 0 } },
   ],
   [
+    'backfill_not_finished',
+    { lanes: { total: 0, unseeded: 0, isBackfillListed: false, unwell: 0, flipped: 0 } },
+    {},
+  ],
+  [
     'too_many_unwell_lanes',
-    { lanes: { total: 5, unseeded: 0, isBackfillListed: true, unwell: 4 } },
-    { lanes: { total: 5, unseeded: 0, isBackfillListed: true, unwell: 3 } },
+    { lanes: { total: 10_000, unseeded: 0, isBackfillListed: true, unwell: 11, flipped: 0 } },
+    { lanes: { total: 10_000, unseeded: 0, isBackfillListed: true, unwell: 10, flipped: 0 } },
+  ],
+  [
+    'too_many_unwell_lanes',
+    { lanes: { total: 5, unseeded: 0, isBackfillListed: true, unwell: 4, flipped: 0 } },
+    { lanes: { total: 5, unseeded: 0, isBackfillListed: true, unwell: 3, flipped: 0 } },
   ],
   ['deliveries_behind', { oldestDeliverySeconds: 5 }, { oldestDeliverySeconds: 4.9 }],
   [
@@ -220,45 +224,69 @@ describe('dual-write', () => {
 
 describe('the flags of writes', () => {
   const all = { 'read-cutover': 100, 'write-cutover': 10, 'legacy-read-only': 100 };
-  const ready: NonNullable<InterlockFacts['writes']> = {
-    comparableSinceFull: 3_000,
-    fullForSeconds: 86_400,
-    soakSeconds: 86_400,
-    isReverseProven: true,
-    openRollbacks: 0,
-    lanesNotFlipped: 0,
-    reverseBacklog: 0,
-    bypassedAgoSeconds: null,
-  };
+  const { writes, ends } = fineFacts();
 
   test('are active when everything is proven', () => {
-    const { flags } = judgeFlags(fineFacts({ asked: asked(all), writes: ready }), NOTHING_GRANTED);
+    const { flags } = judgeFlags(fineFacts({ asked: asked(all) }), NOTHING_GRANTED);
     expect(flags['write-cutover']).toMatchObject({ asked: 10, inEffect: 10, reasons: [] });
     expect(flags['legacy-read-only']).toMatchObject({ asked: 100, inEffect: 100, reasons: [] });
   });
 
+  const WRITES: readonly [string, Partial<InterlockFacts>][] = [
+    ['not_covered', { coverage: { number: 0, replicas: 2, acting: 0 } }],
+    ['latched', { latch: 'errors' }],
+    ['kill_switch', { isKilled: true }],
+    ['ramp_held', { isRampHeld: true }],
+    ['versions_differ', { versions: 2 }],
+    ['reads_not_all_moved', { asked: asked({ ...all, 'read-cutover': 99 }) }],
+    ['too_few_comparisons', { writes: { ...writes, comparableSinceFull: 2_999 } }],
+    ['soaking', { writes: { ...writes, fullForSeconds: 86_399 } }],
+    ['soaking', { writes: { ...writes, fullForSeconds: null, soakSeconds: 0 } }],
+    ['reverse_delivery_not_proven', { writes: { ...writes, isReverseProven: false } }],
+    ['rollback_list_not_accepted', { writes: { ...writes, openRollbacks: 1 } }],
+    ['never_reconciled', { reconciledAgoSeconds: null }],
+    ['reconciliation_too_old', { reconciledAgoSeconds: 48 * 3_600 }],
+  ];
+  test.each(WRITES)('write-cutover waits while %s', (word, changed) => {
+    const facts = fineFacts({ asked: asked(all), ...changed });
+    expect(words(facts, 'write-cutover')).toEqual([word]);
+    expect(judgeFlags(facts, NOTHING_GRANTED).flags['write-cutover'].inEffect).toBe(0);
+  });
+
+  const ENDS: readonly [string, Partial<InterlockFacts['ends']>][] = [
+    ['lanes_not_flipped', { lanesNotFlipped: 1 }],
+    ['reverse_backlog', { reverseBacklog: 1 }],
+    ['writers_bypass_the_proxy', { bypassedAgoSeconds: 86_399 }],
+    ['writers_bypass_the_proxy', { bypassedAgoSeconds: 86_400, bypassFreeSeconds: 86_401 }],
+  ];
+  test.each(ENDS)('legacy-read-only waits while %s', (word, changed) => {
+    const facts = fineFacts({ asked: asked(all), ends: { ...ends, ...changed } });
+    expect(words(facts, 'legacy-read-only')).toEqual([word]);
+    expect(judgeFlags(facts, NOTHING_GRANTED).flags['legacy-read-only'].inEffect).toBe(0);
+  });
+
+  test('a writer that bypassed the proxy long ago blocks nothing', () => {
+    const facts = fineFacts({ asked: asked(all), ends: { ...ends, bypassedAgoSeconds: 86_400 } });
+    expect(words(facts, 'legacy-read-only')).toEqual([]);
+  });
+
+  const MOVED: Granted = { flags: { ...RAISED.flags, 'write-cutover': 10 }, actions: {} };
   test.each([
-    ['write-cutover', 'too_few_comparisons', { comparableSinceFull: 2_999 }],
-    ['write-cutover', 'soaking', { fullForSeconds: 86_399 }],
-    ['write-cutover', 'soaking', { fullForSeconds: null }],
-    ['write-cutover', 'reverse_delivery_not_proven', { isReverseProven: false }],
-    ['write-cutover', 'rollback_list_not_accepted', { openRollbacks: 1 }],
-    ['legacy-read-only', 'lanes_not_flipped', { lanesNotFlipped: 1 }],
-    ['legacy-read-only', 'reverse_backlog', { reverseBacklog: 1 }],
-    ['legacy-read-only', 'writers_bypass_the_proxy', { bypassedAgoSeconds: 86_399 }],
-  ] as const)('%s waits while %s', (flag, word, writes) => {
-    const facts = fineFacts({ asked: asked(all), writes: { ...ready, ...writes } });
-    expect(words(facts, flag)).toEqual([word]);
-    expect(judgeFlags(facts, NOTHING_GRANTED).flags[flag].inEffect).toBe(0);
+    ['latched', { latch: 'errors' }],
+    ['kill_switch', { isKilled: true }],
+    ['reconciliation_too_old', { reconciledAgoSeconds: 48 * 3_600 }],
+  ])('a granted write-cutover stops further flips when %s', (word, changed) => {
+    const facts = fineFacts({ asked: asked(all), ...changed });
+    expect(words(facts, 'write-cutover', MOVED)).toEqual([word]);
   });
 
-  test('wait until all reads have moved', () => {
-    const facts = fineFacts({ asked: asked({ ...all, 'read-cutover': 99 }), writes: ready });
-    expect(words(facts, 'write-cutover')).toEqual(['reads_not_all_moved']);
+  test('a granted write-cutover stays while its proof grows old', () => {
+    const facts = fineFacts({ asked: asked(all), writes: { ...writes, isReverseProven: false } });
+    expect(judgeFlags(facts, MOVED).flags['write-cutover']).toMatchObject({ inEffect: 10, reasons: [] });
   });
 
-  test('cannot be raised by an engine that cannot move writes', () => {
-    expect(words(fineFacts({ asked: asked(all) }), 'write-cutover')).toContain('reverse_delivery_not_proven');
-    expect(words(fineFacts({ asked: asked(all) }), 'legacy-read-only')).toContain('lanes_not_flipped');
+  test('need no proof of the way back for the lane that goes first', () => {
+    const first = { ...writes, isReverseProven: false, isFirstLaneNamed: true };
+    expect(words(fineFacts({ asked: asked(all), writes: first }), 'write-cutover')).toEqual([]);
   });
 });

@@ -25,6 +25,7 @@ test('every trigger has one level, which is 0 while nothing happened', () => {
     ['deleted_item_seen', 0],
     ['dead_letters', 0],
     ['lost', 0],
+    ['legacy_differs', 0],
     ['stores', 0],
     ['not_comparable', 0],
     ['not_compared', 0],

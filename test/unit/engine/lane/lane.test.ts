@@ -102,6 +102,25 @@ describe('the fence', () => {
     expect(fenceOf({ ...OPEN, finding: 1, condition: 'stopped' }, 1, 'compare_stores')).toBeUndefined();
   });
 
+  const LEGACY_MISSES: ReadonlySet<FenceReason> = new Set(['replica_silent', 'behind']);
+  test.each(CLOSED)('of a flipped lane asks only what legacy may lack: %s', (reason, facts) => {
+    const found = fenceOf({ ...OPEN, ...facts, primary: 'orchestrator' }, 1);
+    expect(found).toBe(LEGACY_MISSES.has(reason) ? reason : undefined);
+  });
+
+  test('of a flipped lane is closed while a write is being closed, by no coverage', () => {
+    const lane = laneThatIs('clean');
+    lane.adopt(stateOf(lane, { primary: 'orchestrator', epoch: 1 }));
+    expect(lane.fence(7)).toBeUndefined();
+    lane.beginClosing();
+    expect(lane.fence(7)).toBe('behind');
+    lane.endClosing();
+    const state = stateOf(lane, { primary: 'orchestrator', epoch: 1 });
+    const view = { state, isBehind: false, isReplicaSilent: false, coverage: 2 };
+    expect(fenceOfRow(view, 7)).toBeUndefined();
+    expect(fenceOfRow({ ...view, isBehind: true }, 7)).toBe('behind');
+  });
+
   test('is closed by a row of another coverage, and without a row', () => {
     const view = {
       state: stateOf({ key: 'a' }, { seededCoverage: 1 }),

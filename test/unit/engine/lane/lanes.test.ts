@@ -136,7 +136,7 @@ describe('the journal’s row of a lane', () => {
   });
 });
 
-test('a gap in the sequences shows a replica that it was not alone', () => {
+test('a gap in the sequences shows that another replica wrote to the lane', () => {
   const lane = laneNamed('ann');
   lane.sequenced(1);
   lane.sequenced(2);

@@ -33,7 +33,11 @@ test('every foreign change is reported, even if the journal goes away meanwhile'
     emit,
     isAlone: () => false,
     copies: { holds: () => true },
-    takeOver: { foreign: (lane) => void told.push(lane.key), attend: () => undefined },
+    takeOver: {
+      foreign: (lane) => void told.push(lane.key),
+      attend: () => undefined,
+      recoverAgain: async () => undefined,
+    },
   });
   foreign.start();
   await clock.pass(500);

@@ -29,6 +29,7 @@ async function createMember(others: ReplicaReport[] = []) {
     },
     clock: { now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined },
     isSpilling: () => false,
+    shares: () => ({}),
     signals: NO_SIGNALS,
   });
   await membership.beat({});

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { laneKeyOf } from '../../../../src/domain/ids.ts';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import type { Recovery } from '../../../../src/engine/ports/journal-facts.ts';
 import { TakeOver } from '../../../../src/engine/replicas/take-over.ts';
@@ -9,13 +9,22 @@ import {
   ownerNamed,
   readableJournal,
   SERVICE,
+  stateOf,
   takenJournal,
   takeOverParts,
+  writeOf,
 } from '../engine-parts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const OWNER = 'ann';
 const KEY = laneKeyOf(SERVICE, ownerNamed(OWNER));
-const NOTHING: Recovery = { dirty: [], unclosed: [], pending: [] };
+const NOTHING: Recovery = { dirty: [], unclosed: [], pending: [], open: [] };
 
 /** What a replica that takes over does with what the journal says the dead one has left. */
 async function taken(seededCoverage: number, found: Partial<Recovery>) {
@@ -56,4 +65,43 @@ test('a seeded lane with waiting writes needs no copy', async () => {
 test('a lane with an unsettled intent is settled, one with an unknown outcome copied', async () => {
   expect(await taken(2, { dirty: [KEY] })).toEqual(['settle']);
   expect(await taken(2, { unclosed: [KEY] })).toEqual(['look once more']);
+});
+
+test('a recovery is repeated once, for what a dead process has stored since', async () => {
+  const clock = fakeClock();
+  let recoveries = 0;
+  const journal = takenJournal({
+    recover: async () => {
+      recoveries += 1;
+      return NOTHING;
+    },
+  });
+  const takeOver = new TakeOver(takeOverParts({ journal, clock }));
+  const laterBy = async (ms: number): Promise<number> => {
+    await clock.pass(ms);
+    await takeOver.recoverAgain();
+    return recoveries;
+  };
+  expect(await laterBy(60_000)).toBe(0);
+  await takeOver.recover();
+  expect(await laterBy(29_000)).toBe(1);
+  expect(await laterBy(2_000)).toBe(2);
+  expect(await laterBy(60_000)).toBe(2);
+});
+
+test('a lane that was read before its home died is this replica’s after that', async () => {
+  let isHome = false;
+  const open = [{ ref: writeOf({ key: KEY }, 2), operationId: operationId('2'), epoch: 1, generation: 0 }];
+  const journal = takenJournal({
+    lanes: async () => new Map([[KEY, stateOf({ key: KEY }, { isHome })]]),
+    recover: async () => {
+      isHome = true;
+      return { ...NOTHING, open };
+    },
+  });
+  const lanes = createLanes(journal, fakeClock(), () => false);
+  const lane = await lanes.load(SERVICE, ownerNamed(OWNER));
+  expect(lane.isHome).toBe(false);
+  await new TakeOver(takeOverParts({ journal, lanes })).recover();
+  expect(lane.isHome).toBe(true);
 });

@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 const ANN = ownerNamed('ann');
-const NOTHING: Recovery = { dirty: [], pending: [], unclosed: [] };
+const NOTHING: Recovery = { dirty: [], pending: [], unclosed: [], open: [] };
 const OTHER: ReplicaReport = { replica: replicaId('other'), silentMs: 0, coverage: {} };
 
 /** A replica beside another one, the home of a lane that both know as clean, before a journal whose row can be changed. */
@@ -58,6 +58,7 @@ async function createPair() {
     },
     clock,
     isSpilling: () => false,
+    shares: () => ({}),
     signals: { replicasChanged: (what) => takeOver.changed(what) },
   });
   const isAlone = (): boolean => membership.isAlone;

@@ -35,7 +35,11 @@ async function createLooking() {
     emit: recorder().emit,
     isAlone: () => true,
     copies: { holds: () => facts.isHeld },
-    takeOver: { foreign: () => undefined, attend: (one) => void attended.push(one) },
+    takeOver: {
+      foreign: () => undefined,
+      attend: (one) => void attended.push(one),
+      recoverAgain: async () => undefined,
+    },
   });
   foreign.start();
   return { lane, facts, attended, looks: (times: number) => clock.pass(times * LOOKS_MS) };

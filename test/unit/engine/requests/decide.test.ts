@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Backend } from '../../../../src/domain/backend.ts';
 import type { ActionDefinition } from '../../../../src/domain/service-definition.ts';
 import { decide } from '../../../../src/engine/requests/decide.ts';
 import type { CutoverLimit, ReadLimits } from '../../../../src/engine/ports/decision.ts';
@@ -26,6 +27,8 @@ const legacy = { primary: 'legacy', dualWrite: false, shadowRead: false };
 const context = { service: SERVICE, owner: ownerNamed('ann') };
 
 interface Case {
+  /** @defaultValue legacy */
+  readonly primary?: Backend;
   readonly action: ActionDefinition;
   readonly isCovered: boolean;
   readonly on: readonly string[];
@@ -94,6 +97,27 @@ const CASES: Readonly<Record<string, Case>> = {
     on: ['dual-write', 'shadow-read', 'read-cutover'],
     expected: { ...covered, primary: 'orchestrator', shadowRead: true, reason: 'flag_on' },
   },
+  'a read of a flipped lane, no flag on, under the kill switch': {
+    primary: 'orchestrator',
+    action: READ,
+    isCovered: true,
+    on: ['kill-switch'],
+    expected: { ...covered, primary: 'orchestrator', reason: 'flipped' },
+  },
+  'a read of a flipped lane, shadowed': {
+    primary: 'orchestrator',
+    action: READ,
+    isCovered: true,
+    on: ['shadow-read'],
+    expected: { ...covered, primary: 'orchestrator', shadowRead: true, reason: 'flipped' },
+  },
+  'a read of a flipped lane that no orchestrator can answer': {
+    primary: 'orchestrator',
+    action: LEGACY_ONLY,
+    isCovered: true,
+    on: ALL,
+    expected: { ...covered, reason: 'flipped' },
+  },
   'a read, cut over, under the kill switch': {
     action: READ,
     isCovered: true,
@@ -103,8 +127,8 @@ const CASES: Readonly<Record<string, Case>> = {
 };
 
 describe('where an operation goes', () => {
-  test.each(Object.entries(CASES))('%s', (_name, { action, isCovered, on, expected }) => {
-    expect(decide(action, isCovered, { flags: flagsThatAreOn(on), context })).toEqual(expected);
+  test.each(Object.entries(CASES))('%s', (_name, { action, isCovered, on, expected, primary = 'legacy' }) => {
+    expect(decide(action, isCovered, { flags: flagsThatAreOn(on), context, primary })).toEqual(expected);
   });
 
   test('the flags get the operation’s own context, and only for reads', () => {
@@ -119,6 +143,7 @@ describe('where an operation goes', () => {
     cutover: () => cutover,
     mayShadow: () => mayShadow,
     mayBegin: () => true,
+    writes: () => ({ atMost: 100, ifProven: 100, latch: null, isRampHeld: false, areFlipsHeld: false }),
   });
 
   test.each(['interlock', 'latched'] as const)('a cut-over read stays on legacy: %s', (loweredBy) => {
@@ -129,9 +154,29 @@ describe('where an operation goes', () => {
     expect(decide(WRITE, true, { flags, context, limits }).dualWrite).toBe(true);
   });
 
+  test.each(['interlock', 'latched'] as const)('a read of a flipped lane stays there: %s', (loweredBy) => {
+    const limits = limited({ atMost: 0, loweredBy });
+    const ask = { flags: flagsThatAreOn([]), context, limits, primary: 'orchestrator' } as const;
+    expect(decide(READ, true, ask)).toMatchObject({ primary: 'orchestrator', reason: 'flipped' });
+  });
+
   test('a share that is not requested is not reported as lowered', () => {
     const limits = limited({ atMost: 0, loweredBy: 'latched' });
     expect(decide(READ, true, { flags: flagsThatAreOn([]), context, limits }).reason).toBe('flag_off');
+  });
+
+  const orchestrator = { primary: 'orchestrator', dualWrite: true, shadowRead: false };
+
+  test.each(['read_only', 'complete'] as const)('no read is compared with a legacy that is %s', (writes) => {
+    const flags = flagsThatAreOn(['shadow-read', 'kill-switch']);
+    expect(decide(READ, true, { flags, context, writes })).toEqual({ ...orchestrator, reason: writes });
+    const flipped = decide(READ, true, { flags, context, writes, primary: 'orchestrator' });
+    expect(flipped).toMatchObject(orchestrator);
+  });
+
+  test('a completed service has reads that need no coverage and no fence', () => {
+    const ask = { flags: flagsThatAreOn([]), context, writes: 'complete', primary: 'orchestrator' } as const;
+    expect(decide(READ, false, ask)).toEqual({ ...orchestrator, reason: 'complete' });
   });
 
   test('shadow reads are stopped to reduce load', () => {

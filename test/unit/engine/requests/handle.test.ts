@@ -3,6 +3,7 @@ import { ConnectionError, StorageError, ValidationError } from '../../../../src/
 import { serviceName, type ServiceName } from '../../../../src/domain/ids.ts';
 import type { ServiceDefinition } from '../../../../src/domain/service-definition.ts';
 import type { Answer } from '../../../../src/engine/ports/operation.ts';
+import type { SeenPrimary } from '../../../../src/engine/lane/primaries.ts';
 import { Handler, type Paths } from '../../../../src/engine/requests/handle.ts';
 import type { LegacyBackend, Reply } from '../../../../src/engine/ports/ports.ts';
 import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
@@ -46,7 +47,13 @@ const ANSWERED: Answer = {
   primaryMs: 3,
 };
 
-function createHandler(facts: { covered?: boolean; follow?: () => Promise<Answer> } = {}) {
+interface HandlerFacts {
+  readonly covered?: boolean;
+  readonly follow?: () => Promise<Answer>;
+  readonly seen?: SeenPrimary | Promise<SeenPrimary>;
+}
+
+function createHandler(facts: HandlerFacts = {}) {
   const { emit, names, events } = recorder();
   const followed: string[] = [];
   const follow =
@@ -74,6 +81,7 @@ function createHandler(facts: { covered?: boolean; follow?: () => Promise<Answer
       [SESSION, coverage],
     ]),
     paths,
+    primaries: { of: () => facts.seen ?? { primary: 'legacy' } },
     flags: flagsThatAreOn(['dual-write']),
     limits: { messageBytes: 1_024, jsonDepth: 8, jsonValues: 100 },
     clock: fakeClock(),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { serviceName, type ServiceName } from '../../../../src/domain/ids.ts';
+import type { WritesState } from '../../../../src/domain/stage.ts';
 import type { ServiceDefinition } from '../../../../src/domain/service-definition.ts';
 import { PassPath } from '../../../../src/engine/requests/pass.ts';
 import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
@@ -19,7 +20,7 @@ function runtimeOf(name: ServiceName, definition: ServiceDefinition): ServiceRun
   return { name, definition, context: { timeZone: 'UTC' }, legacy, access: {}, deadlineMs: 1_000 };
 }
 
-function createPass(number = 0) {
+function createPass(number = 0, writes: WritesState = 'open') {
   const { emit, names } = recorder();
   const coverage = Object.assign(new Coverage(), { number });
   const covered = new Map([
@@ -29,6 +30,7 @@ function createPass(number = 0) {
   const clock = fakeClock();
   const path = new PassPath({
     mayPass: () => true,
+    writesStateOf: () => writes,
     unjournaled: new Unjournaled({ coverage: covered, clock, probed: () => new Promise(() => undefined) }),
     services: new Map([
       [JARVIS, runtimeOf(JARVIS, jarvisMemory)],
@@ -66,10 +68,19 @@ test('a request that broke off after it was sent is waited for by probes', () =>
 test('unknown requests are counted, whether the service is covered or not', () => {
   for (const number of [0, 7]) {
     const { path, names } = createPass(number);
-    path.passUnknown({ service: JARVIS, receivedAtMs: 0 })('answered');
+    path.passUnknown({ service: JARVIS, receivedAtMs: 0 })?.('answered');
     expect(names()).toEqual(['operation:received', 'backend:called', 'operation:replied']);
   }
 });
+
+test.each(['read_only', 'complete'] as const)(
+  'an unknown request to a %s legacy is counted only',
+  (writes) => {
+    const { path, names } = createPass(7, writes);
+    expect(path.passUnknown({ service: JARVIS, receivedAtMs: 0 })).toBeUndefined();
+    expect(names()).toEqual(['operation:received']);
+  },
+);
 
 describe('requests for the engine do not pass', () => {
   test('a covered service', () => {

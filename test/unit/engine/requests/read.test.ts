@@ -3,6 +3,7 @@ import type { Decision } from '../../../../src/engine/ports/decision.ts';
 import { Fences } from '../../../../src/engine/lane/fence.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import { ReadPath, type ReadParts } from '../../../../src/engine/requests/read.ts';
+import { NO_REVERSE_SENDS } from '../../../support/no-reverse-sends.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
 import {
   fakeClock,
@@ -40,6 +41,7 @@ function readOfNewLane({ isCopiedSoon }: { readonly isCopiedSoon: boolean }) {
     mayDeliveriesSucceed: () => true,
     isCopiedSoon: () => isCopiedSoon,
     hurry: () => undefined,
+    reverse: NO_REVERSE_SENDS,
     shadows: { offer: () => undefined },
     watermarks: { stopForRead: () => undefined },
     clock,

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { ConnectionError } from '../../../../src/domain/errors.ts';
+import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
 import type { LegacyAccess } from '../../../../src/domain/service-definition.ts';
 import type { Outcome } from '../../../../src/domain/outcome.ts';
 import type { CallLegacy } from '../../../../src/engine/calls/call-legacy.ts';
 import { createLanes } from '../../../../src/engine/lane/lanes.ts';
 import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
 import { type WriteParts, WritePath } from '../../../../src/engine/requests/write.ts';
+import { UnknownEnd } from '../../../../src/engine/writes/orchestrator-primary.ts';
 import {
   fakeClock,
   operationOf,
@@ -20,6 +22,13 @@ import {
 
 const TEXT = '{"action": "add_memory", "user_id": "ann", "memory": 1}';
 const OWNER = ownerNamed('ann');
+const FENCE = {
+  key: laneKeyOf(SERVICE, OWNER),
+  epoch: 1,
+  generation: 0,
+  sequence: 1,
+  operationId: operationId('w'),
+};
 
 /** `access`: whether the service's store can be read. */
 function operation(access: LegacyAccess = {}): OwnedOperation {
@@ -34,6 +43,8 @@ function createPath(
     isSilent?: boolean;
     takesMs?: number;
     jumpsMs?: number;
+    /** The lane's primary is the orchestrator, its home is another replica, and the orchestrator does not answer. */
+    isUnanswered?: boolean;
     /** Other replicas share the journal; this resolves when it knows that the lane is uncertain. */
     marked?: Promise<void>;
   },
@@ -71,10 +82,14 @@ function createPath(
         write: writeOf({ key: written.lane }, 1),
         acceptedAtMs: 0,
         coverage: 1,
+        primary: state.isUnanswered === true ? 'orchestrator' : 'legacy',
+        epoch: 0,
+        generation: 0,
         maySeed: false,
-        isHome: true,
+        isHome: state.isUnanswered !== true,
         forgotten: 0,
         mayRepeat: false,
+        writes: 'open',
       }),
     },
     outcomeRecorder: {
@@ -91,11 +106,17 @@ function createPath(
     },
     lanes,
     callLegacy,
+    orchestratorPrimary: {
+      write: () => Promise.reject(new UnknownEnd({ fence: FENCE }, new Error('no answer'))),
+      close: async (_open, isOver) => (isOver?.() === true ? 'given_up' : { outcome: 'applied' }),
+    },
+    admit: () => undefined,
     clock,
     emit,
     coverage: new Map(),
     unjournaled: { begin: () => () => undefined },
     deliver: () => void asked.push('delivery'),
+    needless: () => undefined,
     tellHome: ({ key }) => void toldHome.push(key),
     copySoon: (_lane, reason) => void asked.push(reason),
     written: () => undefined,
@@ -115,10 +136,8 @@ function createPath(
       unanswered: () => undefined,
     },
     // Passed before the intent was written down; what shut it came later.
-    gate: (() => {
-      let times = 0;
-      return () => ((times += 1) === 1 ? Promise.resolve() : gate());
-    })(),
+    begin: () => Promise.resolve(),
+    gate,
     isShut: () => state.isShut,
   };
   const path = new WritePath(parts);
@@ -279,3 +298,14 @@ test.each(['slow', 'no_lease'])(
     expect(names()).toContain('journal:failed');
   },
 );
+
+test('a write of unknown outcome is closed by its sender, even if another is the home', async () => {
+  const { path, lanes, outcomes, toldHome } = createPath(async () => undefined, {
+    isShut: false,
+    isUnanswered: true,
+  });
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ effect: 'unknown' });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outcomes).toEqual(['applied']);
+  expect(toldHome).toEqual([lanes.of(SERVICE, OWNER).key]);
+});

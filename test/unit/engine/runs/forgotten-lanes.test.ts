@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';
 import type { Retention } from '../../../../src/domain/retention.ts';
+import type { LaneState } from '../../../../src/domain/lane.ts';
 import { digestOfFields } from '../../../../src/engine/items/copy-plan.ts';
 import type { LostItem } from '../../../../src/engine/ports/lost-items.ts';
 import { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
@@ -30,7 +31,10 @@ const LOST: LostItem = {
 };
 
 /** Compares a lane that is gone from legacy, and of which the orchestrator still shows one item of an hour ago. */
-async function compareGone(retention: Retention, { isListedLost = false } = {}) {
+async function compareGone(
+  retention: Retention,
+  { isListedLost = false, lane = {} }: { isListedLost?: boolean; lane?: Partial<LaneState> } = {},
+) {
   const hidden: string[] = [];
   const created = jarvisMemory.lanes.createPayload(
     { fields: { memory: '"tea"' }, timestamp: '', at: '' },
@@ -48,7 +52,7 @@ async function compareGone(retention: Retention, { isListedLost = false } = {}) 
   const parts = comparerParts({
     services: servicesWith({ retention, readLegacy: async () => ({ exists: false, items: [] }) }),
     journal: {
-      fence: async (key) => viewOf({ key }),
+      fence: async (key) => viewOf({ key }, lane),
       lastApplied: async () => ({ nowMs: NOW_MS }),
     },
     lostItems: {
@@ -66,6 +70,25 @@ test('a comparison that finds forgotten items hides them from agents', async () 
   const { compared, hidden } = await compareGone({ idleSeconds: 3_600 });
   expect(compared).toMatchObject({ verdict: 'equal', forgotten: 1, lost: [] });
   expect(hidden).toEqual([laneKeyOf(SERVICE, OWNER)]);
+});
+
+const FLIPPED = { primary: 'orchestrator', epoch: 1, seededCoverage: 0 } as const;
+
+test('what legacy forgot of a flipped lane is no difference, and stays visible', async () => {
+  const { compared, hidden } = await compareGone({ idleSeconds: 3_600 }, { lane: FLIPPED });
+  expect(compared).toMatchObject({ secondary: 'legacy', verdict: 'equal', forgotten: 1 });
+  expect(hidden).toEqual([]);
+});
+
+test('what legacy lost of a flipped lane differs, and waits for no decision', async () => {
+  const { compared } = await compareGone({ idleSeconds: 3_601 }, { lane: FLIPPED });
+  expect(compared).toMatchObject({
+    secondary: 'legacy',
+    verdict: 'different',
+    epoch: 1,
+    lost: [],
+    findings: [{ kind: 'lost', side: 'legacy' }],
+  });
 });
 
 test('a listed lost item stays lost when retention could explain it later', async () => {

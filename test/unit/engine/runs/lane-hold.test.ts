@@ -53,6 +53,7 @@ test('a hold ends in time while the store is read, and the reading still counts'
 test('a reading of a lane that was written to after its hold proves nothing', async () => {
   const { comparer } = busyLane({ writesAfterRelease: true });
   expect(await comparer.compare(SERVICE, OWNER, PATIENCE)).toEqual({
+    secondary: 'orchestrator',
     verdict: 'not_comparable',
     reason: 'racy',
   });

@@ -7,6 +7,8 @@ const NOTHING = { items: 0, digest: '' };
 
 function found(findings: readonly ItemFinding[], exists = true): ComparedLane {
   return {
+    secondary: 'orchestrator',
+    epoch: 0,
     verdict: findings.length === 0 ? 'equal' : 'different',
     sequence: exists ? 7 : 0,
     generation: 1,
@@ -30,7 +32,7 @@ test.each([
   ['excepted', 'dirty'],
   ['unreadable: the JSON is incomplete or invalid', 'unreadable'],
 ] as const)('a lane that is %s is not comparable', (reason, expected) => {
-  expect(judgementOf({ verdict: 'not_comparable', reason })).toMatchObject({
+  expect(judgementOf({ secondary: 'orchestrator', verdict: 'not_comparable', reason })).toMatchObject({
     verdict: 'not_comparable',
     reason: expected,
   });
@@ -56,6 +58,14 @@ test('a lost item is no error of the orchestrator, and hides no other error', ()
       hint: 'missing_backfill',
     },
   ]);
+});
+
+test('an item that legacy lost in a flipped lane is a difference', () => {
+  const lost: ItemFinding = { side: 'legacy', kind: 'lost', before: '0123456789' };
+  expect(judgementOf({ ...found([lost]), secondary: 'legacy' })).toMatchObject({
+    verdict: 'mismatch',
+    differences: [{ class: 'extra_in_orchestrator', legacy: 'absent', orchestrator: 'item#01234567' }],
+  });
 });
 
 test.each<[string, ItemFinding, string | undefined]>([

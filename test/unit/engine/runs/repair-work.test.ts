@@ -22,8 +22,10 @@ const RUN: Run = {
 };
 const SIDE = { items: 0, digest: '' };
 const LOOK = {
+  secondary: 'orchestrator',
   sequence: 1,
   generation: 0,
+  epoch: 0,
   source: { exists: true, items: [] },
   listed: [],
   removable: [],
@@ -31,7 +33,7 @@ const LOOK = {
   forgotten: 0,
   before: SIDE,
   after: SIDE,
-};
+} as const;
 
 /** A page of six lanes, `surprising` ones of which differ in another way by now. */
 async function repair(width: number, surprising: ReadonlySet<Owner>, before: readonly Owner[] = []) {

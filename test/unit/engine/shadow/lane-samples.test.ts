@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Backend } from '../../../../src/domain/backend.ts';
 import type { Owner } from '../../../../src/domain/ids.ts';
 import { createEvents } from '../../../../src/engine/ports/events.ts';
 import type { Clock } from '../../../../src/shared/clock.ts';
@@ -14,10 +15,12 @@ interface Store {
   readonly siftMs: number;
   readonly lookMs?: readonly number[];
   readonly replicas?: number;
+  /** @defaultValue orchestrator */
+  readonly secondary?: Backend;
 }
 
 /** Samples over a legacy store that takes so long, on a clock that moves when somebody sleeps on it or reads. */
-function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
+function samplesOver({ siftMs, lookMs = [], replicas = 1, secondary = 'orchestrator' }: Store) {
   let nowMs = 0;
   const slept: number[] = [];
   const sleep = async (ms: number): Promise<void> => {
@@ -31,17 +34,22 @@ function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
   };
   const compare: LaneComparer['compare'] = async (_name, _owner, patience) => {
     for (const ms of lookMs) patience?.onRead?.(ms);
-    return { verdict: 'not_comparable', reason: 'dirty' };
+    return { secondary, verdict: 'not_comparable', reason: 'dirty' };
   };
   const events = createEvents();
   let concluded = 0;
+  const names = new Set<string>();
   events.subscribe((name) => {
-    if (name === 'lane:compared') concluded += 1;
+    names.add(name);
+    if (name === 'lane:compared' || name === 'flipped:compared') concluded += 1;
   });
   const samples = new LaneSamples({
     laneFilter: { sift },
     comparer: { compare },
-    verdicts: { concludeLane: (_of, comparison) => comparison },
+    verdicts: {
+      concludeLane: (_of, comparison) => comparison,
+      concludeFlipped: (_of, { comparison }) => comparison,
+    },
     differences: { add: async () => undefined } as never,
     lostItems: {} as never,
     random: () => 0,
@@ -59,7 +67,7 @@ function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
     await eventually('it is compared', () => concluded > before);
     await new Promise(setImmediate);
   }
-  return { slept, sample };
+  return { slept, sample, names };
 }
 
 async function pausesOf(store: Store): Promise<readonly number[]> {
@@ -79,6 +87,12 @@ test('a store is read at most a tenth of the time, however long it takes', async
 
 test('the time of lanes that are compared one by one is measured too', async () => {
   expect(await pausesOf({ siftMs: 100, lookMs: [400, 400, 100] })).toEqual([1_000, 9_000, 9_000]);
+});
+
+test('the comparison of a flipped lane is no evidence', async () => {
+  const { sample, names } = samplesOver({ siftMs: 1, secondary: 'legacy' });
+  await sample(ownerNamed('ann'));
+  expect([...names]).toEqual(['flipped:compared']);
 });
 
 test('several replicas share the tenth', async () => {

@@ -39,6 +39,8 @@ export function beginShadowReads(
     removed?: (service: unknown, lane: unknown, upTo?: number) => Promise<ReadonlySet<string>>;
     isAlone?: boolean;
     queueSize?: number;
+    /** The orchestrator is primary for the lane. @defaultValue false */
+    isFlipped?: boolean;
     /** @defaultValue 1: the lane is seeded */
     seededCoverage?: number;
     /** What the comparison of the whole lane says of items that legacy does not show. */
@@ -49,7 +51,9 @@ export function beginShadowReads(
 ) {
   const clock = fakeClock();
   const { emit, events, names } = recorder();
-  const state = { seededCoverage: facts.seededCoverage ?? 1 };
+  const { isFlipped = false } = facts;
+  const flipped = isFlipped && ({ primary: 'orchestrator', epoch: 1 } as const);
+  const state = { seededCoverage: facts.seededCoverage ?? 1, ...flipped };
   const journal = {
     ...readableJournal({ lanes: [{ owner: OWNER, state }] }),
     hold: async ({ length }: LaneKey) => stateOf({ key: ' '.repeat(length) }, state),
@@ -139,7 +143,7 @@ export function beginShadowReads(
     offer: async (text = answers.legacy, primary: Backend = 'legacy'): Promise<void> => {
       await lanes.load(SERVICE, OWNER);
       const before = new Snapshot(lane);
-      shadows.offer({ operation, primary, text, primaryMs: 3, before, isCompared: true });
+      shadows.offer({ operation, primary, isFlipped, text, primaryMs: 3, before, isCompared: true });
       await clock.pass(1);
     },
     /** As an agent's read of legacy is offered: with a watermark where its lane stands. */
@@ -160,13 +164,12 @@ export function beginShadowReads(
     },
     /** An agent's write takes effect on legacy. */
     write: (): void => {
-      lane.adopt(stateOf(lane, { sequence: lane.sequence + 1, seededCoverage: coverage.number }));
+      lane.adopt(stateOf(lane, { ...state, sequence: lane.sequence + 1, seededCoverage: coverage.number }));
       lane.appliedUpTo(lane.sequence);
       writeOnce(lane);
     },
     pass: (ms: number) => clock.pass(ms),
-    verdict: (): Comparison | undefined =>
-      (events.find(({ name }) => name === 'shadow:compared')?.event as { comparison?: Comparison })
-        ?.comparison,
+    verdict: (by: 'shadow:compared' | 'flipped:compared' = 'shadow:compared'): Comparison | undefined =>
+      (events.find(({ name }) => name === by)?.event as { comparison?: Comparison })?.comparison,
   };
 }

@@ -22,6 +22,9 @@ function createSpillPath() {
     outage: {
       admit: async () => (facts.state === 'here' ? 'journal' : 'spill'),
       ask: async () => facts.state === 'away',
+      get state() {
+        return facts.state;
+      },
     },
     membership: { isOnlyOne: true, claimedAtMs: 0 },
     store: { append: async (intent) => void facts.noted.push(intent), recordOutcome: () => undefined },
@@ -35,6 +38,7 @@ function createSpillPath() {
     settle: () => undefined,
     isShut: () => false,
     gate: async () => undefined,
+    mayBeFlipped: (lane) => lane.owner === 'flipped',
   });
   return { facts, path };
 }
@@ -55,4 +59,13 @@ test('a write that is not in the journal is spilled with its id and coverage', a
   facts.state = 'away';
   await path.write(OPERATION, laneNamed('ann'), WITHDRAWN);
   expect(facts.noted).toMatchObject([{ operationId: OPERATION.id, coverage: 7 }]);
+});
+
+test('a write of a lane that may be flipped is refused without the journal', async () => {
+  const { facts, path } = createSpillPath();
+  facts.state = 'away';
+  await expect(path.write(OPERATION, laneNamed('flipped'), WITHDRAWN)).rejects.toMatchObject({
+    effect: 'not_applied',
+  });
+  expect(facts.noted).toEqual([]);
 });

@@ -29,6 +29,7 @@ function createRepeat(
   const taken: (readonly number[])[] = [];
   const kept: KeptReplies = {
     keep,
+    lost: async () => undefined,
     unanswered: async () => twins,
     take: async (_write, sequences) => {
       taken.push(sequences);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
-import type { LaneState } from '../../../../src/domain/lane.ts';
+import type { LaneState, PlacedLane } from '../../../../src/domain/lane.ts';
 import { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { Intent } from '../../../../src/engine/ports/ports.ts';
 import { OutcomeRecorder } from '../../../../src/engine/writes/outcome-recorder.ts';
@@ -38,9 +38,9 @@ function createSequencer({ action = 'add_interaction', maySeed = true } = {}) {
   const abandoned: string[] = [];
   const journal = {
     append: (intent: Intent) =>
-      new Promise<LaneState>((resolve, reject) => {
+      new Promise<PlacedLane>((resolve, reject) => {
         const fail = (): void => reject(new StorageError('broken', { effect: 'unknown' }));
-        asked.push({ intent, answer: resolve, fail });
+        asked.push({ intent, answer: (state) => resolve({ ...state, writes: 'open' }), fail });
       }),
     abandon: async (_lane: string, id: string) => void abandoned.push(id),
     recordOutcome: async () => undefined,

@@ -13,6 +13,7 @@ import {
   type ReportedDay,
   type ServiceFacts,
 } from '../../../../src/operator/report/service-report.ts';
+import type { EndCriteriaFacts } from '../../../../src/operator/report/criteria.ts';
 import { fineFacts } from '../../engine/guard/facts.ts';
 
 export const SERVICE = serviceName('session-memory');
@@ -60,6 +61,17 @@ export const QUIET_DAY: ServiceDay = {
   differing: [],
 };
 
+/** Of a service whose legacy takes writes. */
+export const OPEN: EndCriteriaFacts = {
+  writes: undefined,
+  backup: undefined,
+  foreign: [],
+  accepted: [],
+  openDifferences: 0,
+  requiredSeconds: 14 * 86_400,
+  nowMs: SPAN.toMs,
+};
+
 /** A service of which all is well, in the stage shadow_read. */
 export function fineService(more: Partial<ServiceFacts> = {}): ServiceFacts {
   return {
@@ -67,12 +79,24 @@ export function fineService(more: Partial<ServiceFacts> = {}): ServiceFacts {
       service: SERVICE,
       interlocks: 'enforce',
       flags: flagsAt({ 'dual-write': 100, 'shadow-read': 100 }),
-      lanes: { total: 10, seeded: 10, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 },
+      lanes: {
+        total: 10,
+        flipped: 0,
+        legacy_differs: 0,
+        seeded: 10,
+        dirty: 0,
+        copying: 0,
+        stopped: 0,
+        excepted: 0,
+        differs: 0,
+      },
+      way_back: null,
       guard: { held_by: null, findings: [] },
     },
     definition: { actions: {} },
     judged: judgedBy(),
     answers: { legacy: true, orchestrator: true },
+    end: OPEN,
     day: QUIET_DAY,
     signatures: [],
     rules: [],

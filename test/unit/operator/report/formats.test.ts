@@ -60,6 +60,8 @@ function busyReport(): Report {
       ...fineService().status,
       lanes: {
         total: 90_000 + unique(),
+        flipped: 0,
+        legacy_differs: 0,
         seeded: 80_000 + unique(),
         dirty: unique(),
         copying: unique(),

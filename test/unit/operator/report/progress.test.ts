@@ -147,7 +147,7 @@ describe('a report', () => {
 
   test('names and links the lanes that differ, with the commands to repair them', () => {
     expect(html).toContain(
-      '<a href="https://crossfade.example.org/lanes/session-memory/chat%20003">session-memory/chat 003</a>',
+      '<a href="https://crossfade.example.org/lanes/session-memory/chat%20003" rel="noreferrer">session-memory/chat 003</a>',
     );
     expect(html).toContain('crossfade repair plan 5');
     expect(html).toContain('And 2 more.');

@@ -41,7 +41,7 @@ test('a survey shows the counts and problems of a service', () => {
   const clean = { ...SURVEY, concerns: NO_CONCERNS, strays: {} };
   expect(lines(sectionText(surveySection('jarvis-memory', clean))).at(-1)).toBe('  No problems found');
   expect(sectionText(surveySection('session-memory', { not_listed: 'its file is not there' }))).toBe(
-    'session-memory\n  Left out: its file is not there',
+    'session-memory\n  ◆ Left out: its file is not there',
   );
 });
 

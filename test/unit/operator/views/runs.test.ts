@@ -10,6 +10,7 @@ const RESULT = {
   not_comparable_lanes: 0,
   unresolved_lanes: 0,
   superseded_lanes: 0,
+  flipped_lanes: 0,
 };
 const FOUND = { ...RESULT, differences: 3, lanes: 2 };
 
