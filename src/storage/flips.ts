@@ -9,8 +9,12 @@ import { busyElsewhere, claimedByOther, LANE_COLUMNS } from './journal/journal-s
 import { prepared } from './sessions/session.ts';
 
 /** A clean lane may be without a home. The replica that flips it becomes its home. */
+/** A home whose lane was clean and delivered may be gone with notes unread. No other replica reads them, and the row says it all. */
 const ANNOUNCE = prepared(`
 update lanes set hold_replica = $2, hold_until = now() + make_interval(secs => $3),
+  foreign_seen = case
+    when claim_replica is null and condition = 'clean' and delivered_sequence >= sequence then foreign_count
+    else foreign_seen end,
   claim_replica = $2,
   claim_fence = claim_fence + case when claim_replica = $2 then 0 else 1 end
 where key = $1 and not ${claimedByOther('lanes', '$2')} and not coalesce(${busyElsewhere('lanes', '$2')}, false)

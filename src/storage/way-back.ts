@@ -149,10 +149,12 @@ where l.key = $1 and l.primary_backend = 'orchestrator' and not ${claimedByOther
   and (w.replica = $2 or ($4 and not exists (select from replicas r where r.id = w.replica)))
 on conflict do nothing`;
 
-/** Growing pauses, at most a minute. */
+/** Growing pauses: at most a minute, and at most two seconds before what agents do all the time. */
 const FAILED = `
 update rollback_lanes x set attempts = x.attempts + 1, reason = $4,
-  next_at = now() + least(interval '1 minute', interval '250 milliseconds' * power(2, least(x.attempts, 10)))
+  next_at = now() + least(
+    case when $4 in ('busy', 'open_write') then interval '2 seconds' else interval '1 minute' end,
+    interval '250 milliseconds' * power(2, least(x.attempts, 10)))
 from lanes l where l.service = $2 and l.owner = $3 and x.lane_id = l.id and x.rollback_id = $1`;
 
 const RETURNED = `

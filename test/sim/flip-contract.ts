@@ -373,6 +373,20 @@ export function describeFlips(opened: Begin, open: Open): void {
       expect(await opened().journal.append(lane.intent())).toMatchObject({ sequence: 2 });
     });
 
+    test('reads the notes of a home that is gone, because no other replica does', async () => {
+      const subject = await begin();
+      const { flips, journal, lane, coverage, replicas, identity } = subject;
+      await replicas.register(identity.id);
+      const seedsUnder = await coverage.begin(lane.service);
+      const ref = await lane.write();
+      await journal.recordOutcome({ ref, outcome: 'applied', seedsUnder });
+      await opened().journal.tellHome(lane.key);
+      await journal.delivered(ref);
+      expect(await lane.state()).toMatchObject({ isHome: false });
+      await replicas.leave(identity.id);
+      expect(await flips.flip(lane.key, await decided(subject, 'orchestrator'))).toMatchObject({ epoch: 1 });
+    });
+
     test('is not made by another replica than the home, or while a write is open', async () => {
       const subject = await begin();
       const { lane, replicas, identity } = subject;

@@ -7,6 +7,7 @@ import type { Statement } from './journal.ts';
 import { JournalTables } from './journal-tables.ts';
 import {
   isBehind,
+  isQuiet,
   newLane,
   readOf,
   takeClaim,
@@ -44,6 +45,7 @@ export function createSimFlipStore({
         const lane = database.lane(key);
         if (lane === undefined || tables.isClaimedByOther(lane, me) || tables.isBusyElsewhere(lane, me))
           return undefined;
+        if (lane.claim === undefined && isQuiet(lane)) lane.foreignSeen = lane.foreignCount;
         takeClaim(lane, me);
         lane.holder = me;
         lane.heldUntilMs = database.clock.now() + ms;
@@ -60,7 +62,7 @@ export function createSimFlipStore({
         const lane = database.lane(key);
         if (lane?.holder !== me || (lane.claim !== undefined && lane.claim !== me)) return;
         lane.heldUntilMs = -Infinity;
-        if (lane.condition === 'clean' && lane.deliveredSequence >= lane.sequence) lane.claim = undefined;
+        if (isQuiet(lane)) lane.claim = undefined;
       });
     },
     async flip(key, decision) {

@@ -17,6 +17,7 @@ import {
   pendingOf,
   readOf,
   settleOutcome,
+  isQuiet,
   takeClaim,
   untilUnsettled,
   writesAbove,
@@ -149,8 +150,7 @@ export class JournalTables {
       // Only the first write of a lane seeds it.
       if (lane.epoch === 0 && lane.primary === 'legacy')
         lane.seededCoverage = Math.max(seededCoverage, seeded);
-      const isThrough = lane.condition === 'clean' && lane.deliveredSequence >= lane.sequence;
-      if (claim === me && isThrough) lane.claim = undefined;
+      if (claim === me && isQuiet(lane)) lane.claim = undefined;
     }
   }
 

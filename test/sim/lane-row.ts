@@ -154,6 +154,11 @@ export function writesAbove(lane: LaneRow, sequence: number): StoredWrite[] {
   return [...lane.writes.values()].filter((write) => write.sequence > sequence);
 }
 
+/** A clean lane, whose last write is on both backends, may be without a home. */
+export function isQuiet({ condition, deliveredSequence, sequence }: LaneRow): boolean {
+  return condition === 'clean' && deliveredSequence >= sequence;
+}
+
 /** A replica becomes the lane's home. */
 export function takeClaim(lane: LaneRow, me: ReplicaId): void {
   if (lane.claim !== me) lane.claims += 1;

@@ -264,6 +264,17 @@ function testRollbacks(
     expect(await due()).toEqual([]);
   });
 
+  test('tries a busy lane again within two seconds, however often it was busy', async () => {
+    const { wayBack, lane } = await moved();
+    await wayBack.begin(lane.service, 'all', BY);
+    const due = async () => (await wayBack.due()).filter((one) => one.service === lane.service);
+    const [first] = await due();
+    if (first === undefined) throw new Error('nothing is due');
+    for (let attempt = 0; attempt < 8; attempt += 1) await wayBack.failed(first, 'busy');
+    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    expect(await due()).toHaveLength(1);
+  });
+
   test('leaves lanes to their living home', async () => {
     const { wayBack, replicas, identity, lane } = await moved();
     const other = subject().open();

@@ -21,6 +21,8 @@ const OWNERS_PER_PAGE = 1_000;
 const AT_ONCE = 100;
 const MEASURED = 100;
 const LONGEST_PAUSE_MS = 60_000;
+/** Before what agents do all the time. */
+const SHORT_PAUSE_MS = 2_000;
 
 /** A row of `rollback_lanes`. */
 interface ReturningLane {
@@ -318,7 +320,9 @@ function lanesIn({
         for (const returning of rollbacks.rows.find(({ id }) => id === rollback)?.lanes ?? []) {
           const lane = database.lane(returning.lane);
           if (lane?.service !== service || lane.owner !== owner) continue;
-          const pauseMs = Math.min(LONGEST_PAUSE_MS, 250 * 2 ** Math.min(returning.attempts, 10));
+          const isShort = reason === 'busy' || reason === 'open_write';
+          const longestMs = isShort ? SHORT_PAUSE_MS : LONGEST_PAUSE_MS;
+          const pauseMs = Math.min(longestMs, 250 * 2 ** Math.min(returning.attempts, 10));
           returning.attempts += 1;
           returning.reason = reason;
           returning.nextMs = database.clock.now() + pauseMs;
