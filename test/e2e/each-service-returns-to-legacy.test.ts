@@ -71,11 +71,17 @@ async function begin(service: Service): Promise<number> {
 }
 
 async function ended(rollback: number): Promise<object> {
+  let last = '';
+  const shown = async () => {
+    last = await (await fetch(`${deployment.httpUrl}/v1/rollbacks/${rollback}`)).text();
+    return JSON.parse(last) as { state: string };
+  };
   return eventually('the end of the rollback', async () => {
-    const shown = (await (await fetch(`${deployment.httpUrl}/v1/rollbacks/${rollback}`)).json()) as {
-      state: string;
-    };
-    return shown.state === 'ended' && shown;
+    const now = await shown();
+    return now.state === 'ended' && now;
+  }).catch(async (failure: unknown) => {
+    const lanes = await deployment.journal('select row_to_json(lanes) as lane from lanes');
+    throw new Error(`${String(failure)}: ${last}, ${JSON.stringify(lanes)}`);
   });
 }
 

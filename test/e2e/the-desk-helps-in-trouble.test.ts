@@ -27,6 +27,8 @@ beforeAll(async () => {
   await desk.deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 50 });
   agent = createSessionAgent(desk.deployment.endpoints[SERVICE]);
   await agent.ask(createSession(SESSION));
+  // A lane whose first write came before the coverage is copied. The next write is delivered.
+  await everythingDelivered(desk.deployment);
   await agent.ask(addInteraction(SESSION, 'first'));
   await everythingDelivered(desk.deployment);
   watched = await openWatched(browser, desk.origin);
