@@ -70,7 +70,9 @@ function wasRecordedLate({ services, scheduler }: World, lane: LaneRow): boolean
   const { executions } = service.model.effects;
   return allWrites(lane).some(({ write, outcome, recordedMs = -Infinity }) => {
     const number = numberOf(write.request);
-    const lastMs = Math.max(...executions.filter((one) => one.number === number).map(({ atMs }) => atMs));
+    // Said again by its agent, it may be executed once more after its record.
+    const before = executions.filter((one) => one.number === number && one.atMs <= recordedMs);
+    const lastMs = Math.max(...before.map(({ atMs }) => atMs));
     return outcome === 'applied' && scheduler.idles.some(({ atMs }) => lastMs <= atMs && atMs < recordedMs);
   });
 }

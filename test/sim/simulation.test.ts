@@ -91,6 +91,8 @@ const FOUND_LATER = [
   { replicas: 1, seed: 43 },
   // A service was opened again, and a new write went to legacy before those that legacy had missed.
   { replicas: 1, seed: 32_641 },
+  // A write was recorded after the hour in which its owner was forgotten, and its agent repeated it.
+  { replicas: 1, seed: 42_731 },
 ];
 
 const LIVES: readonly Course[] = [
