@@ -10,6 +10,8 @@ interface Case {
   readonly legacy: readonly Written[];
   readonly orchestrator: readonly Written[];
   readonly lost?: readonly number[];
+  /** Those that legacy has once more. */
+  readonly left?: readonly number[];
   readonly forgotten?: readonly number[];
   readonly broken: readonly string[];
 }
@@ -58,6 +60,22 @@ const CASES: readonly Case[] = [
     broken: ['I3'],
   },
   {
+    title: 'accepts the one that was lost of two equal items',
+    legacy: [1, 2],
+    orchestrator: [1, 2, 1],
+    lost: [1],
+    left: [1],
+    broken: [],
+  },
+  {
+    title: 'finds one more of two equal items than was lost',
+    legacy: [1, 2],
+    orchestrator: [1, 2, 1, 1],
+    lost: [1],
+    left: [1],
+    broken: ['I4'],
+  },
+  {
     title: 'finds another order where none was lost',
     legacy: [1, 'same', 2],
     orchestrator: ['same', 1, 2],
@@ -69,9 +87,9 @@ function listOf(written: readonly Written[]) {
   return written.map((one) => itemOf({ text: one === 'same' ? 'the same' : markOf(one) }));
 }
 
-test.for(CASES)('the order of a lane: $title', ({ legacy, orchestrator, lost, forgotten, broken }) => {
+test.for(CASES)('the order of a lane: $title', ({ legacy, orchestrator, lost, left, forgotten, broken }) => {
   const effects = new Effects();
-  if (lost !== undefined) effects.lose('o1', lost, []);
+  if (lost !== undefined) effects.lose('o1', lost, left ?? []);
   for (const number of forgotten ?? []) effects.forgotten.add(number);
   const violations = new Violations();
   compareLane(

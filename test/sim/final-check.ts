@@ -252,7 +252,8 @@ export function compareLane(
   const extra = without(orchestrator, legacy);
   for (const item of missing)
     violations.add(isFlipped ? 'I1' : 'I2', `${lane}: the orchestrator lacks ${item.text}`);
-  for (const item of extra) judgeExtra(item, { lane, effects, violations });
+  const lostRepeats = new Map(effects.lostRepeats);
+  for (const item of extra) judgeExtra(item, { lane, effects, violations, lostRepeats });
   if (missing.length > 0) return;
   const gone = new Set<Item>(extra);
   // A service forgets the oldest of equal items. After a loss an equal item may be written again, so any of them may be the one that is left.
@@ -276,12 +277,21 @@ function orderOf(items: readonly Item[]): string {
   return items.map(({ numbers }) => numbers.join('+') || '-').join(' ');
 }
 
-function judgeExtra(
-  item: Item,
-  { lane, effects, violations }: Pick<Lane, 'lane' | 'effects'> & { readonly violations: Violations },
-): void {
+interface ExtraJudging extends Pick<Lane, 'lane' | 'effects'> {
+  readonly violations: Violations;
+  /** Each explains so many items, once. */
+  readonly lostRepeats: Map<number, number>;
+}
+
+function judgeExtra(item: Item, { lane, effects, violations, lostRepeats }: ExtraJudging): void {
   const { forgotten, lost, lostFrom, deletedAtMs } = effects;
-  const isExplained = (number: number): boolean => forgotten.has(number) || lost.has(number);
+  const isLostRepeat = (number: number): boolean => {
+    const count = lostRepeats.get(number) ?? 0;
+    lostRepeats.set(number, count - 1);
+    return count > 0;
+  };
+  const isExplained = (number: number): boolean =>
+    forgotten.has(number) || lost.has(number) || isLostRepeat(number);
   if (item.numbers.length > 0 ? item.numbers.every(isExplained) : lostFrom.size > 0) return;
   const isDeleted = item.numbers.some((number) => deletedAtMs.has(number));
   violations.add(

@@ -31,6 +31,8 @@ export class Effects {
   readonly stored = new Set<number>();
   /** Items that the service lost, by whom they were of: it never declared to forget them. */
   readonly lost = new Map<number, string>();
+  /** How many items of what was said twice are lost, by their number: others of them are there. */
+  readonly lostRepeats = new Map<number, number>();
   /** Not every item has a number. */
   readonly lostFrom = new Set<string>();
   /** Owners that the service forgot whole, by themselves. */
@@ -41,7 +43,9 @@ export class Effects {
   lose(owner: string, gone: readonly number[], left: readonly number[]): void {
     this.lostFrom.add(owner);
     // Of what was said twice one may be there.
-    for (const number of gone) if (!left.includes(number)) this.lost.set(number, owner);
+    for (const number of gone)
+      if (!left.includes(number)) this.lost.set(number, owner);
+      else this.lostRepeats.set(number, (this.lostRepeats.get(number) ?? 0) + 1);
   }
 
   /** How often a write was executed: agents say things twice. */
