@@ -97,6 +97,8 @@ const FOUND_LATER = [
   { replicas: 1, seed: 30_177 },
   // The journal had pruned a lane's first write after a second, and an hour that a clock was slow passed for idle.
   { replicas: 1, seed: 43_978 },
+  // A write that names its items, and whose first send the journal did not confirm.
+  { replicas: 1, seed: 43_881 },
 ];
 
 const LIVES: readonly Course[] = [

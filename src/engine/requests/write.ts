@@ -12,14 +12,10 @@ import {
   type Sequenced,
   sequencedLabels as labelsOf,
   type Sequencer,
+  naming,
 } from '../writes/sequence-write.ts';
 import type { Repeats, Replying, Verdict } from '../writes/repeats.ts';
-import {
-  type OpenWrite,
-  type OrchestratorPrimary,
-  stillOpen,
-  UnknownEnd,
-} from '../writes/orchestrator-primary.ts';
+import { type OrchestratorPrimary, stillOpen, UnknownEnd } from '../writes/orchestrator-primary.ts';
 import { asleep, legacyIsReadOnly, tooLate } from '../writes/not-sent.ts';
 import type { OutcomeRecorder } from '../writes/outcome-recorder.ts';
 import type { Settling } from '../writes/settle.ts';
@@ -164,9 +160,9 @@ export class WritePath {
     try {
       await this.#parts.admit(sequenced.lane);
       emit('write:sent', labelsOf(sequenced));
-      const { outcome, reply } = await orchestratorPrimary.write(sequenced);
+      const { outcome, reply, named } = await orchestratorPrimary.write(sequenced);
       const replying = repeats.replying(sequenced, reply, outcome);
-      this.#ended(sequenced, outcome, repeats.handedOver(replying));
+      this.#ended(naming(sequenced, named), outcome, repeats.handedOver(replying));
       return {
         reply: replying.reply,
         backend: 'orchestrator',
@@ -184,7 +180,7 @@ export class WritePath {
   }
 
   /** The lane takes no write until the orchestrator has said what became of this one (W11). */
-  async #close(sequenced: Sequenced, open: OpenWrite): Promise<void> {
+  async #close(sequenced: Sequenced, open: UnknownEnd['open']): Promise<void> {
     const { lane, write } = sequenced;
     const { orchestratorPrimary, repeats } = this.#parts;
     const { promise: known, resolve: end } = Promise.withResolvers<void>();
@@ -195,7 +191,7 @@ export class WritePath {
       const closed = await orchestratorPrimary.close(open);
       if (closed === 'given_up') return lane.endWrite();
       if (closed.reply !== undefined) await repeats.keep(write, closed.reply);
-      this.#ended(sequenced, closed.outcome);
+      this.#ended(naming(sequenced, open.named), closed.outcome);
     } finally {
       lane.endClosing();
       end();

@@ -213,7 +213,7 @@ export class ReverseSender {
   /** Why only a person can decide that it is sent. */
   #whyHalted({ action, write, isForced }: Job): HaltReason | undefined {
     if (action.reverse === 'impossible') return 'impossible';
-    if (action.names !== undefined && write.items === undefined) return 'unnamed';
+    if (isUnnamed({ action, write })) return 'unnamed';
     const { sideEffects: effects } = action;
     if (effects === undefined || isForced || effects.concerns?.(messageOfWrite(write)) === false)
       return undefined;
@@ -303,6 +303,7 @@ export class ReverseSender {
   async #readBack(job: Job, { number, tail }: Pick<Attempt, 'number' | 'tail'>): Promise<Sent | Next> {
     const { service } = job;
     if (!isReadable(service) || tail === undefined) return this.#halt(job, number, 'unreadable');
+    if (isUnnamed(job)) return this.#halt(job, number, 'unnamed');
     if (!(await this.#isFlushed(service))) return this.#halt(job, number, 'undecided');
     const lane = await this.#read(job);
     if (!lane.exists && needsOwner(job)) return this.#ownerIsGone(job, { number, tail });
@@ -399,6 +400,11 @@ export class ReverseSender {
     const lagMs = this.#parts.clock.wallMs() - acceptedAtMs;
     this.#parts.emit('reverse:sent', { ...placeOf(job), operationId, action, result: ended, lagMs });
   }
+}
+
+/** The journal does not say which items legacy would remove or rewrite. */
+function isUnnamed({ action, write }: Pick<Job, 'action' | 'write'>): boolean {
+  return action.names !== undefined && write.items === undefined;
 }
 
 function messageOfWrite({ message, request }: PendingWrite): Message {

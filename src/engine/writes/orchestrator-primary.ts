@@ -1,3 +1,4 @@
+import type { NamedItem } from '../../domain/lane.ts';
 import { ConnectionError, CrossfadeError, messageOf, OperationError } from '../../domain/errors.ts';
 import type { OrchestratorAnswer, PrimaryResult, PrimaryWrite } from '../../domain/orchestrator-call.ts';
 import type { PrimaryFacts, PrimaryMapping } from '../../domain/service-definition.ts';
@@ -30,6 +31,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 export interface PrimaryEnd {
   readonly outcome: 'applied' | 'refused';
   readonly reply: Reply;
+  /** What the write names, as stored. Legacy gets the write for these. */
+  readonly named?: readonly NamedItem[] | undefined;
 }
 
 /** What became of a write whose sequence is closed. The reply is absent if the process that planned the write has died. */
@@ -59,6 +62,7 @@ export interface OpenWrite {
   readonly fence: PrimaryFence;
   /** Makes the reply of a result. Absent if the process that planned the write has died. */
   readonly answer?: (result: PrimaryResult) => string;
+  readonly named?: readonly NamedItem[] | undefined;
 }
 
 /** The outcome of the write is unknown: its sequence must be closed. */
@@ -69,6 +73,12 @@ export class UnknownEnd extends Error {
     super('the orchestrator has not said what became of a write', { cause });
     this.open = open;
   }
+}
+
+/** The items that a write names: their ids on the orchestrator, and what they are. */
+interface Found {
+  readonly items: readonly MemoryId[];
+  readonly named?: readonly NamedItem[] | undefined;
 }
 
 /** Takes a journaled write to the orchestrator as its primary: ../README.md, "Moving the writes of a lane". */
@@ -84,20 +94,21 @@ export class OrchestratorPrimary {
   async write(sequenced: Sequenced): Promise<PrimaryEnd> {
     if (!this.#parts.agrees(sequenced.lane.service)) throw otherVersion();
     const mapping = mappingOf(sequenced);
-    const { plan, facts } = await this.#planned(sequenced, mapping);
+    const { items, named } = await this.#found(sequenced);
+    const { plan, facts } = await this.#planned(sequenced, mapping, items);
     if ('reply' in plan) return { outcome: 'refused', reply: replyOf(plan.reply) };
     const answer = (result: PrimaryResult): string => mapping.answer(result, facts);
-    const result = await this.#untilKnown(plan, sequenced, { fence: fenceOf(sequenced), answer });
-    return { outcome: outcomeOf(result), reply: replyOf(answer(result)) };
+    const result = await this.#untilKnown(plan, sequenced, { fence: fenceOf(sequenced), answer, named });
+    return { outcome: outcomeOf(result), reply: replyOf(answer(result)), named };
   }
 
   /** Reads what the definition asks for. Nothing else changes the lane meanwhile. @throws CrossfadeError effect `not_applied` */
   async #planned(
     sequenced: Sequenced,
     mapping: PrimaryMapping,
+    items: readonly MemoryId[],
   ): Promise<{ plan: { readonly reply: string } | PrimaryWrite; facts: PrimaryFacts }> {
     const answers: OrchestratorAnswer[] = [];
-    const items = await this.#named(sequenced);
     const facts = { ...factsOf(sequenced, items), answers };
     for (let round = 0; round < ROUNDS; round += 1) {
       const plan = mapping.plan(facts);
@@ -115,10 +126,10 @@ export class OrchestratorPrimary {
    * The items that the write names by place or condition, as the orchestrator shows them now. What they are is stored, so that legacy gets
    * the write for the same items.
    */
-  async #named(sequenced: Sequenced): Promise<readonly MemoryId[]> {
+  async #found(sequenced: Sequenced): Promise<Found> {
     const { operation, write } = sequenced;
     const names = operation.action.kind === 'write' ? operation.action.names : undefined;
-    if (names === undefined) return [];
+    if (names === undefined) return { items: [] };
     const { orchestrator, journal } = this.#parts;
     const { lanes } = operation.service.definition;
     const sessionId = sessionIdOf(lanes.sessionPrefix, operation.owner);
@@ -127,8 +138,10 @@ export class OrchestratorPrimary {
     const shown = listed.map(({ fields, memory }) => ({ fields, timestamp: '', at: memory.created_at }));
     const lane = { exists: true, items: shown };
     const places = names.find(operation.message, lane);
-    await withoutEffect(journal.nameItems(write, nameItems(lane, places)));
-    return places.flatMap((place) => (listed[place]?.memory.memory_id as MemoryId | undefined) ?? []);
+    const named = nameItems(lane, places);
+    await withoutEffect(journal.nameItems(write, named));
+    const items = places.flatMap((place) => (listed[place]?.memory.memory_id as MemoryId | undefined) ?? []);
+    return { items, named };
   }
 
   /** Sends the same write until its outcome is known, or until the agent's deadline. */

@@ -202,6 +202,11 @@ export function latestSend(operation: OwnedOperation): number {
   return operation.deadlineAtMs - operation.service.deadlineMs * LEAST_SHARE_LEFT;
 }
 
+/** Legacy gets the write for the items that it was executed for. */
+export function naming(sequenced: Sequenced, items: PendingWrite['items']): Sequenced {
+  return items === undefined ? sequenced : { ...sequenced, write: { ...sequenced.write, items } };
+}
+
 /** The members that every event of a sequenced write has. */
 export function sequencedLabels({ operation, write }: Sequenced) {
   return {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ConnectionError, StorageError, ValidationError } from '../../../../src/domain/errors.ts';
 import { type LaneKey, operationId } from '../../../../src/domain/ids.ts';
+import type { ServiceDefinition } from '../../../../src/domain/service-definition.ts';
 import type { PrimaryResult } from '../../../../src/domain/orchestrator-call.ts';
 import type { Orchestrator, PrimaryFence } from '../../../../src/engine/ports/ports.ts';
 import { OrchestratorPrimary, UnknownEnd } from '../../../../src/engine/writes/orchestrator-primary.ts';
@@ -20,8 +21,8 @@ const REQUEST =
   '{"action": "add_interaction", "session_id": "s", "role": "user", "content": "hi", "request_id": "r"}';
 const UNKNOWN = new ConnectionError('no answer', { effect: 'unknown', reason: 'timeout' });
 
-function sequenced(text = REQUEST): Sequenced {
-  const operation = operationOf(text, { service: serviceWith({ definition: sessionMemory }) });
+function sequenced(text = REQUEST, definition: ServiceDefinition = sessionMemory): Sequenced {
+  const operation = operationOf(text, { service: serviceWith({ definition }) });
   const lane = laneNamed('s');
   return {
     operation,
@@ -180,6 +181,20 @@ test.each([
   expect(attempts).toBe(3);
   const hasReply = outcome === 'applied' || outcome === 'refused';
   expect(typeof end === 'object' && end.reply?.body.toString()).toBe(hasReply ? 'the reply' : undefined);
+});
+
+test('a write that names items says which, so that legacy gets it for the same', async () => {
+  const { add_interaction: add } = sessionMemory.actions;
+  if (add?.kind !== 'write' || add.reverse === 'impossible') throw new Error('it has no reversal');
+  const naming = { ...add, names: { atMost: 1, find: () => [] }, toLegacy: () => REQUEST };
+  const actions = { ...sessionMemory.actions, add_interaction: naming };
+  const write = sequenced(REQUEST, { ...sessionMemory, actions });
+  const empty = { read: async () => ({ data: {}, text: '{}' }) };
+  expect(await primary([APPLIED], empty).path.write(write)).toMatchObject({ named: [] });
+  const end = await primary([UNKNOWN], empty)
+    .path.write(write)
+    .catch((error: unknown) => error);
+  expect((end as UnknownEnd).open).toMatchObject({ named: [] });
 });
 
 test('closing ends when another replica takes it over, or the process ends', async () => {
