@@ -13,8 +13,8 @@ import { createWorld, type RunSettings, type World } from './world.ts';
 
 /** Longest that agents and troubles go on, in virtual time. */
 const BUSY_MS = 10 * 60_000;
-/** A late reply is waited for a minute; whatever waits for that has ended by then. */
-const SETTLING_MS = 75_000;
+/** A recovery is repeated after half a minute, and a late reply is waited for a minute. Both have ended by then. */
+const SETTLING_MS = 105_000;
 /** A person's command has taken effect by then. */
 const COMMAND_MS = 5_000;
 /** What has not settled by then never will. */

@@ -31,7 +31,7 @@ export interface TakeOverParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly deliverer: Pick<Deliverer, 'resume' | 'resumeForeign' | 'forget'>;
   readonly copies: Pick<CopyQueue, 'add' | 'forget'>;
-  readonly settler: Pick<Settler, 'resume' | 'closeLater' | 'copyAnew'>;
+  readonly settler: Pick<Settler, 'resume' | 'closeFound' | 'copyAnew'>;
   readonly outcomeRecorder: OutcomeRecorder;
   readonly kept: Pick<KeptReplies, 'lost'>;
   readonly orchestratorPrimary: Pick<OrchestratorPrimary, 'close'>;
@@ -85,7 +85,7 @@ export class TakeOver {
         found.open.filter(({ ref }) => ref.lane === lane.key),
       ),
     );
-    await each(found.unclosed, (lane) => settler.closeLater(lane));
+    await each(found.unclosed, (lane) => settler.closeFound(lane));
     const newest = new Map(found.pending.map((pending) => [pending.lane, pending.newest]));
     await each([...newest.keys()], (lane) => {
       deliverer.resume(lane, newest.get(lane.key) ?? 0);

@@ -128,6 +128,11 @@ export class Settler {
     void this.#close(lane);
   }
 
+  /** A recovery has found an open entry of the lane. The time of one that this process already waits for stays. */
+  closeFound(lane: Lane): void {
+    if (!this.#closing.has(lane)) this.closeLater(lane);
+  }
+
   async #close(lane: Lane): Promise<void> {
     // Another unknown outcome of the lane moves the time.
     while (!this.#isStopped && lane.closesAtMs > this.#parts.clock.now())

@@ -201,7 +201,7 @@ export function takeOverParts(facts: Partial<TakeOverParts>): TakeOverParts {
     orchestratorPrimary: { close: async () => 'given_up' },
     deliverer: { resume: () => undefined, resumeForeign: () => undefined, forget: () => undefined },
     copies: { add: () => undefined, forget: () => undefined },
-    settler: { resume: () => undefined, closeLater: () => undefined, copyAnew: () => undefined },
+    settler: { resume: () => undefined, closeFound: () => undefined, copyAnew: () => undefined },
     outcomeRecorder: outcomeRecorderOf(clock),
     kept: { lost: async () => undefined },
     clock,

@@ -11,7 +11,7 @@ function createTold() {
       facts.outcomeRecorder += 1;
       lane.beginSettling();
     },
-    closeLater: () => undefined,
+    closeFound: () => undefined,
     copyAnew: () => undefined,
   };
   const takeOver = new TakeOver(takeOverParts({ settler }));

@@ -42,7 +42,7 @@ async function taken(seededCoverage: number, found: Partial<Recovery>) {
     copies: { add: (_lane, reason) => void done.push(`copy ${reason}`), forget: () => undefined },
     settler: {
       resume: () => void done.push('settle'),
-      closeLater: () => void done.push('look once more'),
+      closeFound: () => void done.push('look once more'),
       copyAnew: () => undefined,
     },
   });

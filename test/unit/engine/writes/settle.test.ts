@@ -142,3 +142,12 @@ test('a lane is copied again only after the journal knows that it is dirty', asy
   await vi.advanceTimersByTimeAsync(0);
   expect(copiedAtMs).toHaveLength(1);
 });
+
+test('a repeated recovery does not move the last copy of a lane', async () => {
+  const { clock, settler, service, lane, copiedAtMs } = createSettler();
+  settler.settle(lane, service);
+  await clock.pass(30_000);
+  settler.closeFound(lane);
+  await clock.pass(30_000);
+  expect(copiedAtMs.at(-1)).toBe(60_000);
+});
