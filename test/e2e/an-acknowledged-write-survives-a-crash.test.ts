@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database, Session } from '../../src/storage/database.ts';
 import { readOrchestratorStore } from '../accept/stores.ts';
-import { acknowledgedIn, agentsRun, killAt, takeUp } from './crash.ts';
+import { acknowledgedIn, agentsRun, agentsWriteOn, killAt, takeUp } from './crash.ts';
 import { startStage, type CrashStage } from './crash-stage.ts';
 import { casesOfTier } from '../support/tier.ts';
-import { findingsOf, runAll, workOf } from './crash-workload.ts';
+import { findingsOf, workOf } from './crash-workload.ts';
 
 let stage: CrashStage;
 beforeAll(async () => {
@@ -36,7 +36,7 @@ describe('acknowledged writes are on both stores, once and in order, after a kil
     const one = await stage.begin();
     const works = workOf(one.prefix);
     const proxy = await one.startProxy(name);
-    await killAt(proxy, { name }, (lost) => runAll(works, one.endpoints, { round: 1, lost }));
+    await killAt(proxy, { name }, (lost) => agentsWriteOn(one, works, lost));
     expect(works.some(({ done }) => done.at(-1)?.certainty === 'unanswered')).toBe(true);
     expect(await takeUp(one, works)).toEqual([]);
     await one.end();
@@ -46,7 +46,7 @@ describe('acknowledged writes are on both stores, once and in order, after a kil
     const one = await stage.begin();
     const works = workOf(one.prefix);
     const proxy = await one.startProxy();
-    await killAt(proxy, { name, count: 9 }, (lost) => runAll(works, one.endpoints, { round: 1, lost }));
+    await killAt(proxy, { name, count: 9 }, (lost) => agentsWriteOn(one, works, lost));
     expect(acknowledgedIn(works)).toBeGreaterThan(0);
     expect(await takeUp(one, works)).toEqual([]);
     await one.end();
