@@ -206,7 +206,11 @@ test('every decision can be explained', async () => {
     operation: {
       id: operation,
       legacy: 'applied',
-      orchestrator: { standing: 'delivered', item: { memory_id: `mem-${operation}` } },
+      // A slow minute leaves a lane to be copied: then its first copy carried the write.
+      orchestrator: {
+        standing: expect.stringMatching(/^(delivered|copied)$/) as string,
+        item: { memory_id: `mem-${operation}` },
+      },
     },
   });
 });
