@@ -8,6 +8,7 @@ interface ReplicaRow {
   readonly coverage: Record<string, number>;
   readonly services: readonly string[] | null;
   readonly is_any_spilled: boolean;
+  readonly now_ms: number;
 }
 
 /** Whether two lists of services have one in common; null is a list of all. */
@@ -48,7 +49,8 @@ select r.id, case when r.id = $1 then 0 else extract(epoch from now() - r.heartb
   case when r.id = $1 then $2::jsonb else r.coverage end as coverage, r.services,
   exists (select from spills s where s.open_since is not null and s.id is distinct from (select spill from replicas where id = $1)
     and ${overlap('s.services', '$4::text[]')})
-    as is_any_spilled
+    as is_any_spilled,
+  (extract(epoch from now()) * 1000)::float8 as now_ms
 from replicas r where r.id <> $1 or exists (select from beat)`;
 
 interface ReplicaDatabases {
@@ -90,6 +92,8 @@ export function createReplicaStore(
           services: row.services ?? undefined,
         })),
         isAnySpilled: rows.some((row) => row.is_any_spilled),
+        // Without a row no replica is registered, and this one registers again.
+        nowMs: rows[0]?.now_ms ?? Infinity,
       };
     },
     async leave(replica) {

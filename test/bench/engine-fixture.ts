@@ -206,6 +206,7 @@ export function aloneWithout(hasCoverage: boolean): Omit<EngineEdges, 'flagsOn'>
       heartbeat: async () => ({
         replicas: [{ replica: replica.id, silentMs: 0, coverage: {} }],
         isAnySpilled: false,
+        nowMs: 0,
       }),
       leave: async () => undefined,
     },

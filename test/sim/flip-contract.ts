@@ -191,7 +191,7 @@ export function describeFlips(opened: Begin, open: Open): void {
       const intent = { ...lane.intent(), kind: 'intent', number: 1, replica: identity.id } as const;
       const page = { spill: randomUUID(), after: 0, through: 1, intents: [intent], earlier: [] };
       const outcomes = new Map([[intent.operationId, 'applied' as const]]);
-      const lanes = await spills.replay({ ...page, outcomes, isOutOfOrder: () => false });
+      const lanes = await spills.replay({ ...page, outcomes, settled: [], isOutOfOrder: () => false });
       expect(lanes?.size).toBe(0);
       expect(await lane.state()).toMatchObject({ sequence: 1, condition: 'clean' });
       expect(await book.uncompared([lane.service], 10)).toMatchObject([{ lane: lane.key, epoch: 1 }]);

@@ -85,7 +85,7 @@ describeJournal('the journal in PostgreSQL', async () => ({
 
 describeJournal('the journal of the simulation', async () => {
   const simulated = new SimDatabase({
-    now: () => Date.now(),
+    now: () => performance.timeOrigin + performance.now(),
     instantOf: (wallMs) => wallMs,
     wallOf: (ms) => ms,
   });

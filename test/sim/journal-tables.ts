@@ -95,6 +95,7 @@ export class JournalTables {
       coverage,
       atMs,
       replica: me,
+      journaledAtMs: this.#database.clock.now(),
     });
     return readOf(lane);
   }

@@ -81,6 +81,8 @@ export interface StoredWrite extends PendingWrite {
   /** 0: another replica may have passed writes unjournaled. */
   readonly coverage: number;
   readonly replica: ReplicaId;
+  /** `journaled_at`. Undefined: it was spilled. */
+  readonly journaledAtMs: number | undefined;
 }
 
 export function newLane(key: LaneKey, id: number): LaneRow {
@@ -252,7 +254,7 @@ export function numberOf(request: string): number {
 }
 
 export function pendingOf(
-  { atMs: _at, coverage: _coverage, replica: _replica, ...write }: StoredWrite,
+  { atMs: _at, coverage: _coverage, replica: _replica, journaledAtMs: _journaled, ...write }: StoredWrite,
   isUncertain = false,
 ): PendingWrite {
   return isUncertain ? { ...write, isUncertain } : write;

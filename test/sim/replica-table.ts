@@ -62,7 +62,7 @@ export class ReplicaTable {
       silentMs: now - row.heartbeatMs,
       coverage: row.coverage,
     }));
-    return { replicas, isAnySpilled };
+    return { replicas, isAnySpilled, nowMs: now };
   }
 
   /** Whether every registered replica acts on the share, and answers writes with its version. */

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { ReplayPage, SpilledIntent } from '../../src/engine/ports/spill-ports.ts';
+import type { Beat } from '../../src/engine/ports/replica-ports.ts';
+import type { ReplayPage, SettledSpill, SpilledIntent } from '../../src/engine/ports/spill-ports.ts';
 import type { Begin, Opened, Lane } from './journal-contract-lane.ts';
 import type { MakePair } from './replica-pair.ts';
+
+const NOTHING: Beat = { coverage: {}, shares: {}, isSpilling: false };
 
 type Process = Opened & { readonly lane: Lane };
 
@@ -56,6 +59,20 @@ export function testReplay(begin: Begin, makePair: MakePair): void {
     },
   );
 
+  test('a spilled write precedes what was journaled after its outcome was known', async () => {
+    const { here, there } = await makePair();
+    const page = spilled(here, 3);
+    const settled: SettledSpill[] = [];
+    for (const { lane, operationId } of page.intents.slice(0, 2)) {
+      await there.lane.write('applied');
+      const { nowMs } = await here.replicas.heartbeat(here.identity.id, NOTHING);
+      settled.push({ lane, operationId, journalMs: nowMs });
+    }
+    await replay(here, { ...page, settled });
+    const writes = await here.journal.undelivered(here.lane.key, 100);
+    expect(writes.map(({ precedes }) => precedes)).toEqual([undefined, undefined, 2, undefined, undefined]);
+  });
+
   test('an own write with a known outcome proves that spilled writes follow it', async () => {
     const { here, there } = await makePair();
     await there.lane.write('applied');
@@ -93,6 +110,7 @@ function spilled({ lane, identity }: Process, writes: number): ReplayPage {
     through: writes,
     intents,
     outcomes,
+    settled: [],
     earlier: [],
     isOutOfOrder: () => false,
   };

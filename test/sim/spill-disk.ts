@@ -2,7 +2,12 @@ import { StorageError } from '../../src/domain/errors.ts';
 import type { LaneKey, OperationId, ReplicaId } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { Intent } from '../../src/engine/ports/ports.ts';
-import type { SpillFacts, SpillRecord, SpillStore } from '../../src/engine/ports/spill-ports.ts';
+import type {
+  SpilledOutcome,
+  SpillFacts,
+  SpillRecord,
+  SpillStore,
+} from '../../src/engine/ports/spill-ports.ts';
 import { numberOf } from './lane-row.ts';
 import type { Owner } from './scheduler.ts';
 import type { World } from './world.ts';
@@ -107,8 +112,8 @@ export class SimSpill implements SpillStore {
     await this.#sync(() => this.#write({ ...intent, kind: 'intent', replica }));
   }
 
-  recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
-    this.#outcomes.push({ kind: 'outcome', lane, operationId, outcome });
+  recordOutcome(settled: Omit<SpilledOutcome, 'kind' | 'number'>): void {
+    this.#outcomes.push({ kind: 'outcome', ...settled });
     if (this.#lingers) return;
     this.#lingers = true;
     setTimeout(() => {

@@ -81,6 +81,7 @@ function replayPage(page: ReplayPage, replaying: Replaying): Map<LaneKey, Replay
     lanes.set(key, { row: readOf(lane), isUncertain, isOutOfOrder });
   }
   record(database, page.earlier);
+  noteOrder(page, database);
   return lanes;
 }
 
@@ -106,6 +107,18 @@ function lastWriter(lane: LaneRow, own: ReadonlySet<ReplicaId | undefined>): Rep
   return [...lane.writes.values()].toReversed().find(isTelling)?.replica;
 }
 
+/** `NOTE_ORDER`. */
+function noteOrder({ settled }: ReplayPage, database: Database): void {
+  for (const { lane: key, operationId, journalMs } of settled) {
+    const { writes, outcomes } = database.laneOrNew(key);
+    const all = [...writes.values()];
+    const write = all.find((one) => one.operationId === operationId);
+    const later = all.find(({ journaledAtMs = -Infinity }) => journaledAtMs > journalMs);
+    if (write !== undefined && later !== undefined && outcomes.get(write.sequence) === 'unknown')
+      writes.set(write.sequence, { ...write, precedes: later.sequence });
+  }
+}
+
 /** Another replica that lives has an open write of the lane, or one holds it. */
 function isBusy(key: LaneKey, { database, tables, me }: Replaying): boolean {
   const lane = database.lane(key);
@@ -128,6 +141,8 @@ function settleGone(lane: LaneRow, { database, me }: Replaying): void {
 function store(lane: LaneRow, intent: SpilledIntent, { database, tables, me }: Replaying): void {
   if (tables.isClaimedByOther(lane, me)) foundUncertain(lane);
   tables.store(me, intent);
+  const write = lane.writes.get(lane.sequence);
+  if (write !== undefined) lane.writes.set(lane.sequence, { ...write, journaledAtMs: undefined });
   mayBeRepeated(lane, database.clock.now());
   if (lane.condition !== 'stopped') Object.assign(lane, { condition: 'dirty', reason: 'spilled' });
 }

@@ -8,7 +8,7 @@ import type { Journal } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { type CopyPlan, digestOfFields, planCopy } from '../items/copy-plan.ts';
 import type { LaneContents } from '../items/lane-contents.ts';
-import { type JournaledWrites, readJournaled, uncertainDelete } from './journaled-writes.ts';
+import { beforeUncertainDelete, type JournaledWrites, readJournaled } from './journaled-writes.ts';
 import { applyCopy } from './copy-apply.ts';
 import type { CopyCalls } from './copy-calls.ts';
 
@@ -92,7 +92,7 @@ async function journaledOf(
 ): Promise<JournaledWrites> {
   const writes = sequence === 0 ? [] : await journal.undelivered(lane.key, sequence);
   const facts = { service, owner: lane.owner, writes, sequence };
-  const after = uncertainDelete(facts);
+  const after = beforeUncertainDelete(facts);
   const since = after === undefined ? undefined : await history?.between(lane.key, after, sequence);
   return readJournaled({ ...facts, since });
 }

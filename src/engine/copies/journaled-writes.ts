@@ -43,7 +43,7 @@ interface JournaledFacts {
   readonly owner: Owner;
   /** In sequence. */
   readonly writes: readonly PendingWrite[];
-  /** The writes since {@link uncertainDelete}, including delivered ones. @defaultValue {@link writes} */
+  /** The writes after {@link beforeUncertainDelete}, including delivered ones. @defaultValue {@link writes} */
   readonly since?: readonly PendingWrite[] | undefined;
   /** The lane's sequence when the primary was read. */
   readonly sequence: number;
@@ -58,7 +58,7 @@ interface Planned {
 }
 
 export function readJournaled(facts: JournaledFacts): JournaledWrites {
-  const planned = facts.writes.map((write) => plannedOf(write, facts));
+  const planned = facts.writes.map((write) => sparing(plannedOf(write, facts), facts));
   const ids = idsOf(planned, facts.service);
   const naming = planned.filter(({ action }) => action?.names !== undefined);
   const beginnings = planned.filter(({ action }) => action?.provesEmpty === true);
@@ -87,10 +87,15 @@ function endingOf(planned: readonly Planned[]): OrchestratorWrite | undefined {
   return since.findLast(({ action }) => action === 'end_session');
 }
 
-/** Sequence of the first write of unknown outcome that deletes by filter, if it took effect. */
-export function uncertainDelete(facts: Omit<JournaledFacts, 'since'>): number | undefined {
+/**
+ * The last sequence before the writes that certainly followed a write of unknown outcome that deletes by filter. Undefined if there is no
+ * such delete.
+ */
+export function beforeUncertainDelete(facts: Omit<JournaledFacts, 'since'>): number | undefined {
   const uncertain = facts.writes.filter(({ isUncertain }) => isUncertain === true);
-  return uncertain.find((write) => plannedOf(write, facts).deletions.length > 0)?.sequence;
+  const deletes = uncertain.filter((write) => plannedOf(write, facts).deletions.length > 0);
+  const before = deletes.map(({ sequence, precedes = sequence }) => precedes - 1);
+  return before.length === 0 ? undefined : Math.min(...before);
 }
 
 function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Planned {
@@ -102,18 +107,23 @@ function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Pla
 }
 
 /**
- * If the delete took effect late, it also deleted items that an earlier copy renumbered, so their positions do not identify them.
- * It does not explain items that were written after it. Either legacy lost such an item or executed the delete out of order, and
- * a person decides.
+ * A delete of unknown outcome does not explain items that were written after it. Either legacy lost such an item or executed the delete
+ * out of order, and a person decides.
  */
-function deletionsOf({ write, deletions }: Planned, facts: JournaledFacts): readonly LaneDeletion[] {
-  if (write.isUncertain !== true) return deletions;
-  if (deletions.length === 0) return [];
+function sparing(planned: Planned, facts: JournaledFacts): Planned {
+  const { write, deletions } = planned;
+  if (isCertain(planned) || deletions.length === 0) return planned;
   const later = (facts.since ?? facts.writes)
-    .filter(({ sequence }) => sequence > write.sequence)
+    .filter(({ sequence }) => sequence > write.sequence || sequence >= (write.precedes ?? Infinity))
     .map((one) => plannedOf(one, facts));
   const spares = new Set(later.filter(isCertain).flatMap(createdIdsOf));
-  return deletions.map((deletion) => ({ ...deletion, below: positionOf(facts.sequence + 1), spares }));
+  return { ...planned, deletions: deletions.map((deletion) => ({ ...deletion, spares })) };
+}
+
+/** If the delete took effect late, it also deleted items that an earlier copy renumbered, so their positions do not identify them. */
+function deletionsOf({ write, deletions }: Planned, { sequence }: JournaledFacts): readonly LaneDeletion[] {
+  if (write.isUncertain !== true) return deletions;
+  return deletions.map((deletion) => ({ ...deletion, below: positionOf(sequence + 1) }));
 }
 
 /** An equal item that was written after a delete has its own id. */

@@ -173,6 +173,11 @@ export interface PendingWrite extends WriteRef {
   readonly isUncertain?: boolean;
   /** Every replica has journaled since it was accepted, so no unseen write has removed its item. @defaultValue false */
   readonly isCovered?: boolean;
+  /**
+   * It took effect before the write of this sequence was accepted. Its own sequence may be higher, because it was spilled meanwhile.
+   * Absent: no such write is known.
+   */
+  readonly precedes?: number;
   /** The secondary has refused it once. Absent: never. */
   readonly letter?: LetterState;
   /** The items that it names by place or condition. Absent if it names none, or if they are not certain. */

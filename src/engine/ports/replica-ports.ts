@@ -25,6 +25,8 @@ export interface BeatAnswer {
   readonly replicas: readonly ReplicaReport[];
   /** Another replica that shares a service, registered or not, may have written something that the journal does not know. */
   readonly isAnySpilled: boolean;
+  /** The journal's clock when it answered, Unix milliseconds. */
+  readonly nowMs: number;
 }
 
 /** Registered proxy processes. */

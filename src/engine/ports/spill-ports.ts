@@ -18,6 +18,8 @@ export interface SpilledOutcome {
   readonly lane: LaneKey;
   readonly operationId: OperationId;
   readonly outcome: Outcome;
+  /** What the journal's clock showed at most when it was known, Unix milliseconds. Absent if that is not known. */
+  readonly journalMs?: number;
 }
 
 export type SpillRecord = SpilledIntent | SpilledOutcome;
@@ -57,7 +59,7 @@ export interface SpillStore {
   /** Resolves when it is durable. Only then may the write be sent. */
   append(intent: Intent, replica: ReplicaId): Promise<void>;
   /** Written with the next group or soon after. Outcomes that a crash loses are unknown afterwards. */
-  recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void;
+  recordOutcome(settled: Omit<SpilledOutcome, 'kind' | 'number'>): void;
   /** The records after this number, in order, until they have at least this many bytes. Empty if there are none. */
   page(after: number, bytes: number): Promise<readonly SpillRecord[]>;
   /** The outcomes of these writes that are stored after this number. Reads everything after it. */
@@ -88,11 +90,16 @@ export interface ReplayPage {
   readonly intents: readonly SpilledIntent[];
   /** Outcomes of these intents. An intent without one stays open, because its outcome comes later or its reply is awaited. */
   readonly outcomes: ReadonlyMap<OperationId, Outcome>;
+  /** Of applied writes, of these intents and of earlier ones, when that was known. A write of unknown outcome may take effect later. */
+  readonly settled: readonly SettledSpill[];
   /** Outcomes of intents that were replayed before. */
   readonly earlier: readonly EarlierOutcome[];
   /** Whether another replica may have written to the lane meanwhile, according to an earlier page. */
   readonly isOutOfOrder: (lane: LaneKey) => boolean;
 }
+
+/** A write had taken effect when the journal's clock showed at most this, Unix milliseconds. */
+export type SettledSpill = Pick<Required<SpilledOutcome>, 'lane' | 'operationId' | 'journalMs'>;
 
 export type EarlierOutcome = Pick<SpilledOutcome, 'lane' | 'operationId' | 'outcome'>;
 

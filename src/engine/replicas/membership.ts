@@ -9,6 +9,8 @@ const LEASE_MS = 3_000;
 const RESERVE_MS = 1_000;
 /** A new replica waits until every replica that does not know of it, and may assume that it is alone, has lost its lease. */
 const SETTLE_IN_MS = LEASE_MS - RESERVE_MS;
+/** More than two clocks drift apart, which is at most 0.05 % for quartz. */
+const DRIFT = 0.001;
 
 interface MembershipParts {
   readonly identity: ReplicaIdentity;
@@ -43,6 +45,8 @@ export class Membership {
   #heardAtMs = 0;
   /** When the last answered heartbeat was sent. */
   #answeredMs = -Infinity;
+  /** What the journal's clock showed when it answered that heartbeat. */
+  #journalMs = Infinity;
   #claimedAtMs = 0;
   #isAnySpilled = false;
   /** The others have given this replica up, and it has no new identity yet. */
@@ -66,6 +70,15 @@ export class Membership {
   /** When the newest answered heartbeat was sent. */
   get answeredMs(): number {
     return this.#answeredMs;
+  }
+
+  /**
+   * What the journal's clock shows at most, Unix milliseconds. Infinity if that is not known. This does not depend on the wall clock of
+   * this machine, which may be an hour off.
+   */
+  get journalMs(): number {
+    const elapsedMs = this.#parts.clock.now() - this.#answeredMs;
+    return this.#journalMs + elapsedMs * (1 + DRIFT);
   }
 
   /** Whether no other replica is registered. */
@@ -128,11 +141,16 @@ export class Membership {
     const isSpilling = this.#parts.isSpilling();
     if (!isSpilling) this.#claimedAtMs = sentAtMs;
     const beat = { coverage, isSpilling, shares: this.#parts.shares() };
-    const { replicas: reports, isAnySpilled } = await store.heartbeat(identity.id, beat).finally(() => {
+    const {
+      replicas: reports,
+      isAnySpilled,
+      nowMs,
+    } = await store.heartbeat(identity.id, beat).finally(() => {
       this.#heardAtMs = clock.now();
     });
     this.#isAnySpilled = isAnySpilled;
     this.#answeredMs = sentAtMs;
+    this.#journalMs = nowMs;
     const isListed = reports.some(({ replica }) => replica === identity.id);
     const known = this.#others;
     this.#others = reports.filter(

@@ -171,6 +171,9 @@ export class Replay {
           .filter(({ operationId }) => own.has(operationId))
           .map(({ operationId, outcome }) => [operationId, outcome]),
       ),
+      settled: settled.flatMap(({ lane, operationId, outcome, journalMs }) =>
+        outcome !== 'applied' || journalMs === undefined ? [] : [{ lane, operationId, journalMs }],
+      ),
       earlier: settled
         .filter(({ operationId }) => !own.has(operationId))
         .map((one) => ({ ...one, outcome: this.#certain(one) })),

@@ -28,7 +28,7 @@ const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
 
 interface SpillPathParts {
   readonly outage: Pick<Outage, 'admit' | 'ask' | 'state'>;
-  readonly membership: Pick<Membership, 'isOnlyOne' | 'claimedAtMs'>;
+  readonly membership: Pick<Membership, 'isOnlyOne' | 'claimedAtMs' | 'journalMs'>;
   readonly store: Pick<SpillStore, 'append' | 'recordOutcome'>;
   readonly journal: Pick<SpillJournal, 'recordOutcomes'>;
   readonly identity: Pick<ReplicaIdentity, 'id'>;
@@ -230,11 +230,18 @@ export class SpillPath {
   }
 
   #conclude({ id, operation, lane }: Spilled, outcome: Outcome): void {
-    const { emit, store } = this.#parts;
+    const { emit, store, membership } = this.#parts;
+    const { journalMs } = membership;
     lane.endWrite();
     this.#underWay.delete(id);
     if (this.#replayed.delete(id)) this.#settleInJournal(lane.key, id, outcome);
-    else store.recordOutcome(lane.key, id, outcome);
+    else
+      store.recordOutcome({
+        lane: lane.key,
+        operationId: id,
+        outcome,
+        ...(journalMs < Infinity && { journalMs }),
+      });
     emit('write:answered', { ...labelsOf(operation), sequence: 0, outcome });
     if (outcome === 'unknown') this.#parts.settle(lane, operation);
   }

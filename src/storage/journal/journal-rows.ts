@@ -135,6 +135,7 @@ export interface WriteRow {
   readonly letter?: string | null;
   /** JSON, sealed. */
   readonly named: string | null;
+  readonly precedes: number | null;
 }
 
 function isLetterState(letter: string | null | undefined): letter is LetterState {
@@ -153,6 +154,7 @@ export function pendingOf(lane: LaneKey, row: WriteRow, seal: Seal): PendingWrit
     ...(row.is_uncertain === true && { isUncertain: true }),
     ...(row.is_covered === true && { isCovered: true }),
     ...(isLetterState(row.letter) && { letter: row.letter }),
+    ...(row.precedes !== null && { precedes: row.precedes }),
     ...(row.named !== null && { items: JSON.parse(seal.open(row.named)) as NamedItem[] }),
   };
 }

@@ -32,7 +32,7 @@ export function busyElsewhere(lane: string, me: string): string {
 }
 
 export const WRITE_COLUMNS =
-  'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at, w.named';
+  'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at, w.named, w.precedes';
 
 export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
 

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { copyFile, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, StorageError } from '../../domain/errors.ts';
-import type { LaneKey, OperationId, ReplicaId } from '../../domain/ids.ts';
+import type { OperationId, ReplicaId } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { Intent } from '../../engine/ports/ports.ts';
-import type { SpillFacts, SpillRecord, SpillStore } from '../../engine/ports/spill-ports.ts';
+import type { SpilledOutcome, SpillFacts, SpillRecord, SpillStore } from '../../engine/ports/spill-ports.ts';
 import { lockFolder } from '../folder-lock.ts';
 import { GroupCommit } from '../journal/group-commit.ts';
 import type { Seal } from '../seal.ts';
@@ -160,9 +160,9 @@ export class SpillFile implements SpillStore {
     await this.#commits.add({ ...intent, kind: 'intent', request, replica });
   }
 
-  recordOutcome(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
+  recordOutcome(settled: Omit<SpilledOutcome, 'kind' | 'number'>): void {
     // Without the outcome the write is unknown, and its lane is dirty anyway.
-    this.#commits.add({ kind: 'outcome', lane, operationId, outcome }).catch(() => undefined);
+    this.#commits.add({ kind: 'outcome', ...settled }).catch(() => undefined);
   }
 
   async noteShares(shares: Readonly<Record<string, number>>): Promise<void> {

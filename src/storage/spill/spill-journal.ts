@@ -6,6 +6,7 @@ import type {
   ReplayedLane,
   ReplayPage,
   EarlierOutcome,
+  SettledSpill,
   SpilledIntent,
   SpillJournal,
 } from '../../engine/ports/spill-ports.ts';
@@ -90,6 +91,7 @@ async function replayPage(
   const places = rows.flatMap((row) => placesOf(row, page, shares));
   await insert(session, places, id);
   await recordEarlier(session, page.earlier);
+  await noteOrder(session, page.settled);
   const lanes = rows.map((row): [LaneKey, ReplayedLane] => {
     const own = places.filter(({ laneId }) => laneId === row.id);
     const isUncertain = own.some(({ outcome }) => outcome === undefined || outcome === 'unknown');
@@ -186,6 +188,15 @@ async function recordEarlier(session: Session, settled: readonly EarlierOutcome[
   ]);
 }
 
+async function noteOrder(session: Session, settled: readonly SettledSpill[]): Promise<void> {
+  if (settled.length === 0) return;
+  await session.query(NOTE_ORDER, [
+    settled.map(({ lane }) => lane),
+    settled.map(({ operationId }) => operationId),
+    settled.map(({ journalMs }) => journalMs),
+  ]);
+}
+
 /** Advances to the next page. No row means that an earlier attempt, whose result was lost, has written it. */
 const ADVANCE = `
 insert into spills (id, replayed) values ($1, $3)
@@ -244,10 +255,20 @@ where lanes.key = asked.key
 returning ${LANE_COLUMNS.replace('key', 'lanes.key')}`;
 
 const INSERT_WRITES = `
-insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, coverage, replica)
-select lane_id, sequence, operation_id, action, request, accepted_at, coverage, $8::uuid
+insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, coverage, replica, journaled_at)
+select lane_id, sequence, operation_id, action, request, accepted_at, coverage, $8::uuid, null
 from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[])
   as t(lane_id, sequence, operation_id, action, request, accepted_at, coverage)`;
+
+/** A write whose place is not certain took effect before those that were journaled after its reply. */
+const NOTE_ORDER = `
+update writes set precedes = (
+  select min(later.sequence) from writes later
+  where later.lane_id = writes.lane_id and later.journaled_at > to_timestamp(t.journal_ms / 1000))
+from unnest($1::text[], $2::uuid[], $3::float8[]) as t(key, operation_id, journal_ms)
+join lanes l on l.key = t.key
+join outcomes o on o.lane_id = l.id and o.outcome = 'unknown'
+where writes.lane_id = o.lane_id and writes.sequence = o.sequence and writes.operation_id = t.operation_id`;
 
 const INSERT_OUTCOMES = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)

@@ -66,7 +66,8 @@ test('appended records are there for the next process, in order, with outcomes',
   const writes = Array.from({ length: 50 }, (_, index) => intent(`write ${index}`));
   await Promise.all(writes.map((write) => first.append(write, ME)));
   const [write] = writes;
-  if (write !== undefined) first.recordOutcome(write.lane, write.operationId, 'applied');
+  if (write !== undefined)
+    first.recordOutcome({ lane: write.lane, operationId: write.operationId, outcome: 'applied' });
   await first.stop();
   const second = await open(folder);
   expect(second).toMatchObject({ id: first.id, hasHistory: true, isDamaged: false });
@@ -113,7 +114,8 @@ test('outcomes are found ahead of the pages, whose position stays', async () => 
   const through = page.at(-1)?.number ?? 0;
   await spill.replayed(through);
   const [first, second, third] = writes.map(({ operationId: id }) => id);
-  for (const { lane, operationId: id } of writes.slice(0, 2)) spill.recordOutcome(lane, id, 'applied');
+  for (const { lane, operationId: id } of writes.slice(0, 2))
+    spill.recordOutcome({ lane, operationId: id, outcome: 'applied' });
   await spill.flush();
   const asked = new Set([first, third].filter((id) => id !== undefined));
   expect(await spill.outcomes(through, asked)).toEqual(new Map([[first, 'applied']]));

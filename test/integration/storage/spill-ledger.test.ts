@@ -58,6 +58,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
             outcome === undefined ? [] : [[operationId, outcome]],
           ),
         ),
+        settled: [],
         earlier: more.earlier ?? [],
         isOutOfOrder: () => more.isOutOfOrder === true,
       };

@@ -304,6 +304,20 @@ test('a clear of unknown outcome explains no later item', async () => {
   expect(lane.condition).toBe('stopped');
 });
 
+test.each([
+  { precedes: 3, shown: ['milk'], lost: 1, condition: 'stopped' },
+  { precedes: undefined, shown: [], lost: 0, condition: 'clean' },
+])('a spilled clear that precedes write $precedes explains no item of it', async (facts) => {
+  const { precedes } = facts;
+  const clear = { ...UNKNOWN_CLEAR, sequence: 4, ...(precedes !== undefined && { precedes }) };
+  const undelivered = [addOf(2, 'tea'), addOf(3, 'milk'), clear];
+  const { copier, lane, store, lost } = createCopier([], {}, { undelivered, history: undelivered.slice(1) });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(facts.shown);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
+});
+
 test('a clear of unknown outcome explains no later item that a copy renumbered', async () => {
   const later = addOf(3, 'milk');
   const journal = { undelivered: [UNKNOWN_CLEAR, later], history: [later] };

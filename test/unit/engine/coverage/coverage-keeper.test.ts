@@ -29,6 +29,7 @@ async function createKeeper(facts: Partial<CoverageParts> = {}) {
     membership: {
       isAlone: true,
       isAnySpilled: false,
+
       allReport: () => true,
       beat: async (reported) => void beats.push(reported),
     },

@@ -24,6 +24,7 @@ async function createMember(others: ReplicaReport[] = []) {
       heartbeat: async (replica) => ({
         replicas: facts.isListed ? [reportOf(replica), ...facts.others] : facts.others,
         isAnySpilled: false,
+        nowMs: 0,
       }),
       leave: async () => undefined,
     },

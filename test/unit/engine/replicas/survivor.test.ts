@@ -53,6 +53,7 @@ async function createPair() {
       heartbeat: async (replica) => ({
         replicas: [{ replica, silentMs: 0, coverage: {} }, ...others],
         isAnySpilled: false,
+        nowMs: 0,
       }),
       leave: async () => undefined,
     },

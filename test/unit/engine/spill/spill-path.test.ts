@@ -26,7 +26,7 @@ function createSpillPath() {
         return facts.state;
       },
     },
-    membership: { isOnlyOne: true, claimedAtMs: 0 },
+    membership: { isOnlyOne: true, claimedAtMs: 0, journalMs: Infinity },
     store: { append: async (intent) => void facts.noted.push(intent), recordOutcome: () => undefined },
     journal: { recordOutcomes: async () => undefined },
     identity: { id: replicaId('replica-1') },
