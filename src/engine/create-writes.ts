@@ -53,6 +53,7 @@ export function createWrites(
     mayAct: () => membership.mayAct,
     mayPass: () => membership.mayPass,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),
+    beganAgain: (lane, record) => settler.copyAfter(lane, 'began_again', record),
     settle: (lane, { service }, sentAtMs) => settler.settle(lane, service, sentAtMs),
     settleAnew: (lane, { service }, sentAtMs) => settler.settleAnew(lane, service, sentAtMs),
     ...createGates(engine, births),

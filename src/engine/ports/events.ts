@@ -35,8 +35,7 @@ export interface PairedAnswer {
 }
 
 /** Why a write requests a copy of its lane. */
-export type CopyCause =
-  'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled' | 'stored_late';
+export type CopyCause = 'unseeded' | 'outcome_not_recorded' | 'late_unjournaled' | 'stored_late';
 
 /**
  * What happened, emitted at that moment and in that order. The engine reports, and telemetry decides what it means. Times and

@@ -23,6 +23,7 @@ import {
   type LateReplies,
   mayBeStoredLate,
   outcomeOfFailure,
+  beginsAgain,
   seedOf,
   writeActionOf,
 } from '../writes/late-reply.ts';
@@ -251,8 +252,8 @@ export class WritePath {
       settling !== undefined &&
       recorded !== undefined &&
       outcome !== 'unknown' &&
-      // The copy that is due knows when.
-      !(outcome === 'applied' && this.#isStoredLate(sequenced)) &&
+      // The copy that is due knows when, and hides the owner's earlier life.
+      !(outcome === 'applied' && (this.#isStoredLate(sequenced) || beginsAgain(sequenced))) &&
       (await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome));
     if (!isResolved && (lane.generation !== generation || !this.#parts.isAlone()))
       this.#parts.settleAnew(lane, operation, sent.atMs);
@@ -268,10 +269,16 @@ export class WritePath {
     const { lane, operation } = sequenced;
     lane.endWrite();
     emit('write:answered', { ...labelsOf(sequenced), outcome });
-    const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : seedOf(sequenced);
+    const seedsUnder = seedOf(sequenced);
+    if (outcome === 'applied') this.#applied(sequenced, seedsUnder);
     const settling = outcome === 'unknown' ? this.#parts.settle(lane, operation, sent.atMs) : undefined;
     const known = this.#knownOf(sequenced, { marked: settling?.marked, replying: sent.replying });
-    const recorded = this.#record(sequenced, { outcome, seedsUnder }, known);
+    const record = (after = known): Promise<boolean> =>
+      this.#record(sequenced, { outcome, seedsUnder }, after);
+    const isAgain = outcome === 'applied' && beginsAgain(sequenced);
+    const recorded = isAgain
+      ? this.#parts.beganAgain(lane, (marked) => record(Promise.all([known, marked])))
+      : record();
     if (settling !== undefined) Object.assign(sent, { settling, recorded });
   }
 
@@ -331,21 +338,16 @@ export class WritePath {
     if (primary === 'legacy') this.#parts.copySoon(lane, 'outcome_not_recorded');
   }
 
-  #applied(sequenced: Sequenced): number | undefined {
-    const { operation, lane, write, coverage } = sequenced;
+  #applied(sequenced: Sequenced, seedsUnder: number | undefined): void {
+    const { lane, write, coverage } = sequenced;
     lane.appliedUpTo(write.sequence);
-    const seedsUnder = seedOf(sequenced);
     if (seedsUnder !== undefined) lane.seededUnder(coverage);
     // Before its delivery, which waits for the copy.
     if (this.#isStoredLate(sequenced)) this.#parts.copySoon(lane, 'stored_late');
     // The lane's home is notified when the outcome is durable.
-    if (!isStillHome(sequenced)) return seedsUnder;
+    if (!isStillHome(sequenced)) return;
     this.#parts.deliver(lane, write);
-    const provesEmpty = writeActionOf(operation).provesEmpty === true;
     if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
-    // The service had forgotten what the orchestrator still holds of the owner's earlier life.
-    else if (provesEmpty && seedsUnder === undefined) this.#parts.copySoon(lane, 'began_again');
-    return seedsUnder;
   }
 
   async #unjournaled(operation: OwnedOperation): Promise<Answer> {
@@ -429,6 +431,8 @@ export interface WriteParts {
   written(lane: Lane): void;
   /** The lane has no copy on the secondary yet, or its history is uncertain. It must be copied. */
   copySoon(lane: Lane, reason: CopyCause): void;
+  /** The service had forgotten what the orchestrator holds of the owner's earlier life. The lane is marked, recorded, then copied. */
+  beganAgain(lane: Lane, record: (marked: Promise<void>) => Promise<boolean>): Promise<boolean>;
   /** The outcome of a write that was sent at this time is unknown (W7). Settles it in the background. */
   settle(lane: Lane, operation: OwnedOperation, sentAtMs: number): Settling;
   /** Its late reply has come, and a copy may have read before it took effect. The lane is settled again. */

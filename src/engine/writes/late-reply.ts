@@ -93,6 +93,13 @@ export function seedOf({ operation, lane, write, coverage, maySeed }: Sequenced)
   return provesEmpty && maySeed && write.sequence === 1 && lane.generation === 0 ? coverage : undefined;
 }
 
+/** The write created an owner whose earlier life the orchestrator may hold. An unseeded lane is copied anyway. */
+export function beginsAgain(sequenced: Sequenced): boolean {
+  const { operation, lane, coverage } = sequenced;
+  const provesEmpty = writeActionOf(operation).provesEmpty === true;
+  return provesEmpty && lane.seededCoverage === coverage && seedOf(sequenced) === undefined;
+}
+
 const TOLERANCES = new WeakMap<ServiceDefinition, number>();
 
 /**

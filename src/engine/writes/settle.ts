@@ -73,7 +73,19 @@ export class Settler {
 
   /** The lane must be copied although no request is under way on the primary. */
   copyAnew(lane: Lane, reason: string): void {
-    void this.#markDirty(lane, reason).then(() => this.#parts.copies.add(lane, 'dirty'));
+    void this.copyAfter(lane, reason, (marked) => marked);
+  }
+
+  /** The same. The copy does not begin before something else is recorded, which may wait for the mark. */
+  copyAfter<Result>(
+    lane: Lane,
+    reason: string,
+    record: (marked: Promise<void>) => Promise<Result>,
+  ): Promise<Result> {
+    const marked = this.#markDirty(lane, reason);
+    const recorded = record(marked);
+    void Promise.all([marked, recorded]).then(() => this.#parts.copies.add(lane, 'dirty'));
+    return recorded;
   }
 
   /** Resolves when the service has answered two probes. A serial server has then executed everything that was sent before. */

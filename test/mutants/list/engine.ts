@@ -37,8 +37,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     id: 'M02',
     fault: 'a late reply settles a write that legacy stored too late for its time to be known',
     file: WRITE,
-    search: "!(outcome === 'applied' && this.#isStoredLate(sequenced)) &&",
-    replace: '',
+    search: 'this.#isStoredLate(sequenced) || beginsAgain(sequenced)',
+    replace: 'beginsAgain(sequenced)',
     commands: [GATE_TESTS],
   },
   {
@@ -303,8 +303,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     id: 'M54',
     fault: 'a copy begins before the journal knows that its lane is dirty',
     file: SETTLE,
-    search: "void this.#markDirty(lane, reason).then(() => this.#parts.copies.add(lane, 'dirty'));",
-    replace: "void this.#markDirty(lane, reason);\n    this.#parts.copies.add(lane, 'dirty');",
+    search: "void Promise.all([marked, recorded]).then(() => this.#parts.copies.add(lane, 'dirty'));",
+    replace: "this.#parts.copies.add(lane, 'dirty');",
     commands: [SETTLE_TESTS],
   },
   {

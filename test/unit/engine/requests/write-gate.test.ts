@@ -45,6 +45,8 @@ function createPath(
     jumpsMs?: number;
     /** The lane's primary is the orchestrator, its home is another replica, and the orchestrator does not answer. */
     isUnanswered?: boolean;
+    /** Another replica is the lane's home. */
+    isForeign?: boolean;
     /** Other replicas share the journal; this resolves when it knows that the lane is uncertain. */
     marked?: Promise<void>;
   },
@@ -86,7 +88,7 @@ function createPath(
         epoch: 0,
         generation: 0,
         maySeed: false,
-        isHome: state.isUnanswered !== true,
+        isHome: state.isUnanswered !== true && state.isForeign !== true,
         forgotten: 0,
         mayRepeat: false,
         writes: 'open',
@@ -119,6 +121,10 @@ function createPath(
     needless: () => undefined,
     tellHome: ({ key }) => void toldHome.push(key),
     copySoon: (_lane, reason) => void asked.push(reason),
+    beganAgain: (_lane, record) => {
+      asked.push('began_again');
+      return record(state.marked ?? Promise.resolve());
+    },
     written: () => undefined,
     settle: () => ({ marked: state.marked ?? Promise.resolve(), end: () => undefined }),
     settleAnew: ({ key }) => void late.settledAnew.push(key),
@@ -238,6 +244,48 @@ test.each([
     expect(asked).toEqual(expected);
   },
 );
+
+/** Its success proves that the service held nothing of the owner. */
+function creation(): OwnedOperation {
+  const operationOfOwner = operation();
+  const { action } = operationOfOwner;
+  if (action.kind !== 'write') throw new Error('not a write');
+  return { ...operationOfOwner, action: { ...action, provesEmpty: true } };
+}
+
+test.each([
+  [false, ['delivery', 'began_again']],
+  [true, ['began_again']],
+])(
+  'an owner is created again, elsewhere %o: the lane is marked before the outcome',
+  async (isForeign, expected) => {
+    let mark = (): void => undefined;
+    const marked = new Promise<void>((resolve) => (mark = resolve));
+    const { path, lanes, asked, outcomes } = createPath(async () => undefined, {
+      isShut: false,
+      isForeign,
+      marked,
+    });
+    const lane = lanes.of(SERVICE, OWNER);
+    lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+    await path.write(creation(), DECISION);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect({ asked, outcomes }).toEqual({ asked: expected, outcomes: [] });
+    mark();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(outcomes).toEqual(['applied']);
+  },
+);
+
+test('a late reply does not settle a write that created its owner again', async () => {
+  const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true });
+  const lane = lanes.of(SERVICE, OWNER);
+  lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+  await expect(path.write(creation(), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
+  late.arrive();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(late.generations).toEqual([]);
+});
 
 test('a lane is copied if the outcome of its write could not be recorded', async () => {
   const { path, lanes, asked } = createPath(async () => undefined, { isShut: false }, Promise.resolve(false));
