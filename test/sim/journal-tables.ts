@@ -7,7 +7,7 @@ import type { DeadLetter, Intent, LateReply, PendingWrite, WriteRef } from '../.
 import type { Database } from './database.ts';
 import { countLanes, isResolvedBy } from './lane-decisions.ts';
 import {
-  appliedAtMs,
+  appliedOf,
   isBehind,
   foundUncertain,
   isOpenEnded,
@@ -217,14 +217,16 @@ export class JournalTables {
 
   lastApplied(key: LaneKey, before = Infinity): LastApplied {
     const { clock } = this.#database;
-    const applied = this.#known(key).flatMap((lane) => appliedAtMs(lane, before));
+    const applied = this.#known(key).flatMap((lane) => appliedOf(lane, before));
     const nowMs = clock.wallOf(clock.now());
-    const isWhole = this.#known(key).some(({ writes }) => writes.has(1));
-    const firstMs = isWhole && applied.length > 0 ? Math.min(...applied) : undefined;
+    const times = applied.map(({ atMs }) => atMs);
+    const sequence = Math.min(...applied.map((one) => one.sequence));
     return {
       nowMs,
-      ...(firstMs !== undefined && { firstAtMs: clock.wallOf(firstMs) }),
-      ...(applied.length > 0 && { atMs: clock.wallOf(Math.max(...applied)) }),
+      ...(applied.length > 0 && {
+        first: { sequence, atMs: clock.wallOf(Math.min(...times)) },
+        atMs: clock.wallOf(Math.max(...times)),
+      }),
     };
   }
 

@@ -220,9 +220,12 @@ export function unsettledOf(lane: LaneRow): StoredWrite[] {
 }
 
 /** `at` of each write before a sequence that was applied. */
-export function appliedAtMs({ outcomes, outcomesAtMs }: LaneRow, before: number): number[] {
+export function appliedOf(
+  { outcomes, outcomesAtMs }: LaneRow,
+  before: number,
+): { readonly sequence: number; readonly atMs: number }[] {
   return [...outcomesAtMs].flatMap(([sequence, atMs]) =>
-    outcomes.get(sequence) === 'applied' && sequence < before ? [atMs] : [],
+    outcomes.get(sequence) === 'applied' && sequence < before ? [{ sequence, atMs }] : [],
   );
 }
 

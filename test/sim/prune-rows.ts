@@ -10,17 +10,17 @@ const BACKED_UP_LATELY_MS = 62 * 60_000;
 export interface Retention {
   /** Writes that came longer ago than this leave. */
   readonly ms: number;
-  /** The time is short beside what services forget in: when a lane was written to first and last stays known. */
-  readonly keepsEnds: boolean;
+  /** The time is short beside what services forget in: when a lane was written to last stays known. */
+  readonly keepsNewest: boolean;
 }
 
 /** `PRUNE` of `storage/journal-sql.ts`, whose hours are milliseconds here. */
 export function pruneRows(database: Database, retention: Retention): void {
   database.synced();
   for (const lane of database.lanes()) {
-    const ends = retention.keepsEnds ? [1, newestApplied(lane)] : [];
+    const newest = retention.keepsNewest ? newestApplied(lane) : undefined;
     for (const write of lane.writes.values())
-      if (!ends.includes(write.sequence) && mayGo(database, lane, { write, retention })) forget(lane, write);
+      if (write.sequence !== newest && mayGo(database, lane, { write, retention })) forget(lane, write);
   }
 }
 

@@ -95,7 +95,7 @@ const FOUND_LATER = [
   { replicas: 1, seed: 42_731 },
   // Of an item that was said twice legacy lost one, and the orchestrator showed both.
   { replicas: 1, seed: 30_177 },
-  // The journal had pruned a lane's first write after a second, and an hour that a clock was slow passed for idle.
+  // The journal had pruned a lane's first write, and an hour that a clock was slow passed for idle.
   { replicas: 1, seed: 43_978 },
   // A write that names its items, and whose first send the journal did not confirm.
   { replicas: 1, seed: 43_881 },

@@ -174,8 +174,8 @@ function turnFlag({ random, flags, services, profile }: World): void {
 export function prune({ database, profile, settings }: World, ms: number): void {
   if (profile.prune === undefined) return;
   // Without it a service is taken to have forgotten by the items' own times, which come from the proxies' clocks.
-  const keepsEnds = settings.jumpsClocks || profile.clock !== undefined;
-  pruneRows(database, { ms, keepsEnds });
+  const keepsNewest = settings.jumpsClocks || profile.clock !== undefined;
+  pruneRows(database, { ms, keepsNewest });
 }
 
 /** Nobody does anything for an hour, or for so long that all that was written has left; then the services clean up. */
@@ -186,5 +186,5 @@ function passAnHour({ scheduler, services, faults, random, database, primaries }
     service.model.cleanUp?.(() => true);
     service.truth.cleanUp?.((owner) => primaries.isOnLegacy(service, owner));
   }
-  if (isDay) pruneRows(database, { ms: 0, keepsEnds: false });
+  if (isDay) pruneRows(database, { ms: 0, keepsNewest: false });
 }

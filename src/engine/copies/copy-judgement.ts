@@ -3,7 +3,7 @@ import type { LegacyLane, ServiceContext, StoredMemory } from '../../domain/serv
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
 import { naiveSecondsOf } from '../compare/clock-offset.ts';
-import { POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
+import { positionOf, POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
 import type { LastApplied } from '../ports/journal-facts.ts';
 import type { PossibleBeginning } from './journaled-writes.ts';
 
@@ -243,15 +243,39 @@ interface ItemTimes {
   readonly of: (memory: StoredMemory) => number;
 }
 
-/** A delivered item has the time of a proxy's clock, which may be an hour wrong. The journal's clock limits it. */
-async function timesOf({ lastApplied }: VanishedFacts, endedBelow = 0): Promise<ItemTimes> {
+/**
+ * A delivered item has the time of a proxy's clock, which may be an hour wrong. The journal's clock limits it, and so does the service's
+ * clock by the copied items before it. An item of a slow clock would otherwise look as if the service had forgotten it.
+ */
+async function timesOf({ lastApplied, existing }: VanishedFacts, endedBelow = 0): Promise<ItemTimes> {
   const before = endedBelow === 0 ? undefined : Math.floor(endedBelow / POSITIONS_PER_SEQUENCE);
-  const { nowMs, firstAtMs = -Infinity, atMs: lastMs = Infinity } = await lastApplied(before);
-  const of = ({ created_at: time, position }: StoredMemory): number =>
-    position % POSITIONS_PER_SEQUENCE === 0
-      ? Math.min(Math.max(Date.parse(time), firstAtMs), lastMs)
-      : Date.parse(time);
+  const { nowMs, first, atMs: lastMs = Infinity } = await lastApplied(before);
+  const copiedMs = copiedBefore(existing);
+  const of = (memory: StoredMemory): number => {
+    const ms = Date.parse(memory.created_at);
+    if (isCopied(memory)) return ms;
+    // Of a write that was pruned the journal knows nothing.
+    const isHeld = first !== undefined && memory.position >= positionOf(first.sequence);
+    const leastMs = Math.max(isHeld ? first.atMs : -Infinity, copiedMs.get(memory.memory_id) ?? -Infinity);
+    return Math.min(Math.max(ms, leastMs), lastMs);
+  };
   return { nowMs, lastMs, of };
+}
+
+/** It has the service's own time. */
+function isCopied({ position }: StoredMemory): boolean {
+  return position % POSITIONS_PER_SEQUENCE !== 0;
+}
+
+/** The newest time of the copied items up to each item, by its id. */
+function copiedBefore(existing: readonly ListedMemory[]): ReadonlyMap<string, number> {
+  const newest = new Map<string, number>();
+  let newestMs = -Infinity;
+  for (const { memory } of existing.toSorted((one, other) => one.memory.position - other.memory.position)) {
+    if (isCopied(memory)) newestMs = Math.max(newestMs, Date.parse(memory.created_at));
+    newest.set(memory.memory_id, newestMs);
+  }
+  return newest;
 }
 
 /**

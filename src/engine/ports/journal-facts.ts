@@ -47,8 +47,11 @@ export interface CopyException {
 /** When a lane was written to, in milliseconds of the journal's own clock, because replicas' clocks may be wrong. */
 export interface LastApplied {
   readonly nowMs: number;
-  /** When the lane's first applied write was known to be applied. Absent if the journal no longer holds all of the lane. */
-  readonly firstAtMs?: number;
+  /**
+   * The first applied write that the journal still holds. None from this sequence on was known to be applied before this time. Absent if
+   * the journal holds none.
+   */
+  readonly first?: { readonly sequence: number; readonly atMs: number };
   /** When its newest applied write was known to be applied; absent if the journal holds none. */
   readonly atMs?: number;
 }

@@ -373,7 +373,7 @@ export class ReverseSender {
     const forward = await journal.lastApplied(lane.key, lane.delivered + 1);
     // What the journal no longer holds is older than it keeps writes.
     const lastMs = atMs ?? forward.atMs ?? nowMs - this.#parts.journalKeptMs;
-    const madeMs = before?.madeAtMs ?? forward.firstAtMs ?? lastMs;
+    const madeMs = before?.madeAtMs ?? forward.first?.atMs ?? lastMs;
     const times = { nowMs, lastMs, madeMs, usedMs: Math.max(madeMs, lastMs) };
     const around = async (instant: string) => lanes.ownersAround?.(instant, access, context);
     return isOwnerForgotten({ retention, context, ownersAround: around }, times);

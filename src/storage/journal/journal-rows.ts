@@ -120,6 +120,7 @@ export interface LastAppliedRow {
   readonly now_ms: number;
   readonly at_ms: number | null;
   readonly first_at_ms: number | null;
+  readonly first_sequence: number | null;
 }
 
 /** A row of `writes` as returned by the statements. */

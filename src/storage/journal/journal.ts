@@ -142,8 +142,14 @@ export class PostgresJournal implements Journal {
       lane,
       before ?? null,
     ]);
-    const [{ now_ms: nowMs, at_ms: atMs, first_at_ms: firstAtMs }] = rows as [LastAppliedRow];
-    return { nowMs, ...(firstAtMs !== null && { firstAtMs }), ...(atMs !== null && { atMs }) };
+    const [{ now_ms: nowMs, at_ms: atMs, first_at_ms: firstAtMs, first_sequence: sequence }] = rows as [
+      LastAppliedRow,
+    ];
+    return {
+      nowMs,
+      ...(firstAtMs !== null && sequence !== null && { first: { sequence, atMs: firstAtMs } }),
+      ...(atMs !== null && { atMs }),
+    };
   }
 
   async #writes(lane: LaneKey, statement: string, parameters: readonly unknown[]): Promise<PendingWrite[]> {

@@ -45,6 +45,19 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       expect(await open().hold(laneOf('ann'), 0)).toMatchObject({ sequence: 3 });
     });
 
+    test('limits no time when it has left, but the next one does', async () => {
+      const { journal, write, laneOf } = begin();
+      const first = await write('ann', 'applied');
+      await journal.delivered({ ...first, lane: laneOf('ann') });
+      await agedOf(first.laneId);
+      const { sequence } = await write('ann', 'applied');
+      const before = await journal.lastApplied(laneOf('ann'));
+      await journal.prune(1);
+      const after = await journal.lastApplied(laneOf('ann'));
+      expect(before.first?.sequence).toBe(first.sequence);
+      expect(after.first).toEqual({ sequence, atMs: after.atMs });
+    });
+
     test('stays while an applied write before it waits', async () => {
       const { journal, write } = begin();
       await write('ann', 'applied');

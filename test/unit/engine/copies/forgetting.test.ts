@@ -155,8 +155,19 @@ describe('the time since which a service has an owner', () => {
 
   test('is not before its first write, even if the proxy’s clock was slow', async () => {
     const items = [at(positionOf(2), agoMs(HOUR_MS))];
-    const lastApplied = { nowMs: NOW_MS, firstAtMs: NOW_MS - 90_000, atMs: NOW_MS };
+    const lastApplied = { nowMs: NOW_MS, first: { sequence: 2, atMs: NOW_MS - 90_000 }, atMs: NOW_MS };
     expect(await asked(items, lastApplied)).toEqual([agoMs(95_000)]);
+  });
+
+  test('is not limited by the first kept write if an item is older', async () => {
+    const items = [at(positionOf(2), agoMs(HOUR_MS)), at(positionOf(3), agoMs(HOUR_MS))];
+    const lastApplied = { nowMs: NOW_MS, first: { sequence: 3, atMs: NOW_MS - 90_000 }, atMs: NOW_MS };
+    expect(await asked(items, lastApplied)).toEqual([agoMs(HOUR_MS + 5_000)]);
+  });
+
+  test('is not before an older item’s time on the service', async () => {
+    const items = [at(positionOf(1) + 1, agoMs(90_000)), at(positionOf(2), agoMs(HOUR_MS))];
+    expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(95_000)]);
   });
 });
 
