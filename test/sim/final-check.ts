@@ -181,7 +181,16 @@ export function isHalted({ id, key }: LaneRow, { database: { reverse } }: World)
   return reverse.isLost(key) || reverse.of(id).some(isHaltedSend);
 }
 
-/** I2 of reverse delivery: legacy has what the orchestrator took, unless it has forgotten or lost the owner, or a person must decide. */
+/** Writes that a person keeps from legacy for good. What going back would lose lists them, also if the return did not take place. */
+function skippedOf(lane: LaneRow, { reverse }: Database): ReadonlySet<number> {
+  const skipped = allWrites(lane).filter(({ write }) => reverse.find(write)?.ending === 'skipped');
+  return new Set(skipped.map(({ write }) => numberOf(write.request)));
+}
+
+/**
+ * I2 of reverse delivery: legacy has what the orchestrator took, unless it has forgotten or lost the owner, or a person has decided or
+ * must decide.
+ */
 async function checkReversed(
   { model, truth }: SimService,
   lane: LaneRow,
@@ -191,8 +200,9 @@ async function checkReversed(
   const { lostFrom, goneOwners, forgotten } = model.effects;
   if (isHalted(lane, world) || lostFrom.has(owner) || goneOwners.has(owner)) return;
   const [taken, there] = [await legacyItems(truth, owner), await legacyItems(model, owner)];
+  const skipped = skippedOf(lane, world.database);
   for (const item of without(taken, there))
-    if (!item.numbers.some((number) => forgotten.has(number)))
+    if (!item.numbers.some((number) => forgotten.has(number) || skipped.has(number)))
       violations.add('I2', `${key} is flipped, and legacy lacks ${item.text}`);
   // What reached legacy late, or without the journal, is for a comparison to find.
   const isKnown = (number: number): boolean =>

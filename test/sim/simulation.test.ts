@@ -101,6 +101,8 @@ const FOUND_LATER = [
   { replicas: 1, seed: 43_881 },
   // A repeated recovery moved the last copy of a lane whose write legacy stored late.
   { replicas: 1, seed: 71_005 },
+  // A person accepted the loss of a write for a return that did not take place.
+  { replicas: 2, seed: 80_312 },
   // An owner was created again through a replica that was not the home, and its earlier life stayed visible.
   { replicas: 1, seed: 70_485 },
   // A spilled delete explained an item that was written after it, and that legacy lost.
