@@ -18,6 +18,7 @@ import {
 } from './eligibility.ts';
 import type { FlipLane } from './flip-lane.ts';
 import { type LaneCounts, LaneCounter } from './lane-counts.ts';
+import { SharedPace } from './shared-pace.ts';
 
 const EVERY_MS = 1_000;
 /** The facts of a service are asked for again after this time, also while its lanes are flipped. */
@@ -54,7 +55,7 @@ export interface FlipperParts {
   readonly compare:
     | ((service: ServiceName, owner: Owner, patience: Patience) => Promise<Pick<ComparedLane, 'verdict'>>)
     | undefined;
-  /** Waits after each flip, as the rate and the agents require. */
+  /** Waits after each flip, as the rate and the agents require. One pace serves all services. */
   readonly pace: () => Pick<Pace, 'after'>;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -74,17 +75,19 @@ export interface FlipCounts extends LaneCounts {
   readonly moving: number;
 }
 
-/** Flips the lanes that may be flipped, one after the other, in each replica those that have no other home. */
+/** Flips the lanes that may be flipped, those of a service one after the other, in each replica those that have no other home. */
 export class Flipper {
   readonly #parts: FlipperParts;
   readonly #counter: LaneCounter;
   readonly #stopping = new AbortController();
   readonly #restUntilMs = new Map<ServiceName, number>();
   readonly #known = new Map<ServiceName, FlipperStanding & { readonly atMs: number }>();
-  #loop: Promise<void> | undefined;
+  readonly #pace: SharedPace;
+  #loops: readonly Promise<void>[] = [];
 
   constructor(parts: FlipperParts) {
     this.#parts = parts;
+    this.#pace = new SharedPace({ begin: parts.pace, isOver: () => this.#stopping.signal.aborted });
     this.#counter = new LaneCounter({
       ...parts,
       judgeOf: async (service) => {
@@ -95,12 +98,12 @@ export class Flipper {
   }
 
   start(): void {
-    this.#loop = this.#run();
+    this.#loops = this.#parts.services.map((service) => this.#run(service));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#loop;
+    await Promise.all(this.#loops);
   }
 
   isMoving(service: ServiceName): boolean {
@@ -169,18 +172,17 @@ export class Flipper {
     return standing;
   }
 
-  async #run(): Promise<void> {
-    const { clock, services, emit } = this.#parts;
+  /** Each service has its own loop, because comparisons and long lists of one must not delay the others. */
+  async #run(service: ServiceName): Promise<void> {
+    const { clock, emit } = this.#parts;
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
+    for (;;) {
       await clock.sleep(EVERY_MS, signal);
-      for (const service of services) {
-        if (signal.aborted) return;
-        try {
-          await this.#round(service);
-        } catch (error) {
-          emit('journal:failed', { reason: messageOf(error) });
-        }
+      if (signal.aborted) return;
+      try {
+        await this.#round(service);
+      } catch (error) {
+        emit('journal:failed', { reason: messageOf(error) });
       }
     }
   }
@@ -190,7 +192,7 @@ export class Flipper {
     const { facts } = await this.standing(service);
     if (facts.flipped > 0) await this.#compareFlipped(service);
     if (this.#parts.clock.now() < (this.#restUntilMs.get(service) ?? 0)) return;
-    if (await this.#isReadyNow(service)) await this.#sweep(service);
+    if (await this.#isReadyNow(service)) await this.#pace.during(() => this.#sweep(service));
     else await this.#tryFirst(service);
   }
 
@@ -218,8 +220,7 @@ export class Flipper {
 
   /** Looks at all lanes on legacy once, unless the service stops being ready. */
   async #sweep(service: ServiceName): Promise<void> {
-    const { book, digestOf, clock, pace } = this.#parts;
-    const paced = pace();
+    const { book, digestOf, clock } = this.#parts;
     let lookedMs = 0;
     let page: readonly FlipCandidate[] = [];
     do {
@@ -229,7 +230,7 @@ export class Flipper {
       lookedMs += clock.now() - fromMs;
       for (const candidate of page) {
         if (this.#stopping.signal.aborted || !(await this.#isReadyNow(service))) return;
-        if (await this.#try(service, candidate)) await paced.after(async () => 1);
+        if (await this.#try(service, candidate)) await this.#pace.after();
       }
       // Thousands of lanes take many minutes, and a difference must stop the flips of the rest.
       await this.#compareFlipped(service);

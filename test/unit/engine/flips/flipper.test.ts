@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { Flipper, type FlipperParts } from '../../../../src/engine/flips/flipper.ts';
 import type { ServiceFlipFacts } from '../../../../src/engine/flips/eligibility.ts';
 import type { FlipCandidate } from '../../../../src/engine/ports/flip-ports.ts';
-import { laneKeyOf } from '../../../../src/domain/ids.ts';
+import { laneKeyOf, type ServiceName } from '../../../../src/domain/ids.ts';
 import { laneNamed, ownerNamed, recorder, SERVICE } from '../engine-parts.ts';
 
 type Verdict = 'equal' | 'different' | 'not_comparable';
@@ -256,4 +256,60 @@ test('slow flips do not postpone the next look at the lanes', async () => {
   expect(seen.flipped).toHaveLength(2);
   const [first = 0, second = Infinity] = looks;
   expect(second - first).toBeLessThan(15_000);
+});
+
+describe('several services', () => {
+  const OTHER = 'other' as ServiceName;
+  const ofService = (service: ServiceName, name: string): FlipCandidate => {
+    const owner = ownerNamed(name);
+    return { ...candidate(name), lane: laneKeyOf(service, owner) };
+  };
+  const listOf =
+    (lanes: Readonly<Record<string, readonly FlipCandidate[]>>): FlipperParts['book']['candidates'] =>
+    async (service, { after }) =>
+      after > 0 ? [] : (lanes[service] ?? []);
+
+  test('a comparison that takes long in one delays no flip of another', async () => {
+    const { flipper, seen, book } = createFlipper([], {
+      services: [SERVICE, OTHER],
+      compare: (_service, _owner, { signal }) =>
+        new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('stopped')))),
+    });
+    const unverified = { ...candidate('ann'), verifiedAgoSeconds: 1_000 };
+    Object.assign(book, {
+      candidates: listOf({ [SERVICE]: [unverified], [OTHER]: [ofService(OTHER, 'bob')] }),
+    });
+    flipper.start();
+    await vi.waitFor(() => expect(seen.flipped).not.toEqual([]));
+    await flipper.stop();
+  });
+
+  test('one rate holds for all of them together', async () => {
+    const waits = { now: 0, most: 0, begun: 0, withPace: [] as number[] };
+    const { flipper, book } = createFlipper([], {
+      services: [SERVICE, OTHER],
+      pace: () => {
+        waits.begun += 1;
+        return {
+          after: async () => {
+            waits.now += 1;
+            waits.withPace.push(waits.begun);
+            waits.most = Math.max(waits.most, waits.now);
+            await new Promise((resolve) => setTimeout(resolve, 5));
+            waits.now -= 1;
+          },
+        };
+      },
+    });
+    const names = ['ann', 'bob', 'cat'];
+    const lanes = Object.fromEntries(
+      [SERVICE, OTHER].map((service) => [service, names.map((name) => ofService(service, name))]),
+    );
+    Object.assign(book, { candidates: listOf(lanes) });
+    flipper.start();
+    await vi.waitFor(() => expect(waits.withPace.length).toBeGreaterThanOrEqual(6));
+    await flipper.stop();
+    expect(waits.most).toBe(1);
+    expect(waits.withPace.slice(0, 4)).toEqual([1, 1, 1, 1]);
+  });
 });
