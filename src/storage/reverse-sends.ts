@@ -1,12 +1,12 @@
 import type { ReplicaIdentity } from '../engine/ports/replica-ports.ts';
 import type {
   HaltReason,
+  ReverseEnd,
   ReverseEnding,
   ReverseSends,
   ReverseStart,
   StoredReverseSend,
 } from '../engine/ports/reverse-ports.ts';
-import type { WriteRef } from '../engine/ports/ports.ts';
 import type { Database } from './database.ts';
 import { GroupCommit } from './journal/group-commit.ts';
 import type { Seal } from './seal.ts';
@@ -87,19 +87,17 @@ interface LastRow {
   readonly lacksWrite: boolean;
 }
 
-interface End {
-  readonly ref: WriteRef;
-  readonly attempt: number;
-  readonly ending: ReverseEnding;
-}
-
 interface ReverseSendParts {
   readonly database: Database;
   readonly replica: Pick<ReplicaIdentity, 'id'>;
   readonly seal: Seal;
 }
 
-const COMMITS = { isUrgent: () => true, lingerMs: 0 } as const;
+/** A start and an end that may wait share their commits with those of other lanes. The next one that may not wait takes them along. */
+const COMMITS = {
+  isUrgent: ({ mayWait = false }: { readonly mayWait?: boolean }) => !mayWait,
+  lingerMs: 10,
+} as const;
 
 /** Reverse sends in PostgreSQL. Many lanes share a commit. */
 export function createReverseSends(parts: ReverseSendParts): ReverseSends {
@@ -109,7 +107,7 @@ export function createReverseSends(parts: ReverseSendParts): ReverseSends {
     keyOf: ({ ref }) => ref.lane,
     flush: (starts) => beginAll(starts, parts),
   });
-  const ends = new GroupCommit<End, undefined>({
+  const ends = new GroupCommit<ReverseEnd, undefined>({
     ...COMMITS,
     keyOf: ({ ref }) => ref.lane,
     flush: (ended) => endAll(ended, parts),
@@ -120,8 +118,8 @@ export function createReverseSends(parts: ReverseSendParts): ReverseSends {
       const [row] = await database.query<Row>(FIND, [laneId, sequence]);
       return row && storedOf(row, seal);
     },
-    async end(ref, attempt, ending) {
-      await ends.add({ ref, attempt, ending });
+    async end(ended) {
+      await ends.add(ended);
     },
     async halt({ laneId, sequence }, attempt, reason) {
       await database.query(HALT, [laneId, sequence, attempt, reason]);
@@ -155,7 +153,7 @@ async function beginAll(
   return starts.map(({ ref }) => begun.has(ref.laneId));
 }
 
-async function endAll(ended: readonly End[], { database }: ReverseSendParts): Promise<undefined[]> {
+async function endAll(ended: readonly ReverseEnd[], { database }: ReverseSendParts): Promise<undefined[]> {
   await database.query(END, [
     bigints(ended.map(({ ref }) => ref.laneId)),
     bigints(ended.map(({ ref }) => ref.sequence)),

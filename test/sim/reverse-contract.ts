@@ -40,9 +40,18 @@ function testSends(subject: () => JournalUnderTest, begin: Begin): void {
     expect(found).toMatchObject({ attempt: 1, tail: TAIL, isRetried: false });
     expect(found?.ageMs).toBeGreaterThanOrEqual(0);
     expect(found?.ageMs).toBeLessThan(HOUR_MS);
-    await sends.end(ref, 1, 'applied');
+    await sends.end({ ref, attempt: 1, ending: 'applied' });
     expect(await sends.find(ref)).toMatchObject({ attempt: 1, ending: 'applied' });
     expect(await sends.find(ref)).not.toHaveProperty('tail');
+  });
+
+  test('is stored although it may wait for others, and so is its end', async () => {
+    const { sends, refs } = await flipped(1);
+    const [ref] = refs as [WriteRef];
+    expect(await sends.begin(startOf(ref, { mayWait: true }))).toBe(true);
+    expect(await sends.find(ref)).toMatchObject({ attempt: 1 });
+    await sends.end({ ref, attempt: 1, ending: 'applied', mayWait: true });
+    expect(await sends.find(ref)).toMatchObject({ ending: 'applied' });
   });
 
   test('begins once, whichever replica repeats its start', async () => {
@@ -60,8 +69,8 @@ function testSends(subject: () => JournalUnderTest, begin: Begin): void {
     const { sends, refs } = await flipped(1);
     const [ref] = refs as [WriteRef];
     await sends.begin(startOf(ref));
-    await sends.end(ref, 1, 'forgotten');
-    await sends.end(ref, 1, 'applied');
+    await sends.end({ ref, attempt: 1, ending: 'forgotten' });
+    await sends.end({ ref, attempt: 1, ending: 'applied' });
     expect(await sends.find(ref)).toMatchObject({ ending: 'forgotten' });
     expect(await sends.begin(startOf(ref, { attempt: 2 }))).toBe(false);
   });
@@ -71,7 +80,7 @@ function testSends(subject: () => JournalUnderTest, begin: Begin): void {
     const [ref] = refs as [WriteRef];
     await sends.begin(startOf(ref));
     await sends.begin(startOf(ref, { attempt: 2 }));
-    await sends.end(ref, 1, 'applied');
+    await sends.end({ ref, attempt: 1, ending: 'applied' });
     await sends.halt(ref, 1, 'undecided');
     expect(await sends.find(ref)).not.toHaveProperty('ending');
     expect(await sends.find(ref)).not.toHaveProperty('halted');
@@ -125,10 +134,10 @@ function testSends(subject: () => JournalUnderTest, begin: Begin): void {
     const { sends, refs, lane } = await flipped(2);
     const [first, second] = refs as [WriteRef, WriteRef];
     await sends.begin(startOf(first));
-    await sends.end(first, 1, 'applied');
+    await sends.end({ ref: first, attempt: 1, ending: 'applied' });
     expect(await sends.last(lane.key)).toMatchObject({ lacksWrite: false });
     await sends.begin(startOf(second));
-    await sends.end(second, 1, 'skipped');
+    await sends.end({ ref: second, attempt: 1, ending: 'skipped' });
     expect(await sends.last(lane.key)).toMatchObject({ lacksWrite: true });
     await subject().flip(lane.key);
     expect(await sends.last(lane.key)).toMatchObject({ lacksWrite: false });
@@ -141,7 +150,7 @@ function testSends(subject: () => JournalUnderTest, begin: Begin): void {
     expect(await sends.last(lane.key)).not.toHaveProperty('atMs');
     for (const [index, ref] of refs.entries()) {
       await sends.begin(startOf(ref));
-      await sends.end(ref, 1, endings[index] ?? 'applied');
+      await sends.end({ ref, attempt: 1, ending: endings[index] ?? 'applied' });
     }
     const { nowMs, atMs = 0, isForgotten } = await sends.last(lane.key);
     expect(isForgotten).toBe(true);

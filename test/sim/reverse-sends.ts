@@ -169,7 +169,7 @@ export function createSimReverseSends({ database, identity, statement }: SendPar
         const row = reverse.find(ref);
         return row && storedOf(row, clock.now());
       }),
-    end: (ref, attempt, ending) =>
+    end: ({ ref, attempt, ending }) =>
       statement(`end reverse ${ref.lane} ${ref.sequence}`, () =>
         reverse.change(ref, attempt, { ending, endedAtMs: clock.now(), tail: undefined }),
       ),

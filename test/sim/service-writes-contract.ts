@@ -173,7 +173,7 @@ export function describeServiceWrites(begin: Begin, move: (lane: LaneKey) => Pro
       });
       expect(await sends.begin(start(last))).toBe(true);
       expect(await sends.last(lane.key)).toMatchObject({ isLost: false });
-      await sends.end(last, 1, 'applied');
+      await sends.end({ ref: last, attempt: 1, ending: 'applied' });
       await journal.delivered(last);
       expect(await sends.begin(start(later))).toBe(false);
       expect(await sends.last(lane.key)).toMatchObject({ isLost: true });

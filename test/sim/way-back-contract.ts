@@ -73,7 +73,7 @@ function testPlans(moved: () => Promise<Subject>, begin: Begin): void {
     const opened = await moved();
     const { wayBack, sends, lane } = opened;
     const { ref } = cause === 'halted' ? await halted(opened) : await sent(opened);
-    if (cause === 'skipped') await sends.end(ref, 1, 'skipped');
+    if (cause === 'skipped') await sends.end({ ref, attempt: 1, ending: 'skipped' });
     const { key, service } = lane;
     expect(await wayBack.plan(service, 'all')).toMatchObject({
       lostWrites: 1,
@@ -90,8 +90,8 @@ function testPlans(moved: () => Promise<Subject>, begin: Begin): void {
     const opened = await moved();
     const { wayBack, sends, lane } = opened;
     const { ref } = await sent(opened);
-    await sends.end(ref, 1, 'forgotten');
-    await sends.end((await sent(opened)).ref, 1, 'applied');
+    await sends.end({ ref, attempt: 1, ending: 'forgotten' });
+    await sends.end({ ref: (await sent(opened)).ref, attempt: 1, ending: 'applied' });
     const plan = await wayBack.plan(lane.service, 'all');
     expect(plan).toMatchObject({ forgottenWrites: 1, sendMs: expect.any(Number), lostWrites: 0 });
     expect((await wayBack.readiness(lane.service)).sendMs).toBe(plan.sendMs);

@@ -67,6 +67,17 @@ export interface ReverseStart {
   readonly attempt: number;
   /** Legacy's end of the lane as last known, as text without content. Absent: unknown. */
   readonly tail?: string | undefined;
+  /** Legacy has enough to do meanwhile, so the start may wait a moment for others that share its commit. @defaultValue false */
+  readonly mayWait?: boolean;
+}
+
+/** How an attempt ended. */
+export interface ReverseEnd {
+  readonly ref: WriteRef;
+  readonly attempt: number;
+  readonly ending: ReverseEnding;
+  /** As {@link ReverseStart.mayWait}. @defaultValue false */
+  readonly mayWait?: boolean;
 }
 
 /** What is stored of a write that was to be sent to legacy. */
@@ -109,7 +120,7 @@ export interface ReverseSends {
   begin(start: ReverseStart): Promise<boolean>;
   find(ref: WriteRef): Promise<StoredReverseSend | undefined>;
   /** Stores the end of an attempt, in the next group commit. Without effect if another attempt has begun, or if it has ended. */
-  end(ref: WriteRef, attempt: number, ending: ReverseEnding): Promise<void>;
+  end(ended: ReverseEnd): Promise<void>;
   /** The attempt waits for a person. Without effect like {@link end}. */
   halt(ref: WriteRef, attempt: number, reason: HaltReason): Promise<void>;
   last(lane: LaneKey): Promise<LastReverse>;

@@ -17,6 +17,8 @@ import {
 
 /** Lanes of a service whose sends are prepared at the same time, so that their starts and ends share commits. */
 const LANES = 48;
+/** If at least this many sends wait for their turn, further starts and ends need not be stored at once. */
+const CROWD = 16;
 /** Sends under way at a service that serves its requests at the same time. A serial service gets one. */
 const SENDS = 4;
 /** While agents' calls of the service wait, a send waits at most this long before it takes its turn among them. */
@@ -232,6 +234,7 @@ export class ReverseDeliverer {
     let isTaken = true;
     return {
       inTurn: (send) => this.#inTurn(station, send),
+      isCrowded: () => station.waiting.length >= CROWD,
       giveUp: () => {
         if (!isTaken) return;
         isTaken = false;

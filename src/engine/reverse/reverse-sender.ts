@@ -34,6 +34,8 @@ export type Sent = ReverseEnding | 'refused' | 'halted' | 'lost' | 'left';
 export interface ReverseSeat {
   /** Runs the send when legacy has room for it. */
   inTurn<Result>(send: () => Promise<Result>): Promise<Result>;
+  /** Whether so many sends wait for their turn that legacy has enough to do while a commit waits for others. */
+  isCrowded(): boolean;
   /** The send waits for legacy's probes from now on, so others may continue. */
   giveUp(): void;
 }
@@ -158,6 +160,7 @@ export class ReverseSender {
       epoch: lane.epoch,
       attempt: number,
       tail: tail && JSON.stringify(tail),
+      mayWait: job.seat.isCrowded(),
     });
     if (!isBegun) return undefined;
     this.#parts.emit('reverse:begun', placeOf(job));
@@ -379,8 +382,11 @@ export class ReverseSender {
     return isOwnerForgotten({ retention, context, ownersAround: around }, times);
   }
 
-  async #end({ lane, write }: Job, number: number, ending: ReverseEnding): Promise<ReverseEnding> {
-    await this.#parts.sends.end(write, number, ending);
+  async #end(job: Job, attempt: number, ending: ReverseEnding): Promise<ReverseEnding> {
+    const { lane, write, service, seat } = job;
+    // After a crash, a person decides about each send without an end if the service cannot be read.
+    const mayWait = isReadable(service) && seat.isCrowded();
+    await this.#parts.sends.end({ ref: write, attempt, ending, mayWait });
     this.#open.delete(lane.key);
     return ending;
   }

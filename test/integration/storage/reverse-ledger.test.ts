@@ -167,7 +167,7 @@ onEachJournal((database) => {
       const ref = { ...first, sequence };
       const operation = operationId(randomUUID());
       await sends.begin({ ref, operationId: operation, action: 'add', epoch: 1, attempt: 1 });
-      await sends.end(ref, 1, 'applied');
+      await sends.end({ ref, attempt: 1, ending: 'applied' });
     }
     await journal.delivered({ ...first, sequence: 2 });
     await journal.drain();

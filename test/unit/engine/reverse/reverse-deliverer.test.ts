@@ -1,11 +1,18 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { ConnectionError } from '../../../../src/domain/errors.ts';
 import { operationId, type Owner } from '../../../../src/domain/ids.ts';
 import { readText } from '../../../../src/domain/request.ts';
 import { Deliverer } from '../../../../src/engine/delivery/deliver.ts';
 import { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
-import type { ReverseSends, StoredReverseSend } from '../../../../src/engine/ports/reverse-ports.ts';
+import type {
+  ReverseEnd,
+  ReverseSends,
+  ReverseStart,
+  StoredReverseSend,
+} from '../../../../src/engine/ports/reverse-ports.ts';
+import type { ServiceDefinition } from '../../../../src/domain/service-definition.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { systemClock } from '../../../../src/shared/clock.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { deliveryParts, recorder, SERVICE, serviceWith, stateOf } from '../engine-parts.ts';
@@ -14,8 +21,11 @@ import { deliveryParts, recorder, SERVICE, serviceWith, stateOf } from '../engin
 class Sends implements ReverseSends {
   readonly rows = new Map<string, StoredReverseSend>();
   readonly lost = new Set<string>();
+  /** How many starts, and how many ends, might wait for others. */
+  readonly patient = { starts: 0, ends: 0 };
 
-  async begin({ ref, attempt }: Parameters<ReverseSends['begin']>[0]): Promise<boolean> {
+  async begin({ ref, attempt, mayWait = false }: ReverseStart): Promise<boolean> {
+    if (mayWait) this.patient.starts += 1;
     const known = this.rows.get(keyOf(ref));
     if (this.lost.has(ref.lane) || known?.halted !== undefined || (known?.attempt ?? 0) !== attempt - 1)
       return false;
@@ -27,7 +37,8 @@ class Sends implements ReverseSends {
     return this.rows.get(keyOf(ref));
   }
 
-  async end(ref: PendingWrite, attempt: number): Promise<void> {
+  async end({ ref, attempt, mayWait = false }: ReverseEnd): Promise<void> {
+    if (mayWait) this.patient.ends += 1;
     this.rows.set(keyOf(ref), { attempt, ageMs: 0, isRetried: false, ending: 'applied' });
   }
 
@@ -78,8 +89,9 @@ afterEach(async () => {
   for (const each of deliverers.splice(0)) await each.stop();
 });
 
-function begin(legacy: Legacy, sends = new Sends()) {
+function begin(legacy: Legacy, sends = new Sends(), definition: ServiceDefinition = jarvisMemory) {
   const service = serviceWith({
+    definition,
     legacy: {
       send: ({ body }) => legacy.send(body.toString()),
       load: () => ({ inFlight: 0, queued: legacy.queued, isConnected: true, breaker: 'closed' }),
@@ -149,6 +161,32 @@ test('no lane waits for the whole backlog of another', async () => {
   await caughtUp(...lanes);
   const firstOfLast = legacy.stored.indexOf('owner-7 1');
   expect(firstOfLast).toBeLessThan(legacy.stored.indexOf('owner-0 5'));
+});
+
+describe('a commit of a start or an end', () => {
+  test('waits for others only while many sends wait for their turn', async () => {
+    const { deliverer, sends } = begin(new Legacy());
+    const few = Array.from({ length: 8 }, (_, index) => flipped(`few-${index}`));
+    for (const lane of few) deliver(deliverer, lane, [1, 2, 3]);
+    await caughtUp(...few);
+    expect(sends.patient).toEqual({ starts: 0, ends: 0 });
+    const many = Array.from({ length: 40 }, (_, index) => flipped(`many-${index}`));
+    for (const lane of many) deliver(deliverer, lane, [1, 2, 3]);
+    await caughtUp(...many);
+    expect(sends.patient.starts).toBeGreaterThan(20);
+    expect(sends.patient.ends).toBeGreaterThan(20);
+    expect(sends.patient.starts).toBeLessThan(3 * 40);
+  });
+
+  test('of an end never waits where a person would have to decide about the send after a crash', async () => {
+    const lanes = { ...jarvisMemory.lanes, isReadable: () => false };
+    const { deliverer, sends } = begin(new Legacy(), new Sends(), { ...jarvisMemory, lanes });
+    const many = Array.from({ length: 40 }, (_, index) => flipped(`many-${index}`));
+    for (const lane of many) deliver(deliverer, lane, [1, 2, 3]);
+    await caughtUp(...many);
+    expect(sends.patient.starts).toBeGreaterThan(20);
+    expect(sends.patient.ends).toBe(0);
+  });
 });
 
 test('a halted reverse queue of one lane is not visible in another', async () => {

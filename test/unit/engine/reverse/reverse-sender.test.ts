@@ -88,7 +88,11 @@ function serviceOf(definition: ServiceDefinition): ServiceRuntime {
   });
 }
 
-const SEAT = { inTurn: <Result>(send: () => Promise<Result>) => send(), giveUp: () => undefined };
+const SEAT = {
+  inTurn: <Result>(send: () => Promise<Result>) => send(),
+  isCrowded: () => false,
+  giveUp: () => undefined,
+};
 
 function senderWith(more: Partial<ReverseSenderParts> = {}): ReverseSender {
   return new ReverseSender({
