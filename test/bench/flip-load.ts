@@ -18,6 +18,8 @@ export interface CallJob {
   readonly paceMs: number;
   readonly warmUpMs: number;
   readonly seconds: number;
+  /** It ends after this many calls, however long they take. @defaultValue it ends after `seconds` */
+  readonly calls?: number;
 }
 
 const SUCCESS = '"status": "success"';
@@ -70,20 +72,24 @@ interface Measuring {
   /** Calls that begin earlier are not counted. */
   readonly fromMs: number;
   readonly untilMs: number;
+  /** Calls that may still begin. */
+  left: number;
 }
 
 let written = 0;
 
 /** An agent whose call fails takes a new socket, because a strict REQ socket does not recover. */
-async function live({ job, recorder, fromMs, untilMs }: Measuring, number: number): Promise<void> {
+async function live(measuring: Measuring, number: number): Promise<void> {
+  const { job, recorder, fromMs, untilMs } = measuring;
   const { endpoint, agents, isReading, paceMs } = job;
   const own = job.sessions.filter((_, index) => index % agents === number);
   let agent = createAgent({ endpoint });
   // Agents do not call in step.
   if (paceMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.random() * paceMs));
-  for (let turn = 0; performance.now() < untilMs; turn += 1) {
+  for (let turn = 0; performance.now() < untilMs && measuring.left > 0; turn += 1) {
     const session = own[turn % own.length] ?? '';
     const requests = [writeRequest(session, (written += 1)), ...(isReading ? [readRequest(session)] : [])];
+    measuring.left -= requests.length;
     for (const request of requests) {
       const startedAtMs = performance.now();
       try {
@@ -104,10 +110,11 @@ async function live({ job, recorder, fromMs, untilMs }: Measuring, number: numbe
 async function measure(job: CallJob): Promise<object> {
   const recorder = new Recorder();
   const fromMs = performance.now() + job.warmUpMs;
-  const untilMs = fromMs + job.seconds * 1_000;
-  const measuring = { job, recorder, fromMs, untilMs };
+  const { calls } = job;
+  const untilMs = calls === undefined ? fromMs + job.seconds * 1_000 : Infinity;
+  const measuring = { job, recorder, fromMs, untilMs, left: calls ?? Infinity };
   await Promise.all(Array.from({ length: job.agents }, (_, number) => live(measuring, number)));
-  return recorder.sample(job.seconds);
+  return recorder.sample(calls === undefined ? job.seconds : (performance.now() - fromMs) / 1_000);
 }
 
 settingsOfChild();
