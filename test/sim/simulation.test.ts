@@ -107,6 +107,8 @@ const FOUND_LATER = [
   { replicas: 1, seed: 70_485 },
   // A spilled delete explained an item that was written after it, and that legacy lost.
   { replicas: 1, seed: 42_201 },
+  // The network held two attempts of a send, and the copy after the return showed what legacy then held three times.
+  { replicas: 1, seed: 42_996 },
 ];
 
 const LIVES: readonly Course[] = [
