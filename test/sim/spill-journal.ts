@@ -102,6 +102,8 @@ function isOvertaken(
 
 /** `LAST_WRITERS`. */
 function lastWriter(lane: LaneRow, own: ReadonlySet<ReplicaId | undefined>): ReplicaId | undefined {
+  // Its write may have been pruned.
+  if (!own.has(lane.writer)) return lane.writer;
   const isTelling = ({ sequence, replica }: StoredWrite): boolean =>
     !own.has(replica) || ['applied', 'refused'].includes(lane.outcomes.get(sequence) ?? '');
   return [...lane.writes.values()].toReversed().find(isTelling)?.replica;

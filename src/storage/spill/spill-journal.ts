@@ -219,15 +219,16 @@ from lanes l where l.key = any($1::text[]) and f.lane_id = l.id and f.epoch = l.
 
 /**
  * The writer of the newest conclusive write of each lane. An intent of the spilling replica, or of this one, without a certain outcome may
- * have become durable late. It would hide the previous writer, so it is skipped.
+ * have become durable late. It would hide the previous writer, so it is skipped. The journal may have pruned another replica's write, so
+ * the lane's row is asked first.
  */
 const LAST_WRITERS = `
-select t.key, (
+select t.key, case when l.writer_replica not in (t.replica, $3) then l.writer_replica else (
   select w.replica from writes w
   left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
   where w.lane_id = l.id
     and (o.outcome in ('applied', 'refused') or w.replica not in (t.replica, $3))
-  order by w.sequence desc limit 1) as replica
+  order by w.sequence desc limit 1) end as replica
 from unnest($1::text[], $2::uuid[]) as t(key, replica) join lanes l on l.key = t.key`;
 
 /** Settles open writes of a dead replica, because no other replica knows their outcomes. */

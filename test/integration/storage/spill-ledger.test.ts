@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, type OperationId } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import { ReplicaIdentity } from '../../../src/engine/ports/replica-ports.ts';
-import type { Intent } from '../../../src/engine/ports/ports.ts';
+import type { Intent, WriteRef } from '../../../src/engine/ports/ports.ts';
 import type { ReplayPage, EarlierOutcome } from '../../../src/engine/ports/spill-ports.ts';
 import { createCoverageStore } from '../../../src/storage/coverage.ts';
 import type { Database } from '../../../src/storage/database.ts';
@@ -92,7 +92,16 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     };
     const markDirty = (owner: string, reason: string): Promise<void> =>
       lanes.markDirty(laneOf(owner), reason);
-    const lane = { state, pending, clean, seed, markDirty };
+    const prune = async (ref: WriteRef): Promise<void> => {
+      await lanes.delivered(ref);
+      await database.query("update writes set accepted_at = now() - interval '2 hours' where lane_id = $1", [
+        ref.laneId,
+      ]);
+      await lanes.prune(1);
+      const left = await database.query('select sequence from writes where lane_id = $1', [ref.laneId]);
+      expect(left).toEqual([]);
+    };
+    const lane = { state, pending, clean, seed, markDirty, prune };
     return { journal, intent, write, replay, ledger, assumeApplied, ...lane };
   }
 
@@ -123,6 +132,14 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     const { intent, replay, ledger } = await begin();
     const applied = intent('ann');
     await replay([[applied, 'applied']], { isOutOfOrder: true });
+    expect(await ledger()).toEqual([applied.operationId]);
+  });
+
+  test('are on it after another replica wrote to their lane, even if that write is pruned', async () => {
+    const { write, prune, intent, replay, ledger } = await begin();
+    await prune(await write('ann', 'applied'));
+    const applied = intent('ann');
+    await replay([[applied, 'applied']]);
     expect(await ledger()).toEqual([applied.operationId]);
   });
 
