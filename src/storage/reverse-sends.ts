@@ -18,6 +18,12 @@ export const LAST_FOR_LEGACY = `(
   select coalesce((select n.sequence from read_only_lanes n where n.lane_id = l.id), 0)
   from service_writes s where s.service = l.service and s.state <> 'open')`;
 
+/** A lane, `l`, of a closed service: legacy has all that it gets. What had no effect is never sent. */
+const OWES_NOTHING = `${LAST_FOR_LEGACY} is not null and not exists (
+  select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+  where w.lane_id = l.id and w.sequence > l.delivered_sequence and w.sequence <= ${LAST_FOR_LEGACY}
+    and coalesce(o.outcome, 'unknown') in ('applied', 'unknown'))`;
+
 /** The next attempt also ends a person's decision to send again. */
 const BEGIN = prepared(`
 insert into reverse_sends (lane_id, sequence, operation_id, action, epoch, attempts, tail, replica)
@@ -62,7 +68,7 @@ select (extract(epoch from now()) * 1000)::float8 as "nowMs",
   coalesce((select ending = 'forgotten' from reverse_sends r join lanes l on l.id = r.lane_id
     where l.key = $1 and ending in ('applied', 'forgotten') order by r.sequence desc limit 1), false) as "isForgotten",
   exists (select from lost_ways_back b join lanes l on l.id = b.lane_id where l.key = $1)
-    or exists (select from lanes l where l.key = $1 and l.delivered_sequence >= ${LAST_FOR_LEGACY}) as "isLost",
+    or exists (select from lanes l where l.key = $1 and ${OWES_NOTHING}) as "isLost",
   exists (select from reverse_sends r join lanes l on l.id = r.lane_id
     where l.key = $1 and r.epoch = l.epoch and r.ending in ('skipped', 'forgotten')) as "lacksWrite"`;
 

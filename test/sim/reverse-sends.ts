@@ -14,6 +14,7 @@ import type {
 import type { WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
+import { isBehind } from './lane-row.ts';
 
 /** A row of `reverse_sends`. */
 interface SendRow {
@@ -128,9 +129,15 @@ export class ReverseTable {
     return { result: 'decided', service: parseLaneKey(ref.lane).service, lane: ref.lane };
   }
 
-  isLost(lane: LaneKey): boolean {
-    const { deliveredSequence = 0 } = this.#database.lane(lane) ?? {};
-    return this.#lostAtMs.has(lane) || deliveredSequence >= this.#database.lastForLegacy(lane);
+  isLost(key: LaneKey): boolean {
+    return this.#lostAtMs.has(key) || this.#owesNothing(key);
+  }
+
+  /** Legacy has all that it gets of a closed service. */
+  #owesNothing(key: LaneKey): boolean {
+    const lane = this.#database.lane(key);
+    if (lane === undefined || !this.#database.isClosedTo(lane.service)) return false;
+    return !isBehind(lane, this.#database.lastForLegacy(key));
   }
 }
 

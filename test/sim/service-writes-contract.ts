@@ -181,6 +181,18 @@ export function describeServiceWrites(begin: Begin, move: (lane: LaneKey) => Pro
       expect(await sends.begin(start(later))).toBe(true);
     });
 
+    test('owes legacy no write before the record that had no effect', async () => {
+      const subject = begin();
+      const { sends, journal, lane } = subject;
+      await flip(subject);
+      const open = await lane.write(undefined, Date.now());
+      await beginReadOnly(subject);
+      expect(await sends.last(lane.key)).toMatchObject({ isLost: false });
+      await journal.recordOutcome({ ref: open, outcome: 'not_applied' });
+      await lane.write('applied', Date.now());
+      expect(await sends.last(lane.key)).toMatchObject({ isLost: true });
+    });
+
     test('starts its clock with a backup that was made after its last write', async () => {
       const subject = begin();
       const { serviceWrites, lane } = subject;
