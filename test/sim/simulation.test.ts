@@ -113,6 +113,8 @@ const FOUND_LATER = [
   { replicas: 1, seed: 92_982 },
   // Of a lane of a closed service the last write that legacy would get had no effect, and later writes were tried all the time.
   { replicas: 1, seed: 90_233 },
+  // A person gave up a write for its lane's return, and reads of legacy lacked it afterwards.
+  { replicas: 1, seed: 90_761 },
 ];
 
 const LIVES: readonly Course[] = [
