@@ -115,6 +115,8 @@ const FOUND_LATER = [
   { replicas: 1, seed: 90_233 },
   // A person gave up a write for its lane's return, and reads of legacy lacked it afterwards.
   { replicas: 1, seed: 90_761 },
+  // A delete that came late and out of turn took an item whose text another write has, too.
+  { replicas: 1, seed: 92_918 },
 ];
 
 const LIVES: readonly Course[] = [

@@ -12,6 +12,9 @@ export function marksIn(text: string): number[] {
   return [...text.matchAll(MARK)].map(([, digits]) => Number(digits));
 }
 
+/** The write that stored an item. Its content need not show that, because agents also write what they wrote before. */
+const WRITERS = new WeakMap<object, number>();
+
 export interface Execution {
   readonly number: number;
   readonly owner: string;
@@ -24,7 +27,7 @@ export interface Execution {
 /** What a service has done, for who compares later. The services themselves never look at it. */
 export class Effects {
   readonly executions: Execution[] = [];
-  /** Items that are gone because of a write, by the instant of it. */
+  /** Items that are gone because of a write, by the write that stored them: the instant of their delete. */
   readonly deletedAtMs = new Map<number, number>();
   /** Items that the service forgot by itself, as it declares. */
   readonly forgotten = new Set<number>();
@@ -39,6 +42,20 @@ export class Effects {
   readonly goneOwners = new Set<string>();
   /** Side effects outside the store, by the write that raised them. */
   readonly raised = new Map<number, number>();
+
+  /** The write with this number has stored the item. */
+  store(item: object, number: number): void {
+    WRITERS.set(item, number);
+    this.stored.add(number);
+  }
+
+  /** A write has taken the items away. */
+  delete(items: readonly object[], atMs: number): void {
+    for (const item of items) {
+      const number = WRITERS.get(item);
+      if (number !== undefined) this.deletedAtMs.set(number, atMs);
+    }
+  }
 
   lose(owner: string, gone: readonly number[], left: readonly number[]): void {
     this.lostFrom.add(owner);

@@ -67,7 +67,7 @@ export class JarvisModel implements LegacyModel {
     const item = { timestamp: this.#clock.wallMs() / 1_000, memory: memory as Fields };
     this.#memories.set(owner, [...(this.#memories.get(owner) ?? []), item]);
     this.#storedAtMs.set(item, this.#clock.nowMs());
-    this.effects.stored.add(Number(number));
+    this.effects.store(item, Number(number));
     if (item.memory['type'] !== 'reminder') return replyOf({ status: 'ok' });
     this.effects.raised.set(Number(number), (this.effects.raised.get(Number(number)) ?? 0) + 1);
     return replyOf({
@@ -77,8 +77,7 @@ export class JarvisModel implements LegacyModel {
   }
 
   #clear(owner: string): Buffer {
-    for (const number of marksIn(JSON.stringify(this.#memories.get(owner) ?? [])))
-      this.effects.deletedAtMs.set(number, this.#clock.nowMs());
+    this.effects.delete(this.#memories.get(owner) ?? [], this.#clock.nowMs());
     this.#memories.set(owner, []);
     return replyOf({ status: 'ok' });
   }

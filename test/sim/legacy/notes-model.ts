@@ -83,7 +83,7 @@ export class NotesModel implements LegacyModel {
   #put(owner: string, known: readonly Note[], { action, key, text, number }: Fields): Buffer {
     const note = { key: action === 'jot' ? '' : String(key), text: String(text), at: this.#clock.wallMs() };
     const isReplaced = (one: Note): boolean => note.key !== '' && one.key === note.key;
-    this.#drop(known.filter(isReplaced), this.effects.deletedAtMs);
+    this.effects.delete(known.filter(isReplaced), this.#clock.nowMs());
     const all = [...known.filter((one) => !isReplaced(one)), note];
     const forgotten = all.filter(({ key: own }) => own !== '').slice(0, -KEPT_NOTES);
     for (const { text: gone } of forgotten)
@@ -92,7 +92,7 @@ export class NotesModel implements LegacyModel {
       owner,
       all.filter((one) => !forgotten.includes(one)),
     );
-    this.effects.stored.add(Number(number));
+    this.effects.store(note, Number(number));
     return Number(number) % 5 === 0
       ? replyOf({ status: 'error', message: STORED })
       : replyOf({ status: 'ok' });
@@ -100,13 +100,9 @@ export class NotesModel implements LegacyModel {
 
   #delete(owner: string, known: readonly Note[], request: Fields): void {
     const gone = HITS[String(request['action'])]?.(known, request) ?? known;
-    this.#drop(gone, this.effects.deletedAtMs);
+    this.effects.delete(gone, this.#clock.nowMs());
     const left = known.filter((note) => !gone.includes(note));
     if (request['action'] === 'end') this.#notes.delete(owner);
     else this.#notes.set(owner, left);
-  }
-
-  #drop(gone: readonly Note[], at: Map<number, number>): void {
-    for (const { text } of gone) for (const mark of marksIn(text)) at.set(mark, this.#clock.nowMs());
   }
 }

@@ -213,22 +213,22 @@ export class SessionModel implements LegacyModel {
     const session = this.#sessions.get(owner);
     if (session === undefined) return false;
     this.#lastId += 1;
-    this.#interactions.push({
+    const interaction = {
       id: this.#lastId,
       session: owner,
       timestamp: this.#now(),
       role: String(role),
       content: String(content),
       atMs: this.#clock.nowMs(),
-    });
-    this.effects.stored.add(Number(number));
+    };
+    this.#interactions.push(interaction);
+    this.effects.store(interaction, Number(number));
     return true;
   }
 
   #clear(owner: string): void {
-    for (const { session, content } of this.#interactions)
-      if (session === owner)
-        for (const number of marksIn(content)) this.effects.deletedAtMs.set(number, this.#clock.nowMs());
+    const gone = this.#interactions.filter(({ session }) => session === owner);
+    this.effects.delete(gone, this.#clock.nowMs());
     this.#interactions = this.#interactions.filter(({ session }) => session !== owner);
   }
 
