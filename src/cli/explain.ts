@@ -11,7 +11,8 @@ import { sectionsText } from '../operator/views/terminal.ts';
 const HELP = `
 Prints a summary: where reads and writes go and why, the last writes, the last differences. --full prints every fact as YAML.
 With an owner it prints the ids of its writes; dead-letters, unknown-outcomes, reverse and differences print ids too. With the id of a
-write it prints each step with its time. Steps are kept for a day after the delivery; dead letters and unknown outcomes for 90 days.
+write it prints each step with its time. For a lane it also prints each flip, failed flips with their reason and their next attempt,
+holds, and each return to legacy. Steps are kept for a day after the delivery; dead letters and unknown outcomes for 90 days.
 Exit codes: 0 success; 1 error (reason on stderr), or the owner is unknown.`;
 
 const SIGNIFICANT_DIGITS = 4;

@@ -13,6 +13,7 @@ import {
 } from '../domain/ids.ts';
 import type {
   ExplainedLane,
+  ExplainedMoves,
   ExplainedOperation,
   ExplainedWrite,
   ExplainStore,
@@ -32,6 +33,7 @@ import type {
   ExplainedOperation as PrintedOperation,
   ExplainedWrite as PrintedWrite,
   Explanation,
+  LaneFlips,
   Standing,
 } from './api/explain.ts';
 import { type GuardSource, guardStatus } from './guard-status.ts';
@@ -105,7 +107,9 @@ export async function explain(
     ...(write !== undefined && { operation: await operationOf(parts, service, { write, owner }) }),
     decisions: decisionsOf(parts, service, { owner, fence }),
     inputs: inputsOf(parts, service, { key, lane, fence }),
-    ...(parts.flips !== undefined && { flips: await flipsOf(parts.flips, key, lane) }),
+    ...(parts.flips !== undefined && {
+      flips: await flipsOf(parts.flips, key, { lane, moves: await store.moves(key) }),
+    }),
     writes: writes.map(printedWrite),
     differences: differences.map(({ comparison, ...one }) => ({
       ...one,
@@ -115,22 +119,34 @@ export async function explain(
   };
 }
 
-/** Every flip of the lane, step by step, and what the next one needs. */
+/** Every flip of the lane, step by step, what the next one needs, and what moves or keeps its primary now. */
 async function flipsOf(
   flips: FlipSource,
   key: LaneKey,
-  lane: ExplainedLane | undefined,
-): Promise<NonNullable<Explanation['flips']>> {
-  const history = await flips.history(key);
+  { lane, moves }: { readonly lane: ExplainedLane | undefined; readonly moves: ExplainedMoves },
+): Promise<LaneFlips> {
+  const { failures, hold, held, returns } = moves;
   return {
     primary: lane?.primary_backend ?? 'legacy',
     epoch: lane?.epoch ?? 0,
     facts: (await flips.facts(key)).map(shownFact),
     goes_first: shownFirst(await flips.first(key)),
-    history: history.map(({ at, compared_at: compared, ...flip }) => ({
+    held: held && { ...held, at: held.at.toISOString() },
+    hold: hold && { ...hold, until: hold.until.toISOString() },
+    failures: failures && {
+      ...failures,
+      first_at: failures.first_at.toISOString(),
+      last_at: failures.last_at.toISOString(),
+    },
+    history: (await flips.history(key)).map(({ at, compared_at: compared, ...flip }) => ({
       ...flip,
       at: at.toISOString(),
       compared_at: compared?.toISOString() ?? null,
+    })),
+    returns: returns.map(({ began_at: began, returned_at: returned, ...one }) => ({
+      ...one,
+      began_at: began.toISOString(),
+      returned_at: returned?.toISOString() ?? null,
     })),
   };
 }

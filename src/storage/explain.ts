@@ -1,13 +1,19 @@
 import type { LaneKey, OperationId } from '../domain/ids.ts';
 import type {
   ExplainedDifference,
+  ExplainedFailures,
   ExplainedLane,
+  ExplainedMoves,
   ExplainedOperation,
+  ExplainedReturn,
   ExplainedWrite,
   ExplainStore,
 } from '../engine/ports/explain-ports.ts';
 import type { Database } from './database.ts';
 import { WAITING } from './runs/standing.ts';
+
+/** Rollbacks of a lane that are shown. */
+const RETURNS_SHOWN = 20;
 
 /** The first advance of its lane at or above a write delivered it to the secondary. */
 const ADVANCED = `
@@ -46,6 +52,47 @@ left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
 left join unknown_outcomes u on u.lane_id = w.lane_id and u.sequence = w.sequence${ADVANCED}`;
 
+/** A hold of a replica that is not registered any more keeps no write waiting. */
+const MOVES = `
+select a.attempts as failed, a.reason, a.first_at, a.last_at, greatest(0, extract(epoch from a.next_at - now()))::float8 as due_in_seconds,
+  case when r.id is not null then l.hold_replica::text end as hold_replica, l.hold_until,
+  h.person as held_by, h.reason as held_reason, h.at as held_at
+from lanes l
+left join flip_attempts a on a.lane_id = l.id
+left join replicas r on r.id = l.hold_replica and l.hold_until > now()
+left join flip_holds h on h.service = l.service and h.lifted_at is null
+where l.key = $1`;
+
+const RETURNS = `
+select r.id as rollback, r.person, r.reason, r.began_at,
+  case when x.returned_at is not null then 'returned' when r.ended_at is not null then 'stopped' else 'waiting' end as state,
+  x.attempts as failed, nullif(x.reason, '') as obstacle,
+  case when x.returned_at is null and r.ended_at is null
+    then greatest(0, extract(epoch from x.next_at - now()))::float8 end as due_in_seconds,
+  x.returned_at, case when x.returned_at is null then r.stopped_by end as stopped_by, x.lost
+from rollback_lanes x join rollbacks r on r.id = x.rollback_id join lanes l on l.id = x.lane_id
+where l.key = $1 order by r.id desc limit ${RETURNS_SHOWN}`;
+
+interface MovesRow extends Omit<ExplainedFailures, 'failed'> {
+  readonly failed: number | null;
+  readonly hold_replica: string | null;
+  readonly hold_until: Date;
+  readonly held_by: string | null;
+  readonly held_reason: string;
+  readonly held_at: Date;
+}
+
+function movesOf(row: MovesRow | undefined): Omit<ExplainedMoves, 'returns'> {
+  if (row === undefined) return { failures: null, hold: null, held: null };
+  const { hold_replica: replica, hold_until: until, held_by: person, held_reason: reason, held_at: at } = row;
+  const { failed, reason: why, first_at, last_at, due_in_seconds } = row;
+  return {
+    failures: failed === null ? null : { failed, reason: why, first_at, last_at, due_in_seconds },
+    hold: replica === null ? null : { replica, until },
+    held: person === null ? null : { person, reason, at },
+  };
+}
+
 /** The facts about lanes and operations in the journal and the ledgers. */
 export function createExplainStore(database: Database): ExplainStore {
   return {
@@ -60,6 +107,11 @@ export function createExplainStore(database: Database): ExplainStore {
         [lane],
       );
       return rows[0];
+    },
+    async moves(lane) {
+      const [row] = await database.query<MovesRow>(MOVES, [lane]);
+      const returns = await database.query<ExplainedReturn>(RETURNS, [lane]);
+      return { ...movesOf(row), returns };
     },
     writes: (lane, limit) => database.query<ExplainedWrite>(WRITES, [lane, limit]),
     async write(operation) {

@@ -1,6 +1,7 @@
 import type { LaneCondition } from '../../domain/lane.ts';
 import type { Comparison } from '../../domain/comparison.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
+import type { ByPerson } from './decision-ports.ts';
 
 /** A journaled write, without its content. */
 export interface ExplainedWrite {
@@ -74,9 +75,51 @@ export interface ExplainedDifference {
   readonly comparison: Comparison;
 }
 
+/** Flips of a lane that failed since it last moved. They are tried again. */
+export interface ExplainedFailures {
+  readonly failed: number;
+  /** Of the last one: a closed word. */
+  readonly reason: string;
+  readonly first_at: Date;
+  readonly last_at: Date;
+  /** Until the next attempt; 0 if it is due. */
+  readonly due_in_seconds: number;
+}
+
+/** A person returns the lane to legacy, or did. */
+export interface ExplainedReturn {
+  readonly rollback: number;
+  readonly person: string;
+  readonly reason: string;
+  readonly began_at: Date;
+  readonly state: 'waiting' | 'returned' | 'stopped';
+  /** Attempts that did not succeed, and what kept the lane at the last one. Null: nothing did. */
+  readonly failed: number;
+  readonly obstacle: string | null;
+  /** Until the next attempt; 0 if it is due. Null: none is made. */
+  readonly due_in_seconds: number | null;
+  readonly returned_at: Date | null;
+  /** The person who stopped the rollback before the lane returned. */
+  readonly stopped_by: string | null;
+  /** Acknowledged writes that legacy lacks since. */
+  readonly lost: number;
+}
+
+/** What changes, or keeps, the primary of a lane now. */
+export interface ExplainedMoves {
+  readonly failures: ExplainedFailures | null;
+  /** New writes of the lane wait for this replica, at most until then. */
+  readonly hold: { readonly replica: string; readonly until: Date } | null;
+  /** The person who stopped further flips of the service. */
+  readonly held: (ByPerson & { readonly at: Date }) | null;
+  /** Newest first. */
+  readonly returns: readonly ExplainedReturn[];
+}
+
 /** What the journal and the ledgers hold of a lane and of an operation. @throws StorageError */
 export interface ExplainStore {
   lane(lane: LaneKey): Promise<ExplainedLane | undefined>;
+  moves(lane: LaneKey): Promise<ExplainedMoves>;
   /** Newest first. */
   writes(lane: LaneKey, limit: number): Promise<readonly ExplainedWrite[]>;
   write(operation: OperationId): Promise<ExplainedOperation | undefined>;

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { COMPARISON } from './comparisons.ts';
 import type { Endpoint, Of } from './endpoint.ts';
-import { FirstLane, FlipFact } from './flips.ts';
+import { FirstLane, FlipFact, HeldFlips } from './flips.ts';
 import { GuardStatus, ToldInterlock } from './guard.ts';
 import { Count, oneOf, orNull, Time } from './schemas.ts';
 import { ActionStatus } from './status.ts';
@@ -202,6 +202,71 @@ const ExplainedWrite = Type.Object({
 /** A journaled write, without its content. */
 export type ExplainedWrite = Of<typeof ExplainedWrite>;
 
+/** Seconds until the next attempt; 0 if it is due. */
+const DueIn = Type.Number({ minimum: 0 });
+
+/** Flips of the lane that failed since it last moved. */
+const FlipFailures = Type.Object({
+  failed: Count,
+  /** Of the last one: a closed word. */
+  reason: Type.String(),
+  first_at: Time,
+  last_at: Time,
+  due_in_seconds: DueIn,
+});
+
+const LaneReturn = Type.Object({
+  rollback: Count,
+  person: Type.String(),
+  reason: Type.String(),
+  began_at: Time,
+  state: oneOf(['waiting', 'returned', 'stopped']),
+  /** Attempts that did not succeed, and what kept the lane at the last one. */
+  failed: Count,
+  obstacle: orNull(Type.String()),
+  /** Null: no further attempt is made. */
+  due_in_seconds: orNull(DueIn),
+  returned_at: orNull(Time),
+  /** The person who stopped the rollback before the lane returned. */
+  stopped_by: orNull(Type.String()),
+  /** Acknowledged writes that legacy lacks since. */
+  lost: Count,
+});
+
+/** A rollback that contains the lane. */
+export type LaneReturn = Of<typeof LaneReturn>;
+
+const LaneFlips = Type.Object({
+  primary: Type.String(),
+  epoch: Count,
+  /** What the lane needs to be flipped. */
+  facts: Type.Array(FlipFact),
+  /** A person lets this lane flip before the way back is proven. */
+  goes_first: orNull(FirstLane),
+  /** The person who stopped further flips of the service. */
+  held: orNull(HeldFlips),
+  /** New writes of the lane wait for this replica, at most until then. */
+  hold: orNull(Type.Object({ replica: Type.String(), until: Time })),
+  failures: orNull(FlipFailures),
+  /** Every change of its primary, oldest first. */
+  history: Type.Array(
+    Type.Object({
+      epoch: Count,
+      primary: Type.String(),
+      at: Time,
+      replica: Type.String(),
+      facts: Type.Record(Type.String(), Type.Unknown()),
+      compared_at: orNull(Time),
+      comparison: orNull(Type.String()),
+    }),
+  ),
+  /** Newest first. */
+  returns: Type.Array(LaneReturn),
+});
+
+/** Every flip of a lane, and what moves or keeps its primary now. */
+export type LaneFlips = Of<typeof LaneFlips>;
+
 const Explanation = Type.Object({
   service: Type.String(),
   owner: Type.String(),
@@ -212,28 +277,7 @@ const Explanation = Type.Object({
   decisions: Type.Record(Type.String(), ExplainedDecision),
   inputs: Inputs,
   /** Absent if no lane is flipped. */
-  flips: Type.Optional(
-    Type.Object({
-      primary: Type.String(),
-      epoch: Count,
-      /** What the lane needs to be flipped. */
-      facts: Type.Array(FlipFact),
-      /** A person lets this lane flip before the way back is proven. */
-      goes_first: orNull(FirstLane),
-      /** Every change of its primary, oldest first. */
-      history: Type.Array(
-        Type.Object({
-          epoch: Count,
-          primary: Type.String(),
-          at: Time,
-          replica: Type.String(),
-          facts: Type.Record(Type.String(), Type.Unknown()),
-          compared_at: orNull(Time),
-          comparison: orNull(Type.String()),
-        }),
-      ),
-    }),
-  ),
+  flips: Type.Optional(LaneFlips),
   /** Newest first. */
   writes: Type.Array(ExplainedWrite),
   differences: Type.Array(

@@ -23,6 +23,9 @@ export const FirstLane = Type.Object({
   at: Time,
 });
 
+/** A person has stopped further flips of a service. */
+export const HeldFlips = Type.Object({ person: Type.String(), reason: Type.String(), at: Time });
+
 /** How many lanes of a service have moved, and how many inside the share have not. */
 export const LaneCounts = Type.Object({
   /** On legacy, and nothing is missing, except perhaps a comparison, which is made before the flip. */
@@ -60,7 +63,7 @@ const ShownFlips = Type.Object({
   lanes: LaneCounts,
   /** Facts of the service. A lane needs its own in addition. */
   facts: Type.Array(FlipFact),
-  held: orNull(Type.Object({ person: Type.String(), reason: Type.String(), at: Time })),
+  held: orNull(HeldFlips),
   goes_first: orNull(FirstLane),
   /** The first stuck lanes, those with the most failures first. */
   stuck: Type.Array(StuckLane),

@@ -1,10 +1,20 @@
-import type { ExplainedDecision, ExplainedWrite, Explanation } from '../api/explain.ts';
+import type {
+  ExplainedDecision,
+  ExplainedWrite,
+  Explanation,
+  LaneFlips,
+  LaneReturn,
+} from '../api/explain.ts';
 import {
+  type Block,
   type Cell,
   code,
   column,
   counts,
+  instant,
   mark,
+  type Mark,
+  note,
   section,
   type Section,
   type Table,
@@ -12,8 +22,8 @@ import {
   times,
   words,
 } from './document.ts';
-import { firstLane, flipFactsTable } from './flips.ts';
-import { spoken } from './figures.ts';
+import { firstLane, flipFactsTable, heldFlips, nextAttempt } from './flips.ts';
+import { counted, spoken } from './figures.ts';
 
 type Decided = readonly [action: string, ExplainedDecision];
 
@@ -30,21 +40,80 @@ export function explainedSections({ decisions, flips, writes, differences }: Exp
 /** The members that are shown. */
 export interface Explained {
   readonly decisions: Explanation['decisions'];
-  readonly flips?: Explanation['flips'];
+  readonly flips?: LaneFlips | undefined;
   readonly writes: readonly ShownWrite[];
   readonly differences: readonly ShownDifference[];
 }
 
-type ShownFlip = NonNullable<Explanation['flips']>['history'][number];
+type ShownFlip = LaneFlips['history'][number];
 
-/** The flips of the lane step by step. While legacy is primary, also what the next flip needs. */
-function flipSections(flips: NonNullable<Explanation['flips']>): Section[] {
-  const { primary, facts, goes_first: first, history } = flips;
+/** The flips and returns of the lane step by step. While legacy is primary, also what the next flip needs. */
+function flipSections(flips: LaneFlips): Section[] {
+  const { history, returns } = flips;
   return [
-    ...(primary === 'legacy' && first !== null ? [section('Goes first', firstLane(first))] : []),
-    ...(primary === 'legacy' ? [section('What a flip needs', flipFactsTable(facts))] : []),
+    ...(flips.hold === null ? [] : [section('Writes wait', heldWrites(flips.hold))]),
+    ...(flips.primary === 'legacy' ? nextFlip(flips) : []),
     ...(history.length === 0 ? [] : [section('Flips of the lane', flipsTable(history))]),
+    ...(returns.length === 0 ? [] : [section('Returns to legacy', returnsTable(returns))]),
   ];
+}
+
+function heldWrites({ replica, until }: NonNullable<LaneFlips['hold']>): Block {
+  return note(
+    'warn',
+    'New writes wait for the replica ',
+    code(replica),
+    ' until ',
+    instant(until),
+    ' at most.',
+  );
+}
+
+function nextFlip({ facts, goes_first: first, held, failures }: LaneFlips): Section[] {
+  const notes = [
+    ...(held === null ? [] : [heldFlips(held)]),
+    ...(failures === null ? [] : [failedFlips(failures)]),
+  ];
+  return [
+    ...(first === null ? [] : [section('Goes first', firstLane(first))]),
+    section('What a flip needs', ...notes, flipFactsTable(facts)),
+  ];
+}
+
+/** The pause before the next attempt grows with each failure. */
+function failedFlips(failures: NonNullable<LaneFlips['failures']>): Block {
+  const { failed, reason, first_at: first, last_at: last, due_in_seconds: seconds } = failures;
+  return note(
+    'warn',
+    `${counted(failed, 'flip')} failed since `,
+    instant(first),
+    ', the last at ',
+    instant(last),
+    `: ${spoken(reason)}. The next attempt is due ${nextAttempt(seconds)}.`,
+  );
+}
+
+/** Rollbacks that contain the lane. */
+function returnsTable(returns: LaneFlips['returns']): Table {
+  return tableOf(
+    returns,
+    [
+      counts('rollback', ({ rollback }) => rollback),
+      times('began', ({ began_at: at }) => at),
+      words('by', ({ person, reason }) => `${person}: ${reason}`),
+      column('state', returnState),
+      words('obstacle', ({ obstacle }) => (obstacle === null ? '' : spoken(obstacle))),
+      counts('failed attempts', ({ failed }) => failed),
+      column('next attempt', ({ due_in_seconds: seconds }) => (seconds === null ? '' : nextAttempt(seconds))),
+      times('returned', ({ returned_at: at }) => at),
+      counts('lost writes', ({ lost }) => lost),
+    ],
+    { empty: 'The lane was never returned' },
+  );
+}
+
+function returnState({ state, stopped_by: person }: LaneReturn): Mark {
+  return mark(person === null ? state : `stopped by ${person}`, state === 'returned' ? 'good' : 'warn');
 }
 
 function flipsTable(history: readonly ShownFlip[]): Table {

@@ -28,16 +28,7 @@ export function flipSections(flips: ShownFlips): readonly Section[] {
       facts(fact('lanes that may be flipped', { value: share, unit: 'percentage' })),
       countsTable(lanes),
       ...(lanes.whole ? [] : [remark('Only the first 10,000 lanes on legacy are counted.')]),
-      ...(held === null
-        ? []
-        : [
-            note(
-              'warn',
-              `Further flips are held by ${held.person} since `,
-              instant(held.at),
-              `: ${held.reason}`,
-            ),
-          ]),
+      ...(held === null ? [] : [heldFlips(held)]),
       ...(first === null ? [] : [firstLane(first)]),
     ),
     section(stuckTitle(lanes.stuck, stuck.length), stuckTable(stuck)),
@@ -48,6 +39,16 @@ export function flipSections(flips: ShownFlips): readonly Section[] {
 
 function stuckTitle(many: number, shown: number): string {
   return many > shown ? `Stuck lanes, the first ${shown} of ${many}` : 'Stuck lanes';
+}
+
+/** The person who stopped further flips of the service. */
+export function heldFlips({ person, reason, at }: NonNullable<ShownFlips['held']>): Block {
+  return note('warn', `Further flips are held by ${person} since `, instant(at), `: ${reason}`);
+}
+
+/** When a flip or a return is tried again. */
+export function nextAttempt(dueInSeconds: number): string {
+  return dueInSeconds === 0 ? 'now' : `in ${printedFigure({ value: dueInSeconds, unit: 'seconds' })}`;
 }
 
 /** The lane that may be flipped before the way back is proven, and the person who lets it. */
@@ -144,10 +145,9 @@ function stuckTable(stuck: ShownFlips['stuck']): Table {
       column('lane', ({ lane }) => laneLink(lane)),
       words('reason', ({ reason }) => spoken(reason)),
       counts('failed flips', ({ failed }) => failed),
-      words('next attempt', ({ failed, due_in_seconds: seconds }) => {
-        if (failed === 0) return 'when its reason is gone';
-        return seconds === 0 ? 'now' : `in ${printedFigure({ value: seconds, unit: 'seconds' })}`;
-      }),
+      words('next attempt', ({ failed, due_in_seconds: seconds }) =>
+        failed === 0 ? 'when its reason is gone' : nextAttempt(seconds),
+      ),
     ],
     { empty: 'No lane is stuck' },
   );

@@ -1,6 +1,14 @@
-import { expect, test } from 'vitest';
-import { operationId } from '../../../src/domain/ids.ts';
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { operationId, replicaId } from '../../../src/domain/ids.ts';
+import type { Owner } from '../../../src/domain/ids.ts';
+import { ReplicaIdentity } from '../../../src/engine/ports/replica-ports.ts';
 import { createExplainStore } from '../../../src/storage/explain.ts';
+import { createFlipBook } from '../../../src/storage/flip-book.ts';
+import { createFlipShareStore } from '../../../src/storage/flip-shares.ts';
+import { createFlipStore } from '../../../src/storage/flips.ts';
+import { createReplicaStore } from '../../../src/storage/replicas.ts';
+import { createWayBackStore } from '../../../src/storage/way-back.ts';
 import { onEachJournal } from './each-journal.ts';
 import { beginJournal } from './journal-under-test.ts';
 
@@ -82,5 +90,91 @@ onEachJournal((database) => {
     expect(await count()).toBe(1);
     await journal.prune(1);
     expect(await count()).toBe(0);
+  });
+
+  describe('what moves or keeps the primary of a lane', () => {
+    async function moving() {
+      const at = await begin();
+      const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
+      const lane = at.laneOf('ann');
+      const moves = () => at.store.moves(lane);
+      return { ...at, replica, lane, moves, wayBack: createWayBackStore(database(), replica) };
+    }
+
+    test('is nothing at first, and for a lane without a row', async () => {
+      const { moves, store, laneOf } = await moving();
+      const nothing = { failures: null, hold: null, held: null, returns: [] };
+      expect(await moves()).toEqual(nothing);
+      expect(await store.moves(laneOf('unknown'))).toEqual(nothing);
+    });
+
+    test('shows how often flips failed, why, and when the next is due', async () => {
+      const { replica, lane, moves } = await moving();
+      const book = createFlipBook(database(), replica);
+      await book.failed(lane, 'write_open', 10);
+      await book.failed(lane, 'writes_wait', 20);
+      const { failures } = await moves();
+      expect(failures).toMatchObject({ failed: 2, reason: 'writes_wait', first_at: expect.any(Date) });
+      expect(failures?.due_in_seconds).toBeGreaterThan(15);
+      expect(failures?.due_in_seconds).toBeLessThanOrEqual(20);
+    });
+
+    test('shows the replica that writes wait for, until it is gone', async () => {
+      const { journal, refs, replica, lane, moves } = await moving();
+      await journal.delivered(refs[2]);
+      const replicas = createReplicaStore({ database: database() });
+      await replicas.register(replica.id, undefined);
+      await database().query('update lanes set claim_replica = null, writer_replica = null where key = $1', [
+        lane,
+      ]);
+      expect(await createFlipStore(database(), replica).announce(lane, 60_000)).toBeDefined();
+      expect((await moves()).hold).toEqual({ replica: replica.id, until: expect.any(Date) });
+      await replicas.leave(replica.id);
+      expect((await moves()).hold).toBeNull();
+    });
+
+    test('shows the person who holds further flips, until that is lifted', async () => {
+      const { service, moves } = await moving();
+      const shares = createFlipShareStore(database());
+      await shares.hold(service, { person: 'ann', reason: 'a test' });
+      expect((await moves()).held).toMatchObject({ person: 'ann', reason: 'a test' });
+      await shares.lift(service, { person: 'ann', reason: 'a test' });
+      expect((await moves()).held).toBeNull();
+    });
+
+    test('shows each return with its obstacle, its next attempt and its end', async () => {
+      const { service, lane, moves, wayBack } = await moving();
+      const primary = (backend: string) =>
+        database().query('update lanes set primary_backend = $2, obeyed_sequence = sequence where key = $1', [
+          lane,
+          backend,
+        ]);
+      await primary('orchestrator');
+      const by = { person: 'bob', reason: 'a drill', acceptsLoss: false };
+      const { id = 0 } = (await wayBack.begin(service, 'all', by)) ?? {};
+      const due = { rollback: id, service, owner: 'ann' as Owner, acceptsLoss: false, by, ageMs: 0 };
+      await wayBack.failed(due, 'halted');
+      const [waiting] = (await moves()).returns;
+      expect(waiting).toMatchObject({
+        rollback: id,
+        person: 'bob',
+        state: 'waiting',
+        failed: 1,
+        obstacle: 'halted',
+        due_in_seconds: expect.any(Number),
+        returned_at: null,
+      });
+      await wayBack.stop(id, { person: 'cid', reason: 'enough' });
+      expect((await moves()).returns).toMatchObject([
+        { state: 'stopped', stopped_by: 'cid', due_in_seconds: null },
+      ]);
+      await wayBack.begin(service, 'all', by);
+      await primary('legacy');
+      await wayBack.settle();
+      expect((await moves()).returns).toMatchObject([
+        { state: 'returned', obstacle: null, due_in_seconds: null, returned_at: expect.any(Date) },
+        { state: 'stopped' },
+      ]);
+    });
   });
 });

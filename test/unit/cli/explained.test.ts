@@ -45,3 +45,44 @@ test('an owner without stored data is unknown', () => {
   expect(isUnknownOwner({ ...EXPLANATION, inputs })).toBe(false);
   expect(isUnknownOwner({ ...EXPLANATION, writes: [] })).toBe(false);
 });
+
+const AT = '2026-11-22T19:30:00.000Z';
+const FLIPS: NonNullable<Parameters<typeof toldExplanation>[0]['flips']> = {
+  primary: 'legacy',
+  epoch: 2,
+  facts: [],
+  goes_first: null,
+  held: { person: 'ann', reason: 'a look first', at: AT },
+  hold: { replica: 'replica-1', until: AT },
+  failures: { failed: 3, reason: 'write_open', first_at: AT, last_at: AT, due_in_seconds: 40 },
+  history: [],
+  returns: [
+    {
+      rollback: 7,
+      person: 'bob',
+      reason: 'a drill',
+      began_at: AT,
+      state: 'waiting',
+      failed: 2,
+      obstacle: 'writes_wait',
+      due_in_seconds: 0,
+      returned_at: null,
+      stopped_by: null,
+      lost: 0,
+    },
+  ],
+};
+
+test('the summary shows failed flips, holds, and the return of the lane', () => {
+  const text = toldExplanation({ ...EXPLANATION, flips: FLIPS });
+  expect(text).toMatch(/3 flips failed since .*: write open\. The next attempt is due in 40 s/);
+  expect(text).toMatch(/Further flips are held by ann since .*: a look first/);
+  expect(text).toMatch(/New writes wait for the replica replica-1 until .* at most/);
+  expect(text).toMatch(/7 .*bob: a drill +waiting +writes wait +2 +now/);
+});
+
+test('holds and failures that keep lanes on legacy say nothing of a flipped lane', () => {
+  const text = toldExplanation({ ...EXPLANATION, flips: { ...FLIPS, primary: 'orchestrator' } });
+  expect(text).not.toMatch(/flips failed|Further flips are held/);
+  expect(text).toContain('New writes wait');
+});

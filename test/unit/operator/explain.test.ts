@@ -3,7 +3,11 @@ import { NotFoundError } from '../../../src/domain/errors.ts';
 import { type LaneKey, serviceName } from '../../../src/domain/ids.ts';
 import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts';
 import type { Trigger } from '../../../src/engine/ports/finding.ts';
-import type { ExplainedLane, ExplainedOperation } from '../../../src/engine/ports/explain-ports.ts';
+import type {
+  ExplainedLane,
+  ExplainedMoves,
+  ExplainedOperation,
+} from '../../../src/engine/ports/explain-ports.ts';
 import { explain, type ExplainParts, timelineOf } from '../../../src/operator/explain.ts';
 import { NO_LIMITS } from '../../../src/engine/ports/decision.ts';
 import { flagsThatAreOn, serviceWith } from '../engine/engine-parts.ts';
@@ -58,15 +62,24 @@ const LANE: ExplainedLane = {
   found_by_run: null,
 };
 
+const NO_MOVES: ExplainedMoves = { failures: null, hold: null, held: null, returns: [] };
+
 function explaining(
   store: Partial<ExplainParts['store']>,
-  { isAsked = false, coverage = 0, dropped = [] as readonly Trigger[], isGone = false } = {},
+  {
+    isAsked = false,
+    coverage = 0,
+    dropped = [] as readonly Trigger[],
+    isGone = false,
+    isMoving = false,
+  } = {},
 ) {
   const asked: OrchestratorRead[] = [];
   const parts: ExplainParts = {
     services: new Map(),
     store: {
       lane: async () => undefined,
+      moves: async () => NO_MOVES,
       writes: async () => [],
       write: async () => undefined,
       laneOfRead: async () => undefined,
@@ -89,7 +102,9 @@ function explaining(
       flagsOffOf: () => undefined,
     },
     coverageOf: () => coverage,
-    flips: undefined,
+    flips: isMoving
+      ? { history: async () => [], facts: async () => [], first: async () => undefined }
+      : undefined,
     clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
     orchestrator: {
       read: async (read) => {
@@ -224,4 +239,40 @@ test('a read of an open lane goes where the flag sends it', async () => {
     { isAsked: true, coverage: 1 },
   ).explain('ada')) as { decisions: Record<string, object> };
   expect(decisions['get_memories']).toMatchObject({ primary: 'orchestrator', reason: 'flag_on' });
+});
+
+test('an explanation names failed flips, holds and returns with their times', async () => {
+  const asked = explaining(
+    {
+      lane: async () => LANE,
+      moves: async () => ({
+        failures: { failed: 3, reason: 'writes_wait', first_at: AT, last_at: AT, due_in_seconds: 40 },
+        hold: { replica: 'r', until: AT },
+        held: { person: 'ann', reason: 'a test', at: AT },
+        returns: [
+          {
+            rollback: 7,
+            person: 'bob',
+            reason: 'a test',
+            began_at: AT,
+            state: 'waiting',
+            failed: 2,
+            obstacle: 'halted',
+            due_in_seconds: 1,
+            returned_at: null,
+            stopped_by: null,
+            lost: 0,
+          },
+        ],
+      }),
+    },
+    { isMoving: true },
+  );
+  const at = AT.toISOString();
+  expect((await asked.explain('ada')).flips).toMatchObject({
+    failures: { failed: 3, reason: 'writes_wait', first_at: at, last_at: at, due_in_seconds: 40 },
+    hold: { replica: 'r', until: at },
+    held: { person: 'ann', at },
+    returns: [{ rollback: 7, person: 'bob', began_at: at, obstacle: 'halted', returned_at: null }],
+  });
 });
