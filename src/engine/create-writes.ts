@@ -75,10 +75,19 @@ async function needless(
 }
 
 /** Delivers within the limits of the backlog. */
-function createDeliver({ services, settings, clock }: MigrationParts, engine: Engine): WriteParts['deliver'] {
+function createDeliver(
+  { services, settings, clock, ends }: MigrationParts,
+  engine: Engine,
+): WriteParts['deliver'] {
   const { deliverer, settler, outcomeRecorder } = engine;
   const waiting = (): Iterable<Lane> => deliverer.allWaiting();
-  const backlog = new BacklogLimit({ limits: settings.backlog ?? NO_LIMIT, services, clock, waiting });
+  const backlog = new BacklogLimit({
+    limits: settings.backlog ?? NO_LIMIT,
+    services,
+    clock,
+    waiting,
+    isOpen: (service) => (ends?.states.stateOf(service) ?? 'open') === 'open',
+  });
   return (lane, write) => {
     deliverer.deliver(lane, write);
     if (!backlog.isOver(lane)) return;

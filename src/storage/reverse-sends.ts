@@ -72,9 +72,12 @@ select (extract(epoch from now()) * 1000)::float8 as "nowMs",
   exists (select from reverse_sends r join lanes l on l.id = r.lane_id
     where l.key = $1 and r.epoch = l.epoch and r.ending in ('skipped', 'forgotten')) as "lacksWrite"`;
 
+/** While legacy is read-only, writes wait on purpose. After that, legacy first gets what the journal kept for it. */
 const LOSE_WAY_BACK = `
-insert into lost_ways_back (lane_id) select id from lanes where key = $1 and primary_backend = 'orchestrator'
-on conflict do nothing`;
+insert into lost_ways_back as b (lane_id)
+select l.id from lanes l where l.key = $1 and l.primary_backend = 'orchestrator' and ${LAST_FOR_LEGACY} is null
+  and not exists (select from read_only_lanes n where n.lane_id = l.id and n.sequence > l.delivered_sequence)
+on conflict (lane_id) do update set lost_at = b.lost_at returning lane_id`;
 
 interface Row {
   readonly attempts: number;
@@ -136,7 +139,7 @@ export function createReverseSends(parts: ReverseSendParts): ReverseSends {
       return { ...last, ...(atMs !== null && { atMs }) };
     },
     async loseWayBack(lane) {
-      await database.query(LOSE_WAY_BACK, [lane]);
+      return (await database.query(LOSE_WAY_BACK, [lane])).length > 0;
     },
   };
 }

@@ -146,7 +146,16 @@ returning service
 )
 select service from done`;
 
-const REOPEN = `update service_writes set state = 'open' where service = $1 and state = 'read_only' returning service`;
+/** Of an open service, a lane's note is the last sequence that the journal kept for legacy while it was read-only. */
+const REOPEN = `
+with reopened as (
+  update service_writes set state = 'open' where service = $1 and state = 'read_only' returning service
+), kept as (
+  insert into read_only_lanes (lane_id, service, sequence)
+  select l.id, l.service, l.sequence from lanes l join reopened using (service) where l.primary_backend = 'orchestrator'
+  on conflict (lane_id) do update set sequence = excluded.sequence
+)
+select service from reopened`;
 
 interface Row {
   readonly service: ServiceName;

@@ -82,6 +82,13 @@ export class Database {
     return this.serviceWrites.get(service)?.lanes.get(key)?.sequence ?? 0;
   }
 
+  /** Up to here the lane's writes wait, or waited, because legacy is read-only. */
+  keptForLegacy(key: LaneKey): number {
+    const { service } = parseLaneKey(key);
+    if (this.isClosedTo(service)) return Infinity;
+    return this.serviceWrites.get(service)?.lanes.get(key)?.sequence ?? 0;
+  }
+
   lane(key: LaneKey): LaneRow | undefined {
     return this.#lanes.get(key);
   }

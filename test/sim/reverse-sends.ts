@@ -99,10 +99,14 @@ export class ReverseTable {
     if (row?.attempt === attempt && row.ending === undefined) Object.assign(row, facts);
   }
 
-  lose(lane: LaneKey): void {
+  /** Whether its way back is lost now. */
+  lose(lane: LaneKey): boolean {
     this.#database.synced();
-    if (this.#database.lane(lane)?.primary !== 'orchestrator' || this.#lostAtMs.has(lane)) return;
-    this.#lostAtMs.set(lane, this.#database.clock.now());
+    const row = this.#database.lane(lane);
+    if (row?.primary !== 'orchestrator' || this.#database.keptForLegacy(lane) > row.deliveredSequence)
+      return false;
+    if (!this.#lostAtMs.has(lane)) this.#lostAtMs.set(lane, this.#database.clock.now());
+    return true;
   }
 
   /** Undefined: its writes are sent to legacy. */

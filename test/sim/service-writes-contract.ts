@@ -193,6 +193,31 @@ export function describeServiceWrites(begin: Begin, move: (lane: LaneKey) => Pro
       expect(await sends.last(lane.key)).toMatchObject({ isLost: true });
     });
 
+    test('loses no way back, because writes wait there on purpose', async () => {
+      const subject = await ticking();
+      const { sends, wayBack, serviceWrites, journal, lane } = subject;
+      const waysLost = async () => (await wayBack.readiness(lane.service)).lostWaysBack;
+      const kept = await lane.write('applied');
+      expect(await sends.loseWayBack(lane.key)).toBe(false);
+      await serviceWrites.reopen(lane.service, ADA);
+      // Reverse delivery sends what the journal kept, however much that is.
+      expect(await sends.loseWayBack(lane.key)).toBe(false);
+      expect(await waysLost()).toBe(0);
+      await journal.delivered(kept);
+      await lane.write('applied');
+      expect(await sends.loseWayBack(lane.key)).toBe(true);
+      expect(await waysLost()).toBe(1);
+    });
+
+    test('keeps the way back of an owner that was born meanwhile', async () => {
+      const subject = await ticking();
+      const { sends, serviceWrites, journal, lane } = subject;
+      const born = lane.of('born');
+      await journal.append(born.intent());
+      await serviceWrites.reopen(lane.service, ADA);
+      expect(await sends.loseWayBack(born.key)).toBe(false);
+    });
+
     test('starts its clock with a backup that was made after its last write', async () => {
       const subject = begin();
       const { serviceWrites, lane } = subject;

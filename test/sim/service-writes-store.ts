@@ -139,8 +139,11 @@ export function createSimServiceWritesStore(database: Database, statement: State
       }),
     reopen: (service) =>
       statement(`reopen ${service}`, () => {
-        if (readOnly(service) === undefined) return false;
-        change(service, { state: 'open' });
+        const row = readOnly(service);
+        if (row === undefined) return false;
+        const moved = lanesOf(database, service).filter(({ primary }) => primary === 'orchestrator');
+        const kept = moved.map(({ key, sequence }) => [key, { sequence, isGivenUp: false }] as const);
+        change(service, { state: 'open', lanes: new Map([...row.lanes, ...kept]) });
         return true;
       }),
   };

@@ -7,5 +7,5 @@ export const NO_REVERSE_SENDS: ReverseSends = {
   end: async () => undefined,
   halt: async () => undefined,
   last: async () => ({ nowMs: 0, isForgotten: false, isLost: false, lacksWrite: false }),
-  loseWayBack: async () => undefined,
+  loseWayBack: async () => false,
 };

@@ -124,8 +124,11 @@ export interface ReverseSends {
   /** The attempt waits for a person. Without effect like {@link end}. */
   halt(ref: WriteRef, attempt: number, reason: HaltReason): Promise<void>;
   last(lane: LaneKey): Promise<LastReverse>;
-  /** Too many writes wait: nothing is sent to legacy in this lane any more, so that it cannot return there. */
-  loseWayBack(lane: LaneKey): Promise<void>;
+  /**
+   * Too many writes wait: nothing is sent to legacy in this lane any more, so that it cannot return there.
+   * @returns false if nothing is changed. Legacy is read-only then, or does not have all yet that waited for that reason
+   */
+  loseWayBack(lane: LaneKey): Promise<boolean>;
 }
 
 /** A reverse send that waits for a person, or that a person has decided about. */

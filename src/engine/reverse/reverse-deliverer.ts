@@ -95,10 +95,12 @@ export class ReverseDeliverer {
     this.#sender.forget(lane);
   }
 
-  /** More writes wait than the limit allows. Nothing of the lane is sent any more. @throws StorageError */
+  /**
+   * More writes wait than the limit allows. Nothing of the lane is sent any more, unless the journal says that its writes wait on
+   * purpose. @throws StorageError
+   */
   async loseWayBack(lane: Lane): Promise<void> {
-    if (this.#lost.has(lane)) return;
-    await this.#parts.sends.loseWayBack(lane.key);
+    if (this.#lost.has(lane) || !(await this.#parts.sends.loseWayBack(lane.key))) return;
     if (this.#lost.has(lane)) return;
     this.#lost.add(lane);
     const writes = lane.applied - lane.delivered;

@@ -16,13 +16,15 @@ export interface BacklogLimitParts {
   readonly limits: BacklogLimits;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
+  /** False: legacy is read-only. Its moved lanes' writes wait on purpose. */
+  readonly isOpen: (service: ServiceName) => boolean;
   /** Lanes with waiting writes. */
   readonly waiting: () => Iterable<Lane>;
 }
 
 /**
  * W9 of ../README.md: above its limit a lane is copied, instead of queueing without bound. A lane whose primary is the orchestrator
- * cannot be copied to legacy, so it loses its way back.
+ * cannot be copied to legacy, so it loses its way back. What waits because legacy is read-only does not count.
  */
 export class BacklogLimit {
   readonly #parts: BacklogLimitParts;
@@ -37,6 +39,7 @@ export class BacklogLimit {
   isOver(lane: Lane): boolean {
     const isForward = lane.primary === 'legacy';
     if (isForward && (lane.condition !== 'clean' || lane.seededCoverage <= 0)) return false;
+    if (this.#waitsOnPurpose(lane)) return false;
     const { limits } = this.#parts;
     const isTooLong = backlogOf(lane) > limits.lane || this.#count() > limits.total;
     return isTooLong && !(isForward && this.#forgetsEntries(lane));
@@ -47,12 +50,16 @@ export class BacklogLimit {
     return this.#parts.services.get(service)?.definition.lanes.retention?.entries !== undefined;
   }
 
+  #waitsOnPurpose({ primary, service }: Lane): boolean {
+    return primary === 'orchestrator' && !this.#parts.isOpen(service);
+  }
+
   #count(): number {
     const nowMs = this.#parts.clock.now();
     if (nowMs - this.#countedAtMs < COUNTED_FOR_MS) return this.#total;
     this.#countedAtMs = nowMs;
     this.#total = 0;
-    for (const lane of this.#parts.waiting()) this.#total += backlogOf(lane);
+    for (const lane of this.#parts.waiting()) if (!this.#waitsOnPurpose(lane)) this.#total += backlogOf(lane);
     return this.#total;
   }
 }

@@ -50,8 +50,12 @@ class Sends implements ReverseSends {
     return { nowMs: 0, isForgotten: false, isLost: this.lost.has(lane), lacksWrite: false };
   }
 
-  async loseWayBack(lane: string): Promise<void> {
-    this.lost.add(lane);
+  /** Legacy is read-only, so that writes wait on purpose. */
+  isClosed = false;
+
+  async loseWayBack(lane: string): Promise<boolean> {
+    if (!this.isClosed) this.lost.add(lane);
+    return !this.isClosed;
   }
 }
 
@@ -243,6 +247,17 @@ test('a lane beyond its backlog loses its way back, once', async () => {
   expect(events.events.filter(({ name }) => name === 'reverse:way_back_lost')).toHaveLength(1);
   await systemClock.sleep(50);
   expect(legacy.stored).toEqual([]);
+});
+
+test('a lane whose writes wait on purpose keeps its way back', async () => {
+  const legacy = new Legacy();
+  const sends = new Sends();
+  sends.isClosed = true;
+  const { deliverer, events } = begin(legacy, sends);
+  const lane = flipped('ann');
+  await deliverer.reverse.loseWayBack(lane);
+  expect(deliverer.reverse.isLost(lane)).toBe(false);
+  expect(events.events.filter(({ name }) => name === 'reverse:way_back_lost')).toEqual([]);
 });
 
 test('the writes of a lane whose primary is legacy are never sent there', async () => {

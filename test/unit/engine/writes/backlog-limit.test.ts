@@ -13,13 +13,14 @@ function waiting(name: string, writes: number): Lane {
 
 const LIMITS = { lane: 10, total: 25 };
 
-function limitOver(lanes: readonly Lane[], retention?: { readonly entries: number }) {
+function limitOver(lanes: readonly Lane[], retention?: { readonly entries: number }, isOpen = true) {
   let nowMs = 0;
   const limit = new BacklogLimit({
     limits: LIMITS,
     services: servicesWith(retention && { retention }),
     clock: { now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined },
     waiting: () => lanes,
+    isOpen: () => isOpen,
   });
   return { limit, pass: (ms: number) => (nowMs += ms) };
 }
@@ -60,4 +61,24 @@ test('above the total limit copies each lane with a write, counted every second'
   expect(limit.isOver(ann)).toBe(false);
   pass(1_000);
   expect(limit.isOver(ann)).toBe(true);
+});
+
+describe('while legacy is read-only', () => {
+  const moved = (name: string, writes: number): Lane => {
+    const lane = waiting(name, writes);
+    lane.adopt(stateOf(lane, { primary: 'orchestrator', epoch: 1, sequence: writes, seededCoverage: 1 }));
+    return lane;
+  };
+
+  test('no backlog of a moved lane is too long, because its writes wait on purpose', () => {
+    const lane = moved('ann', 11);
+    expect(limitOver([lane], undefined, true).limit.isOver(lane)).toBe(true);
+    expect(limitOver([lane], undefined, false).limit.isOver(lane)).toBe(false);
+  });
+
+  test('the writes that wait on purpose do not count in the total', () => {
+    const [ann, long] = [waiting('ann', 1), moved('bob', 40)];
+    expect(limitOver([ann, long], undefined, true).limit.isOver(ann)).toBe(true);
+    expect(limitOver([ann, long], undefined, false).limit.isOver(ann)).toBe(false);
+  });
 });
