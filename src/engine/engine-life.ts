@@ -84,7 +84,10 @@ export async function stopEngine({
   await engine.deliverer.stop();
   engine.orchestratorPrimary.stop();
   await engine.outcomeRecorder.stop();
-  await engine.membership.leave().catch(() => undefined);
+  // A replica that cannot change its note stays registered until the others notice that it is gone.
+  await (engine.shares?.leave() ?? Promise.resolve())
+    .then(() => engine.membership.leave())
+    .catch(() => undefined);
 }
 
 const RETRY_MS = 1_000;

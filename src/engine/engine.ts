@@ -90,7 +90,14 @@ function createPresence(parts: MigrationParts, { signals }: SignalHub): Presence
   return { coverage, outcomeRecorder, outage, membership, isAlone, isSpilling, fences, hold, shares };
 }
 
-function createShares({ flips, flags, readLimits, spill, events }: MigrationParts): Shares | undefined {
+function createShares({
+  flips,
+  flags,
+  readLimits,
+  spill,
+  clock,
+  events,
+}: MigrationParts): Shares | undefined {
   if (flips === undefined) return undefined;
   return new Shares({
     store: flips.shares,
@@ -98,6 +105,7 @@ function createShares({ flips, flags, readLimits, spill, events }: MigrationPart
     flags,
     atMost: (service) => (readLimits ?? NO_LIMITS).writes(service).atMost,
     disk: spill?.store,
+    clock,
     emit: events.emit,
   });
 }

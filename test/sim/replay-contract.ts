@@ -61,7 +61,7 @@ export function testReplays(makePair: MakePair): void {
 class PagedSpill implements SpillStore {
   readonly id = randomUUID();
   readonly hasHistory = true;
-  readonly shares = {};
+  readonly shares = { percentages: {}, atMs: 0 };
   noteShares = async (): Promise<void> => undefined;
   readonly isDamaged = false;
   readonly hasBegun: Promise<void>;

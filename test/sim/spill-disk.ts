@@ -3,6 +3,7 @@ import type { LaneKey, OperationId, ReplicaId } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { Intent } from '../../src/engine/ports/ports.ts';
 import type {
+  NotedShares,
   SpilledOutcome,
   SpillFacts,
   SpillRecord,
@@ -19,7 +20,7 @@ export class SpillDisk {
   /** Number of the last record before them. */
   after = 0;
   isPrepared = false;
-  shares: Readonly<Record<string, number>> = {};
+  shares: NotedShares = { percentages: {}, atMs: 0 };
   isDamaged = false;
 
   constructor(id: string) {
@@ -95,11 +96,11 @@ export class SimSpill implements SpillStore {
     });
   }
 
-  get shares(): Readonly<Record<string, number>> {
+  get shares(): NotedShares {
     return this.#disk.shares;
   }
 
-  async noteShares(shares: Readonly<Record<string, number>>): Promise<void> {
+  async noteShares(shares: NotedShares): Promise<void> {
     await this.#sync(() => {
       this.#disk.shares = shares;
     });

@@ -24,6 +24,14 @@ export interface SpilledOutcome {
 
 export type SpillRecord = SpilledIntent | SpilledOutcome;
 
+/** The lanes that may be flipped: see `flip-ports.ts`. */
+export interface NotedShares {
+  /** By service. */
+  readonly percentages: Readonly<Record<string, number>>;
+  /** Wall clock, when the journal said so. */
+  readonly atMs: number;
+}
+
 /** What waits to be replayed. */
 export interface SpillFacts {
   /** Writes that are not in the journal yet. */
@@ -52,10 +60,10 @@ export interface SpillStore {
   readonly hasHistory: boolean;
   /** Whether data after the last complete record is lost, so that acknowledged writes may be missing. */
   readonly isDamaged: boolean;
-  /** The shares that were noted last, percent by service: see `flip-ports.ts`. */
-  readonly shares: Readonly<Record<string, number>>;
+  /** What was noted last. */
+  readonly shares: NotedShares;
   /** Resolves when it is durable. A process that starts without the journal knows by it which lanes may be flipped. */
-  noteShares(shares: Readonly<Record<string, number>>): Promise<void>;
+  noteShares(shares: NotedShares): Promise<void>;
   /** Resolves when it is durable. Only then may the write be sent. */
   append(intent: Intent, replica: ReplicaId): Promise<void>;
   /** Written with the next group or soon after. Outcomes that a crash loses are unknown afterwards. */

@@ -6,7 +6,13 @@ import { messageOf, StorageError } from '../../domain/errors.ts';
 import type { OperationId, ReplicaId } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { Intent } from '../../engine/ports/ports.ts';
-import type { SpilledOutcome, SpillFacts, SpillRecord, SpillStore } from '../../engine/ports/spill-ports.ts';
+import type {
+  NotedShares,
+  SpilledOutcome,
+  SpillFacts,
+  SpillRecord,
+  SpillStore,
+} from '../../engine/ports/spill-ports.ts';
 import { lockFolder } from '../folder-lock.ts';
 import { GroupCommit } from '../journal/group-commit.ts';
 import type { Seal } from '../seal.ts';
@@ -58,7 +64,7 @@ export class SpillFile implements SpillStore {
   #id: string = randomUUID();
   hasHistory = false;
   isDamaged = false;
-  shares: Readonly<Record<string, number>> = {};
+  shares: NotedShares = { percentages: {}, atMs: 0 };
 
   constructor(settings: SpillSettings) {
     this.#settings = settings;
@@ -93,7 +99,7 @@ export class SpillFile implements SpillStore {
     try {
       this.isDamaged = existsSync(this.#damagedPath);
       if (existsSync(this.#sharesPath))
-        this.shares = JSON.parse(await readFile(this.#sharesPath, 'utf8')) as Record<string, number>;
+        this.shares = notedIn(JSON.parse(await readFile(this.#sharesPath, 'utf8')));
       if (existsSync(this.#path)) await this.#takeUp(await SpillLog.open(this.#path));
     } catch (error) {
       await this.stop();
@@ -165,7 +171,7 @@ export class SpillFile implements SpillStore {
     this.#commits.add({ kind: 'outcome', ...settled }).catch(() => undefined);
   }
 
-  async noteShares(shares: Readonly<Record<string, number>>): Promise<void> {
+  async noteShares(shares: NotedShares): Promise<void> {
     try {
       await this.#queue.run(() => replaceFile(this.#sharesPath, JSON.stringify(shares)));
     } catch (error) {
@@ -288,6 +294,14 @@ export class SpillFile implements SpillStore {
     await syncFolder(this.#settings.folder);
     this.isDamaged = false;
   }
+}
+
+/** An earlier version noted percentages without a time. */
+function notedIn(file: unknown): NotedShares {
+  const noted = file as Partial<NotedShares> & Readonly<Record<string, number>>;
+  return noted.percentages === undefined
+    ? { percentages: noted, atMs: 0 }
+    : { percentages: noted.percentages, atMs: noted.atMs ?? 0 };
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {

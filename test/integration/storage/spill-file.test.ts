@@ -81,11 +81,20 @@ test('appended records are there for the next process, in order, with outcomes',
 test('noted shares are there for the next process', async () => {
   const folder = newFolder();
   const first = await open(folder);
-  expect(first.shares).toEqual({});
-  await first.noteShares({ notes: 25 });
-  await first.noteShares({ notes: 50 });
+  expect(first.shares).toEqual({ percentages: {}, atMs: 0 });
+  await first.noteShares({ percentages: { notes: 25 }, atMs: 1 });
+  await first.noteShares({ percentages: { notes: 50 }, atMs: 2 });
   await first.stop();
-  expect((await open(folder)).shares).toEqual({ notes: 50 });
+  expect((await open(folder)).shares).toEqual({ percentages: { notes: 50 }, atMs: 2 });
+});
+
+test('shares that an earlier version noted have no known time', async () => {
+  const folder = newFolder();
+  const first = await open(folder);
+  await first.noteShares({ percentages: {}, atMs: 1 });
+  await first.stop();
+  writeFileSync(join(folder, 'shares.json'), '{"notes": 25}');
+  expect((await open(folder)).shares).toEqual({ percentages: { notes: 25 }, atMs: 0 });
 });
 
 test('replayed pages free their space, and numbers continue', async () => {

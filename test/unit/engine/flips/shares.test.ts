@@ -4,9 +4,11 @@ import { type LaneKey, laneKeyOf } from '../../../../src/domain/ids.ts';
 import { flipVersion, type ShareParts, Shares } from '../../../../src/engine/flips/shares.ts';
 import type { FlipShare } from '../../../../src/engine/ports/flip-ports.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import type { NotedShares } from '../../../../src/engine/ports/spill-ports.ts';
 import { ownerNamed, recorder, SERVICE } from '../engine-parts.ts';
 
 const VERSION = '1-own';
+const MINUTE_MS = 60_000;
 
 /** One service, whose flag requests a share of its lanes. */
 function createShares({ known }: { readonly known?: FlipShare } = {}) {
@@ -15,7 +17,8 @@ function createShares({ known }: { readonly known?: FlipShare } = {}) {
     asked: 0,
     atMost: 100 as number | undefined,
     calls: [] as string[],
-    noted: {} as Record<string, number>,
+    noted: {} as Readonly<Record<string, number>>,
+    nowMs: 0,
   };
   const store: ShareParts['store'] = {
     shares: async () => new Map(row.share === undefined ? [] : [[SERVICE, row.share]]),
@@ -37,8 +40,11 @@ function createShares({ known }: { readonly known?: FlipShare } = {}) {
     firstLane: async () => undefined,
   };
   const disk = {
-    shares: {} as Readonly<Record<string, number>>,
-    noteShares: async (noted: Readonly<Record<string, number>>) => void (facts.noted = { ...noted }),
+    shares: { percentages: {}, atMs: 0 } as NotedShares,
+    noteShares: async (shares: NotedShares) => {
+      facts.noted = shares.percentages;
+      disk.shares = shares;
+    },
   };
   const { emit, events } = recorder();
   const shares = new Shares({
@@ -47,6 +53,7 @@ function createShares({ known }: { readonly known?: FlipShare } = {}) {
     flags: { percentage: () => facts.asked },
     atMost: () => facts.atMost,
     disk,
+    clock: { now: () => facts.nowMs, wallMs: () => facts.nowMs },
     emit,
   });
   return { shares, facts, row, disk, events };
@@ -93,15 +100,69 @@ test('a share is noted on the disk before it is reported', async () => {
 
 test('a process that starts without the journal knows the lanes by its disk', () => {
   const { shares, disk } = createShares();
-  disk.shares = { [SERVICE]: 25 };
+  disk.shares = { percentages: { [SERVICE]: 25 }, atMs: 0 };
   for (const lane of LANES) expect(contains(shares, lane)).toBe(cutoverBucket(SERVICE, lane) <= 25);
 });
 
 test('a raised flag counts for a process that starts with an older note', () => {
   const { shares, facts, disk } = createShares();
-  disk.shares = { [SERVICE]: 0 };
+  disk.shares = { percentages: { [SERVICE]: 0 }, atMs: 0 };
   facts.asked = 60;
   for (const lane of LANES) expect(contains(shares, lane)).toBe(cutoverBucket(SERVICE, lane) <= 60);
+});
+
+test('an old note of a share proves nothing, because the share may be higher by now', () => {
+  const { shares, facts, disk } = createShares();
+  disk.shares = { percentages: { [SERVICE]: 10 }, atMs: 0 };
+  facts.nowMs = 9 * MINUTE_MS - 1;
+  expect(LANES.every((lane) => contains(shares, lane))).toBe(false);
+  // The flag was raised and lowered meanwhile, and lanes beyond the note stay flipped.
+  facts.asked = 20;
+  facts.nowMs = 9 * MINUTE_MS;
+  expect(LANES.every((lane) => contains(shares, lane))).toBe(true);
+});
+
+test('a note of the future proves nothing, because the clock was changed', () => {
+  const { shares, disk } = createShares();
+  disk.shares = { percentages: { [SERVICE]: 10 }, atMs: 1 };
+  expect(LANES.every((lane) => contains(shares, lane))).toBe(true);
+});
+
+test('a replica that is cut off believes its share as long as others wait for it', async () => {
+  const { shares, facts } = createShares({ known: { number: 3, percentage: 10, version: VERSION } });
+  await shares.learn();
+  facts.nowMs = 9 * MINUTE_MS - 1;
+  expect(LANES.every((lane) => contains(shares, lane))).toBe(false);
+  facts.nowMs = 9 * MINUTE_MS;
+  expect(LANES.every((lane) => contains(shares, lane))).toBe(true);
+});
+
+test('a service whose lanes never moved keeps its writes, however old the note is', () => {
+  const { shares, facts, disk } = createShares();
+  disk.shares = { percentages: { [SERVICE]: 0 }, atMs: 0 };
+  facts.nowMs = 24 * 60 * MINUTE_MS;
+  expect(LANES.some((lane) => contains(shares, lane))).toBe(false);
+});
+
+test('the next process does not rely on the note of a replica that left', async () => {
+  const { shares, facts, disk } = createShares({ known: { number: 3, percentage: 10, version: VERSION } });
+  await shares.learn();
+  await shares.leave();
+  expect(facts.noted).toEqual({ [SERVICE]: 100 });
+  const { shares: next, disk: same } = createShares();
+  same.shares = disk.shares;
+  expect(LANES.every((lane) => contains(next, lane))).toBe(true);
+});
+
+test('the note is written again every minute while lanes may move', async () => {
+  const { shares, facts, disk } = createShares({ known: { number: 3, percentage: 10, version: VERSION } });
+  await shares.learn();
+  facts.nowMs = MINUTE_MS - 1;
+  await shares.learn();
+  expect(disk.shares.atMs).toBe(0);
+  facts.nowMs = MINUTE_MS;
+  await shares.learn();
+  expect(disk.shares.atMs).toBe(MINUTE_MS);
 });
 
 test('a process that never learned the shares assumes that any lane is flipped', () => {
