@@ -253,6 +253,23 @@ export function describeFlips(opened: Begin, open: Open): void {
       expect(await flipped(subject)).toMatchObject({ epoch: 1 });
     });
 
+    test('is not given while a spill of a replica that is gone may be open', async () => {
+      const subject = await begin();
+      const { flips, lane } = subject;
+      await delivered(subject);
+      const decision = await decided(subject, 'orchestrator');
+      const { replicas, identity } = open({});
+      const spill = randomUUID();
+      await replicas.register(identity.id, spill);
+      await replicas.leave(identity.id);
+      expect(await flips.flip(lane.key, decision)).toBeUndefined();
+      // It came back, and has nothing to replay.
+      await replicas.register(identity.id, spill);
+      await replicas.heartbeat(identity.id, { coverage: {}, shares: {}, isSpilling: false });
+      await replicas.leave(identity.id);
+      expect(await flips.flip(lane.key, decision)).toMatchObject({ epoch: 1 });
+    });
+
     test('is not given while a person holds further flips', async () => {
       const subject = await begin();
       const { shares, lane } = subject;

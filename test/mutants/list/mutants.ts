@@ -1,5 +1,6 @@
 import type { Mutant } from '../mutant.ts';
 import { ENGINE_MUTANTS } from './engine.ts';
+import { FLIP_MUTANTS } from './flips.ts';
 import { LANE_MUTANTS } from './lanes.ts';
 import { SERVICE_MUTANTS } from './services.ts';
 import { STORE_MUTANTS } from './stores.ts';
@@ -10,4 +11,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LANE_MUTANTS,
   ...STORE_MUTANTS,
   ...SERVICE_MUTANTS,
+  ...FLIP_MUTANTS,
 ].toSorted((a, b) => Number(a.id.slice(1)) - Number(b.id.slice(1)));
