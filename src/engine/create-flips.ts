@@ -57,6 +57,7 @@ function createFlipper(parts: MigrationParts, engine: Engine, { flips, comparing
       clock,
       emit,
       hurry: (lane) => deliverer.hurry(lane),
+      placeOf: async (lane, deadlineAtMs) => engine.restored?.placeOf(lane, deadlineAtMs),
       isInUse: (lane) =>
         engine.copies.holds(lane) || lane.isSettling || lane.isClosing || lane.closesAtMs > 0,
       mayAct: () => membership.mayAct,

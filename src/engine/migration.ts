@@ -86,7 +86,7 @@ export interface Migration extends StreamHandler {
 }
 
 export function createMigration(given: MigrationParts): Migration {
-  const parts = watching(given, () => engine.restored?.lost('orchestrator'));
+  const parts = watching(given, () => engine.restored);
   const engine: Engine = createEngine(parts);
   const { emit } = parts.events;
   const callLegacy = createCallLegacy(parts.clock, emit);
@@ -134,9 +134,17 @@ export function createMigration(given: MigrationParts): Migration {
   };
 }
 
-/** The same parts. Each lost connection to the orchestrator is reported. */
-function watching(parts: MigrationParts, onLost: () => void): MigrationParts {
-  return { ...parts, orchestrator: watched(parts.orchestrator, onLost) };
+/**
+ * The same parts. Each lost connection to the orchestrator is reported. A comparison proves only something about the database that
+ * answered it, so that one is part of what a lane is judged by.
+ */
+function watching(parts: MigrationParts, restored: () => RestoredBackups | undefined): MigrationParts {
+  const { flips } = parts;
+  const orchestrator = watched(parts.orchestrator, () => restored()?.lost('orchestrator'));
+  if (flips === undefined) return { ...parts, orchestrator };
+  const digestOf = (service: ServiceName): string =>
+    `${flips.digestOf(service)} ${restored()?.orchestratorDatabase ?? ''}`;
+  return { ...parts, orchestrator, flips: { ...flips, digestOf } };
 }
 
 function createVerdicts({ services, clock, events, comparisons }: MigrationParts): Verdicts {

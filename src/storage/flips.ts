@@ -95,6 +95,12 @@ with share as (
   select id, epoch, primary_backend,
     coalesce($5, (select f.bucket from flips f where f.lane_id = moved.id order by f.epoch desc limit 1), 100), $2, $11::jsonb
   from moved
+), marked as (
+  -- As what it was seen to hold: ../engine/flips/restored-backups.ts.
+  insert into orchestrator_marks as m (lane_id, under_epoch, journal_sequence, epoch, generation, sequence)
+  select id, epoch, 0, $13::bigint, $14::bigint, $15::bigint from moved where $13::bigint is not null
+  on conflict (lane_id) do update set
+    under_epoch = excluded.under_epoch, epoch = excluded.epoch, generation = excluded.generation, sequence = excluded.sequence, at = now()
 ), tried as (
   delete from flip_attempts using moved where flip_attempts.lane_id = moved.id
 )
@@ -118,6 +124,11 @@ with share as (
 )
 select * from born`);
 
+function columnsOf(held: FlipDecision['held']): readonly (number | null)[] {
+  if (held === undefined) return [null, null, null];
+  return [held.epoch, held.generation, held.sequence];
+}
+
 /** Flips of lanes in PostgreSQL. */
 export function createFlipStore(database: Database, replica: ReplicaIdentity): FlipStore {
   const stateOf = (row: LaneRow): LaneState => laneStateOf(row, replica);
@@ -131,7 +142,7 @@ export function createFlipStore(database: Database, replica: ReplicaIdentity): F
       await database.query(WITHDRAW, [lane, replica.id]);
     },
     async flip(lane: LaneKey, decision: FlipDecision): Promise<LaneState | undefined> {
-      const { to, epoch, sequence, claim, permission, facts = {} } = decision;
+      const { to, epoch, sequence, claim, permission, held, facts = {} } = decision;
       const { share = null, bucket = null, version = null, isFirst = false } = permission ?? {};
       const [row] = await database.query<LaneRow>(FLIP, [
         lane,
@@ -146,6 +157,7 @@ export function createFlipStore(database: Database, replica: ReplicaIdentity): F
         claim,
         JSON.stringify(facts),
         isFirst,
+        ...columnsOf(held),
       ]);
       return row && stateOf(row);
     },

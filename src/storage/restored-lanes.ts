@@ -58,7 +58,8 @@ select key from restored_lanes where decided_at is null and older = 'orchestrato
 order by id limit ${REDELIVERED_AT_ONCE}`;
 
 const REDELIVERED = `
-update restored_lanes set redelivered = $2, incomplete = $3 where key = $1 and decided_at is null`;
+update restored_lanes set redelivered = coalesce(redelivered, 0) + $2, incomplete = $3
+where key = $1 and older = 'orchestrator' and decided_at is null`;
 
 const LIST = `
 select id, key, service, older, journal, orchestrator, found_at, redelivered, incomplete, decided_at, decided_by, decided_reason

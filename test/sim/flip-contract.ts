@@ -101,6 +101,15 @@ export function describeFlips(opened: Begin, open: Open): void {
       expect(await journal.returned(lane.service, number)).toEqual([lane.owner]);
     });
 
+    test('stores what the orchestrator holds, so that an older copy is noticed', async () => {
+      const subject = await begin();
+      await delivered(subject);
+      const { flips, restored, lane } = subject;
+      const held = { epoch: 0, generation: 0, sequence: 1 };
+      await flips.flip(lane.key, { ...(await decided(subject, 'orchestrator')), held });
+      expect(await restored.positions([lane.key])).toMatchObject([{ epoch: 1, mark: held, applied: 0 }]);
+    });
+
     test('has no effect once any fact of its decision has changed', async () => {
       const subject = await begin();
       await delivered(subject);

@@ -1,6 +1,7 @@
 import type { FlipDecision, FlipPermission, FlipStore } from '../../src/engine/ports/flip-ports.ts';
 import type { Backend } from '../../src/domain/backend.ts';
 import type { ReplicaId } from '../../src/domain/ids.ts';
+import type { Position } from '../../src/engine/ports/restored-ports.ts';
 import type { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
@@ -117,7 +118,15 @@ function flip(database: Database, { key, me, decision, returnsEarly }: Flip): La
   if (isForbidden(database, lane, decision)) return undefined;
   if (permission !== undefined) lane.bucket = permission.bucket;
   moveTo(to, lane, { database, facts: decision.facts });
+  markAtFlip(database, lane, decision.held);
   return readOf(lane);
+}
+
+/** As what the orchestrator was seen to hold under the new epoch. */
+function markAtFlip({ restored, clock }: Database, { key, epoch }: LaneRow, held?: Position): void {
+  if (held === undefined) return;
+  const { journalSequence = 0 } = restored.marks.get(key) ?? {};
+  restored.marks.set(key, { ...held, underEpoch: epoch, journalSequence, atMs: clock.now() });
 }
 
 interface Move {

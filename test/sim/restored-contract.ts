@@ -122,6 +122,10 @@ export function describeRestored(subject: () => JournalUnderTest, begin: Begin):
       expect(await restored.list({ service, limit: 1 })).toMatchObject([
         { redelivered: 2, isIncomplete: true },
       ]);
+      await restored.redelivered(key, { writes: 1, isComplete: true });
+      expect(await restored.list({ service, limit: 1 })).toMatchObject([
+        { redelivered: 3, isIncomplete: false },
+      ]);
       expect(await restored.accept(service, [{ lane: key, orchestrator: AT(3) }], BY)).toEqual([key]);
       // What is gone for good is not found again.
       expect(await restored.positions([key])).toMatchObject([{ mark: AT(3), applied: 0 }]);

@@ -87,7 +87,8 @@ export function createSimRestoredStore(database: Database, statement: Statement)
       statement(`redelivered ${lane}`, () => {
         database.synced();
         for (const row of restored.open)
-          if (row.lane === lane) Object.assign(row, { redelivered: writes, isIncomplete: !isComplete });
+          if (row.lane === lane && row.older === 'orchestrator')
+            Object.assign(row, { redelivered: (row.redelivered ?? 0) + writes, isIncomplete: !isComplete });
       }),
     list: ({ service, isOpen, limit }) =>
       statement('list restored lanes', () =>

@@ -4,6 +4,7 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Emit } from '../ports/events.ts';
 import type { FlipDecision, FlipShare, FlipStore, HeldForFlip } from '../ports/flip-ports.ts';
+import type { Position } from '../ports/restored-ports.ts';
 import type { Journal } from '../ports/ports.ts';
 import type { Clock } from '../../shared/clock.ts';
 
@@ -19,6 +20,8 @@ export interface FlipLaneParts {
   readonly hurry: (lane: Lane) => void;
   /** Whether another part of this replica works on the lane. */
   readonly isInUse: (lane: Lane) => boolean;
+  /** Where the orchestrator is in the lane. Undefined if restored databases are not noticed. */
+  readonly placeOf: (lane: Lane, deadlineAtMs: number) => Promise<Position | undefined>;
   /** Whether no other replica has given this one up. */
   readonly mayAct: () => boolean;
   readonly clock: Clock;
@@ -29,12 +32,15 @@ export interface FlipLaneParts {
 export interface FlipGround {
   readonly share: FlipShare;
   readonly facts: NonNullable<FlipDecision['facts']>;
+  /** Whether the comparison that the flip was decided by still proves something. */
+  readonly isVerified: () => boolean;
   /** The way back is not proven, so only the lane that a person named may go. */
   readonly isFirst?: true;
 }
 
 /** Why the lane is still where it was, as closed words. */
-export type FlipFailure = 'in_use' | 'busy' | 'held_elsewhere' | 'not_drained' | 'changed' | 'journal_failed';
+export type FlipFailure =
+  'in_use' | 'busy' | 'held_elsewhere' | 'not_drained' | 'changed' | 'orchestrator_away' | 'journal_failed';
 
 /** Undefined if the lane was flipped. */
 export type FlipLane = (lane: Lane, ground: FlipGround) => Promise<FlipFailure | undefined>;
@@ -113,6 +119,8 @@ async function drainAndFlip(
   const drained = await drain(parts, flipping);
   if (drained === undefined) return 'not_drained';
   emit('flip:drained', factsOf(lane));
+  const looked = await lookAt(parts, flipping);
+  if (typeof looked === 'string') return looked;
   if (!mayAct() || clock.now() >= untilMs) return 'not_drained';
   const { share, facts, isFirst } = ground;
   const flipped = await store.flip(lane.key, {
@@ -126,12 +134,28 @@ async function drainAndFlip(
       bucket: cutoverBucket(lane.service, lane.key),
       ...(isFirst === true && { isFirst }),
     },
+    ...looked,
     facts,
   });
   if (flipped === undefined) return 'changed';
   emit('flip:committed', factsOf(lane));
   lane.adopt(flipped);
   return undefined;
+}
+
+/** What the orchestrator holds. If its database was restored since the lane was compared, it may lack writes. */
+async function lookAt(
+  { placeOf }: FlipLaneParts,
+  { lane, ground, untilMs }: Flipping,
+): Promise<Pick<FlipDecision, 'held'> | FlipFailure> {
+  let held: Position | undefined;
+  try {
+    held = await placeOf(lane, untilMs);
+  } catch {
+    return 'orchestrator_away';
+  }
+  if (!ground.isVerified()) return 'changed';
+  return held === undefined ? {} : { held };
 }
 
 /** The lane once every write that may be acknowledged is on the orchestrator; undefined if that takes too long. */

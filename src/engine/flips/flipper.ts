@@ -75,6 +75,13 @@ export interface FlipCounts extends LaneCounts {
   readonly moving: number;
 }
 
+interface Trying {
+  /** What the comparison of the lane was judged by. */
+  readonly digest: string;
+  /** The lane goes first, before the way back is proven. */
+  readonly first?: FirstLane | undefined;
+}
+
 /** Flips the lanes that may be flipped, those of a service one after the other, in each replica those that have no other home. */
 export class Flipper {
   readonly #parts: FlipperParts;
@@ -202,9 +209,10 @@ export class Flipper {
     const { facts } = await this.standing(service);
     if (facts.first === undefined || facts.flipped > 0 || (facts.share?.percentage ?? 0) === 0) return;
     if (firstReason(judgeService(asIfProven(facts), limits)) !== undefined) return;
-    const candidate = await book.candidate(facts.first.lane, digestOf(service));
+    const digest = digestOf(service);
+    const candidate = await book.candidate(facts.first.lane, digest);
     if (candidate !== undefined && candidate.isElsewhere !== true)
-      await this.#try(service, candidate, facts.first);
+      await this.#try(service, candidate, { digest, first: facts.first });
   }
 
   /** Whether lanes of the service could be flipped a few seconds ago. The journal checks most of it again. */
@@ -230,7 +238,7 @@ export class Flipper {
       lookedMs += clock.now() - fromMs;
       for (const candidate of page) {
         if (this.#stopping.signal.aborted || !(await this.#isReadyNow(service))) return;
-        if (await this.#try(service, candidate)) await this.#pace.after();
+        if (await this.#try(service, candidate, query)) await this.#pace.after();
       }
       // Thousands of lanes take many minutes, and a difference must stop the flips of the rest.
       await this.#compareFlipped(service);
@@ -240,15 +248,17 @@ export class Flipper {
   }
 
   /** Whether a flip was attempted. */
-  async #try(service: ServiceName, candidate: FlipCandidate, first?: FirstLane): Promise<boolean> {
+  async #try(service: ServiceName, candidate: FlipCandidate, { digest, first }: Trying): Promise<boolean> {
     if ((candidate.attempts?.dueInSeconds ?? 0) > 0) return false;
     const { facts } = await this.standing(service);
     const { share } = facts;
     const reason = firstReason(this.#judge(service, candidate, facts));
     if (share === undefined || (reason !== undefined && reason !== 'not_verified')) return false;
+    const verified = reason === undefined ? { digest } : await this.#verify(service, candidate);
     const failure =
-      (reason === undefined ? undefined : await this.#verify(service, candidate)) ??
-      (await this.#flip(candidate, share, { service, first }));
+      'reason' in verified
+        ? verified.reason
+        : await this.#flip(candidate, share, { service, first, ...verified });
     if (failure !== undefined) await this.#failed(service, candidate, failure);
     return true;
   }
@@ -256,25 +266,30 @@ export class Flipper {
   async #flip(
     { owner, verifiedAgoSeconds = 0 }: FlipCandidate,
     share: FlipShare,
-    { service, first }: { readonly service: ServiceName; readonly first: FirstLane | undefined },
+    { service, digest, first }: Trying & { readonly service: ServiceName },
   ): Promise<string | undefined> {
-    const { lanes, flipLane } = this.#parts;
+    const { lanes, flipLane, digestOf } = this.#parts;
+    const isVerified = (): boolean => digestOf(service) === digest;
     const facts = {
       share: share.percentage,
       verified_ago_seconds: Math.round(verifiedAgoSeconds),
       ...(first !== undefined && { first_by: first.person }),
     };
     const isFirst = first !== undefined && ({ isFirst: true } as const);
-    return flipLane(await lanes.load(service, owner), { share, facts, ...isFirst });
+    return flipLane(await lanes.load(service, owner), { share, facts, isVerified, ...isFirst });
   }
 
-  /** A lane that lacks nothing but a comparison is compared. Undefined if both backends hold the same. */
-  async #verify(service: ServiceName, { lane, owner }: FlipCandidate): Promise<string | undefined> {
+  /** A lane that lacks nothing but a comparison is compared. @returns what it was judged by, or why it may not move */
+  async #verify(
+    service: ServiceName,
+    { lane, owner }: FlipCandidate,
+  ): Promise<{ readonly digest: string } | { readonly reason: string }> {
     const { book, digestOf } = this.#parts;
+    const digest = digestOf(service);
     const result = await this.#compare(service, owner);
-    if (result !== 'equal') return result;
-    await book.verified([lane], digestOf(service));
-    return undefined;
+    if (result !== 'equal') return { reason: result };
+    await book.verified([lane], digest);
+    return { digest };
   }
 
   async #failed(service: ServiceName, { lane, attempts }: FlipCandidate, reason: string): Promise<void> {

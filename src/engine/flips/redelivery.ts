@@ -31,10 +31,11 @@ export class Redelivery {
   async all(): Promise<void> {
     for (const lane of await this.#parts.store.toRedeliver())
       if (!this.#parts.signal.aborted && this.#parts.services.has(parseLaneKey(lane).service))
-        await this.#redeliver(lane);
+        await this.again(lane);
   }
 
-  async #redeliver(key: LaneKey): Promise<void> {
+  /** Gives a listed lane what the orchestrator lacks now. @returns whether it has everything. False, too, if the lane could not be held */
+  async again(key: LaneKey): Promise<boolean> {
     const { store, hold, clock, history, lanes } = this.#parts;
     const { service, owner } = parseLaneKey(key);
     const lane = await lanes.load(service, owner);
@@ -43,12 +44,14 @@ export class Redelivery {
     try {
       const [journal] = await store.positions([key]);
       const at = await this.#parts.held(key);
-      if (journal === undefined || !held.isSure()) return;
+      if (journal === undefined || !held.isSure()) return false;
       const writes =
         at.generation < journal.generation
           ? undefined
           : await history.between(key, at.sequence, journal.sequence);
-      await store.redelivered(key, await this.#given(lane, writes));
+      const given = await this.#given(lane, writes);
+      await store.redelivered(key, given);
+      return given.isComplete;
     } finally {
       held.release();
     }

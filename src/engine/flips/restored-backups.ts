@@ -119,6 +119,16 @@ export class RestoredBackups {
     return this.#isJournalInDoubt;
   }
 
+  /** Another text after the orchestrator's database was started again, or after its tables were restored. Empty: not known. */
+  get orchestratorDatabase(): string {
+    return this.#databases.get('orchestrator') ?? '';
+  }
+
+  /** Where the orchestrator is in the lane, asked now. @throws CrossfadeError */
+  async placeOf({ key }: Lane, deadlineAtMs: number): Promise<Position> {
+    return (await this.#held({ keys: [key] }, deadlineAtMs)).get(key) ?? NOWHERE;
+  }
+
   /** Undefined if the lane may answer now. @throws ConnectionError effect `not_applied` */
   admit(lane: Lane): Promise<void> | undefined {
     if (this.#open.has(lane.key)) return Promise.reject(waitsForPerson());
@@ -170,8 +180,9 @@ export class RestoredBackups {
   }
 
   /**
-   * A person decides that the lanes answer again, with what the orchestrator holds.
-   * @returns the lanes that do. Others are not listed, or the orchestrator is still being given their writes
+   * A person decides that the lanes answer again, with what the orchestrator holds. Another backup may have been restored since they were
+   * listed, so the orchestrator is given first what it lacks now.
+   * @returns the lanes that do. Others are not listed, or the orchestrator is still being given their writes, or lacks more than was listed
    * @throws StorageError, or CrossfadeError if the orchestrator is away
    */
   async accept(
@@ -179,17 +190,27 @@ export class RestoredBackups {
     named: readonly LaneKey[] | 'all',
     by: ByPerson,
   ): Promise<readonly LaneKey[]> {
+    const { store } = this.#parts;
+    const limit = (await store.counts()).get(service) ?? 0;
+    const listed = await store.list({ service, isOpen: true, limit });
+    const asked = new Set(named === 'all' ? listed.map(({ lane }) => lane) : named);
+    const lanes: LaneKey[] = [];
+    for (const row of listed) if (asked.has(row.lane) && (await this.#isAsListed(row))) lanes.push(row.lane);
     const accepted: LaneKey[] = [];
-    const isAsked = (lane: LaneKey): boolean => parseLaneKey(lane).service === service;
-    const lanes = named === 'all' ? (await this.#parts.store.open()).filter(isAsked) : named;
     for (let from = 0; from < lanes.length; from += PAGE) {
       const page = lanes.slice(from, from + PAGE);
       const held = await this.#held({ keys: page });
       const settled = page.map((lane) => ({ lane, orchestrator: held.get(lane) ?? NOWHERE }));
-      accepted.push(...(await this.#parts.store.accept(service, settled, by)));
+      accepted.push(...(await store.accept(service, settled, by)));
     }
     await this.#reload();
     return accepted;
+  }
+
+  /** Whether the orchestrator has what the list says. It may have been restored once more. */
+  async #isAsListed({ lane, older, redelivered, isIncomplete }: RestoredLane): Promise<boolean> {
+    if (older === 'journal' || redelivered === undefined) return true;
+    return (await this.#redelivery.again(lane)) || isIncomplete;
   }
 
   async #run(clock: Clock): Promise<void> {
@@ -340,12 +361,12 @@ export class RestoredBackups {
   }
 
   /** Where the orchestrator is in these lanes, or in the next of all that have moved. Lanes that it does not know are left out. */
-  async #held(payload: {
-    readonly keys?: readonly LaneKey[];
-    readonly moved_after?: string;
-  }): Promise<ReadonlyMap<LaneKey, Position>> {
-    const { orchestrator, clock } = this.#parts;
-    const options = { purpose: 'probe', deadlineAtMs: clock.now() + CALL_TIMEOUT_MS } as const;
+  async #held(
+    payload: { readonly keys?: readonly LaneKey[]; readonly moved_after?: string },
+    deadlineAtMs = this.#parts.clock.now() + CALL_TIMEOUT_MS,
+  ): Promise<ReadonlyMap<LaneKey, Position>> {
+    const { orchestrator } = this.#parts;
+    const options = { purpose: 'probe', deadlineAtMs } as const;
     const { data } = await orchestrator.read({ action: 'lane_positions', payload }, options);
     this.#noticed('orchestrator', String(data['database']));
     const lanes = Array.isArray(data['lanes']) ? data['lanes'].filter(isJsonObject) : [];

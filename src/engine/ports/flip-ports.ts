@@ -2,6 +2,7 @@ import type { Backend } from '../../domain/backend.ts';
 import type { LaneKey, Owner, ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { ByPerson } from './decision-ports.ts';
+import type { Position } from './restored-ports.ts';
 
 /** A lane whose new writes wait, in every replica, while its primary may change. */
 export interface HeldForFlip {
@@ -31,6 +32,8 @@ export interface FlipDecision {
   readonly claim: number;
   /** Absent: the lane returns to legacy. */
   readonly permission?: FlipPermission;
+  /** What the orchestrator holds of a lane that leaves legacy. An older copy is noticed by it. @defaultValue not known */
+  readonly held?: Position;
   /** Stored with the flip, so that its row explains it. @defaultValue none */
   readonly facts?: Readonly<Record<string, string | number>>;
 }

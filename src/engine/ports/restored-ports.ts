@@ -75,6 +75,7 @@ export interface RestoredStore {
   open(): Promise<readonly LaneKey[]>;
   /** Some of the lanes that the orchestrator must be given again from the journal. */
   toRedeliver(): Promise<readonly LaneKey[]>;
+  /** Adds to the writes that were given before. */
   redelivered(lane: LaneKey, given: { readonly writes: number; readonly isComplete: boolean }): Promise<void>;
   /** Newest first. */
   list(query: RestoredQuery): Promise<readonly RestoredLane[]>;

@@ -5,7 +5,8 @@ import type { FlipDecision } from '../../../../src/engine/ports/flip-ports.ts';
 import { laneNamed, recorder, stateOf, viewOf } from '../engine-parts.ts';
 
 const SHARE = { number: 4, percentage: 100, version: '1-own' };
-const GROUND = { share: SHARE, facts: {} };
+const HELD = { epoch: 0, generation: 2, sequence: 3 };
+const GROUND = { share: SHARE, facts: {}, isVerified: () => true };
 const AWAY = new StorageError('the journal is away', { effect: 'unknown' });
 
 async function failed(): Promise<never> {
@@ -20,6 +21,7 @@ async function unchanged(): Promise<undefined> {
 function flipping(
   facts: Partial<FlipLaneParts['store']> = {},
   journal: Partial<FlipLaneParts['journal']> = {},
+  { placeOf, isVerified }: { placeOf?: FlipLaneParts['placeOf']; isVerified?: () => boolean } = {},
 ) {
   const lane = laneNamed('ann');
   const seen = { calls: [] as string[], decision: undefined as FlipDecision | undefined, behindFor: 0 };
@@ -58,19 +60,31 @@ function flipping(
       ...journal,
     },
     hurry: () => told('hurry'),
+    placeOf:
+      placeOf ??
+      (async () => {
+        told('look');
+        return HELD;
+      }),
     isInUse: () => false,
     mayAct: () => true,
     clock,
     emit,
   });
-  return { lane, seen, names, flip: () => flip(lane, GROUND), clock };
+  return {
+    lane,
+    seen,
+    names,
+    flip: () => flip(lane, { ...GROUND, ...(isVerified && { isVerified }) }),
+    clock,
+  };
 }
 
 test('a lane is announced, drained, flipped and released', async () => {
   const { lane, seen, names, flip } = flipping();
   seen.behindFor = 2;
   expect(await flip()).toBeUndefined();
-  expect(seen.calls).toEqual([`announce ${HOLD_MS}`, 'hurry', 'fence', 'fence', 'fence', 'flip']);
+  expect(seen.calls).toEqual([`announce ${HOLD_MS}`, 'hurry', 'fence', 'fence', 'fence', 'look', 'flip']);
   expect(names()).toEqual([
     'flip:announced',
     'flip:draining',
@@ -84,6 +98,7 @@ test('a lane is announced, drained, flipped and released', async () => {
     sequence: 3,
     claim: 7,
     permission: { share: 4, version: '1-own' },
+    held: HELD,
   });
   expect(lane).toMatchObject({ primary: 'orchestrator', epoch: 1 });
   expect(lane.turn.isTaken).toBe(false);
@@ -153,6 +168,7 @@ test('a replica that was given up during the drain does not flip', async () => {
       },
     },
     hurry: () => undefined,
+    placeOf: async () => undefined,
     isInUse: () => false,
     mayAct: () => facts.mayAct,
     clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
@@ -160,4 +176,14 @@ test('a replica that was given up during the drain does not flip', async () => {
   });
   expect(await flip(lane, GROUND)).toBe('not_drained');
   expect(calls).toEqual(['withdraw']);
+});
+
+test.each([
+  ['whose database was restored since the lane was compared', { isVerified: () => false }, 'changed'],
+  ['that is away', { placeOf: failed }, 'orchestrator_away'],
+] as const)('a lane does not move to an orchestrator %s', async (_what, look, failure) => {
+  const { flip, seen } = flipping({}, {}, look);
+  expect(await flip()).toBe(failure);
+  expect(seen.calls).not.toContain('flip');
+  expect(seen.calls.at(-1)).toBe('withdraw');
 });

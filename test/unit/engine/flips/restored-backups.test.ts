@@ -26,6 +26,8 @@ interface World {
   /** Undefined: the orchestrator does not know the lane. */
   orchestrator: Position | undefined;
   isOrchestratorAway: boolean;
+  /** The journal no longer has the writes. */
+  isPruned: boolean;
   database: string;
 }
 
@@ -33,6 +35,7 @@ const MOVED: World = {
   journal: { primary: 'orchestrator', epoch: 1, generation: 2, sequence: 5, applied: 5 },
   orchestrator: { epoch: 1, generation: 2, sequence: 5 },
   isOrchestratorAway: false,
+  isPruned: false,
   database: 'first',
 };
 const ON_LEGACY: World = {
@@ -44,6 +47,8 @@ const ON_LEGACY: World = {
 function begin(given: Partial<World> = {}, from: World = MOVED) {
   const world = { ...from, ...given };
   const found: FoundOlder[] = [];
+  const asked: number[] = [];
+  let redelivered: { readonly writes: number; readonly isComplete: boolean } | undefined;
   const { emit, names } = recorder();
   const rows = (): readonly JournalPosition[] =>
     world.journal === undefined ? [] : [{ lane: LANE.key, ...world.journal }];
@@ -57,11 +62,23 @@ function begin(given: Partial<World> = {}, from: World = MOVED) {
     },
     version: async () => ({ list: String(found.length), database: 'journal' }),
     open: async () => found.map(({ lane }) => lane),
-    toRedeliver: async () => [],
-    redelivered: async () => undefined,
-    list: async () => [],
+    toRedeliver: async () =>
+      found.flatMap(({ lane, older }) =>
+        older === 'orchestrator' && redelivered === undefined ? [lane] : [],
+      ),
+    redelivered: async (_lane, now) => {
+      redelivered = { writes: (redelivered?.writes ?? 0) + now.writes, isComplete: now.isComplete };
+    },
+    list: async () =>
+      found.map((row) => ({
+        ...row,
+        service: SERVICE,
+        foundAtMs: 0,
+        isIncomplete: redelivered?.isComplete === false,
+        ...(redelivered && { redelivered: redelivered.writes }),
+      })),
     accept: async () => found.splice(0).map(({ lane }) => lane),
-    counts: async () => new Map(),
+    counts: async () => new Map([[SERVICE, found.length]]),
     backedUp: async () => undefined,
   };
   const orchestrator = orchestratorWith({
@@ -82,7 +99,12 @@ function begin(given: Partial<World> = {}, from: World = MOVED) {
     services: new Map([[SERVICE, serviceWith()]]),
     lanes: { of: () => lane, load: async () => lane },
     hold: async () => ({ isSure: () => true, release: () => undefined }),
-    history: { between: async () => [] },
+    history: {
+      between: async (_lane, after) => {
+        asked.push(after);
+        return world.isPruned ? undefined : [];
+      },
+    },
     clock: systemClock,
     emit,
   });
@@ -95,7 +117,7 @@ function begin(given: Partial<World> = {}, from: World = MOVED) {
       return (error as ConnectionError).reason;
     }
   };
-  return { world, restored, lane, found, why, names };
+  return { world, restored, lane, found, asked, why, names };
 }
 
 describe('at the start', () => {
@@ -206,4 +228,41 @@ test('an accepted lane answers again', async () => {
   world.journal = { primary: 'orchestrator', epoch: 1, generation: 2, sequence: 9, applied: 0 };
   expect(await restored.accept(SERVICE, [LANE.key], { person: 'ann', reason: 'a test' })).toEqual([LANE.key]);
   expect(await why()).toBeUndefined();
+});
+
+describe('an orchestrator that is restored again before a person decides', () => {
+  const BY = { person: 'ann', reason: 'a test' };
+  const HELD = { epoch: 1, generation: 2, sequence: 4 };
+
+  const listed = async () => {
+    const begun = begin({ orchestrator: HELD });
+    await begun.restored.start();
+    await expect.poll(() => begun.asked, { timeout: 5_000 }).toEqual([4]);
+    return begun;
+  };
+
+  test('is given what it lacks now before the lane answers', async () => {
+    const { restored, world, asked } = await listed();
+    world.orchestrator = { ...HELD, sequence: 2 };
+    expect(await restored.accept(SERVICE, [LANE.key], BY)).toEqual([LANE.key]);
+    expect(asked).toEqual([4, 2]);
+  });
+
+  test('keeps the lane listed if the journal no longer has its writes', async () => {
+    const { restored, world } = await listed();
+    world.isPruned = true;
+    expect(await restored.accept(SERVICE, 'all', BY)).toEqual([]);
+    // The list now says so, and a person accepts that.
+    expect(await restored.accept(SERVICE, 'all', BY)).toEqual([LANE.key]);
+  });
+});
+
+test('a look at one lane shows that the database is another one', async () => {
+  const { restored, world, lane } = begin();
+  expect(restored.orchestratorDatabase).toBe('');
+  expect(await restored.placeOf(lane, Infinity)).toEqual(MOVED.orchestrator);
+  expect(restored.orchestratorDatabase).toBe('first');
+  Object.assign(world, { database: 'second', orchestrator: undefined });
+  expect(await restored.placeOf(lane, Infinity)).toEqual({ epoch: 0, generation: 0, sequence: 0 });
+  expect(restored.orchestratorDatabase).toBe('second');
 });
