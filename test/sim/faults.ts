@@ -32,6 +32,7 @@ export const FAULTS = [
   'flip',
   'rollback',
   'read_only',
+  'restore_orchestrator',
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];
@@ -53,6 +54,7 @@ const APART: Readonly<Partial<Record<Fault, Apart>>> = {
   flip: { seed: 0xf11b, share: 0.4, strengths: [0.5, 1, 3] },
   rollback: { seed: 0xbac4, share: 0.5, strengths: [0.5, 1, 2], needs: 'flip' },
   read_only: { seed: 0x4ead, share: 0.4, strengths: [1, 3], needs: 'flip' },
+  restore_orchestrator: { seed: 0x4e57, share: 0.25, strengths: [0.5, 1], needs: 'flip' },
 };
 
 /** What becomes of one message. */

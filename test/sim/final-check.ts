@@ -11,6 +11,7 @@ import { marksIn, type Effects, type LegacyModel } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
 import { checkLosses, mayCountAsLost } from './loss-check.ts';
+import { isAcceptedIncomplete } from './restores.ts';
 import { isHaltedSend } from './reverse-sends.ts';
 import type { Violations } from './violations.ts';
 import type { SimService, World } from './world.ts';
@@ -44,27 +45,51 @@ async function checkStores(service: SimService, owner: Owner, { world, violation
   const lane = laneKeyOf(service.name, owner);
   const row = world.database.lane(lane);
   // Behind a dead letter its lane waits; what waits is listed.
-  if (row !== undefined && (row.deadLetters.size > 0 || isForAPerson(row, world))) return;
+  if (row !== undefined && isNotCompared(row, world)) return;
   const isFlipped = row?.primary === 'orchestrator';
   if (isFlipped) await checkReversed(service, row, { world, violations });
   const orchestrator = await orchestratorItems(world, service, owner);
   const legacy = await legacyItems(isFlipped ? service.truth : service.model, owner);
-  const hasExceptions = row !== undefined && row.exceptions > 0;
+  const hasExceptions = (row?.exceptions ?? 0) > 0;
   const isLate = ({ numbers, digest }: Item): boolean =>
     numbers.some((number) => world.primaries.late.has(number)) &&
     !orchestrator.some((item) => item.digest === digest);
   const isListed = ({ numbers }: Item): boolean =>
     hasExceptions && numbers.some((number) => world.plant.isPoison(number));
+  const expected = legacy.filter((item) => !isListed(item) && !isLate(item));
+  const { effects } = service.truth;
+  if (isFlipped && world.restores.mayLackUnacknowledged(row, effects.executions))
+    return checkAcknowledgedItems(row, { expected, orchestrator }, violations);
   compareLane(
     {
       lane,
-      legacy: legacy.filter((item) => !isListed(item) && !isLate(item)),
+      legacy: expected,
       orchestrator,
-      effects: service.truth.effects,
+      effects,
       isFlipped,
     },
     violations,
   );
+}
+
+/** A person must decide about it, or has accepted what a restored orchestrator holds (T12). */
+function isNotCompared(row: LaneRow, world: World): boolean {
+  if (row.deadLetters.size > 0 || isForAPerson(row, world)) return true;
+  return row.primary === 'orchestrator' && isAcceptedIncomplete(world, row);
+}
+
+/** What was applied is there. What a write of unknown outcome has done to the others, an older copy may have forgotten. */
+function checkAcknowledgedItems(
+  lane: LaneRow,
+  { expected, orchestrator }: { readonly expected: readonly Item[]; readonly orchestrator: readonly Item[] },
+  violations: Violations,
+): void {
+  const applied = new Set(
+    allWrites(lane).flatMap(({ write, outcome }) => (outcome === 'applied' ? [numberOf(write.request)] : [])),
+  );
+  for (const { numbers, text } of without(expected, orchestrator))
+    if (numbers.length > 0 && numbers.every((number) => applied.has(number)))
+      violations.add('I1', `${lane.key}: the orchestrator lacks ${text}`);
 }
 
 /** I1: every acknowledged write took effect on the primary, once. I4: none took effect twice. */

@@ -73,6 +73,7 @@ function report(
     returns: total(({ returns }) => returns),
     read_only: total(({ readOnly }) => readOnly),
     completions: total(({ completions }) => completions),
+    restores: total(({ restores }) => restores),
     primary_writes: total(({ primaryWrites }) => primaryWrites),
     lanes_matched: total(({ lanesCompared }) => lanesCompared.match),
     lanes_not_comparable: total(({ lanesCompared }) => lanesCompared.not_comparable),

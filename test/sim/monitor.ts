@@ -11,6 +11,7 @@ import type { Committed } from './orchestrator-store.ts';
 import type { Owner } from './scheduler.ts';
 import { checkRead } from './read-check.ts';
 import { hasLost } from './loss-check.ts';
+import { waitedForPerson } from './restores.ts';
 import { noteRepeats } from './repeat-check.ts';
 import { checkCommit, createCommitLog } from './commit-check.ts';
 import type { Violations } from './violations.ts';
@@ -46,6 +47,8 @@ export class Monitor {
   readonly #violations: Violations;
   readonly #copying = new Map<LaneKey, Copying>();
   #received: MigrationEvents['operation:received'] | undefined;
+  /** What the orchestrator has seen of each lane so far. */
+  readonly log = createCommitLog();
   crashes = 0;
   flips = 0;
   /** Of these, returns to legacy. */
@@ -57,7 +60,7 @@ export class Monitor {
   constructor(world: World, violations: Violations) {
     this.#world = world;
     this.#violations = violations;
-    const log = createCommitLog();
+    const { log } = this;
     world.primaries.violations = violations;
     world.database.onFlip = (lane) => this.#flipped(lane);
     world.store.onCommit = (committed) => {
@@ -87,7 +90,8 @@ export class Monitor {
     this.lanesCompared[comparison.verdict] += 1;
     // What a flipped lane lacks on legacy is delivered by nothing.
     const isFlipped = this.#world.database.lane(lane)?.primary === 'orchestrator';
-    if (comparison.verdict !== 'mismatch' || isFlipped || hasLost(this.#world, lane)) return;
+    const isSetBack = this.#world.restores.mayLack(this.#world, lane);
+    if (comparison.verdict !== 'mismatch' || isFlipped || isSetBack || hasLost(this.#world, lane)) return;
     const found = comparison.differences.map(({ class: kind }) => kind).join(', ');
     this.#violations.add('I2', `${lane} was compared whole, and is not the same on both sides: ${found}`);
   }
@@ -169,6 +173,8 @@ export class Monitor {
     if (durationMs > DEADLINE_LIMIT_MS && !this.#wasIn('pause', call))
       this.#violations.add('I7', `call ${call.number} was answered after ${durationMs.toFixed(0)} ms`);
     if (this.#edgesOf(call).some((edge) => this.#wasIn(edge, call))) return;
+    // T12: the lane gives errors until a person decides.
+    if (waitedForPerson(this.#world, call.lane, call.sentMs)) return;
     if (durationMs > CALM_LIMIT_MS)
       this.#violations.add(
         'I7',

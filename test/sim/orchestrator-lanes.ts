@@ -15,6 +15,8 @@ interface KeptAnswer {
   readonly answer: object;
 }
 
+const POSITIONS_PER_PAGE = 1_000;
+
 /** The rows of `memory_lanes`: where each lane is, what set its sequence, and the answer to repeat. */
 export class OrchestratorLanes {
   #places = new Map<string, Place>();
@@ -38,6 +40,12 @@ export class OrchestratorLanes {
       const operation_id = this.#keptOf(key)?.operationId ?? null;
       return [{ key, epoch, generation, sequence: sequence < 0 ? null : sequence, set_by, operation_id }];
     });
+  }
+
+  /** A page of the lanes whose writes have ever moved. */
+  movedAfter(key: string): object[] {
+    const moved = [...this.#places].flatMap(([lane, { epoch }]) => (epoch > 0 && lane > key ? [lane] : []));
+    return this.positions(moved.toSorted().slice(0, POSITIONS_PER_PAGE));
   }
 
   /** The returned function takes back what has changed since. */

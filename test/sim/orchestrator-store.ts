@@ -67,12 +67,29 @@ export class OrchestratorStore {
   #memories = new Map<string, MemoryRow>();
   #sessions = new Map<string, SessionRow>();
   readonly lanes = new OrchestratorLanes();
+  #restores = 0;
   #changed = new Map<string, MemoryRow | undefined>();
   /** Called after every commit. */
   onCommit: (committed: Committed) => void = () => undefined;
 
   constructor(faults: StoreFaults) {
     this.#faults = faults;
+  }
+
+  /** Another text after its database was restored. */
+  get instance(): string {
+    return String(this.#restores);
+  }
+
+  /** Copies the database. The returned function sets it back, once. */
+  backUp(): () => void {
+    const [memories, sessions] = [new Map(this.#memories), new Map(this.#sessions)];
+    const setLanesBack = this.lanes.mark();
+    return () => {
+      [this.#memories, this.#sessions] = [memories, sessions];
+      setLanesBack();
+      this.#restores += 1;
+    };
   }
 
   session(id: string): SessionRow | undefined {

@@ -100,8 +100,14 @@ function scan(store: OrchestratorStore, sessionId: string, { limit, cursor }: Js
   });
 }
 
-function lanePositions({ lanes }: OrchestratorStore, { keys }: JsonObject): string {
-  return encodeJson({ lanes: lanes.positions(Array.isArray(keys) ? keys.map(String) : []) });
+function lanePositions({ lanes, instance }: OrchestratorStore, payload: JsonObject): string {
+  const { keys, moved_after: after } = payload;
+  const found = typeof after === 'string' ? lanes.movedAfter(after) : lanes.positions(stringsIn(keys));
+  return encodeJson({ lanes: found, database: instance });
+}
+
+function stringsIn(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** Copies only ask whether there is anything. */

@@ -6,12 +6,12 @@ import { createSimServiceWritesStore } from './service-writes-store.ts';
 import { createStatements } from './statements.ts';
 import type { World } from './world.ts';
 
-const BY = { person: 'sim', reason: 'a simulated decision' };
+export const BY = { person: 'sim', reason: 'a simulated decision' };
 /** A person lifts the hold of flips so long after a rollback began. */
 const HELD_MS = [1_000, 40_000] as const;
 
 /** A person gives a command to any replica that runs. A replica that dies, or cannot reach the journal, does not carry it out. */
-function command(
+export function command(
   { scheduler, random, monitor }: World,
   replicas: readonly Replica[],
   { what, run }: { readonly what: string; readonly run: (incarnation: Incarnation) => Promise<unknown> },

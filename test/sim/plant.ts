@@ -20,6 +20,7 @@ export const BREAKS = [
   'double-reverse',
   'lost-delete',
   'flip-back-early',
+  'restored-unnoticed',
 ] as const;
 
 export type Break = (typeof BREAKS)[number];
@@ -31,6 +32,7 @@ const FLIPPING: ReadonlySet<Break | undefined> = new Set<Break>([
   'double-reverse',
   'lost-delete',
   'flip-back-early',
+  'restored-unnoticed',
 ]);
 
 /** What hides that legacy lost something, because it forgets by itself or is not the primary. */
@@ -69,6 +71,11 @@ export class Plant implements StoreFaults {
     return this.#broken === 'flip-back-early';
   }
 
+  /** No replica compares where restored databases are. */
+  get missesRestores(): boolean {
+    return this.#broken === 'restored-unnoticed';
+  }
+
   /** What reaches legacy by reverse delivery takes effect twice there. */
   reversesTwice(): boolean {
     return this.#broken === 'double-reverse' && this.#random.chance(SHARE);
@@ -82,6 +89,7 @@ export class Plant implements StoreFaults {
   /** A fence that is off shows only where deliveries are doubled. */
   profile(profile: Profile): Profile {
     if (this.#broken === 'silent-loss') return { ...onLegacyAlone(profile), loss: 2 };
+    if (this.#broken === 'restored-unnoticed') return { ...profile, flip: 3, restore_orchestrator: 2 };
     if (this.#broken === 'flip-back-early') return { ...profile, flip: 3, rollback: 2 };
     if (FLIPPING.has(this.#broken)) return { ...profile, flip: 3 };
     return this.#broken === 'double-apply' ? { ...profile, request_doubled: 2 } : profile;

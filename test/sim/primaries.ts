@@ -1,4 +1,4 @@
-import { laneKeyOf, sessionIdOf, type LaneKey, type Owner } from '../../src/domain/ids.ts';
+import { laneKeyOf, sessionIdOf, type LaneKey, type OperationId, type Owner } from '../../src/domain/ids.ts';
 import { readReply } from '../../src/domain/request.ts';
 import type { NumberedLane } from '../../src/orchestrator/memories/lane-row.ts';
 import type { Database } from './database.ts';
@@ -50,6 +50,8 @@ export class Primaries {
   readonly revived = new Set<number>();
   /** Lanes that returned to legacy after a person gave up some of their writes. */
   readonly givenUp = new Set<LaneKey>();
+  /** What the orchestrator took as the primary. */
+  readonly #taken = new Set<OperationId>();
   violations: Violations | undefined;
 
   constructor(parts: PrimariesParts) {
@@ -179,8 +181,16 @@ export class Primaries {
         'I6',
         `write ${sequence} of ${key} took effect under epoch ${epoch}, and its lane has ${lane.epoch}`,
       );
+    if (this.#isTakenAgain(write)) return undefined;
     const service = services.find(({ name }) => name === lane.service);
     service?.truth.execute(Buffer.from(write.request));
+  }
+
+  /** An orchestrator that was set back takes a write for which its caller still waits once more. */
+  #isTakenAgain({ operationId }: { readonly operationId: OperationId }): boolean {
+    const isAgain = this.#taken.has(operationId);
+    this.#taken.add(operationId);
+    return isAgain;
   }
 
   #journaled({ key, sequence, operation_id: id }: NumberedLane) {

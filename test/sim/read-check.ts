@@ -1,5 +1,6 @@
 import type { Call } from './history.ts';
 import { marksIn, type Effects } from './legacy/effects.ts';
+import { isAcceptedIncomplete } from './restores.ts';
 import type { Violations } from './violations.ts';
 import type { World } from './world.ts';
 
@@ -11,7 +12,7 @@ const SHOWS_SUMMARIES = 'contextual-memory';
  * From the orchestrator that is I1 and I5; from legacy, where reads come back to after a rollback, I9.
  */
 export function checkRead(read: Call, world: World, violations: Violations): void {
-  if (!isTelling(read)) return;
+  if (!isTelling(read, world)) return;
   const service = world.services.find(({ name }) => name === read.service);
   if (service === undefined) return;
   const { effects } = service.truth;
@@ -34,8 +35,18 @@ export function checkRead(read: Call, world: World, violations: Violations): voi
   }
 }
 
-function isTelling({ status, backend, service }: Call): boolean {
-  return status === 'acknowledged' && backend !== undefined && service !== SHOWS_SUMMARIES;
+/** T12: the orchestrator was set back, and a person has not requested the lane's copy yet, or has accepted what it holds. */
+function mayBeIncomplete({ lane, backend }: Call, world: World): boolean {
+  if (backend !== 'orchestrator') return false;
+  const row = world.database.lane(lane);
+  if (row !== undefined && row.primary === 'orchestrator' && isAcceptedIncomplete(world, row)) return true;
+  return world.restores.mayLack(world, lane);
+}
+
+function isTelling(read: Call, world: World): boolean {
+  const { status, backend, service } = read;
+  const isAnswered = status === 'acknowledged' && backend !== undefined;
+  return isAnswered && service !== SHOWS_SUMMARIES && !mayBeIncomplete(read, world);
 }
 
 interface Facts {

@@ -17,6 +17,8 @@ import { createOrchestrator, createRuntime, createSimClock } from './process-par
 import { noteReply } from './repeat-check.ts';
 import { createSimReverseProofs } from './reverse-proofs.ts';
 import { createSimReverseLedger, createSimReverseSends } from './reverse-sends.ts';
+import { hasRestores } from './restore-troubles.ts';
+import { createSimRestoredStore } from './restored-store.ts';
 import { createRunEdges } from './run-edges.ts';
 import { ServiceStates } from '../../src/engine/ends/service-states.ts';
 import { createSimServiceWritesStore } from './service-writes-store.ts';
@@ -225,12 +227,14 @@ interface FlipFor {
 function createFlipEdges(
   world: World,
   { identity, statement, clock }: FlipFor,
-): Pick<MigrationParts, 'flips' | 'wayBack' | 'ends'> {
+): Pick<MigrationParts, 'flips' | 'wayBack' | 'ends' | 'restored'> {
   const { database, plant, profile } = world;
   if (profile.flip === undefined) return {};
   const { skipsDrain, returnsEarly } = plant;
   const ends = createSimServiceWritesStore(database, statement);
   return {
+    ...(hasRestores(profile) &&
+      !plant.missesRestores && { restored: createSimRestoredStore(database, statement) }),
     ...(profile.read_only !== undefined && {
       ends: { store: ends, states: new ServiceStates(ends), settings: ENDS },
     }),

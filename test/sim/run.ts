@@ -34,6 +34,8 @@ export interface RunResult {
   /** Services whose legacy became read-only, and those that were completed. */
   readonly readOnly: number;
   readonly completions: number;
+  /** Databases that were set back to an older copy. */
+  readonly restores: number;
   /** Writes that the orchestrator took as the primary of their lanes. */
   readonly primaryWrites: number;
   /** Comparisons of whole lanes, made while agents went on. */
@@ -66,6 +68,7 @@ export async function simulate(settings: RunSettings): Promise<RunResult> {
     flips: monitor.flips,
     returns: monitor.returns,
     ...endsOf(world),
+    restores: world.restores.orchestrator,
     primaryWrites: monitor.primaryWrites,
     lanesCompared: monitor.lanesCompared,
     steps: world.scheduler.steps,
@@ -189,6 +192,8 @@ function isQuiet(world: World, replicas: readonly Replica[]): boolean {
   return (
     isAtRest &&
     isCopied &&
+    world.restores.toCopy(world).length === 0 &&
+    database.restored.open.length === 0 &&
     lanes.every((lane) => isThrough(lane, world)) &&
     services.every(({ server }) => server.isIdle) &&
     database.rollbacks.waiting.every(({ returning }) => mayStay(returning.lane, world))

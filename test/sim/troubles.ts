@@ -1,5 +1,6 @@
 import type { Fault } from './faults.ts';
 import { becomeReadOnly, rollBack } from './people.ts';
+import { restoreOrchestrator } from './restore-troubles.ts';
 import { pruneRows } from './prune-rows.ts';
 import type { Replica } from './replica.ts';
 import type { Server } from './server.ts';
@@ -22,6 +23,7 @@ const EVERY_MS: Readonly<Partial<Record<Fault, number>>> = {
   crowd: 20_000,
   rollback: 12_000,
   read_only: 6_000,
+  restore_orchestrator: 8_000,
 };
 
 const HOUR_MS = 3_600_000;
@@ -54,6 +56,7 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
     crowd: () => crowd(world),
     rollback: () => rollBack(world, replicas),
     read_only: () => becomeReadOnly(world),
+    restore_orchestrator: () => restoreOrchestrator(world, replicas),
   };
   for (const [fault, act] of Object.entries(acts) as [Fault, () => void][]) {
     const rate = faults.rate(fault);

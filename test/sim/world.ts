@@ -13,6 +13,7 @@ import { OrchestratorStore } from './orchestrator-store.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { Plant, type Break } from './plant.ts';
 import { Primaries } from './primaries.ts';
+import { Restores } from './restores.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Server } from './server.ts';
@@ -62,6 +63,7 @@ export interface World {
   readonly history: History;
   readonly primaries: Primaries;
   readonly plant: Plant;
+  readonly restores: Restores;
   monitor?: Monitor;
 }
 
@@ -119,6 +121,7 @@ export function createWorld(settings: RunSettings): World {
     history: new History(),
     primaries,
     plant,
+    restores: new Restores(),
   };
 }
 

@@ -1,0 +1,111 @@
+import type { LaneKey } from '../../src/domain/ids.ts';
+import { backUpLog, type CommitLog } from './commit-check.ts';
+import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
+import type { World } from './world.ts';
+
+/** A lane whose primary was the orchestrator when that was set back. */
+interface SetBackPrimary {
+  readonly lane: LaneKey;
+  readonly epoch: number;
+  readonly madeAtMs: number;
+  readonly atMs: number;
+}
+
+/** What the checks know of backups that were restored. */
+export class Restores {
+  /** How often the orchestrator was set back to an older copy. */
+  orchestrator = 0;
+  readonly #primaries: SetBackPrimary[] = [];
+  /** Lanes of legacy that no copy has filled since, with the generation that they had then. */
+  readonly #toCopy = new Map<LaneKey, number>();
+  readonly #wereOnLegacy = new Set<LaneKey>();
+
+  /** Copies the orchestrator's database. The returned function sets it back. */
+  backUpOrchestrator({ store, scheduler, database }: World, log: CommitLog): () => void {
+    const [setStoreBack, setLogBack] = [store.backUp(), backUpLog(log)];
+    const madeAtMs = scheduler.nowMs;
+    return () => {
+      setStoreBack();
+      setLogBack();
+      this.orchestrator += 1;
+      for (const { key: lane, primary, epoch, generation } of database.lanes())
+        if (primary === 'orchestrator')
+          this.#primaries.push({ lane, epoch, madeAtMs, atMs: scheduler.nowMs });
+        else {
+          this.#toCopy.set(lane, generation);
+          this.#wereOnLegacy.add(lane);
+        }
+    };
+  }
+
+  /**
+   * Lanes of legacy whose secondary may lack writes. T12: the journal keeps no mark of such a lane, and comparisons find what a restored
+   * orchestrator lacks. A person requests their copies. A copy that began afterwards has raised the generation.
+   */
+  toCopy({ database }: Pick<World, 'database'>): readonly LaneKey[] {
+    for (const [key, before] of this.#toCopy) {
+      const lane = database.lane(key);
+      const isOver = lane === undefined || (lane.condition !== 'copying' && lane.condition !== 'dirty');
+      if (isOver && (lane?.generation ?? 0) > before) this.#toCopy.delete(key);
+    }
+    return [...this.#toCopy.keys()].filter((key) => database.lane(key)?.primary === 'legacy');
+  }
+
+  /** Whether the secondary of a lane of legacy may lack writes. */
+  mayLack(world: Pick<World, 'database'>, lane: LaneKey): boolean {
+    return this.toCopy(world).includes(lane);
+  }
+
+  /**
+   * Whether a lane's items were set back on the secondary. What an agent had deleted since the backup was there again, and the copy
+   * finds no undelivered write that explains why legacy does not show it. It counts as lost, and a person decides.
+   */
+  wasSetBack(lane: LaneKey): boolean {
+    return this.#wereOnLegacy.has(lane);
+  }
+
+  /**
+   * Whether a primary that was set back forgot a write that its agent was never acknowledged. T12: a write of unknown outcome is not given
+   * again. What such a write did before may be gone, or not.
+   */
+  mayLackUnacknowledged(
+    lane: LaneRow,
+    executions: readonly { readonly number: number; readonly atMs: number }[],
+  ) {
+    const setBack = this.#primaries.filter(
+      ({ lane: key, epoch }) => key === lane.key && epoch === lane.epoch,
+    );
+    if (setBack.length === 0) return false;
+    return allWrites(lane).some(({ write, outcome }) => {
+      if (outcome === 'applied') return false;
+      const number = numberOf(write.request);
+      return executions.some(
+        (one) =>
+          one.number === number &&
+          setBack.some(({ madeAtMs, atMs }) => one.atMs >= madeAtMs && one.atMs <= atMs),
+      );
+    });
+  }
+}
+
+/** A person has accepted the lane with what the orchestrator holds, because the journal had not all of it. Until it returns to legacy. */
+export function isAcceptedIncomplete(
+  { database }: Pick<World, 'database'>,
+  { key, epoch }: LaneRow,
+): boolean {
+  return database.restored.rows.some(
+    ({ lane, isIncomplete, decidedAtMs, journal }) =>
+      lane === key && isIncomplete && decidedAtMs !== undefined && journal.epoch === epoch,
+  );
+}
+
+/** Whether a restored database lacked something of the lane at some time since. */
+export function waitedForPerson(
+  { database }: Pick<World, 'database'>,
+  key: LaneKey,
+  sinceMs: number,
+): boolean {
+  return database.restored.rows.some(
+    ({ lane, decidedAtMs = Infinity }) => lane === key && decidedAtMs >= sinceMs,
+  );
+}
