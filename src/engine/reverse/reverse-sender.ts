@@ -34,7 +34,7 @@ export type Sent = ReverseEnding | 'refused' | 'halted' | 'lost' | 'left';
 export interface ReverseSeat {
   /** Runs the send when legacy has room for it. */
   inTurn<Result>(send: () => Promise<Result>): Promise<Result>;
-  /** Whether so many sends wait for their turn that legacy has enough to do while a commit waits for others. */
+  /** Whether enough sends wait for their turn to keep legacy busy while a commit waits for others. */
   isCrowded(): boolean;
   /** The send waits for legacy's probes from now on, so others may continue. */
   giveUp(): void;

@@ -135,7 +135,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     expect(await ledger()).toEqual([applied.operationId]);
   });
 
-  test('are on it after another replica wrote to their lane, even if that write is pruned', async () => {
+  test('are on it after another replica’s write to their lane, even a pruned one', async () => {
     const { write, prune, intent, replay, ledger } = await begin();
     await prune(await write('ann', 'applied'));
     const applied = intent('ann');

@@ -182,7 +182,7 @@ describe('a commit of a start or an end', () => {
     expect(sends.patient.starts).toBeLessThan(3 * 40);
   });
 
-  test('of an end never waits where a person would have to decide about the send after a crash', async () => {
+  test('of an end never waits where a crash would leave the send to a person', async () => {
     const lanes = { ...jarvisMemory.lanes, isReadable: () => false };
     const { deliverer, sends } = begin(new Legacy(), new Sends(), { ...jarvisMemory, lanes });
     const many = Array.from({ length: 40 }, (_, index) => flipped(`many-${index}`));
