@@ -1,18 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { WriteRef } from '../../src/engine/ports/ports.ts';
-import type { Lane, Opened } from './journal-contract-lane.ts';
-
-type Subject = Opened & { readonly lane: Lane };
-
-interface Steps {
-  readonly begin: () => Promise<Subject>;
-  /** A write that is on both backends. */
-  readonly delivered: (subject: Subject) => Promise<WriteRef>;
-  readonly flipped: (subject: Subject) => Promise<unknown>;
-}
+import { delivered, flipped, type Subject } from './flip-steps.ts';
 
 /** What is known of the lanes that move. */
-export function describeFlipBook({ begin, delivered, flipped }: Steps): void {
+export function describeFlipBook(begin: () => Promise<Subject>): void {
   describe('the book of flips', () => {
     const DIGEST = 'as judged now';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { OperationId } from '../../src/domain/ids.ts';
 import type { WriteRef } from '../../src/engine/ports/ports.ts';
-import { forgetReplicas } from './flip-contract.ts';
+import { forgetReplicas } from './flip-steps.ts';
 import type { Begin, JournalUnderTest, Lane, Opened } from './journal-contract-lane.ts';
 
 const BY = { person: 'ann', reason: 'a test', acceptsLoss: false };
