@@ -1,3 +1,5 @@
+import { REPEATS } from './journal/journal-sql.ts';
+
 /** A redriven dead letter that is refused again is open again. A skipped or copied one keeps its state. */
 export const DEAD_LETTER = `
 insert into dead_letters (lane_id, sequence, code, reason, operation_id, action)
@@ -19,7 +21,11 @@ from (${found}) as found join writes w using (lane_id, sequence) join lanes l on
 on conflict do nothing`;
 }
 
-export const RECORD_UNKNOWN = recordUnknown('select $1::bigint as lane_id, $2::bigint as sequence', '$3');
+/** The mark of the lane may come later, or not at all if the process dies. Until then, only this finds a repeat of the write. */
+export const RECORD_UNKNOWN = `
+with repeatable as (
+  update lanes set repeats_until = now() + ${REPEATS} where id = $1
+)${recordUnknown('select $1::bigint as lane_id, $2::bigint as sequence', '$3')}`;
 
 /** Reasons of lanes that are dirty only because an outcome is missing. */
 const FOR_WANT_OF_AN_OUTCOME = "('unknown_outcome', 'unsettled')";

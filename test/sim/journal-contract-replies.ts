@@ -45,11 +45,11 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       await kept.keep(ref, REPLY);
       expect(await journal.append(lane.intent())).toMatchObject({ mayRepeat: true });
       const { lane: unknown } = begin();
-      await unknown.write('unknown');
+      await unknown.write();
       await journal.markDirty(unknown.key, 'unknown_outcome');
       expect(await unknown.state()).toMatchObject({ mayRepeat: true });
       const { lane: stopped } = begin();
-      await stopped.write('unknown');
+      await stopped.write();
       await journal.stopLane(stopped.key, 'lost');
       await journal.markDirty(stopped.key, 'began_again');
       expect(await stopped.state()).toMatchObject({ mayRepeat: false });
@@ -107,6 +107,12 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
       await journal.beginCopy(lane.key);
       await lane.copied(1, 4);
       expect(await isUnsettled()).toEqual([false, false]);
+    });
+
+    test('may be repeated although its process died before it marked the lane', async () => {
+      const { lane } = begin();
+      await lane.write('unknown');
+      expect(await lane.state()).toMatchObject({ mayRepeat: true, condition: 'clean' });
     });
 
     test('of a replica that died may be repeated', async () => {

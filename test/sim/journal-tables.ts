@@ -63,7 +63,10 @@ export class JournalTables {
     const free = intents.filter(({ lane }) => !this.isBusyElsewhere(this.#database.lane(lane), me));
     for (const { laneId, sequence, outcome } of outcomes) {
       const lane = this.#database.laneById(laneId);
-      if (lane !== undefined) settleOutcome(lane, { sequence, outcome }, this.#database.clock.now());
+      if (lane === undefined) continue;
+      const nowMs = this.#database.clock.now();
+      settleOutcome(lane, { sequence, outcome }, nowMs);
+      if (outcome === 'unknown') mayBeRepeated(lane, nowMs);
     }
     return new Map(
       free.map((intent) => {

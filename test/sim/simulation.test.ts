@@ -119,6 +119,12 @@ const FOUND_LATER = [
   { replicas: 1, seed: 92_918 },
   // The network held four attempts of a send to legacy, which then had the item four times when its lane returned.
   { replicas: 1, seed: 230_374 },
+  // A repeated copy delivered an item that a write of unknown items had deleted.
+  { replicas: 1, seed: 40_528 },
+  // A process died after it recorded an unknown outcome and before it marked the lane, and the repeat passed for a new write.
+  { replicas: 1, seed: 63_441 },
+  // A write that its primary refused twice, because its owner did not exist, counted as two effects.
+  { replicas: 1, seed: 70_802 },
 ];
 
 /** Found with databases that are set back. */
