@@ -77,12 +77,23 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
     // An unseen write of an agent may have deleted items from before every replica journaled.
     ({ payload }) => !copy.wasUncovered || first.journaled.covered.has(String(payload['memory_id'])),
   );
-  if (unshown.length === 0) return { ...first, exceptions: [] };
+  if (unshown.length === 0 || areDeleted(unshown, first)) return { ...first, exceptions: [] };
   // If a write that is not replayed yet deleted the item, delivering it would bring the item back.
   await parts.lookTwice(lane);
   const fence = laneFence(lane, copy.generation);
   const exceptions = await applyCopy(unshown.map(asDelivered), fence, parts.calls);
   return { ...(await look(first.journaled)), exceptions };
+}
+
+/**
+ * Writes whose items are unknown may have deleted everything that vanished, together with these items. This copy would then delete
+ * each item that it delivers, and a repeated copy would bring it back.
+ */
+function areDeleted(
+  unshown: readonly OrchestratorWrite[],
+  { plan, journaled }: Pick<CopyLook, 'plan' | 'journaled'>,
+): boolean {
+  return plan.vanished.length + unshown.length <= journaled.unaccounted;
 }
 
 async function journaledOf(

@@ -7,6 +7,7 @@ import {
 } from '../../../../src/backends/orchestrator-wire.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
+import type { ServiceDefinition, WriteAction } from '../../../../src/domain/service-definition.ts';
 import { LaneCopier, type CopyParts } from '../../../../src/engine/copies/copy-lane.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { LostAs } from '../../../../src/engine/ports/lost-items.ts';
@@ -55,6 +56,7 @@ function createCopier(
     store = new OrchestratorStore(NO_FAULTS),
     timestamp = '"2026-01-01T00:00:00"',
     waiting = [],
+    definition = jarvisMemory,
     ...known
   }: {
     seededCoverage?: number;
@@ -65,16 +67,20 @@ function createCopier(
     timestamp?: string;
     /** What is listed as lost. */
     waiting?: LostAs[];
+    definition?: ServiceDefinition;
   } = {},
 ) {
   const lane = laneNamed('ann');
   const fresh = { id: 1, sequence: 4, generation: 1, seededCoverage: COVERAGE };
   const row: LaneState = stateOf(lane, { ...fresh, ...known });
   lane.adopt(row);
+  const sent: string[] = [];
+  store.onCommit = ({ operations }) => sent.push(...operations.map(({ raw }) => raw['content'] ?? ''));
   const orchestrator = orchestratorOver(store, moments);
   const items = memories.map((memory) => `{"timestamp": ${timestamp}, "memory": ${JSON.stringify(memory)}}`);
   const file = `{"ann": [${items.join(', ')}]}`;
   const service = serviceWith({
+    definition,
     access: {
       jsonFile: async () => {
         moments.whileReading?.();
@@ -129,7 +135,18 @@ function createCopier(
     },
     covered: (_lane, sequence) => void covered.push(sequence),
   };
-  return { copier: new LaneCopier(parts), lane, store, orchestrator, held, begun, finished, covered, lost };
+  return {
+    copier: new LaneCopier(parts),
+    lane,
+    store,
+    orchestrator,
+    held,
+    begun,
+    finished,
+    covered,
+    lost,
+    sent,
+  };
 }
 
 function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): Orchestrator {
@@ -293,6 +310,32 @@ test('a copy under a new coverage keeps what is listed as lost', async () => {
   await third.copier.copy(third.lane);
   expect(shownBy(store, lane)).toEqual(['tea', 'milk']);
   expect(third.lane.condition).toBe('stopped');
+});
+
+/** A write that deletes one item by its place. It took effect, and the journal does not know which item it was. */
+const UNNAMED_DELETE: PendingWrite = { ...writeOf(laneNamed('ann'), 4), action: 'forget_memory' };
+
+const FORGET = {
+  ...jarvisMemory.actions['clear_memories'],
+  names: { atMost: 1, find: () => [] },
+  toLegacy: () => undefined,
+} as WriteAction;
+
+test.each([
+  { undelivered: [addOf(3, 'milk'), UNNAMED_DELETE], shown: ['tea'], lost: 0, sent: 0 },
+  {
+    undelivered: [addOf(2, 'milk'), addOf(3, 'stale'), UNNAMED_DELETE],
+    shown: ['milk', 'stale'],
+    lost: 2,
+    sent: 2,
+  },
+])('a copy delivers $sent items that a write of unknown items may have deleted', async (facts) => {
+  const definition = { ...jarvisMemory, actions: { ...jarvisMemory.actions, forget_memory: FORGET } };
+  const { copier, lane, store, lost, sent } = createCopier(['tea'], {}, { ...facts, definition });
+  await copier.copy(lane);
+  expect(sent.filter((content) => /milk|stale/u.test(content))).toHaveLength(facts.sent);
+  expect(shownBy(store, lane).toSorted()).toEqual(facts.shown.toSorted());
+  expect(lost).toHaveLength(facts.lost);
 });
 
 test('a clear of unknown outcome explains no later item', async () => {
