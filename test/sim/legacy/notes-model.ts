@@ -50,9 +50,11 @@ export class NotesModel implements LegacyModel {
     if (action === 'health_check') return replyOf({ status: 'ok' });
     if (action === 'list') return replyOf({ status: 'ok', notes: known ?? [] });
     const number = Number(request['number']);
-    this.effects.executions.push({ number, owner, action, atMs: this.#clock.nowMs() });
+    const makesOwner = ['begin', 'put', 'jot'].includes(action);
+    const isRefused = known === undefined && !makesOwner;
+    this.effects.executions.push({ number, owner, action, atMs: this.#clock.nowMs(), isRefused });
     if (action === 'begin') return this.#begin(owner, known);
-    if (action === 'put' || action === 'jot') return this.#put(owner, known ?? [], request);
+    if (makesOwner) return this.#put(owner, known ?? [], request);
     if (known === undefined) return replyOf({ status: 'error', message: 'no such owner' });
     this.#delete(owner, known, request);
     return replyOf({ status: 'ok' });
