@@ -20,7 +20,8 @@ export interface Judgement {
 
 const FINDINGS = 20;
 
-interface List {
+/** One owner's items, as agents know them and as both stores hold them. */
+export interface List {
   readonly name: string;
   /** What agents were told is stored. */
   readonly expected: readonly string[];
@@ -30,6 +31,10 @@ interface List {
   readonly isOrdered: boolean;
   /** Whether legacy's declared retention explains that it does not show everything. */
   readonly mayForget: boolean;
+  /** What may be there: the write got an error. */
+  readonly maybe?: readonly string[];
+  /** What an agent has deleted. */
+  readonly removed?: readonly string[];
   /** What legacy may have forgotten before dual writes began: nobody could have copied it. */
   readonly beforeCoverage?: readonly string[];
 }
@@ -45,12 +50,7 @@ export function judge(ledger: Ledger, legacy: StoreContents, orchestrator: Store
     lost: 0,
   };
   const judgement: Judgement = { counts, findings: [] };
-  const lists = [
-    ...sessionLists(ledger, { legacy, orchestrator }),
-    ...contextualLists(ledger, { legacy, orchestrator }),
-    ...jarvisLists(ledger, { legacy, orchestrator }),
-  ];
-  for (const list of lists) judgeList(judgement, list);
+  for (const list of listsOf(ledger, { legacy, orchestrator })) judgeList(judgement, list);
   return judgement;
 }
 
@@ -59,8 +59,18 @@ interface Stores {
   readonly orchestrator: StoreContents;
 }
 
+/** Every list that an agent was told of. */
+export function listsOf(ledger: Ledger, stores: Stores): List[] {
+  return [
+    ...sessionLists(ledger, stores),
+    ...contextualLists(ledger, stores),
+    ...jarvisLists(ledger, stores),
+  ];
+}
+
 function sessionLists(ledger: Ledger, { legacy, orchestrator }: Stores): List[] {
-  return [...ledger.sessions.values()].map(({ sessionId, items, isOpen }) => ({
+  return [...ledger.sessions.values()].map(({ sessionId, items, removed, isOpen }) => ({
+    removed,
     name: `session-memory/${sessionId}`,
     expected: items.map(({ role, content }) => `${role}\n${content}`),
     legacy: legacy.sessions.get(sessionId) ?? [],
@@ -72,7 +82,7 @@ function sessionLists(ledger: Ledger, { legacy, orchestrator }: Stores): List[] 
 
 /** Several agents write to one contextual session, and the original keeps its newest 50 entries. */
 function contextualLists(ledger: Ledger, { legacy, orchestrator }: Stores): List[] {
-  return [...ledger.contextual.values()].flatMap(({ sessionId, entries, uncovered, decisions }) => {
+  return [...ledger.contextual.values()].flatMap(({ sessionId, entries, uncovered, decisions, maybe }) => {
     const name = `contextual-memory/${sessionId}`;
     const shown = legacy.entries.get(sessionId) ?? [];
     const stored = orchestrator.entries.get(sessionId) ?? [];
@@ -80,6 +90,7 @@ function contextualLists(ledger: Ledger, { legacy, orchestrator }: Stores): List
       {
         name,
         expected: entries,
+        maybe: maybe.entries,
         legacy: shown,
         orchestrator: stored,
         isOrdered: false,
@@ -89,6 +100,7 @@ function contextualLists(ledger: Ledger, { legacy, orchestrator }: Stores): List
       {
         name: `${name} decisions`,
         expected: decisions,
+        maybe: maybe.decisions,
         legacy: legacy.decisions.get(sessionId) ?? [],
         orchestrator: orchestrator.decisions.get(sessionId) ?? [],
         isOrdered: false,
@@ -99,14 +111,20 @@ function contextualLists(ledger: Ledger, { legacy, orchestrator }: Stores): List
 }
 
 function jarvisLists(ledger: Ledger, { legacy, orchestrator }: Stores): List[] {
-  return [...ledger.jarvis.values()].map(({ userId, memories, isShared }) => ({
+  return [...ledger.jarvis.values()].map(({ userId, memories, maybe, removed, isShared }) => ({
     name: `jarvis-memory/${userId}`,
-    expected: memories.map((text) => canonical(JSON.parse(text))),
+    expected: memories.map(asStored),
+    maybe: maybe.map(asStored),
+    removed: removed.map(asStored),
     legacy: legacy.memories.get(userId) ?? [],
     orchestrator: orchestrator.memories.get(userId) ?? [],
     isOrdered: !isShared,
     mayForget: false,
   }));
+}
+
+function asStored(text: string): string {
+  return canonical(JSON.parse(text));
 }
 
 function judgeList({ counts, findings }: Judgement, list: List): void {
@@ -141,7 +159,7 @@ function isOutOfOrder({ legacy, orchestrator, expected, isOrdered }: List): bool
 }
 
 /** What stands in the first list more often than in the second. */
-function minus(list: readonly string[], other: readonly string[]): string[] {
+export function minus(list: readonly string[], other: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const item of other) counts.set(item, (counts.get(item) ?? 0) + 1);
   return list.filter((item) => {

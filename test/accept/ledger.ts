@@ -4,6 +4,8 @@ export interface SessionLedger {
   readonly userId: string;
   /** The interactions that must be there, in order. */
   items: { role: string; content: string }[];
+  /** What an agent has deleted, as `role\ncontent`. */
+  readonly removed: string[];
   /** False after an acknowledged delete_session. */
   isOpen: boolean;
 }
@@ -12,6 +14,10 @@ export interface JarvisLedger {
   readonly userId: string;
   /** JSON text of each memory that must be there. In order where one agent alone writes to the user. */
   memories: string[];
+  /** What an agent has deleted. */
+  readonly removed: string[];
+  /** What may be there: the write got an error, and its effect cannot be seen. */
+  readonly maybe: string[];
   readonly isShared: boolean;
 }
 
@@ -22,6 +28,8 @@ export interface ContextualLedger {
   /** How many of them, at the beginning, were written while dual writes were not in effect yet: legacy may forget these before they are copied. */
   uncovered: number;
   readonly decisions: string[];
+  /** What may be there, of both: the write got an error, and its effect cannot be seen. */
+  readonly maybe: { readonly entries: string[]; readonly decisions: string[] };
 }
 
 /** Everything acknowledged, by store. */
@@ -31,6 +39,12 @@ export class Ledger {
   readonly contextual = new Map<string, ContextualLedger>();
   operations = 0;
   acknowledgedWrites = 0;
+  /** Requests that were refused while a backend was away on purpose, and were sent again. */
+  refused = 0;
+  /** Writes with an error that are not sent again successfully yet. */
+  unsettled = 0;
+  /** Every call: when it ended, and how long it took. */
+  readonly calls: { readonly atMs: number; readonly tookMs: number }[] = [];
   readonly agentErrors: string[] = [];
   /** The step of the walk that the flags are at. */
   step = '';
@@ -44,11 +58,23 @@ export class Ledger {
   }
 
   session(sessionId: string, userId: string): SessionLedger {
-    return getOrMake(this.sessions, sessionId, () => ({ sessionId, userId, items: [], isOpen: true }));
+    return getOrMake(this.sessions, sessionId, () => ({
+      sessionId,
+      userId,
+      items: [],
+      removed: [],
+      isOpen: true,
+    }));
   }
 
   jarvisUser(userId: string, isShared: boolean): JarvisLedger {
-    return getOrMake(this.jarvis, userId, () => ({ userId, memories: [], isShared }));
+    return getOrMake(this.jarvis, userId, () => ({
+      userId,
+      memories: [],
+      removed: [],
+      maybe: [],
+      isShared,
+    }));
   }
 
   contextualSession(sessionId: string): ContextualLedger {
@@ -57,6 +83,7 @@ export class Ledger {
       entries: [],
       uncovered: 0,
       decisions: [],
+      maybe: { entries: [], decisions: [] },
     }));
   }
 

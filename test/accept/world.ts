@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort, freePorts } from '../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { startProgram, type Program } from '../support/processes.ts';
+import { startProgram, type Program, type ProgramOptions } from '../support/processes.ts';
 import type { AgentEndpoints } from './agents.ts';
 import { NOTHING_ASKED, writeFlags, type Asked } from './flags.ts';
 import { startSaboteur, type Sabotage, type Saboteur } from './saboteur.ts';
@@ -15,8 +15,12 @@ export interface WorldSettings {
   /** The originals' own limits, instead of raised ones. */
   readonly hasOriginalLimits: boolean;
   readonly sabotage?: Sabotage;
+  /** The stand-ins forget nothing, and the proxy knows that. @defaultValue false */
+  readonly isForgettingNothing?: boolean;
   /** What the flags ask for at the start. @defaultValue nothing */
   readonly asked?: Asked;
+  /** @defaultValue false: reads move before there are 3,000 comparisons */
+  readonly areInterlocksEnforced?: boolean;
   /** Top-level settings of the proxy beside those that are made here. */
   readonly config?: Readonly<Record<string, object>>;
   /** Done while only the legacy services are there. */
@@ -30,9 +34,15 @@ export interface World {
   readonly direct: AgentEndpoints;
   /** Of the proxy, without a slash at the end. */
   readonly httpUrl: string;
-  readonly folders: { readonly legacy: string; readonly orchestrator: string };
+  readonly folders: { readonly root: string; readonly legacy: string; readonly orchestrator: string };
+  /** The proxy's settings. */
+  readonly configFile: string;
   /** The orchestrator's database; undefined where it is embedded. */
   readonly orchestratorDatabase: string | undefined;
+  /** The proxy's database; undefined where it is embedded. */
+  readonly journalDatabase: string | undefined;
+  readonly standIns: Restartable;
+  readonly orchestrator: Restartable;
   ask(asked: Asked): void;
   status(): Promise<ProxyStatus>;
   proxyPeakMegabytes(): number;
@@ -43,6 +53,14 @@ export interface World {
   stopPrograms(): Promise<void>;
   /** Ends the database too, and removes every file. */
   end(): Promise<void>;
+}
+
+/** A program that can be away. Its restart keeps its ports and its store. */
+interface Restartable {
+  stop(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
 }
 
 /** Null before there was anything to measure. */
@@ -90,12 +108,13 @@ interface Ports {
   readonly jarvis: number;
 }
 
-const MANY_SESSIONS = 1_000_000;
+const MANY = 1_000_000;
 
 export async function startWorld(settings: WorldSettings): Promise<World> {
   const root = mkdtempSync(join(tmpdir(), 'crossfade-accept-'));
   chmodSync(root, 0o755);
   const folders = {
+    root,
     legacy: join(root, 'legacy'),
     orchestrator: join(root, 'orchestrator'),
     flags: join(root, 'flags'),
@@ -106,7 +125,7 @@ export async function startWorld(settings: WorldSettings): Promise<World> {
   const database = async (name: string) => postgres?.createDatabase(name);
   const urls = { journal: await database('journal'), orchestrator: await database('orchestrator') };
   const [front, back] = [portsOf(await freePorts(5)), portsOf(await freePorts(5))];
-  const standIns = await startProgram(standInArguments(back, folders.legacy, settings.hasOriginalLimits));
+  const standIns = await startRestartable(standInArguments(back, folders.legacy, settings));
   await settings.beforeTheProxy?.(endpointsOf(back));
   const orchestrator = await startOrchestrator(folders.orchestrator, urls.orchestrator);
   const path = await sabotaged(orchestrator.endpoint, settings.sabotage);
@@ -115,20 +134,24 @@ export async function startWorld(settings: WorldSettings): Promise<World> {
   writeFileSync(
     config,
     stringify({
-      ...proxyConfig({ front, back, http, root, folders, endpoint: path.endpoint }),
+      ...proxyConfig({ front, back, http, root, folders, endpoint: path.endpoint, settings }),
       ...settings.config,
     }),
   );
   const start = () => startProgram(['start', '--config', config], environment('DATABASE_URL', urls.journal));
   let proxy = await start();
-  const programs = () => [proxy, standIns, orchestrator.program];
+  const programs = (): Stoppable[] => [proxy, standIns, orchestrator.program];
   const httpUrl = `http://127.0.0.1:${http}`;
   return {
     endpoints: endpointsOf(front),
     direct: endpointsOf(back),
     httpUrl,
     folders,
+    configFile: config,
     orchestratorDatabase: urls.orchestrator,
+    journalDatabase: urls.journal,
+    standIns,
+    orchestrator: orchestrator.program,
     ask: (asked) => writeFlags(folders.flags, asked),
     status: async () => (await (await fetch(`${httpUrl}/v1/status`)).json()) as ProxyStatus,
     proxyPeakMegabytes: () => proxy.peakMegabytes(),
@@ -142,13 +165,26 @@ export async function startWorld(settings: WorldSettings): Promise<World> {
   };
 }
 
+type Stoppable = Pick<Program, 'stop'>;
+
+async function startRestartable(args: readonly string[], options: ProgramOptions = {}): Promise<Restartable> {
+  let program = await startProgram(args, options);
+  return {
+    stop: () => program.stop(),
+    kill: () => program.kill(),
+    async start() {
+      program = await startProgram(args, options);
+    },
+  };
+}
+
 async function startOrchestrator(
   folder: string,
   url: string | undefined,
-): Promise<{ program: Program; endpoint: string }> {
+): Promise<{ program: Restartable; endpoint: string }> {
   const [port = 0, http = 0] = await freePorts(2);
   const ports = ['--port', String(port), '--http-port', String(http)];
-  const program = await startProgram(
+  const program = await startRestartable(
     ['orchestrator', ...ports, '--folder', folder],
     environment('ORCHESTRATOR_DATABASE_URL', url),
   );
@@ -178,10 +214,17 @@ function environment(name: string, url: string | undefined) {
   return url === undefined ? { without: [name] } : { env: { [name]: url } };
 }
 
-function standInArguments(ports: Ports, folder: string, hasOriginalLimits: boolean): string[] {
-  const limits = hasOriginalLimits ? [] : ['--max-sessions', String(MANY_SESSIONS)];
+function standInArguments(ports: Ports, folder: string, settings: WorldSettings): string[] {
+  const { hasOriginalLimits, isForgettingNothing = false } = settings;
+  const limits = hasOriginalLimits ? [] : ['--max-sessions', String(MANY)];
+  const forgotten = isForgettingNothing ? ['--max-entries', String(MANY), '--cleanup-seconds', '36000'] : [];
   const named = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]);
-  return ['stand-ins', '--data', folder, '--no-fsync', ...named, ...limits];
+  return ['stand-ins', '--data', folder, '--no-fsync', ...named, ...limits, ...forgotten];
+}
+
+/** As the stand-ins are started. */
+function retentionOf(kept: object, { isForgettingNothing = false }: WorldSettings): object {
+  return isForgettingNothing ? { retention: kept } : {};
 }
 
 function proxyConfig(facts: {
@@ -191,22 +234,23 @@ function proxyConfig(facts: {
   root: string;
   folders: { legacy: string; flags: string };
   endpoint: string;
+  settings: WorldSettings;
 }): object {
-  const { front, back, folders } = facts;
+  const { front, back, folders, settings } = facts;
   const at = (port: number): string => `tcp://127.0.0.1:${port}`;
   return {
     http: { port: facts.http },
     journal: { folder: join(facts.root, 'journal') },
     orchestrator: { endpoint: facts.endpoint },
     rollout: { folder: folders.flags },
-    // Reads move here before there are 3,000 comparisons.
-    interlocks: 'warn',
+    interlocks: settings.areInterlocksEnforced === true ? 'enforce' : 'warn',
     telemetry: { logLevel: 'warn' },
     services: {
       'session-memory': {
         port: front.session,
         healthPort: front.health,
         pubPort: front.pub,
+        ...retentionOf({ owners: MANY }, settings),
         legacy: {
           endpoint: at(back.session),
           pubEndpoint: at(back.pub),
@@ -215,6 +259,7 @@ function proxyConfig(facts: {
       },
       'contextual-memory': {
         port: front.contextual,
+        ...retentionOf({ entries: MANY }, settings),
         legacy: {
           endpoint: at(back.contextual),
           jsonFile: join(folders.legacy, 'contextual_memory_store.json'),
@@ -228,13 +273,13 @@ function proxyConfig(facts: {
   };
 }
 
-async function stopAll(programs: readonly Program[], saboteur: Saboteur | undefined): Promise<void> {
+async function stopAll(programs: readonly Stoppable[], saboteur: Saboteur | undefined): Promise<void> {
   for (const program of programs) await program.stop();
   saboteur?.stop();
 }
 
 async function endAll(facts: {
-  programs: readonly Program[];
+  programs: readonly Stoppable[];
   saboteur: Saboteur | undefined;
   postgres: TestPostgres | undefined;
   root: string;

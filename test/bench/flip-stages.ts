@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Asked } from '../accept/flags.ts';
+import { holdsOf, type Holds } from '../support/flip-holds.ts';
 import { createProgressBar } from '../support/progress.ts';
 import { startChild, type Child } from './child.ts';
 import type { Cleanup } from './cleanup.ts';
@@ -28,13 +29,6 @@ export interface FlipStage extends FlipOptions {
   proxy: Crossfade;
   /** A person holds further flips. */
   isHeld: boolean;
-}
-
-/** How long the writes of a lane waited because of its flip, milliseconds, from the proxy's histogram. */
-export interface Holds {
-  readonly flips: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
 }
 
 const DUAL: Asked = { dualWrite: true, shadowRead: 0, readCutover: 100 };
@@ -203,7 +197,7 @@ export async function measureOthers(stage: FlipStage): Promise<OthersMeasured> {
   });
   const walked = await endWalk();
   if (flipped === 0) throw new Error('no lane was flipped while agents were measured: take more lanes');
-  return { cells, perSecond: flipped / seconds, holds: await holdsOf(world), walked };
+  return { cells, perSecond: flipped / seconds, holds: await holdsOf(world.httpUrl), walked };
 }
 
 /** Comparisons of the lanes that were just flipped belong to the rounds with flips. */
@@ -266,7 +260,7 @@ export async function flipAll(stage: FlipStage): Promise<FlippedAll> {
   return {
     lanes: volume.length - done,
     perSecond: (lanes - 1) / seconds,
-    holds: await holdsOf(world),
+    holds: await holdsOf(world.httpUrl),
     agents,
     walked,
   };
@@ -286,25 +280,6 @@ async function allFlipped(stage: FlipStage): Promise<void> {
     await sleep(LOOK_EVERY_MS * 2.5);
   }
   bar.end();
-}
-
-/** Since the proxy's start. Between the boundaries of the histogram, evenly. */
-async function holdsOf({ httpUrl }: FlipWorld): Promise<Holds> {
-  const text = await (await fetch(`${httpUrl}/metrics`)).text();
-  const buckets = [...text.matchAll(/^crossfade_flip_hold_seconds_bucket\{.*le="([^"]+)".*\} (\d+)/gm)]
-    .map(([, le = '', count = '']) => ({
-      seconds: Number(le.replace('+Inf', 'Infinity')),
-      count: Number(count),
-    }))
-    .toSorted((a, b) => a.seconds - b.seconds);
-  const flips = buckets.at(-1)?.count ?? 0;
-  const quantileMs = (share: number): number => {
-    const at = buckets.findIndex(({ count }) => count >= flips * share);
-    const { seconds: to = Number.NaN, count = 0 } = buckets[at] ?? {};
-    const { seconds: from = 0, count: below = 0 } = buckets[at - 1] ?? {};
-    return 1_000 * (from + ((to - from) * (flips * share - below)) / (count - below));
-  };
-  return { flips, p50Ms: quantileMs(0.5), p99Ms: quantileMs(0.99) };
 }
 
 export const CLIENTS = [1, WRITERS] as const;

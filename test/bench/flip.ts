@@ -10,7 +10,6 @@ import {
   type FlippedAll,
   FLIPS,
   HANGS,
-  type Holds,
   KILLED,
   measureAway,
   measureOthers,
@@ -23,6 +22,7 @@ import {
   type ReverseMeasured,
   type WritePath,
 } from './flip-stages.ts';
+import type { Holds } from '../support/flip-holds.ts';
 import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { medianOf, paired, type Measured } from './rounds.ts';
 import { median, rounded, type Sample } from './samples.ts';
