@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { callsOf } from './copy-calls.ts';
+import { positionOf } from '../../domain/lane.ts';
 import { pairItems, type ItemPair, type ListedMemory } from '../items/copy-plan.ts';
 import { readContents } from '../items/lane-contents.ts';
 
@@ -34,6 +35,8 @@ export function isRetime({ action, payload }: OrchestratorWrite): boolean {
 interface LookedAtLane {
   readonly service: ServiceRuntime;
   readonly owner: Owner;
+  /** The last write that both sides had. */
+  readonly sequence: number;
   /** What legacy showed. */
   readonly items: readonly LegacyItem[];
 }
@@ -59,7 +62,7 @@ export class LegacyTimes {
     if (lanes.retime === undefined) return;
     const sessionId = sessionIdOf(lanes.sessionPrefix, lane.owner);
     try {
-      const existing = listed ?? (await this.#listed({ lanes, sessionId }));
+      const existing = listed ?? (await this.#listed({ lanes, sessionId }, lane.sequence));
       const retimes = retimesOf(pairItems({ source: lane.items, existing }), { lanes, sessionId });
       await this.#write(retimes);
     } catch {
@@ -67,9 +70,11 @@ export class LegacyTimes {
     }
   }
 
-  async #listed(session: Retimed): Promise<readonly ListedMemory[]> {
+  /** Agents may have written since. Legacy did not show these items. */
+  async #listed(session: Retimed, sequence: number): Promise<readonly ListedMemory[]> {
     const { orchestrator } = this.#parts;
-    return (await readContents({ ...session, orchestrator, options: () => this.#options() })).listed;
+    const { listed } = await readContents({ ...session, orchestrator, options: () => this.#options() });
+    return listed.filter(({ memory }) => memory.position < positionOf(sequence + 1));
   }
 
   /** Sent without the lane's fence, which lets only deliveries and copies pass. The version of each item protects it instead. */

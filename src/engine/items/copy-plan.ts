@@ -183,9 +183,19 @@ function planDerived(
   };
 }
 
-/** The items that both sides show, in legacy's order. */
+/**
+ * The items that both sides show, in legacy's order. Of equal items there are none if one side shows more than the other, because it is
+ * not known which of them belong together.
+ */
 export function pairItems(lists: Pick<CopyFacts, 'source' | 'existing'>): ItemPair[] {
-  return matchItems(lists).flatMap(pairOf);
+  const surplus = new Map<string, number>();
+  const count = (fields: LegacyItem['fields'], by: number): void => {
+    const digest = digestOfFields(fields);
+    surplus.set(digest, (surplus.get(digest) ?? 0) + by);
+  };
+  for (const { fields } of lists.source) count(fields, 1);
+  for (const { fields } of lists.existing) count(fields, -1);
+  return matchItems(lists).flatMap((match) => (surplus.get(match.digest) === 0 ? pairOf(match) : []));
 }
 
 function pairOf({ item, memory }: Match): ItemPair[] {

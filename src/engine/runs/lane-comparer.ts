@@ -119,10 +119,10 @@ export class LaneComparer {
   async #takeOverTimes(
     name: ServiceName,
     owner: Owner,
-    { source: { items }, listed }: LaneDifference,
+    { source: { items }, sequence, listed }: LaneDifference,
   ): Promise<void> {
     const service = this.#parts.services.get(name);
-    if (service !== undefined) await this.#times.takeOver({ service, owner, items }, listed);
+    if (service !== undefined) await this.#times.takeOver({ service, owner, sequence, items }, listed);
   }
 
   async #compare(name: ServiceName, owner: Owner, patience: Patience): Promise<ComparedLane> {

@@ -118,7 +118,7 @@ export class LaneFilter {
   async #takeOverTimes(service: ServiceRuntime, equal: readonly EqualLane[]): Promise<void> {
     for (const { owner, sequence, secondary, lane, baseline } of equal) {
       if (baseline?.sequence === sequence || secondary === 'legacy') continue;
-      await this.#times.takeOver({ service, owner, items: lane.items });
+      await this.#times.takeOver({ service, owner, sequence, items: lane.items });
     }
   }
 

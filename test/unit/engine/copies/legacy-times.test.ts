@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
+import { positionOf } from '../../../../src/domain/lane.ts';
+import { LegacyTimes } from '../../../../src/engine/copies/legacy-times.ts';
 import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
@@ -60,4 +62,51 @@ test('a comparison has the same result if the orchestrator refuses the time', as
     throw new StorageError('away', { effect: 'unknown' });
   });
   expect(verdict).toBe('equal');
+});
+
+const SAID_AT = ['1767268800.1', '1767268860.2', '1767268920.3'];
+
+/** What a look gives to items with the same text, of which the orchestrator's have these sequences. */
+async function retimed(legacyAt: readonly string[], sequences: readonly number[], sequence: number) {
+  const updated: unknown[] = [];
+  const { lanes } = jarvisMemory;
+  const fields = { memory: '"the same"' };
+  const items = sequences.map((one) => ({
+    ...lanes.createPayload({ fields, timestamp: '', at: ACCEPTED }, OWNER),
+    memory_id: `of write ${one}`,
+    position: positionOf(one),
+    version: 1,
+    created_at: ACCEPTED,
+    source_agent: null,
+    lane_key: laneKeyOf(SERVICE, OWNER),
+  }));
+  const scan = { session: null, items, consistent: true };
+  const times = new LegacyTimes({
+    ...comparerParts({}),
+    orchestrator: orchestratorWith({
+      read: async () => ({ data: scan, text: encodeJson(scan) }),
+      batchWrite: async (operations: readonly OrchestratorWrite[]) => {
+        updated.push(...operations.map(({ payload }) => payload['memory_id']));
+        return operations.map(() => ({ result: 'applied' }));
+      },
+    }),
+  });
+  const service = servicesWith({}).get(SERVICE);
+  if (service === undefined) throw new Error('the service is missing');
+  const shown = legacyAt.map((timestamp) => ({ fields, timestamp, at: ACCEPTED }));
+  await times.takeOver({ service, owner: OWNER, sequence, items: shown });
+  return updated;
+}
+
+test('a look gives equal items their own times', async () => {
+  expect(await retimed(SAID_AT, [1, 2, 3], 3)).toEqual(['of write 1', 'of write 2', 'of write 3']);
+});
+
+test('an item that was written after the look gets no time of an earlier, equal one', async () => {
+  expect(await retimed(SAID_AT.slice(0, 2), [1, 2, 3], 2)).toEqual(['of write 1', 'of write 2']);
+});
+
+test('equal items get no times while one side shows more of them', async () => {
+  expect(await retimed(SAID_AT.slice(0, 2), [1, 2, 3], 3)).toEqual([]);
+  expect(await retimed(SAID_AT, [2, 3], 3)).toEqual([]);
 });
