@@ -26,9 +26,15 @@ export interface AgentManners {
   pace(): Promise<void>;
   /** Whether a refused write is no error now: the agent sends it again until it is stored. */
   isPatient(): boolean;
+  /** Owners of contextual-memory in each of a dialogue's fields. Of many owners none gets more entries than the service keeps. */
+  readonly contextualOwners: number;
 }
 
-const NO_MANNERS: AgentManners = { pace: async () => undefined, isPatient: () => false };
+const NO_MANNERS: AgentManners = {
+  pace: async () => undefined,
+  isPatient: () => false,
+  contextualOwners: 8,
+};
 const RETRY_MS = 250;
 /** An agent goes on only with sessions that are shorter, so that all of a context is read. */
 const LONG_SESSION = 30;
@@ -220,7 +226,9 @@ export class ReplayingAgent {
   }
 
   async #contextualTurns(dialogue: Dialogue, index: number): Promise<void> {
-    const ledger = this.#ledger.contextualSession(`user-${index % 8}_${dialogue.vertical}`);
+    const ledger = this.#ledger.contextualSession(
+      `user-${index % this.#manners.contextualOwners}_${dialogue.vertical}`,
+    );
     for (const turn of dialogue.turns) {
       const [type, { text }, wasCovered] = [typeOf(turn), turn, this.#ledger.isCovered];
       const request = { action: 'add_interaction', session_id: ledger.sessionId, type, content: text };

@@ -15,7 +15,7 @@ export interface WorldSettings {
   /** The originals' own limits, instead of raised ones. */
   readonly hasOriginalLimits: boolean;
   readonly sabotage?: Sabotage;
-  /** The stand-ins forget nothing, and the proxy knows that. @defaultValue false */
+  /** Session-memory forgets nothing, and the proxy knows that. @defaultValue false */
   readonly isForgettingNothing?: boolean;
   /** What the flags ask for at the start. @defaultValue nothing */
   readonly asked?: Asked;
@@ -217,7 +217,7 @@ function environment(name: string, url: string | undefined) {
 function standInArguments(ports: Ports, folder: string, settings: WorldSettings): string[] {
   const { hasOriginalLimits, isForgettingNothing = false } = settings;
   const limits = hasOriginalLimits ? [] : ['--max-sessions', String(MANY)];
-  const forgotten = isForgettingNothing ? ['--max-entries', String(MANY), '--cleanup-seconds', '36000'] : [];
+  const forgotten = isForgettingNothing ? ['--cleanup-seconds', '36000'] : [];
   const named = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]);
   return ['stand-ins', '--data', folder, '--no-fsync', ...named, ...limits, ...forgotten];
 }
@@ -259,7 +259,6 @@ function proxyConfig(facts: {
       },
       'contextual-memory': {
         port: front.contextual,
-        ...retentionOf({ entries: MANY }, settings),
         legacy: {
           endpoint: at(back.contextual),
           jsonFile: join(folders.legacy, 'contextual_memory_store.json'),

@@ -7,6 +7,8 @@ const AGENTS = 12;
 /** Between two requests of an agent: a model thinks for longer. */
 const THINK_MS = 40;
 const LOOK_EVERY_MS = 10;
+/** None gets more than the 50 entries that contextual-memory keeps. */
+const CONTEXTUAL_OWNERS = 1_000;
 /** Beyond the step's dialogues, one in so many turns opens another session; the others go on with earlier ones. */
 const NEW_SESSION_EVERY = 6;
 
@@ -37,7 +39,11 @@ export class Traffic {
     this.#dialogues = facts.dialogues;
     this.#ledger = facts.ledger;
     this.#onDone = facts.onDone;
-    const manners = { pace: () => this.#pace(), isPatient: () => this.isPatient };
+    const manners = {
+      pace: () => this.#pace(),
+      isPatient: () => this.isPatient,
+      contextualOwners: CONTEXTUAL_OWNERS,
+    };
     this.#agents = Array.from(
       { length: AGENTS },
       () => new ReplayingAgent(facts.endpoints, facts.ledger, manners),
