@@ -60,6 +60,12 @@ function testWrites(begin: Begin): void {
     if (fifth !== undefined) await journal.recordOutcome({ ref: fifth, outcome: 'refused' });
     expect(await lane.pending()).toEqual([1, 3, 6]);
     if (third !== undefined) await journal.delivered(third);
+    // What is recorded as delivered is returned again after what a restored secondary holds.
+    const since = await journal.undelivered(lane.key, 100, 1);
+    expect(since.map(({ sequence }) => sequence)).toEqual([3, 4, 6]);
+    expect((await journal.undelivered(lane.key, 100, 100)).map(({ sequence }) => sequence)).toEqual(
+      await lane.undelivered(),
+    );
     expect(await lane.pending()).toEqual([6]);
     expect(await lane.state()).toMatchObject({ deliveredSequence: 3 });
   });

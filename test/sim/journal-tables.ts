@@ -202,12 +202,15 @@ export class JournalTables {
     );
   }
 
-  undelivered(key: LaneKey, through: number): PendingWrite[] {
+  undelivered(key: LaneKey, through: number, heldUpTo = Infinity): PendingWrite[] {
     const nowMs = this.#database.clock.now();
     return this.#known(key).flatMap((lane) =>
       [...lane.writes.values()]
         .filter(({ sequence }) => sequence <= through && mayBeThere(lane, sequence))
-        .filter((write) => write.sequence > lane.deliveredSequence || isOpenEnded(lane, write, nowMs))
+        .filter(
+          (write) =>
+            write.sequence > Math.min(lane.deliveredSequence, heldUpTo) || isOpenEnded(lane, write, nowMs),
+        )
         .map((write) => {
           const { number } = this.#database.coverage.current(lane.service);
           return {

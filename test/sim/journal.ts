@@ -101,7 +101,8 @@ function readsOf(parts: Parts): Reads {
       const me = identity.id;
       return statement('pending', () => tables.pending(me, lane, { after, limit }));
     },
-    undelivered: (lane, through) => statement('undelivered', () => tables.undelivered(lane, through)),
+    undelivered: (lane, through, heldUpTo) =>
+      statement('undelivered', () => tables.undelivered(lane, through, heldUpTo)),
     lastApplied: (lane, before) => statement(`last applied ${lane}`, () => tables.lastApplied(lane, before)),
     outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),
     returned: (service, coverage) => statement('returned', () => tables.returned(service, coverage)),

@@ -1,9 +1,10 @@
 import { ConnectionError, StorageError } from '../../domain/errors.ts';
-import type { SessionId } from '../../domain/ids.ts';
+import type { LaneKey, SessionId } from '../../domain/ids.ts';
 import { encodeJson, isJsonObject, mostBytesOf } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Orchestrator, OrchestratorOptions, WriteAnswer } from '../ports/ports.ts';
+import type { HeldPosition } from './held-sequences.ts';
 import { type ContentsQuery, type LaneContents, readContents, readSession } from '../items/lane-contents.ts';
 
 /** Most operations per call. The orchestrator accepts 500. */
@@ -96,6 +97,20 @@ export class CopyCalls {
   async holdsSession(sessionId: SessionId): Promise<boolean> {
     const { orchestrator } = this.#parts;
     return (await readSession({ orchestrator, sessionId, options: () => this.#options() })) !== undefined;
+  }
+
+  /** Where the orchestrator is in a lane. Undefined if it does not know the lane. @throws CrossfadeError */
+  async position(key: LaneKey): Promise<HeldPosition | undefined> {
+    const read = { action: 'lane_positions', payload: { keys: [key] } } as const;
+    const { data } = await this.#parts.orchestrator.read(read, this.#options());
+    const lanes: readonly unknown[] = Array.isArray(data['lanes']) ? data['lanes'] : [];
+    const found = lanes.filter(isJsonObject).find((lane) => lane['key'] === key);
+    if (found === undefined) return undefined;
+    const sequence = found['sequence'] ?? undefined;
+    return {
+      generation: Number(found['generation']),
+      sequence: sequence === undefined ? undefined : Number(sequence),
+    };
   }
 
   async #write(batches: readonly Batch[]): Promise<readonly (readonly WriteAnswer[])[]> {

@@ -29,7 +29,8 @@ import {
   type JudgedFacts,
   judgeVanished,
 } from './copy-judgement.ts';
-import { type CopyLook, lookAt, type LookedAt } from './copy-look.ts';
+import { type CopyLook, lookAt, type LookedAt, type ShownLane } from './copy-look.ts';
+import { HeldSequences } from './held-sequences.ts';
 import type { JournaledWrites } from './journaled-writes.ts';
 
 /** How long a copy waits for earlier writes of the lane. */
@@ -104,6 +105,7 @@ export class LaneCopier {
   readonly #parts: CopyParts;
   readonly #calls: CopyCalls;
   readonly #reads = new CopyReads();
+  readonly #held = new HeldSequences();
 
   constructor(parts: CopyParts) {
     this.#parts = parts;
@@ -130,7 +132,7 @@ export class LaneCopier {
     // Awaited below in every case, also if the read fails.
     raised.catch(() => undefined);
     const reading = await this.#read(copy).finally(() => raised);
-    const look = await this.#look(copy, reading);
+    const look = await this.#look(copy, { ...reading, heldUpTo: await raised });
     if (look === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     const { contents, journaled, plan, ending } = look;
     const found = { source: reading.source, listed: contents.listed, sequence: reading.sequence };
@@ -243,18 +245,23 @@ export class LaneCopier {
     }
   }
 
-  /** Done before the secondary is read, so that a late call of an older generation changes nothing afterwards. */
-  async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<void> {
+  /**
+   * Done before the secondary is read, so that a late call of an older generation changes nothing afterwards.
+   * @returns the last sequence that the orchestrator held. A restored one may hold less than the journal recorded as delivered
+   */
+  async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<number | undefined> {
     await this.#parts.quiet(lane);
-    if (isFirst) return;
+    if (isFirst) return undefined;
+    const heldUpTo = this.#held.note(lane.key, await this.#calls.position(lane.key), generation);
     await applyCopy([raiseFence({ sessionId })], laneFence(lane, generation), this.#calls);
+    return heldUpTo;
   }
 
   /** Undefined if so much was refused that the copy stopped. */
-  #look(copy: Copy, reading: Reading): Promise<CopyLook | undefined> {
+  #look(copy: Copy, shown: ShownLane): Promise<CopyLook | undefined> {
     const { journal, history } = this.#parts;
     const lookTwice = (lane: Lane): Promise<void> => this.#lookTwice(lane);
-    return unlessTooMany(lookAt(copy, reading, { journal, history, calls: this.#calls, lookTwice }));
+    return unlessTooMany(lookAt(copy, shown, { journal, history, calls: this.#calls, lookTwice }));
   }
 
   #explain(
@@ -331,6 +338,7 @@ export class LaneCopier {
     if (state === undefined) throw new Error('another copy of the lane has started meanwhile');
     // Another write of unknown outcome may have moved this time meanwhile.
     if (closes && lane.closesAtMs <= readAtMs) lane.closed();
+    this.#held.forget(lane.key);
     lane.finishCopy(state, { coverage, sequence });
     this.#parts.covered(lane, sequence);
   }

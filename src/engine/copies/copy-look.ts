@@ -27,9 +27,11 @@ export interface LookedAt {
 }
 
 /** What the primary showed while the lane was held. */
-interface ShownLane {
+export interface ShownLane {
   readonly source: LegacyLane;
   readonly sequence: number;
+  /** The last sequence that the secondary held before the copy; undefined if that is not known. */
+  readonly heldUpTo: number | undefined;
 }
 
 /** What a copy finds on the secondary and in the journal. */
@@ -98,10 +100,10 @@ function areDeleted(
 
 async function journaledOf(
   { lane, service }: LookedAt,
-  { sequence }: ShownLane,
+  { sequence, heldUpTo }: ShownLane,
   { journal, history }: CopyLookParts,
 ): Promise<JournaledWrites> {
-  const writes = sequence === 0 ? [] : await journal.undelivered(lane.key, sequence);
+  const writes = sequence === 0 ? [] : await journal.undelivered(lane.key, sequence, heldUpTo);
   const facts = { service, owner: lane.owner, writes, sequence };
   const after = beforeUncertainDelete(facts);
   const since = after === undefined ? undefined : await history?.between(lane.key, after, sequence);

@@ -253,8 +253,9 @@ export interface Journal {
   pending(lane: LaneKey, after: number, most: PageLimit): Promise<readonly PendingWrite[]>;
   /**
    * Writes of a lane that may be on the primary and are not recorded as delivered, up to `through`: applied, unknown, unsettled.
+   * @param heldUpTo a sequence up to which the secondary has the lane. Writes after it are returned, even if they are recorded as delivered
    */
-  undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]>;
+  undelivered(lane: LaneKey, through: number, heldUpTo?: number): Promise<readonly PendingWrite[]>;
   /** For all writes of the lane, or for those before a sequence. */
   lastApplied(lane: LaneKey, before?: number): Promise<LastApplied>;
   /**

@@ -104,10 +104,10 @@ select ${WRITE_COLUMNS}, coalesce(o.outcome, 'unknown') = 'unknown' as is_uncert
   exists (select from coverage c where c.service = l.service and c.ended_at is null and c.number = w.coverage) as is_covered
 from lanes l
 join writes w on w.lane_id = l.id and w.sequence <= $2
-  and (w.sequence > l.delivered_sequence or ${ACCEPTED_LATELY})
+  and (w.sequence > least(l.delivered_sequence, $3::bigint) or ${ACCEPTED_LATELY})
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where l.key = $1 and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')
-  and (w.sequence > l.delivered_sequence
+  and (w.sequence > least(l.delivered_sequence, $3::bigint)
     or (coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}))
 order by w.sequence`;
 

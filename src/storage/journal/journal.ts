@@ -133,8 +133,8 @@ export class PostgresJournal implements Journal {
     return this.#writes(lane, sql.PENDING, [lane, after, most.writes, most.bytes, this.#settings.replica.id]);
   }
 
-  async undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]> {
-    return this.#writes(lane, sql.UNDELIVERED, [lane, through]);
+  async undelivered(lane: LaneKey, through: number, heldUpTo?: number): Promise<readonly PendingWrite[]> {
+    return this.#writes(lane, sql.UNDELIVERED, [lane, through, heldUpTo ?? null]);
   }
 
   async lastApplied(lane: LaneKey, before?: number): Promise<LastApplied> {

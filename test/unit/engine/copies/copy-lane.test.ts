@@ -5,6 +5,7 @@ import {
   encodeBatch,
   encodeRead,
 } from '../../../../src/backends/orchestrator-wire.ts';
+import { StorageError } from '../../../../src/domain/errors.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
 import type { ServiceDefinition, WriteAction } from '../../../../src/domain/service-definition.ts';
@@ -52,6 +53,7 @@ function createCopier(
   moments: Moments = {},
   {
     undelivered = [],
+    delivered = [],
     history = [],
     store = new OrchestratorStore(NO_FAULTS),
     timestamp = '"2026-01-01T00:00:00"',
@@ -62,6 +64,8 @@ function createCopier(
     seededCoverage?: number;
     epoch?: number;
     undelivered?: PendingWrite[];
+    /** Recorded as delivered. */
+    delivered?: PendingWrite[];
     history?: PendingWrite[];
     store?: OrchestratorStore;
     timestamp?: string;
@@ -100,7 +104,10 @@ function createCopier(
       begun.push(generation);
       return { ...row, generation, condition: 'copying' };
     },
-    undelivered: async () => undelivered,
+    undelivered: async (_lane, _through, heldUpTo = Infinity) => [
+      ...delivered.filter(({ sequence }) => sequence > heldUpTo),
+      ...undelivered,
+    ],
     lastApplied: async () => ({ nowMs: 0 }),
     fence: async () => ({
       state: { ...row, condition: 'copying' },
@@ -154,7 +161,7 @@ function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): 
   return orchestratorWith({
     read: async (call) => {
       const answer = decodeAnswer(answerRequest(store, encodeRead(call, ENVELOPE)));
-      if (!hasLooked) {
+      if (!hasLooked && call.action !== 'lane_positions') {
         hasLooked = true;
         await afterLooking?.();
       }
@@ -297,6 +304,32 @@ test('a copy takes the item of an equal write of the last minute for a repeat', 
   expect(shownBy(store, lane)).toEqual(['tea']);
   expect({ lost, condition: lane.condition }).toEqual({ lost: [], condition: 'clean' });
 });
+
+test.each([{ interrupted: false }, { interrupted: true }])(
+  'a delete that a restored orchestrator lacks counts (interrupted: $interrupted)',
+  async ({ interrupted }) => {
+    const { lane, store, orchestrator } = createCopier([]);
+    const add = writesOf(lane, addOf(3, 'tea')).map((write) => ({
+      ...write,
+      lane: { key: lane.key, generation: 1, sequence: 3 },
+    }));
+    await orchestrator.batchWrite(add, { purpose: 'live', deadlineAtMs: 1_000 });
+    let isAway = interrupted;
+    const whileReading = (): void => {
+      const wasAway = isAway;
+      isAway = false;
+      if (wasAway) throw new StorageError('the file is away', { effect: 'not_applied' });
+    };
+    // The orchestrator had the delete, and was set back to a copy from before it.
+    const delivered = [{ ...UNKNOWN_CLEAR, sequence: 4, isUncertain: false }];
+    const { copier, lost, lane: copied } = createCopier([], { whileReading }, { store, delivered });
+    if (interrupted) await expect(copier.copy(copied)).rejects.toThrow('away');
+    await copier.copy(copied);
+    expect(lost).toEqual([]);
+    expect(shownBy(store, copied)).toEqual([]);
+    expect(copied.condition).toBe('clean');
+  },
+);
 
 test('a copy under a new coverage keeps what is listed as lost', async () => {
   const waiting: LostAs[] = [];
