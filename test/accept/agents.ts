@@ -75,7 +75,7 @@ export class ReplayingAgent {
   async replay(dialogue: Dialogue, index: number): Promise<void> {
     const userId = `user-${index % 50}`;
     const session = this.#ledger.session(dialogue.id, userId);
-    await this.#createSession(session, dialogue);
+    if (!(await this.#createSession(session, dialogue))) return;
     for (const [at, turn] of dialogue.turns.entries()) {
       await this.#interact(session, turn);
       await this.#readBack(session);
@@ -140,7 +140,7 @@ export class ReplayingAgent {
     }
   }
 
-  async #createSession(session: SessionLedger, { vertical, scenario }: Dialogue): Promise<void> {
+  async #createSession(session: SessionLedger, { vertical, scenario }: Dialogue): Promise<boolean> {
     const request = {
       action: 'create_session',
       session_id: session.sessionId,
@@ -148,7 +148,7 @@ export class ReplayingAgent {
       metadata: { vertical, scenario },
       request_id: `create-${session.sessionId.slice(-4)}`,
     };
-    await this.#write({ agent: this.#session, request, isSuccess });
+    return this.#write({ agent: this.#session, request, isSuccess });
   }
 
   async #interact(session: SessionLedger, { speaker, text }: Turn): Promise<void> {

@@ -12,7 +12,7 @@ export const SHORTENED = {
   // A comparison of a whole lane is a proof of every read of the service.
   shadow: { lanePercentage: 20 },
   flips: { perSecond: 100, soakHours: SECOND_IN_HOURS },
-  copies: { concurrency: 8, automatic: false },
+  copies: { concurrency: 8 },
   guard: { coolDownSeconds: 1 },
   readOnly: { bypassFreeSeconds: 1, requiredSeconds: 5, settleSeconds: 5, censusSeconds: 2 },
   reconciliation: { changed: 'off', full: 'off' },
