@@ -17,6 +17,12 @@ test.each([
   for (const option of options) expect(stdout).toContain(`  ${option}`);
 });
 
+test('accept:cutover --help prints its options and starts nothing', async () => {
+  const file = fileURLToPath(new URL('../accept/cutover/main.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [file, '--help']);
+  for (const option of ['--dialogues', '--limit', '--json', 'Exit codes']) expect(stdout).toContain(option);
+});
+
 test.each([
   { args: ['--limit', 'some'], says: /^error: .* must be a whole number above 0, got "some"$/ },
   { args: ['--dialogues', '/nowhere/at/all'], says: /^accept: the dialogues cannot be read: ENOENT.*$/ },

@@ -36,7 +36,7 @@ export function compareWithAgents(
     const found = stores.map((store) => ({ store, ...faultsOf(list, list[store]) }));
     for (const { store, ...faults } of found) book.add(`${step}: ${list.name} on ${store}`, faults);
     const areSound = found.every(
-      ({ lost, duplicated, resurrected }) => lost + duplicated + resurrected === 0,
+      ({ lost, duplicated, misordered, resurrected }) => lost + duplicated + misordered + resurrected === 0,
     );
     if (stores.length === 2 && areSound && !isSame(list.legacy, list.orchestrator))
       book.add(`${step}: ${list.name}, one store with the other`, { misordered: 1 });
