@@ -122,7 +122,8 @@ test('the simulated orchestrator answers as the model of the real one', () => {
         expect(withoutResults(ask(store, command))).toEqual(withoutResults(expected));
         const keys = ['lane-0', 'lane-1'];
         const { data } = answered(store, { action: 'lane_positions', payload: { keys } });
-        expect(data).toEqual({ lanes: keys.flatMap((key) => model.position(key) ?? []) });
+        const lanes = keys.flatMap((key) => model.position(key) ?? []);
+        expect(data).toEqual({ lanes, database: expect.any(String) as string });
       });
     }),
     { numRuns: RUNS },
