@@ -39,6 +39,7 @@ export const QUICK_FILES: readonly string[] = [
   'test/e2e/the-desk-requires-a-token.test.ts',
   'test/sim/final-check.test.ts',
   'test/sim/journal-contract.test.ts',
+  'test/sim/late-check.test.ts',
   'test/sim/simulation.test.ts',
 ];
 

@@ -1,4 +1,4 @@
-import type { Verdict } from '../../src/domain/comparison.ts';
+import type { Comparison, Verdict } from '../../src/domain/comparison.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { EventName, MigrationEvents } from '../../src/engine/ports/events.ts';
@@ -10,6 +10,7 @@ import type { WireOperation } from './orchestrator-rows.ts';
 import type { Committed } from './orchestrator-store.ts';
 import type { Owner } from './scheduler.ts';
 import { checkRead } from './read-check.ts';
+import { isLateEffect } from './late-check.ts';
 import { hasLost } from './loss-check.ts';
 import { waitedForPerson } from './restores.ts';
 import { noteRepeats } from './repeat-check.ts';
@@ -46,6 +47,8 @@ export class Monitor {
   readonly #world: World;
   readonly #violations: Violations;
   readonly #copying = new Map<LaneKey, Copying>();
+  /** When the newest copy of each lane began. */
+  readonly #copyBeganMs = new Map<LaneKey, number>();
   #received: MigrationEvents['operation:received'] | undefined;
   /** What the orchestrator has seen of each lane so far. */
   readonly log = createCommitLog();
@@ -92,8 +95,18 @@ export class Monitor {
     const isFlipped = this.#world.database.lane(lane)?.primary === 'orchestrator';
     const isSetBack = this.#world.restores.mayLack(this.#world, lane);
     if (comparison.verdict !== 'mismatch' || isFlipped || isSetBack || hasLost(this.#world, lane)) return;
+    if (this.#isLate(lane, comparison)) return;
     const found = comparison.differences.map(({ class: kind }) => kind).join(', ');
     this.#violations.add('I2', `${lane} was compared whole, and is not the same on both sides: ${found}`);
+  }
+
+  #isLate(key: LaneKey, comparison: Comparison): boolean {
+    const { services, database } = this.#world;
+    const lane = database.lane(key);
+    const effects = services.find(({ name }) => name === lane?.service)?.model.effects;
+    const copyBeganMs = this.#copyBeganMs.get(key);
+    if (lane === undefined || effects === undefined || copyBeganMs === undefined) return false;
+    return isLateEffect(comparison, { lane, effects, copyBeganMs });
   }
 
   #flipped(lane: LaneRow): void {
@@ -126,6 +139,7 @@ export class Monitor {
     // What says so late has been overtaken.
     if (other !== undefined && other.generation >= copy.generation) return;
     this.#copying.set(lane, copy);
+    this.#copyBeganMs.set(lane, this.#world.scheduler.nowMs);
     if (other === undefined || other.owner === copy.owner || !this.#isUnderWay(other)) return;
     const names = `${other.owner.name} and ${copy.owner.name}`;
     this.#violations.add('I6', `${lane} is copied by ${names} at the same time`);
