@@ -192,12 +192,17 @@ function isQuiet(world: World, replicas: readonly Replica[]): boolean {
   return (
     isAtRest &&
     isCopied &&
-    world.restores.toCopy(world).length === 0 &&
+    world.restores.toCopy(world).every((key) => waitsForLostItems(database.lane(key))) &&
     database.restored.open.length === 0 &&
     lanes.every((lane) => isThrough(lane, world)) &&
     services.every(({ server }) => server.isIdle) &&
     database.rollbacks.waiting.every(({ returning }) => mayStay(returning.lane, world))
   );
+}
+
+/** `whyNotCopied`: no request copies a lane with lost items until a person decides about each. People of the simulation never do. */
+function waitsForLostItems(lane: LaneRow | undefined): boolean {
+  return lane?.condition === 'stopped' && lane.reason === 'lost';
 }
 
 /** Without an acceptance a lane stays whose way back would lose something. No lane returns to a legacy that is read-only. */

@@ -135,6 +135,10 @@ const FOUND_BY_RESTORES = [
   { replicas: 1, seed: 218 },
   // It was restored once more, after it had got its writes again and before a person accepted the lane.
   { replicas: 1, seed: 514 },
+  // A lane of legacy had stopped with lost items when the orchestrator was set back, and people could not copy it.
+  { replicas: 1, seed: 702_372 },
+  { replicas: 1, seed: 700_189 },
+  { replicas: 1, seed: 701_456 },
 ];
 
 const LIVES: readonly Course[] = [
