@@ -59,7 +59,7 @@ interface Stores {
   readonly orchestrator: StoreContents;
 }
 
-/** Every list that an agent was told of. */
+/** Every list whose contents agents know. */
 export function listsOf(ledger: Ledger, stores: Stores): List[] {
   return [
     ...sessionLists(ledger, stores),

@@ -66,7 +66,7 @@ test('a comparison has the same result if the orchestrator refuses the time', as
 
 const SAID_AT = ['1767268800.1', '1767268860.2', '1767268920.3'];
 
-/** What a look gives to items with the same text, of which the orchestrator's have these sequences. */
+/** The ids of the items that get legacy's times. All have the same text; the orchestrator holds those of these sequences. */
 async function retimed(legacyAt: readonly string[], sequences: readonly number[], sequence: number) {
   const updated: unknown[] = [];
   const { lanes } = jarvisMemory;
