@@ -26,14 +26,33 @@ update lanes set hold_until = null,
   claim_replica = case when condition = 'clean' and delivered_sequence >= sequence then null else claim_replica end
 where key = $1 and hold_replica = $2 and coalesce(claim_replica = $2, true)`;
 
-/** Writes that are not certain on both backends. A write without an outcome counts. */
-const MISSES_A_WRITE = `
-  exists (
-    select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-    where w.lane_id = lanes.id and w.sequence > greatest(lanes.delivered_sequence, lanes.settled_sequence)
-      and coalesce(o.outcome, 'unknown') in ('applied', 'unknown'))
-  or exists (select from unknown_outcomes u where u.lane_id = lanes.id and u.closed_at is null)
-  or exists (select from dead_letters d where d.lane_id = lanes.id and d.resolved_at is null)`;
+/** A write of the lane without an outcome. */
+export function hasOpenWrite(lane: string): string {
+  return `exists (select from writes w where w.lane_id = ${lane}.id and w.sequence > ${lane}.delivered_sequence
+    and not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence))`;
+}
+
+/** An applied write that the secondary lacks. */
+export function hasWaitingWrite(lane: string): string {
+  return `exists (select from writes w join outcomes o using (lane_id, sequence)
+    where w.lane_id = ${lane}.id and w.sequence > ${lane}.delivered_sequence and o.outcome = 'applied')`;
+}
+
+/** A write whose effect is not known, or was not known and may still come. */
+export function hasUnknownWrite(lane: string): string {
+  return `(exists (select from unknown_outcomes u where u.lane_id = ${lane}.id and u.closed_at is null)
+    or exists (select from writes w join outcomes o using (lane_id, sequence)
+      where w.lane_id = ${lane}.id and w.sequence > ${lane}.delivered_sequence and o.outcome = 'unknown'))`;
+}
+
+export function hasDeadLetter(lane: string): string {
+  return `exists (select from dead_letters d where d.lane_id = ${lane}.id and d.resolved_at is null)`;
+}
+
+/** Writes that are not certain on both backends. */
+const MISSES_A_WRITE = [hasOpenWrite, hasWaitingWrite, hasUnknownWrite, hasDeadLetter]
+  .map((has) => has('lanes'))
+  .join(' or ');
 
 /**
  * What a lane needs to leave legacy. The lock of the share's row keeps a statement that lowers the share, or ends the coverage, out until

@@ -13,6 +13,7 @@ import type {
 } from '../engine/ports/way-back-ports.ts';
 import { addAudit } from './audit.ts';
 import type { Database, Session } from './database.ts';
+import { hasDeadLetter, hasOpenWrite, hasUnknownWrite, hasWaitingWrite } from './flips.ts';
 import { busyElsewhere, claimedByOther } from './journal/journal-sql.ts';
 
 /** Lost writes, and lanes, that a list shows. */
@@ -111,14 +112,16 @@ order by x.next_at, l.key limit ${AT_ONCE}`;
 /** The first that applies. */
 const OBSTACLE = `
 select case
+  when exists (select from service_writes s where s.service = l.service and s.state <> 'open') then 'read_only'
   when exists (select from restored_lanes r where r.key = l.key and r.decided_at is null) then 'restored'
   when exists (select from lost_ways_back b where b.lane_id = l.id) and l.delivered_sequence < l.sequence then 'would_lose'
   when exists (select from reverse_sends r where r.lane_id = l.id and r.ended_at is null and r.halted_at is not null and r.decision is null)
     then 'halted'
-  when exists (select from writes w where w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, l.settled_sequence)
-    and not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence)) then 'open_write'
-  when exists (select from writes w ${APPLIED} where w.lane_id = l.id and w.sequence > l.delivered_sequence) then 'writes_wait'
+  when ${hasOpenWrite('l')} then 'open_write'
+  when ${hasWaitingWrite('l')} then 'writes_wait'
   when ${busyElsewhere('l', '$2')} then 'busy'
+  when ${hasUnknownWrite('l')} then 'unknown_outcome'
+  when ${hasDeadLetter('l')} then 'dead_letter'
   when l.condition <> 'clean' or l.exceptions > 0 or l.finding > 0 then 'not_clean'
   when l.repeats_until > now() then 'repeat_window' end as obstacle
 from lanes l where l.key = $1`;

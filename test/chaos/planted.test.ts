@@ -21,6 +21,12 @@ async function chaos(args: readonly string[]) {
   return { out, errors, code: code as number };
 }
 
+/** Its line. A run that ended without one has said why. */
+function resultOf({ out, errors }: { readonly out: string; readonly errors: string }): unknown {
+  if (out === '') throw new Error(`it ended without a result:\n${errors}`);
+  return JSON.parse(out);
+}
+
 /** Processes that it has started, and those that they have, as Linux tells. */
 function descendantsOf(parent: number): number[] {
   const children = readdirSync('/proc')
@@ -51,9 +57,10 @@ const ONE_ROUND = ['--rounds', '1', '--after', '0', '--only', 'reset-agents-firs
 
 describe('npm run chaos', { timeout: 400_000 }, () => {
   test('ends with success if nothing is lost, and prints one line', async () => {
-    const { out, errors, code } = await chaos(ONE_ROUND);
-    expect([code, errors]).toEqual([0, '']);
-    expect(JSON.parse(out)).toMatchObject({
+    const { code, ...said } = await chaos(ONE_ROUND);
+    expect([code, said.errors]).toEqual([0, '']);
+    const result = resultOf(said);
+    expect(result).toMatchObject({
       rounds: 1,
       lost: 0,
       duplicated: 0,
@@ -61,14 +68,15 @@ describe('npm run chaos', { timeout: 400_000 }, () => {
       resurrected: 0,
       points_missed: [],
     });
-    const { flips, returns, reverse_sent: sent } = JSON.parse(out) as Record<string, number>;
+    const { flips, returns, reverse_sent: sent } = result as Record<string, number>;
     expect(Math.min(flips ?? 0, returns ?? 0, sent ?? 0)).toBeGreaterThan(0);
   });
 
   test('a planted lost write ends it with 1, and it names the lane and the round', async () => {
-    const { out, errors, code } = await chaos([...ONE_ROUND, '--rounds', '2', '--plant', 'lost-write']);
+    const { code, ...said } = await chaos([...ONE_ROUND, '--rounds', '2', '--plant', 'lost-write']);
+    const { errors } = said;
     expect(code).toBe(1);
-    expect(JSON.parse(out)).toMatchObject({ rounds: 1, lost: 1 });
+    expect(resultOf(said)).toMatchObject({ rounds: 1, lost: 1 });
     expect(errors).toContain('It ended after 1 of 2 rounds');
     expect(errors).toMatch(/Round 1 of seed 1 \(reset-agents-first while \w+\)/);
     expect(errors).toMatch(/lost: session-memory\/r1-\d: not on the orchestrator/);
@@ -80,10 +88,10 @@ describe('npm run chaos', { timeout: 400_000 }, () => {
     ['double-reverse', { duplicated: 1 }, /duplicated: session-memory\/r\d-\d: twice on legacy/],
     ['flip-without-drain', { lost: 1 }, /lost: session-memory\/r\d-\d: not on the orchestrator/],
   ])('a planted %s in a flipped lane ends it with 1', async (plant, counts, finding) => {
-    const { out, errors, code } = await chaos([...ONE_ROUND, '--rounds', '4', '--plant', plant]);
+    const { code, ...said } = await chaos([...ONE_ROUND, '--rounds', '4', '--plant', plant]);
     expect(code).toBe(1);
-    expect(JSON.parse(out)).toMatchObject(counts);
-    expect(errors).toMatch(finding);
+    expect(resultOf(said)).toMatchObject(counts);
+    expect(said.errors).toMatch(finding);
   });
 
   test.skipIf(process.platform !== 'linux')(

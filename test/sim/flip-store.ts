@@ -7,13 +7,12 @@ import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 import { JournalTables } from './journal-tables.ts';
 import {
+  hasUnknown,
   isBehind,
   isQuiet,
   newLane,
   readOf,
   takeClaim,
-  unsettledOf,
-  writesAbove,
   type LaneRead,
   type LaneRow,
 } from './lane-row.ts';
@@ -187,16 +186,8 @@ function isReady(lane: LaneRow, nowMs: number): boolean {
     lane.repeatsUntilMs <= nowMs &&
     lane.foreignCount <= lane.foreignSeen &&
     lane.deadLetters.size === 0 &&
-    !hasOpenUnknown(lane) &&
-    unsettledOf(lane).length === 0 &&
+    !hasUnknown(lane) &&
     !isBehind(lane)
-  );
-}
-
-/** `unknown_outcomes`, as long as they are not closed. */
-function hasOpenUnknown(lane: LaneRow): boolean {
-  return writesAbove(lane, lane.closedSequence).some(
-    ({ sequence }) => lane.outcomes.get(sequence) === 'unknown',
   );
 }
 

@@ -229,6 +229,14 @@ export function appliedOf(
   );
 }
 
+/** Whether the effect of a write is not known, or was not known and may still come: `hasUnknownWrite` of `storage/flips.ts`. */
+export function hasUnknown(lane: LaneRow): boolean {
+  const { closedSequence, deliveredSequence, outcomes } = lane;
+  return writesAbove(lane, Math.min(closedSequence, deliveredSequence)).some(
+    ({ sequence }) => outcomes.get(sequence) === 'unknown',
+  );
+}
+
 /** Whether the secondary lacks a write of these sequences. */
 export function isBehind(lane: LaneRow, through = Infinity): boolean {
   return writesAbove(lane, lane.deliveredSequence).some(

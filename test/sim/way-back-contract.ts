@@ -42,12 +42,16 @@ async function halted(opened: Subject): Promise<{ readonly ref: WriteRef; readon
   return made;
 }
 
-async function returned({ flips, lane }: Subject): Promise<void> {
+/** Undefined if the statement is refused. */
+async function flippedBack({ flips, lane }: Subject): Promise<unknown> {
   const held = await flips.announce(lane.key, LONG_MS);
   if (held === undefined) throw new Error('the lane cannot be held');
   const { epoch, sequence } = held.state;
-  const state = await flips.flip(lane.key, { to: 'legacy', epoch, sequence, claim: held.claim });
-  expect(state).toMatchObject({ primary: 'legacy' });
+  return flips.flip(lane.key, { to: 'legacy', epoch, sequence, claim: held.claim });
+}
+
+async function returned(subject: Subject): Promise<void> {
+  expect(await flippedBack(subject)).toMatchObject({ primary: 'legacy' });
 }
 
 function testPlans(moved: () => Promise<Subject>, begin: Begin): void {
@@ -155,6 +159,27 @@ function testObstacles(moved: () => Promise<Subject>, subject: () => JournalUnde
     expect(await ledger.decide(id, 'skip', BY)).toMatchObject({ result: 'decided' });
     expect(await ledger.decide(id, 'skip', BY)).toEqual({ result: 'ended', by: 'skipped' });
     expect(await sends.find(ref)).toMatchObject({ ending: 'skipped' });
+  });
+
+  test.each([
+    ['unknown_outcome', ({ lane }: Subject) => lane.write('unknown')],
+    [
+      'dead_letter',
+      async ({ journal, lane }: Subject) => {
+        const ref = await lane.write('refused');
+        await journal.deadLetter({ ref, code: 'x', reason: 'y' });
+      },
+    ],
+    [
+      'read_only',
+      ({ serviceWrites, lane }: Subject) => serviceWrites.beginReadOnly(lane.service, { ...BY, givenUp: [] }),
+    ],
+  ] as const)('is %s, which also refuses the statement', async (obstacle, cause) => {
+    const opened = await moved();
+    await cause(opened);
+    expect(await opened.wayBack.obstacle(opened.lane.key)).toBe(obstacle);
+    expect(await flippedBack(opened)).toBeUndefined();
+    expect(await opened.wayBack.obstacle(opened.lane.key)).toBe(obstacle);
   });
 
   test('is a restored database, or a hold of another replica', async () => {

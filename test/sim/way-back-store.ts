@@ -13,7 +13,7 @@ import type {
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 import { JournalTables } from './journal-tables.ts';
-import { settleOutcome, writesAbove, type LaneRow, type StoredWrite } from './lane-row.ts';
+import { hasUnknown, settleOutcome, writesAbove, type LaneRow, type StoredWrite } from './lane-row.ts';
 import { isHaltedSend } from './reverse-sends.ts';
 
 const SHOWN = 200;
@@ -357,16 +357,19 @@ function obstacleOf(database: Database, key: LaneKey, me: ReplicaId): ReturnObst
   const lane = database.lane(key);
   if (lane === undefined) return undefined;
   const { reverse, restored, clock } = database;
-  const { deliveredSequence, settledSequence, sequence, outcomes } = lane;
+  const { deliveredSequence, sequence, outcomes } = lane;
   const isWayLost = reverse.lostAtMs(key) !== undefined;
-  const after = writesAbove(lane, Math.max(deliveredSequence, settledSequence));
+  const after = writesAbove(lane, deliveredSequence);
   const obstacles: Obstacles = [
+    ['read_only', database.isClosedTo(lane.service)],
     ['restored', restored.isOpen(key)],
     ['would_lose', isWayLost && deliveredSequence < sequence],
     ['halted', reverse.of(lane.id).some(isHaltedSend)],
     ['open_write', after.some((write) => !outcomes.has(write.sequence))],
     ['writes_wait', waitingOf(lane).length > 0],
     ['busy', new JournalTables(database).isBusyElsewhere(lane, me)],
+    ['unknown_outcome', hasUnknown(lane)],
+    ['dead_letter', lane.deadLetters.size > 0],
     ['not_clean', lane.condition !== 'clean' || lane.exceptions > 0 || lane.finding > 0],
     ['repeat_window', lane.repeatsUntilMs > clock.now()],
   ];

@@ -91,14 +91,20 @@ export interface DueReturn {
   readonly ageMs: number;
 }
 
-/** Why a lane cannot return yet. */
+/**
+ * Why a lane cannot return yet. A person ends `halted`, `would_lose`, `restored`, `unknown_outcome`, `dead_letter` and `not_clean`.
+ * `read_only`: legacy takes no writes.
+ */
 export type ReturnObstacle =
+  | 'read_only'
   | 'writes_wait'
   | 'halted'
   | 'would_lose'
   | 'open_write'
   | 'busy'
   | 'restored'
+  | 'unknown_outcome'
+  | 'dead_letter'
   | 'not_clean'
   | 'repeat_window';
 

@@ -156,10 +156,12 @@ export class WritePath {
 
   async #sendToOrchestrator(sequenced: Sequenced): Promise<Answer> {
     const { clock, emit, orchestratorPrimary, repeats } = this.#parts;
+    const { operation, lane } = sequenced;
     const sentAtMs = clock.now();
-    sequenced.lane.beginWrite();
+    lane.beginWrite();
     try {
-      await this.#parts.admit(sequenced.lane);
+      if (!(await this.#parts.outcomeRecorder.recorded(lane.key, latestSend(operation)))) throw stillOpen();
+      await this.#parts.admit(lane);
       emit('write:sent', labelsOf(sequenced));
       const { outcome, reply, named } = await orchestratorPrimary.write(sequenced);
       const replying = repeats.replying(sequenced, reply, outcome);
@@ -305,13 +307,10 @@ export class WritePath {
     end: { readonly outcome: Outcome; readonly seedsUnder?: number | undefined },
     known?: Promise<unknown>,
   ): Promise<boolean> {
-    if (known !== undefined) await known;
     const { outcome, seedsUnder } = end;
-    const isDurable = await this.#parts.outcomeRecorder.record({
-      ref: sequenced.write,
-      outcome,
-      ...(seedsUnder !== undefined && { seedsUnder }),
-    });
+    const recorded = { ref: sequenced.write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) };
+    const when = { after: known, isInOrder: sequenced.primary === 'orchestrator' };
+    const isDurable = await this.#parts.outcomeRecorder.record(recorded, when);
     this.#recorded(sequenced, outcome, isDurable);
     return isDurable;
   }
@@ -407,7 +406,7 @@ export interface WriteParts {
   readonly sequencer: Pick<Sequencer, 'sequence'>;
   /** Where writes go while the journal is away. Absent: they are refused. */
   readonly spill?: SpillPath | undefined;
-  readonly outcomeRecorder: Pick<OutcomeRecorder, 'record'>;
+  readonly outcomeRecorder: Pick<OutcomeRecorder, 'record' | 'recorded'>;
   readonly lateReplies: Pick<LateReplies, 'resolve'>;
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;

@@ -37,7 +37,7 @@ export interface PrimaryEnd {
 
 /** What became of a write whose sequence is closed. The reply is absent if the process that planned the write has died. */
 export interface ClosedEnd {
-  readonly outcome: Outcome;
+  readonly outcome: Exclude<Outcome, 'unknown'>;
   readonly reply?: Reply;
 }
 
@@ -193,8 +193,8 @@ export class OrchestratorPrimary {
 }
 
 function endOf(found: ClosedSequence, answer: OpenWrite['answer']): ClosedEnd {
-  if (found === 'closed') return { outcome: 'not_applied' };
-  if (found === 'forgotten') return { outcome: 'unknown' };
+  // The outcome of a write is durable before the lane's next write is sent. So a write before one that took effect was never sent.
+  if (found === 'closed' || found === 'forgotten') return { outcome: 'not_applied' };
   const reply = answer === undefined ? undefined : replyOf(answer(found));
   return { outcome: outcomeOf(found), ...(reply !== undefined && { reply }) };
 }

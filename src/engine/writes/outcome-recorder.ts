@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Journal, RecordedOutcome } from '../ports/ports.ts';
 import type { Signals } from '../signals.ts';
 import { backoffMs } from '../../shared/backoff.ts';
+import { within } from '../../shared/within.ts';
 
 const RETRY = { firstMs: 250, longestMs: 5_000 };
 /** Most outcomes in memory while the journal is away. The next start finds further ones unsettled. */
@@ -17,6 +18,17 @@ const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
 
 /** A process that ends waits this long for a journal that does not answer. */
 const LAST_PATIENCE_MS = 2_000;
+
+/** When an outcome is written. */
+interface When {
+  /** Not before this. */
+  readonly after?: Promise<unknown> | undefined;
+  /**
+   * The orchestrator tells only what became of a lane's newest write. So where it is the primary, the outcomes of a lane become durable in
+   * sequence, and each before the next write is sent.
+   */
+  readonly isInOrder?: boolean;
+}
 
 export interface OutcomeRecorderParts {
   readonly journal: Pick<Journal, 'recordOutcome' | 'abandon'>;
@@ -37,19 +49,46 @@ export class OutcomeRecorder {
   #isStopping = false;
   /** Nothing is retried from this time on. */
   #endsAtMs = Infinity;
+  /** By lane: whether all outcomes that are written in order are durable. Lanes without such an outcome on its way have no entry. */
+  readonly #inOrder = new Map<LaneKey, Promise<boolean>>();
 
   constructor(parts: OutcomeRecorderParts) {
     this.#parts = parts;
   }
 
   /** Resolves with whether it is durable: false if there are too many, or if the process ends. */
-  record(outcome: RecordedOutcome): Promise<boolean> {
-    return this.untilDone(() => this.#parts.journal.recordOutcome(outcome));
+  async record(outcome: RecordedOutcome, { after, isInOrder = false }: When = {}): Promise<boolean> {
+    const write = (): Promise<void> => this.#parts.journal.recordOutcome(outcome);
+    if (isInOrder) return this.#recordInOrder(outcome.ref.lane, after, write);
+    if (after !== undefined) await after;
+    return this.untilDone(write);
+  }
+
+  #recordInOrder(lane: LaneKey, after: When['after'], write: () => Promise<void>): Promise<boolean> {
+    const earlier = this.#inOrder.get(lane);
+    const recorded = (async () => {
+      await after;
+      return (await earlier) !== false && (await this.#repeat(write));
+    })();
+    this.#inOrder.set(lane, recorded);
+    void recorded.then((isDurable) => {
+      if (isDurable && this.#inOrder.get(lane) === recorded) this.#inOrder.delete(lane);
+    });
+    return recorded;
+  }
+
+  /** Waits until the outcomes of the lane's earlier writes are durable. Resolves with whether they are at that time. */
+  async recorded(lane: LaneKey, untilMs: number): Promise<boolean> {
+    const earlier = this.#inOrder.get(lane);
+    if (earlier === undefined) return true;
+    const late = new Error('not durable in time');
+    return within(earlier, untilMs - this.#parts.clock.now(), { what: () => late }).catch(() => false);
   }
 
   /** An intent may be durable although its commit was reported as failed. Nothing of it was or will be sent. */
   abandon(lane: LaneKey, operationId: OperationId): void {
     void this.#abandon(async () => {
+      await this.#inOrder.get(lane);
       await this.#parts.journal.abandon(lane, operationId);
       // The intent became durable, or may do so, without a confirmation. This replica may be the lane's home then.
       this.#parts.signals.note(lane);
@@ -81,7 +120,10 @@ export class OutcomeRecorder {
 
   /** Repeats a write to the journal until it is durable. Resolves with whether it is. */
   async untilDone(work: () => Promise<void>): Promise<boolean> {
-    if (this.#waiting >= LIMIT) return false;
+    return this.#waiting < LIMIT && this.#repeat(work);
+  }
+
+  async #repeat(work: () => Promise<void>): Promise<boolean> {
     this.#waiting += 1;
     try {
       for (let tried = 1; ; tried += 1) {

@@ -193,7 +193,7 @@ export class Sequencer {
   /** Its intent became durable after the agent got an error. Nothing was sent. */
   #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
     const ref = { laneId: id, lane: operation.lane, sequence };
-    void this.#parts.outcomeRecorder.record({ ref, outcome: 'not_applied' });
+    void this.#parts.outcomeRecorder.record({ ref, outcome: 'not_applied' }, { isInOrder: true });
   }
 }
 

@@ -45,6 +45,8 @@ function createPath(
     jumpsMs?: number;
     /** The lane's primary is the orchestrator, its home is another replica, and the orchestrator does not answer. */
     isUnanswered?: boolean;
+    /** The outcome of the lane's earlier write did not become durable in time. */
+    isEarlierOpen?: boolean;
     /** Another replica is the lane's home. */
     isForeign?: boolean;
     /** Other replicas share the journal; this resolves when it knows that the lane is uncertain. */
@@ -95,10 +97,12 @@ function createPath(
       }),
     },
     outcomeRecorder: {
-      record: ({ outcome }) => {
+      record: async ({ outcome }, when) => {
+        await when?.after;
         outcomes.push(outcome);
         return recorded;
       },
+      recorded: async () => state.isEarlierOpen !== true,
     },
     lateReplies: {
       resolve: async ({ generation }) => {
@@ -356,4 +360,19 @@ test('a write of unknown outcome is closed by its sender, even if another is the
   await new Promise((resolve) => setImmediate(resolve));
   expect(outcomes).toEqual(['applied']);
   expect(toldHome).toEqual([lanes.of(SERVICE, OWNER).key]);
+});
+
+test('the orchestrator gets no write while an earlier outcome is not durable', async () => {
+  const { path, names, outcomes } = createPath(async () => undefined, {
+    isShut: false,
+    isUnanswered: true,
+    isEarlierOpen: true,
+  });
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({
+    effect: 'not_applied',
+    reason: 'lane_open',
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(names()).not.toContain('write:sent');
+  expect(outcomes).toEqual(['not_applied']);
 });

@@ -163,7 +163,7 @@ test('a failed read before the write has no effect', async () => {
 
 test.each([
   ['closed', 'not_applied'],
-  ['forgotten', 'unknown'],
+  ['forgotten', 'not_applied'],
   [APPLIED, 'applied'],
   [REFUSED, 'refused'],
 ] as const)('a close that finds %j means %s', async (found, outcome) => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../../src/domain/errors.ts';
+import { operationId } from '../../../../src/domain/ids.ts';
 import { OutcomeRecorder } from '../../../../src/engine/writes/outcome-recorder.ts';
 import { fakeClock, laneNamed, NO_SIGNALS, recorder, type FakeClock, writeOf } from '../engine-parts.ts';
 
@@ -111,3 +112,51 @@ test('outcomes above 20,000 are left to the next start to limit memory', async (
   expect(await record(2)).toEqual([false, false]);
   void outcomeRecorder.stop();
 }, 5_000);
+
+/** Two outcomes of a flipped lane; the reply of the first write is not with its agent yet. */
+function createInOrder() {
+  const clock = fakeClock();
+  const written: number[] = [];
+  const facts = { isAway: false };
+  const journal = {
+    async recordOutcome({ ref }: { readonly ref: { readonly sequence: number } }) {
+      if (facts.isAway) throw new StorageError('away', { effect: 'not_applied' });
+      written.push(ref.sequence);
+    },
+    abandon: async () => void written.push(0),
+  };
+  const outcomeRecorder = new OutcomeRecorder({ journal, clock, emit: recorder().emit, signals: NO_SIGNALS });
+  const lane = laneNamed('ann');
+  let handOver: () => void = () => undefined;
+  const after = new Promise<void>((resolve) => (handOver = resolve));
+  void outcomeRecorder.record({ ref: writeOf(lane, 1), outcome: 'applied' }, { after, isInOrder: true });
+  return { clock, written, facts, outcomeRecorder, lane, handOver: () => handOver() };
+}
+
+test('outcomes of a flipped lane become durable in sequence', async () => {
+  const { clock, written, facts, outcomeRecorder, lane, handOver } = createInOrder();
+  const ref = writeOf(lane, 2);
+  void outcomeRecorder.record({ ref, outcome: 'not_applied' }, { isInOrder: true });
+  outcomeRecorder.abandon(lane.key, operationId('an intent that may be durable'));
+  await clock.pass(50);
+  expect(written).toEqual([]);
+  facts.isAway = true;
+  handOver();
+  await clock.pass(50);
+  expect(written).toEqual([]);
+  facts.isAway = false;
+  await clock.pass(500);
+  expect(written).toEqual([1, 2, 0]);
+});
+
+test('the next write of a flipped lane waits for the outcomes before it', async () => {
+  const { clock, outcomeRecorder, lane, handOver } = createInOrder();
+  expect(await outcomeRecorder.recorded(laneNamed('bob').key, clock.now())).toBe(true);
+  const tooEarly = outcomeRecorder.recorded(lane.key, clock.now() + 20);
+  const inTime = outcomeRecorder.recorded(lane.key, clock.now() + 100);
+  await clock.pass(50);
+  expect(await tooEarly).toBe(false);
+  handOver();
+  await clock.pass(10);
+  expect(await inTime).toBe(true);
+});
