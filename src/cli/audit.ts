@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { parseLimit } from './ledger-options.ts';
+import { limitOption } from './ledger-options.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { auditTable } from '../operator/views/audit.ts';
@@ -16,7 +16,7 @@ export function createAuditCommand(env: Environment): Command {
   const audit = new Command('audit')
     .description('List the audit log, newest first: who changed what, and why')
     .option('--service <name>', 'only changes to this service (default: all)')
-    .option('--limit <n>', 'maximum number of entries, 1 to 1000', parseLimit, '100')
+    .addOption(limitOption('entries', 100))
     .option('--before <id>', 'list entries older than this id (printed at the end of a truncated list)')
     .addHelpText('after', '\nExit codes: 0 success, 1 error (reason on stderr).');
   return proxyOptions(audit, env, 'print JSON').action(list);

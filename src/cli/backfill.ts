@@ -43,19 +43,20 @@ export function createBackfillCommand(env: Environment): Command {
       ).conflicts(['service', 'owner', 'rate', 'dryRun']),
     )
     .option('--rate <n>', 'maximum items per second for all replicas together (default: no limit)', parseRate)
-    .option('--reason <text>', 'why (recorded in the audit log)')
+    .option('--reason <text>', 'why, for the audit log (default: "started on the command line")')
     .option(
       '--person <name>',
       'who is responsible (default: the name of the token, or the user of this machine)',
     )
-    .option('--detach', 'start it and return at once')
-    .option('--json', 'progress as JSON lines, then the document as one JSON object')
+    .option('--detach', 'start the backfill and return at once; crossfade runs show prints its result')
+    .option('--json', 'progress as JSON lines, then the result as one JSON object')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
     .addHelpText(
       'after',
       `
-The proxies share the work and continue it after a crash. Ctrl-C stops it, --resume continues it.
+The proxies share the work, and continue it after a crash. Ctrl-C stops it. --resume continues it.
+Example: crossfade backfill --service session-memory --rate 500 --reason "before the shadow reads"
 Exit codes: 0 every lane was copied; 1 error (reason on stderr); 2 lanes or services were left out, or the owner is unknown;
 130 stopped by Ctrl-C.`,
     )

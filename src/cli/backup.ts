@@ -5,6 +5,7 @@ import type { Environment } from './operator-client.ts';
 const DEFAULT_CONFIG = './config/crossfade.yaml';
 
 const HELP = `
+Example: crossfade backup --service session-memory --out /backups/session-1
 A backup is a folder that contains:
   - a snapshot of the service's own file
   - its lanes as JSON lines, as read from the file, and as the service returns them, if a read does not change the service
@@ -23,8 +24,8 @@ export function createBackupCommand(env: Environment): Command {
     .description('Back up the store of a legacy service; verify and restore backups')
     // Options after the name of a subcommand belong to that subcommand.
     .enablePositionalOptions()
-    .option('--service <name>', 'the service to back up')
-    .option('--out <folder>', 'target folder; must be empty or not exist')
+    .option('--service <name>', 'service to back up (required)')
+    .option('--out <folder>', 'target folder, which must be empty or not exist (required)')
     .option('--owners <file>', 'file with one owner per line, for a service that cannot list its owners')
     .option('--config <file>', 'proxy settings that name the service and its file', DEFAULT_CONFIG)
     .option('--json', 'print the manifest as one JSON object')
@@ -32,17 +33,17 @@ export function createBackupCommand(env: Environment): Command {
     .action(async (options: MakeOptions) => (await work()).make(options, env));
   backup
     .command('verify')
-    .argument('<folder>')
+    .argument('<folder>', 'folder of the backup')
     .description('Read the whole backup and compare it with its manifest')
     .option('--json', 'print JSON')
     .action(async (folder: string, options: { json?: true }) => (await work()).verify(folder, options));
   backup
     .command('restore')
-    .argument('<folder>')
+    .argument('<folder>', 'folder of the backup')
     .description('Restore a backup into a scratch instance, and read every lane back')
     .requiredOption(
       '--into <target>',
-      "an empty folder for the service's file; or tcp://host:port of an empty instance, to which every item is written again (only for services that a read does not change)",
+      "an empty folder for the service's file; or tcp://host:port of an empty instance, to which every item is written again, only for services that a read does not change (required)",
     )
     .option('--config <file>', 'proxy settings that name the definition of the service', DEFAULT_CONFIG)
     .option('--json', 'print JSON')

@@ -1,9 +1,15 @@
 import { Command } from 'commander';
 import type { Environment } from './operator-client.ts';
-import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import {
+  personOptions,
+  type PersonOptions,
+  proxyOptions,
+  type ProxyOptions,
+  SERVICE_ARGUMENT,
+} from './proxy-options.ts';
 
 const HELP = `
-Exit codes: 0 success, 1 error (reason on stderr), 2 the certificate is not valid.`;
+Exit codes: 0 success, 1 error (reason on stderr), 2 verify found that the certificate is not valid.`;
 
 const VERIFY_HELP = `
 Without --key this proves only that the file is unchanged since it was signed. Anyone can sign a changed file with a key of their own.
@@ -30,10 +36,10 @@ export function createCertificateCommand(env: Environment): Command {
   proxyOptions(
     certificate
       .command('show')
-      .argument('<service>')
+      .argument(...SERVICE_ARGUMENT)
       .description('Get the certificate of a completed service')
       .option('--out <file>', 'write the certificate to this file')
-      .option('--html <file>', 'write the page of the certificate to this file'),
+      .option('--html <file>', 'also write the certificate as an HTML page to this file'),
     env,
   ).action(async (service: string, options: ProxyOptions & { out?: string; html?: string }) =>
     (await work()).show(service, options),
@@ -41,11 +47,11 @@ export function createCertificateCommand(env: Environment): Command {
   personOptions(
     certificate
       .command('issue')
-      .argument('<service>')
+      .argument(...SERVICE_ARGUMENT)
       .description('Sign the certificate of a completed service, for the first time or with another key')
-      .option('--key <file>', 'the private key, as PEM (required)')
+      .option('--key <file>', 'private key that signs the certificate, as PEM (required)')
       .option('--out <file>', 'write the certificate to this file (required)')
-      .option('--html <file>', 'write the page of the certificate to this file'),
+      .option('--html <file>', 'also write the certificate as an HTML page to this file'),
     env,
   ).action(async (service: string, options: PersonOptions & { key: string; out: string; html?: string }) =>
     (await work()).issue(service, options),
@@ -53,7 +59,7 @@ export function createCertificateCommand(env: Environment): Command {
   const key = certificate.command('key').description('Create the keys that sign certificates');
   key
     .command('create')
-    .argument('<name>')
+    .argument('<name>', 'name of both files, without the ending')
     .description('Create a key pair (Ed25519): <name>.key (keep secret) and <name>.pub (share)')
     .option('--folder <path>', 'folder for the two files', '.')
     .option('--json', 'print JSON')

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { endSections } from '../operator/views/ends.ts';
 import { sectionsText } from '../operator/views/terminal.ts';
 import { callProxy, type Environment, parsed } from './operator-client.ts';
-import { personOptionsOf, type ProxyOptions } from './proxy-options.ts';
+import { personOptionsOf, type ProxyOptions, SERVICE_ARGUMENT } from './proxy-options.ts';
 
 interface CompleteOptions extends ProxyOptions {
   readonly person?: string;
@@ -20,7 +20,7 @@ interface CompleteOptions extends ProxyOptions {
 const HELP = `
 Without --approve, --accept or --confirm it only shows every condition and the digest of the facts.
 The steps, with two persons:
-  crossfade complete SERVICE                                   shows what is missing, and the facts
+  crossfade complete SERVICE                                   shows what is missing, and the digest of the facts
   crossfade complete SERVICE --approve FACTS --reason TEXT     once for each person
   crossfade complete SERVICE --confirm --backup FOLDER --key FILE --out FILE --reason TEXT
 Each change also needs --person NAME, unless the token names a person. An approval counts for 24 h, and for these facts only.
@@ -31,15 +31,21 @@ const NOT_MET = 2;
 /** `crossfade complete`: ends a migration, with a certificate. */
 export function createCompleteCommand(env: Environment): Command {
   const command = new Command('complete')
-    .argument('<service>')
+    .argument(...SERVICE_ARGUMENT)
     .description('End the migration of a service: nothing is sent to legacy any more')
-    .option('--approve <facts>', 'approve these facts, by the digest that is shown')
-    .option('--accept <subject>', 'accept a condition that is not met, by the name that is shown with it')
+    .option('--approve <facts>', 'approve the facts that have this digest')
+    .option(
+      '--accept <subject>',
+      'accept a condition that is not met, by its name in the column "can be accepted as"',
+    )
     .option('--confirm', 'complete the service; cannot be undone')
-    .option('--backup <folder>', 'with --confirm: make the last backup there, restore it and read it back')
-    .option('--key <file>', 'with --confirm: the private key that signs the certificate')
-    .option('--out <file>', 'with --confirm: write the certificate to this file')
-    .option('--html <file>', 'with --confirm: write the page of the certificate to this file')
+    .option(
+      '--backup <folder>',
+      'needed with --confirm: make the last backup in this folder, restore it and read it back',
+    )
+    .option('--key <file>', 'needed with --confirm: private key that signs the certificate, as PEM')
+    .option('--out <file>', 'needed with --confirm: write the certificate to this file')
+    .option('--html <file>', 'with --confirm: also write the certificate as an HTML page to this file')
     .option('--config <file>', 'proxy settings that name the service and its file', './config/crossfade.yaml')
     .addHelpText('after', HELP);
   return personOptionsOf(command, env, ['approve', 'accept', 'confirm']).action(

@@ -20,14 +20,14 @@ const DECISIONS = {
 export function createDeadLettersCommand(env: Environment): Command {
   const letters = new Command('dead-letters')
     .description(
-      'List and resolve writes that the orchestrator refused for good; later writes of their lanes wait',
+      'List and resolve dead letters: writes that the orchestrator refused for good. Later writes of their lanes wait',
     )
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   ledgerOptions(letters.command('list').description('List dead letters, newest first'), env).action(list);
   proxyOptions(
     letters
       .command('show')
-      .argument('<operation>')
+      .argument('<operation>', 'id of the operation, as in crossfade dead-letters list')
       .description('Show one dead letter; contents are redacted to shapes and digests'),
     env,
   ).action(async (operation: string, { json, ...at }: ProxyOptions) => {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
-import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { proxyOptions, type ProxyOptions, SERVICE_ARGUMENT } from './proxy-options.ts';
 import { signaturesTable } from '../operator/views/differences.ts';
 import { tableText } from '../operator/views/terminal.ts';
 
@@ -12,7 +12,7 @@ Exit codes: 0 success, with or without differences; 1 error (reason on stderr).`
 /** `crossfade differences`: the differences that comparisons found, grouped by cause. */
 export function createDifferencesCommand(env: Environment): Command {
   const command = new Command('differences')
-    .argument('<service>', 'service name, as in crossfade status')
+    .argument(...SERVICE_ARGUMENT)
     .description('List the differences between both backends, grouped by cause')
     .addHelpText('after', HELP);
   return proxyOptions(command, env, 'print JSON, with redacted examples').action(show);

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { stringify } from 'yaml';
 import type { ExplainedOperation, Explanation } from '../operator/api/explain.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
-import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { proxyOptions, type ProxyOptions, SERVICE_ARGUMENT } from './proxy-options.ts';
 import { type Explained, explainedSections } from '../operator/views/explain.ts';
 import { counted } from '../operator/views/figures.ts';
 import { heldMark } from '../operator/views/guard.ts';
@@ -25,9 +25,9 @@ interface ExplainOptions extends ProxyOptions {
 /** `crossfade explain`: how an owner's requests are routed and why, and the result of an operation on both backends. */
 export function createExplainCommand(env: Environment): Command {
   const command = new Command('explain')
-    .argument('<service>', 'service name, as in crossfade status')
+    .argument(...SERVICE_ARGUMENT)
     .argument('<subject>', 'an owner, or the id of an operation')
-    .description('Explain how the requests of an owner are routed, or what happened to an operation')
+    .description('Explain where the requests of an owner go and why, or what happened to one operation')
     .option('--full', 'print every fact, as YAML')
     .addHelpText('after', HELP);
   return proxyOptions(command, env, 'print every fact, as JSON').action(explain);

@@ -2,38 +2,47 @@ import { Command } from 'commander';
 import { flipSections } from '../operator/views/flips.ts';
 import { sectionsText } from '../operator/views/terminal.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
-import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
+import {
+  personOptions,
+  proxyOptions,
+  type PersonOptions,
+  type ProxyOptions,
+  SERVICE_ARGUMENT,
+} from './proxy-options.ts';
 
 /** `crossfade flips`: which lanes have their writes moved, what keeps others from it, and the person who stops it. */
 export function createFlipsCommand(env: Environment): Command {
   const flips = new Command('flips')
-    .description('Show how the writes of a service move to the orchestrator, and decide about further moves')
+    .description('Show how the writes of a service move to the orchestrator, and hold or allow further flips')
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   proxyOptions(
     flips
       .command('show')
-      .argument('<service>')
+      .argument(...SERVICE_ARGUMENT)
       .description(
-        'Show how many lanes have moved, each fact that a flip needs, stuck lanes, and what agents notice afterwards',
+        'Show how many lanes are flipped, what a flip needs, which lanes are stuck, and what agents notice after a flip',
       ),
     env,
   ).action(show);
   personOptions(
     flips
       .command('hold')
-      .argument('<service>')
+      .argument(...SERVICE_ARGUMENT)
       .description('Stop further flips of a service; flipped lanes stay on the orchestrator'),
     env,
   ).action((service: string, wish: PersonOptions) => decide('holdFlips', service, wish));
   personOptions(
-    flips.command('lift').argument('<service>').description('Let lanes of a service be flipped again'),
+    flips
+      .command('lift')
+      .argument(...SERVICE_ARGUMENT)
+      .description('Let lanes of a service be flipped again'),
     env,
   ).action((service: string, wish: PersonOptions) => decide('liftFlips', service, wish));
   personOptions(
     flips
       .command('first')
-      .argument('<service>')
-      .requiredOption('--lane <owner>', 'the owner whose lane goes first')
+      .argument(...SERVICE_ARGUMENT)
+      .option('--lane <owner>', 'owner of the lane that is flipped first (required)')
       .description('Let one lane be flipped before the way back is proven; its writes prove it')
       .addHelpText('after', FIRST_HELP),
     env,
@@ -42,7 +51,8 @@ export function createFlipsCommand(env: Environment): Command {
 }
 
 const FIRST_HELP = `
-Only for a service that holds as many owners as it keeps, so that Crossfade cannot write to it with an owner of its own.
+Only for a service that holds nearly as many owners as it keeps. With one more owner it would delete an owner of the agents, so
+Crossfade does not test the way back with an owner of its own.
 All other facts that a flip needs must hold. The decision counts for 24 h, or until another lane is named.`;
 
 interface FirstOptions extends PersonOptions {

@@ -7,7 +7,13 @@ import type { MinuteRow } from '../engine/guard/guard-ports.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
 import { readAskedFile, writeAskedFile } from './asked-file.ts';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
-import { personOptions, type PersonOptions, proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import {
+  personOptions,
+  type PersonOptions,
+  proxyOptions,
+  type ProxyOptions,
+  SERVICE_ARGUMENT,
+} from './proxy-options.ts';
 import { counted } from '../operator/views/figures.ts';
 import { bundlesTable, guardSection, releasedWords } from '../operator/views/guard.ts';
 import { sectionText, tableText } from '../operator/views/terminal.ts';
@@ -32,7 +38,7 @@ const EXIT_CODES = `
 Exit codes: 0 success, 1 error (reason on stderr).`;
 
 const BACKTEST_EXAMPLE = `
-Example: would half the limit have tripped in the last week?
+Example: would the guard have tripped in the last week with half the mismatch rate?
   crossfade guard minutes --hours 168 > minutes.ndjson
   crossfade guard backtest --from minutes.ndjson --mismatch-rate 0.0005`;
 
@@ -51,9 +57,9 @@ export function createGuardCommand(env: Environment): Command {
   personOptions(
     guard
       .command('release')
-      .argument('<service>')
+      .argument(...SERVICE_ARGUMENT)
       .description(
-        'Release the latch after a trip; fails during the cool-down, and while a trigger is active',
+        'Release the latch after a trip. Refused during the cool-down, and while a trigger is active',
       )
       .option('--even-so', 'release although a trigger is still active; the guard may trip again at once'),
     env,
@@ -61,9 +67,14 @@ export function createGuardCommand(env: Environment): Command {
   personOptions(
     guard
       .command('accept')
-      .argument('<service>')
-      .argument('<subject>', 'action:<name>, or unclassified')
-      .description('Accept, under your name, an action without evidence or unknown actions'),
+      .argument(...SERVICE_ARGUMENT)
+      .argument(
+        '<subject>',
+        'action:<name> for one action; unclassified for all actions that the definition does not name',
+      )
+      .description(
+        'Accept an action without evidence, or all unclassified actions, so that they do not keep reads on legacy',
+      ),
     env,
   ).action(accept);
   return guard
@@ -108,12 +119,16 @@ async function accept(
 function createBacktestCommand(): Command {
   const number = (name: keyof GuardLimits): [typeof parseLimit, number] => [parseLimit, GUARD_LIMITS[name]];
   return new Command('backtest')
-    .description('Replay stored minutes against proposed limits: when would the guard have tripped?')
+    .description('Replay stored minutes with other limits, and list when the guard would have tripped')
     .addHelpText('after', BACKTEST_EXAMPLE)
-    .requiredOption('--from <file>', 'file with the output of crossfade guard minutes')
-    .option('--mismatch-rate <rate>', 'limit: mismatches per comparison', ...number('mismatchRate'))
-    .option('--error-rate <rate>', 'limit: failures per operation', ...number('errorRate'))
-    .option('--least-hits <n>', 'fewest mismatches or failures that can trip', ...number('leastHits'))
+    .requiredOption('--from <file>', 'file with the output of crossfade guard minutes (required)')
+    .option(
+      '--mismatch-rate <rate>',
+      'limit: mismatches per comparison; 0.001 is 0.1 %',
+      ...number('mismatchRate'),
+    )
+    .option('--error-rate <rate>', 'limit: failures per operation; 0.01 is 1 %', ...number('errorRate'))
+    .option('--least-hits <n>', 'minimum number of mismatches or failures for a trip', ...number('leastHits'))
     .option('--z <deviations>', "standard deviations of Wilson's lower bound", ...number('z'))
     .option(
       '--added-ms <ms>',
@@ -123,10 +138,14 @@ function createBacktestCommand(): Command {
     )
     .option(
       '--slow-minutes <n>',
-      `slow minutes among the last ${GUARD_LIMITS.ofMinutes} that trip`,
+      `number of slow minutes, among the last ${GUARD_LIMITS.ofMinutes}, for a trip`,
       ...number('slowMinutes'),
     )
-    .option('--least-operations <n>', 'fewest operations for a minute to count', ...number('leastOperations'))
+    .option(
+      '--least-operations <n>',
+      'minimum number of operations for a minute to count',
+      ...number('leastOperations'),
+    )
     .option('--json', 'one JSON object instead of lines')
     .action((options: BacktestOptions) => {
       const { from, json, ...proposed } = options;
@@ -225,8 +244,10 @@ interface MinutesOptions extends ProxyOptions {
 /** `crossfade guard minutes`: the guard's counts, in the form that `guard backtest` reads. */
 export function createMinutesCommand(env: Environment): Command {
   const command = new Command('minutes')
-    .description('Print the counts of each minute, one JSON object per line, as input for guard backtest')
-    .option('--hours <n>', 'how many hours back', parseHours, 24);
+    .description(
+      'Print the counts of each minute as one JSON object per line. crossfade guard backtest reads them',
+    )
+    .option('--hours <n>', 'hours to print, up to now; at most 9999', parseHours, 24);
   return proxyOptions(command, env, 'no effect: the output is always one JSON object per line').action(
     async ({ hours, json: _json, ...at }: MinutesOptions) => {
       process.stdout.write(await callProxy(at, 'listMinutes', { query: { hours: String(hours) } }));

@@ -1,7 +1,13 @@
 import { Command } from 'commander';
 import { callProxy, parsed, type Environment } from './operator-client.ts';
-import { parseLimit } from './ledger-options.ts';
-import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
+import { limitOption } from './ledger-options.ts';
+import {
+  personOptions,
+  proxyOptions,
+  type PersonOptions,
+  type ProxyOptions,
+  SERVICE_ARGUMENT,
+} from './proxy-options.ts';
 import { lanesTable, standstillWords } from '../operator/views/lanes.ts';
 import { tableText } from '../operator/views/terminal.ts';
 
@@ -18,24 +24,24 @@ export function createLanesCommand(env: Environment): Command {
     .addHelpText(
       'afterAll',
       `
-One lane in full, with its writes: crossfade explain <service> <owner>. Compare one lane on both backends: crossfade reconcile
---service <service> --owner <owner>.
+One lane in full, with its writes:    crossfade explain <service> <owner>
+Compare one lane on both backends:    crossfade reconcile --service <service> --owner <owner>
 Exit codes: 0 success, 1 error (reason on stderr).`,
     );
   const list = lanes
     .command('list')
-    .argument('<service>')
+    .argument(...SERVICE_ARGUMENT)
     .description(
-      'List the lanes of a service, last written first, and what keeps the writes of each on legacy',
+      'List the lanes of a service, last written first. For each lane, show what keeps its writes on legacy',
     )
     .option('--owner <text>', 'only lanes whose owner starts with this text')
     .option('--unwell', 'only lanes that are not clean, have excepted items, or differ from legacy')
-    .option('--limit <n>', 'maximum number of lanes, 1 to 1000', parseLimit, '50');
+    .addOption(limitOption('lanes', 50));
   proxyOptions(list, env).action(show);
   const copy = lanes
     .command('copy')
-    .argument('<service>')
-    .argument('<owner>')
+    .argument(...SERVICE_ARGUMENT)
+    .argument('<owner>', 'owner of the lane, as in crossfade lanes list')
     .description('Copy one lane again from legacy to the orchestrator');
   personOptions(copy, env).action(copyLane);
   return lanes;

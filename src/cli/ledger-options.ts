@@ -17,7 +17,7 @@ export function ledgerOptions(command: Command, env: Environment): Command {
   const listing = command
     .option('--service <name>', 'only this service (default: all)')
     .addOption(new Option('--state <state>', 'which entries to list').choices(LEDGER_STATES).default('open'))
-    .option('--limit <n>', `maximum number of entries, 1 to ${MOST}`, parseLimit, '50');
+    .addOption(limitOption('entries', 50));
   return proxyOptions(listing, env);
 }
 
@@ -27,7 +27,10 @@ type Decisions = Readonly<Record<string, readonly [endpoint: WriteDecision, desc
 /** Adds a subcommand for each decision that a person can make about writes of a ledger. */
 export function decisionCommands(ledger: Command, env: Environment, decisions: Decisions): void {
   for (const [name, [endpoint, description]] of Object.entries(decisions)) {
-    const command = ledger.command(name).argument('<operation...>').description(description);
+    const command = ledger
+      .command(name)
+      .argument('<operation...>', `ids of operations, as in crossfade ${ledger.name()} list`)
+      .description(description);
     personOptions(command, env).action((operations: string[], options: PersonOptions) =>
       decide(endpoint, operations, options),
     );
@@ -45,7 +48,14 @@ async function decide(
   }
 }
 
-export function parseLimit(text: string): string {
+/** Limits the number of entries of a list. The default is described too, because commander prints a text in quotes. */
+export function limitOption(what: string, usual: number): Option {
+  return new Option('--limit <n>', `maximum number of ${what}, 1 to ${MOST}`)
+    .argParser(parseLimit)
+    .default(String(usual), String(usual));
+}
+
+function parseLimit(text: string): string {
   const limit = Number(text);
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST)
     throw new InvalidArgumentError(`must be a whole number from 1 to ${MOST}, got "${text}"`);

@@ -7,12 +7,14 @@ import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } fr
 /** `crossfade lost`: items that are gone from legacy although no agent deleted them. */
 export function createLostCommand(env: Environment): Command {
   const lost = new Command('lost')
-    .description('List items that legacy lost, and restore or accept them')
+    .description('List items that legacy lost, and restore them or accept the loss')
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   proxyOptions(
     lost
       .command('list')
-      .description('List lost items that need a decision: lane, position, time, field shapes, memory id'),
+      .description(
+        'List lost items that need a decision, with lane, position, time, shapes of the fields, and memory id',
+      ),
     env,
   ).action(list);
   const lane = ['<lane>', '<service>/<owner>, as in crossfade lost list'] as const;
@@ -20,7 +22,7 @@ export function createLostCommand(env: Environment): Command {
     lost
       .command('accept')
       .argument(...lane)
-      .argument('<memory id>')
+      .argument('<memory id>', 'id of the item on the orchestrator, as in crossfade lost list')
       .description('Accept the loss: delete the item from the orchestrator too'),
     env,
   ).action((of: string, id: string, wish: PersonOptions) =>

@@ -19,7 +19,7 @@ interface Place {
 
 interface Grant extends Place {
   readonly role: Role;
-  readonly users: readonly string[];
+  readonly users?: readonly string[];
   readonly expires?: Date;
   readonly rate?: number;
 }
@@ -37,14 +37,17 @@ export function createKeysCommand(env: Environment): Command {
     .addOption(new Option('--role <role>', 'permissions of the key').choices([...ROLES]).default('agent'))
     .option(
       '--users <ids>',
-      "further users whose sessions the agent may read, separated by commas; '*' for all",
+      "users whose sessions the agent may also read, separated by commas; '*' for all (default: none)",
       listIn,
-      [],
     )
-    .option('--expires <when>', 'days from now (90d) or an ISO-8601 time (default: never)', timeIn)
+    .option(
+      '--expires <when>',
+      'when the key expires: days from now (90d) or an ISO-8601 time (default: never)',
+      timeIn,
+    )
     .option(
       '--rate <requests>',
-      "requests per second (default: the limit in the orchestrator's settings)",
+      "maximum requests per second (default: the limit in the orchestrator's settings)",
       wholeIn,
     )
     .action((agent: string, grant: Grant) =>
@@ -124,7 +127,7 @@ async function withDatabase(
 }
 
 async function create(session: Session, agent: string, grant: Grant): Promise<void> {
-  const { role, users, expires, rate, json } = grant;
+  const { role, users = [], expires, rate, json } = grant;
   if (agent.length > 64) throw new Error(`invalid agent name of ${agent.length} characters: use at most 64`);
   const key = await grantKey(session, { agent, role, users, requestsPerSecond: rate, expiresAt: expires });
   if (json === true) {

@@ -2,6 +2,9 @@ import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 
+/** The argument of a command for one service. */
+export const SERVICE_ARGUMENT = ['<service>', 'service name, as in crossfade status'] as const;
+
 /** The options of a command that sends requests to a running proxy. */
 export interface ProxyOptions extends ProxyAddress {
   readonly json?: true;

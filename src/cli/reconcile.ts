@@ -34,11 +34,13 @@ const DIFFERENT = 2;
 /** `crossfade reconcile`: compares both stores lane by lane, and reports which store changed. */
 export function createReconcileCommand(env: Environment): Command {
   const command = new Command('reconcile')
-    .description('Compare both stores, report which store changed, and optionally repair')
+    .description(
+      'Compare what legacy and the orchestrator store, report which side changed, and optionally repair',
+    )
     .option('--service <name>', 'only this service (default: all)')
     .option('--owner <owner>', 'only the lane of this session or user')
     .addOption(new Option('--full', 'every lane (default)').conflicts('changed'))
-    .option('--changed', 'only lanes that were written or found different since their last equal comparison')
+    .option('--changed', 'only lanes that were written, or found different, since they were last found equal')
     .addOption(
       new Option(
         '--resume',
@@ -48,11 +50,11 @@ export function createReconcileCommand(env: Environment): Command {
     .addOption(
       new Option(
         '--repair <how>',
-        'plan: print what a repair would change; apply: repair (default: neither)',
+        'plan: print what a repair would change; apply: repair (default: only compare)',
       ).choices(['plan', 'apply']),
     );
   return limitOptions(command)
-    .option('--reason <text>', 'why (recorded in the audit log; needed with --repair apply)')
+    .option('--reason <text>', 'why, for the audit log (required with --repair apply)')
     .option(
       '--person <name>',
       'who is responsible (default: the name of the token, or the user of this machine)',
@@ -63,8 +65,9 @@ export function createReconcileCommand(env: Environment): Command {
     .addHelpText(
       'after',
       `
-The proxies share the work and continue it after a crash. Ctrl-C stops it, --resume continues it. A repair never touches items that
-legacy lost: "crossfade lost list" shows them, and a person decides about each.
+The proxies share the work, and continue it after a crash. Ctrl-C stops it. --resume continues it.
+A repair never changes items that legacy lost. crossfade lost list shows them, and a person decides about each.
+Example: crossfade reconcile --service session-memory --changed
 Exit codes: 0 equal, or repaired; 1 error (reason on stderr); 2 lanes differ, could not be compared, or were left out; 130 stopped by
 Ctrl-C.`,
     )

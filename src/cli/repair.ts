@@ -12,7 +12,7 @@ interface ApplyOptions extends PersonOptions, RepairLimitOptions {}
 /** Exit code when lanes were left unrepaired. */
 const LEFT = 2;
 const EXIT_CODES = `
-Exit codes: 0 success; 1 error (reason on stderr); 2 lanes were left unchanged; 130 stopped by Ctrl-C.`;
+Exit codes: 0 success; 1 error (reason on stderr); 2 apply or undo left lanes unchanged; 130 stopped by Ctrl-C.`;
 
 /** `crossfade repair`: repairs what a reconciliation found, and reverts a repair. */
 export function createRepairCommand(env: Environment): Command {
@@ -25,8 +25,11 @@ export function createRepairCommand(env: Environment): Command {
     .description('Print what a repair would change, lane by lane; changes nothing');
   // The other subcommands require both, and a script may pass them to all.
   planning
-    .option('--reason <text>', 'accepted for scripts, no effect: a plan is not recorded in the audit log')
-    .option('--person <name>', 'accepted for scripts, no effect');
+    .option(
+      '--reason <text>',
+      'no effect, because a plan is not recorded in the audit log; accepted so that a script can pass it to every subcommand',
+    )
+    .option('--person <name>', 'no effect, as --reason');
   proxyOptions(planning, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
     const text = await callProxy(at, 'planRepair', { params: { run } });
     console.log(json === true ? text : sectionText(planSection(parsed(text))));
@@ -34,7 +37,7 @@ export function createRepairCommand(env: Environment): Command {
   const applying = limitOptions(repair.command('apply'))
     .argument('<run>', 'number of the reconciliation, as in crossfade runs list')
     .description(
-      'Make the orchestrator equal to legacy: lock, read, change and compare each lane; stops at the first unexpected result',
+      'Make the orchestrator equal to legacy: lock, read, change and compare each lane. Stops at the first unexpected result',
     );
   personOptions(applying, env, 'progress as JSON lines, then the result as one JSON object').action(apply);
   const accepting = repair

@@ -3,7 +3,7 @@ import { answeringWords, restoredTable } from '../operator/views/restored.ts';
 import { tableText } from '../operator/views/terminal.ts';
 import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
 import { callPatiently, callProxy, parsed, type Environment } from './operator-client.ts';
-import { personOptions, type PersonOptions } from './proxy-options.ts';
+import { personOptions, type PersonOptions, SERVICE_ARGUMENT } from './proxy-options.ts';
 
 /** `crossfade restored`: lanes that a restored database has only in part. */
 export function createRestoredCommand(env: Environment): Command {
@@ -13,16 +13,20 @@ export function createRestoredCommand(env: Environment): Command {
   ledgerOptions(
     restored
       .command('list')
-      .description('List the lanes with both positions (epoch.generation.sequence), newest first'),
+      .description(
+        'List the lanes, newest first, with their positions in the journal and in the orchestrator (epoch.generation.sequence)',
+      ),
     env,
   ).action(list);
   personOptions(
     restored
       .command('accept')
-      .argument('<service>')
-      .argument('[owner...]', 'as in crossfade restored list')
-      .option('--all', 'every listed lane of the service')
-      .description('Let lanes answer again, with what the orchestrator holds'),
+      .argument(...SERVICE_ARGUMENT)
+      .argument('[owner...]', 'owners of the lanes, as in crossfade restored list')
+      .option('--all', 'every lane of the service that waits for a decision')
+      .description(
+        'Let lanes answer again with what the orchestrator holds. Name their owners, or give --all',
+      ),
     env,
   ).action(accept);
   personOptions(

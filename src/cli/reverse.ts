@@ -21,7 +21,7 @@ const DECISIONS = {
 export function createReverseCommand(env: Environment): Command {
   const reverse = new Command('reverse')
     .description(
-      'List and resolve writes of flipped lanes that cannot be sent to legacy without a decision; later writes of their lanes wait',
+      'List and resolve halted writes: writes of flipped lanes that cannot be sent to legacy without a decision. Later writes of their lanes wait',
     )
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   ledgerOptions(reverse.command('list').description('List halted writes, newest first'), env).action(list);

@@ -9,7 +9,7 @@ import {
 } from '../operator/views/rollbacks.ts';
 import { tableText } from '../operator/views/terminal.ts';
 import { callProxy, parsed, type Environment, type ProxyAddress } from './operator-client.ts';
-import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { proxyOptions, type ProxyOptions, SERVICE_ARGUMENT } from './proxy-options.ts';
 
 const LOOK_EVERY_MS = 500;
 /** After this time without a returned lane, the command ends. The proxies continue. */
@@ -17,6 +17,8 @@ const PATIENCE_MS = 60_000;
 /** Exit code when lanes have not returned yet. */
 const LEFT = 2;
 const EXIT_CODES = `
+Give exactly one of --lane, --percent and --all. Without --accept, a return that would lose writes is refused.
+Example: crossfade rollback session-memory --percent 25 --person ann --reason "back to a quarter"
 Exit codes: 0 every lane has returned; 1 error (reason on stderr); 2 lanes still wait, and the proxies continue; 130 stopped by Ctrl-C.`;
 
 interface RollbackOptions extends ProxyOptions {
@@ -32,13 +34,19 @@ interface RollbackOptions extends ProxyOptions {
 /** `crossfade rollback`: returns flipped lanes to legacy. */
 export function createRollbackCommand(env: Environment): Command {
   const command = new Command('rollback')
-    .argument('<service>')
-    .description('Return flipped lanes to legacy. Prints first what that would lose')
+    .argument(...SERVICE_ARGUMENT)
+    .description(
+      'Hold further flips of a service, and return flipped lanes to legacy. First prints the writes that legacy would lack',
+    )
     .option('--lane <owner>', 'only the lane of this owner')
-    .option('--percent <n>', 'only the lanes beyond this percentage, 0 to 99', parsePercent)
-    .option('--all', 'every lane of the service')
-    .option('--dry-run', 'only print the list')
-    .option('--accept', 'accept that legacy lacks what the list says')
+    .option(
+      '--percent <n>',
+      'the lanes that moved after this percentage, 0 to 99; 25 keeps the first quarter on the orchestrator',
+      parsePercent,
+    )
+    .option('--all', 'every flipped lane of the service')
+    .option('--dry-run', 'print what a return would lose and how long it takes; changes nothing')
+    .option('--accept', 'accept that legacy will lack the listed and the forgotten writes')
     .option('--reason <text>', 'why (recorded in the audit log; not needed for --dry-run)')
     .option(
       '--person <name>',

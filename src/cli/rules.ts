@@ -52,20 +52,25 @@ export function createRulesCommand(env: Environment): Command {
       command
         .command(name)
         .description(description)
-        .requiredOption('--service <name>', 'service whose rules are used'),
+        .requiredOption('--service <name>', 'service whose rules are used (required)'),
       env,
     );
   looking('list', 'List the rules of a service, with the number of differences that each accepted').action(
     list,
   );
-  looking('try <file>', 'Compare stored differences again under the rules of a file; changes nothing')
-    .option('--limit <n>', `how many of the newest differences, 1 to ${MOST_TRIED}`, parseLimit, 500)
+  looking('try <file>', 'Compare stored mismatches again with the rules of a file; changes nothing')
+    .option(
+      '--limit <n>',
+      `maximum number of stored mismatches, newest first, 1 to ${MOST_TRIED}`,
+      parseLimit,
+      500,
+    )
     .action(tryFile);
   personOptions(
     command
       .command('add <file>')
       .description(
-        'Activate the rules of a file, on every replica within 5 s; resets the evidence of their actions',
+        'Activate the rules of a file on every replica within 5 s. The evidence of their actions starts again',
       ),
     env,
   )
@@ -74,7 +79,7 @@ export function createRulesCommand(env: Environment): Command {
   personOptions(
     command
       .command('remove <id>')
-      .description('Deactivate an added rule, on every replica within 5 s')
+      .description('Deactivate an added rule on every replica within 5 s')
       .option('--service <name>', 'refuse if the rule belongs to another service'),
     env,
   ).action(remove);

@@ -17,17 +17,17 @@ export function createRunsCommand(env: Environment): Command {
   proxyOptions(runs.command('list').description('List runs, newest first'), env).action(list);
   const showing = runs
     .command('show')
-    .argument('<run>')
-    .description('Show the progress of a run, its findings, and its document');
+    .argument('<run>', 'number of the run, as in crossfade runs list')
+    .description('Show the progress, the findings and the result of a run');
   proxyOptions(showing, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
     const text = await callProxy(at, 'showRun', { params: { run } });
     console.log(json === true ? text : shown(parsed(text)));
   });
   const stopping = runs
     .command('stop')
-    .argument('<run>')
+    .argument('<run>', 'number of the run, as in crossfade runs list')
     .description(
-      'Stop a run after the lanes in progress; continue it later with --resume of backfill or reconcile',
+      'Stop a run after it has finished the lanes in progress. To continue it, use --resume of backfill or reconcile',
     );
   personOptions(stopping, env).action(async (run: string, { person, reason, json, ...at }: PersonOptions) => {
     const text = await callProxy(at, 'stopRun', { params: { run }, body: { person, reason } });

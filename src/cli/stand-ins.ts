@@ -32,22 +32,42 @@ interface StandInsOptions {
 
 /** `crossfade stand-ins`: the imitated legacy services in one process, until it is stopped or its parent process exits. */
 export function createStandInsCommand(): Command {
-  return new Command('stand-ins')
-    .description('Run stand-ins for the legacy memory services')
+  const command = new Command('stand-ins')
+    .description(
+      'Run stand-ins for the three legacy memory services: session-memory, contextual-memory and jarvis-memory',
+    )
     .addHelpText('after', '\nExit codes: 0 stopped by SIGTERM or SIGINT; 1 start failed (reason on stderr).')
     .option('--data <dir>', 'folder for their stores', join('data', 'stand-ins'))
     .option('--host <address>', 'address to listen on', DEFAULT_HOST)
-    .option('--port-offset <n>', 'added to the ports of the original services', parseWholeNumber, 10_000)
     .addOption(
       new Option('--service <name...>', 'only these services')
         .choices(STAND_IN_SERVICES)
         .default([...STAND_IN_SERVICES], 'all'),
-    )
-    .option('--session-port <port>', 'port of session-memory', parseWholeNumber)
-    .option('--health-port <port>', 'health port of session-memory (default: its port + 1)', parseWholeNumber)
-    .option('--pub-port <port>', 'port on which session-memory publishes its state', parseWholeNumber)
-    .option('--contextual-port <port>', 'port of contextual-memory', parseWholeNumber)
-    .option('--jarvis-port <port>', 'port of jarvis-memory', parseWholeNumber)
+    );
+  return behaviourOptions(portOptions(command)).action(runStandIns);
+}
+
+function portOptions(command: Command): Command {
+  const { session, pub, contextual, jarvis } = ORIGINAL_PORTS;
+  const options = [
+    ['--session-port <port>', `port of session-memory (default: ${session} + offset)`],
+    ['--health-port <port>', 'health port of session-memory (default: its port + 1)'],
+    ['--pub-port <port>', `port on which session-memory publishes its state (default: ${pub} + offset)`],
+    ['--contextual-port <port>', `port of contextual-memory (default: ${contextual} + offset)`],
+    ['--jarvis-port <port>', `port of jarvis-memory (default: ${jarvis} + offset)`],
+  ] as const;
+  command.option(
+    '--port-offset <n>',
+    'offset, added to the ports of the original services',
+    parseWholeNumber,
+    10_000,
+  );
+  for (const [flags, description] of options) command.option(flags, description, parseWholeNumber);
+  return command;
+}
+
+function behaviourOptions(command: Command): Command {
+  return command
     .option('--max-sessions <n>', 'sessions that session-memory keeps at a cleanup', parseWholeNumber, 100)
     .option('--cleanup-seconds <n>', 'seconds between two cleanups of session-memory', parseSeconds, 60)
     .option(
@@ -62,14 +82,16 @@ export function createStandInsCommand(): Command {
       parseWholeNumber,
       0,
     )
-    .option('--time-zone <zone>', 'time zone of timestamps without a zone (default: that of the process)')
+    .option(
+      '--time-zone <zone>',
+      'time zone of timestamps without a zone, such as Europe/Berlin (default: that of the process)',
+    )
     .addOption(
       new Option('--memory-client <kind>', "how session-memory's own orchestrator client behaves")
         .choices(['stub', 'unreachable'])
         .default('stub'),
     )
-    .option('--no-fsync', 'session-memory does not sync its writes to disk')
-    .action(runStandIns);
+    .option('--no-fsync', 'do not sync the writes of session-memory to disk');
 }
 
 async function runStandIns(options: StandInsOptions): Promise<void> {

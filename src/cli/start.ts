@@ -12,11 +12,11 @@ a second signal.`;
 export function createStartCommand(env: Environment): Command {
   return new Command('start')
     .description(
-      'Run the proxy: with --config only the proxy, otherwise also the orchestrator and three stand-in legacy services',
+      'Run the proxy. Without --config, run also the orchestrator and three stand-in legacy services',
     )
     .option(
       '--config <file>',
-      'settings file of the proxy in front of real services, such as config/production.example.yaml',
+      'settings file of the proxy (YAML); config/production.example.yaml explains every setting',
     )
     .addHelpText('after', EXIT_CODES)
     .action(async ({ config }: { config?: string }) => {

@@ -7,7 +7,9 @@ import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 /** `crossfade status`: every service with its stage, what waits for a person, and what blocks its flags. */
 export function createStatusCommand(env: Environment): Command {
   const command = new Command('status')
-    .description('Show the stage of each service, what waits for a person, and what blocks its flags')
+    .description(
+      'Show the stage of each service, which decisions wait for a person, and what blocks its flags',
+    )
     .addHelpText(
       'after',
       '\nExit codes: 0 success, 1 error (reason on stderr). For a CI gate use crossfade report --check.',

@@ -17,13 +17,16 @@ const CHOICES = {
 /** `crossfade unknown-outcomes`: the ledger of writes with an unknown outcome, and a person's decision about one. */
 export function createUnknownOutcomesCommand(env: Environment): Command {
   const unknowns = new Command('unknown-outcomes')
-    .description('List writes with an unknown outcome and how each was resolved, or decide about one')
+    .description('List writes with an unknown outcome and how each was resolved, and decide about them')
     .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   ledgerOptions(unknowns.command('list').description('List unknown outcomes, newest first'), env).action(
     list,
   );
   for (const [name, [outcome, description]] of Object.entries(CHOICES)) {
-    const command = unknowns.command(name).argument('<operation...>').description(description);
+    const command = unknowns
+      .command(name)
+      .argument('<operation...>', 'ids of operations, as in crossfade unknown-outcomes list')
+      .description(description);
     personOptions(command, env).action((operations: string[], options: PersonOptions) =>
       assume(operations, outcome, options),
     );
