@@ -245,22 +245,25 @@ const MUST_BE_ZERO = [
 
 const program = new Command('accept')
   .description(
-    'Replays dialogues through the whole of Crossfade while the flags walk from off to read-cutover 100 %, then compares both stores.',
+    'Replays dialogues through the whole of Crossfade while the flags rise from off to read-cutover 100 %, then compares both stores. Exit code 1: the stores differ, or another number that must be zero is not.',
   )
-  .option('--dialogues <file>', 'dialogues, one JSON object a line (default: a small set of our own)')
-  .option('--limit <count>', 'only so many dialogues', parseCount)
+  .option(
+    '--dialogues <file>',
+    'file of dialogues, one JSON object per line (default: a small set that comes with Crossfade)',
+  )
+  .option('--limit <count>', 'replay only this number of dialogues', parseCount)
   .addOption(
     new Option(
       '--sabotage <kind>',
-      'break the path to the orchestrator on purpose; the exit code must be 1',
+      'break the path to the orchestrator on purpose, so that the exit code must be 1',
     ).choices([...SABOTAGES]),
   )
-  .option('--embedded', 'PGlite instead of a real PostgreSQL')
+  .option('--embedded', 'use the embedded PGlite instead of a real PostgreSQL')
   .option(
     '--original-limits',
-    `the stand-ins forget as the originals do: ${ORIGINAL_DIALOGUES} dialogues, then their clean-up`,
+    `the stand-ins forget as the original services do; replays ${ORIGINAL_DIALOGUES} dialogues, then waits for their cleanup`,
   )
-  .option('--json', 'only the JSON line')
+  .option('--json', 'print only the JSON line')
   .action(async (options: Options) => {
     if (options.json !== true && options.originalLimits !== true) {
       console.log('The stand-ins run with maxSessions raised to 1,000,000 (the original keeps 100).');

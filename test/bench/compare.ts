@@ -137,7 +137,7 @@ function goalsOf(timed: readonly Timed[], blocked: readonly Blocked[]): Goal[] {
 async function run(): Promise<void> {
   const { rounds, isJson } = roundOptions({
     name: 'compare',
-    what: "What a comparison costs, from two replies' texts to the verdict.",
+    what: "Measures what a comparison costs, from two replies' texts to the verdict.",
     rounds: 60,
   });
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };

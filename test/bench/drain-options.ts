@@ -14,14 +14,14 @@ export interface DrainOptions {
 export const WRITES_OF_A_LANE = 50;
 
 const USAGE = `npm run bench:drain -- [options]
-The orchestrator has been down for an hour at 500 writes a second, and comes back: the proxy takes the backlog over, agents write and
-read all the time, the backlog drains, and both stores are compared. Without options the volume is an eighteenth of that hour.
+Measures how the proxy delivers its backlog after the orchestrator was down, for example for an hour at 500 writes per second. Agents
+write and read all the time. At the end both stores are compared. The default is an eighteenth of the writes of that hour.
 
-  --writes N           applied writes that wait, in lanes of ${WRITES_OF_A_LANE} (100000; an hour is 1800000)
-  --outage-seconds S   how long agents go on before the orchestrator comes (15)
-  --live-calls N       calls a second of the live agents, half of them writes (100)
-  --json               print the results as JSON too
-  --help               this`;
+  --writes N           applied writes that wait, in lanes of ${WRITES_OF_A_LANE} (default: 100000; an hour is 1800000)
+  --outage-seconds S   seconds for which agents work before the orchestrator starts (default: 15)
+  --live-calls N       calls per second of the live agents, half of them writes (default: 100)
+  --json               also print the results as one JSON line
+  --help               print this help`;
 
 /** @throws Error for what is no option or no number */
 export function drainOptions(): DrainOptions {

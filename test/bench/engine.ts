@@ -207,7 +207,7 @@ async function measureAll(rounds: number) {
 
 const { rounds, isJson } = roundOptions({
   name: 'engine',
-  what: "What the engine costs an operation, beside LaunchDarkly's createMigration, both between backends that do nothing.",
+  what: "Measures what the engine adds to an operation, compared with LaunchDarkly's createMigration. The backends of both do nothing.",
   rounds: 20,
 });
 const results = await measureAll(rounds);

@@ -224,8 +224,8 @@ await new Command('npm run bench:flip --')
     'Moves the writes of lanes to the orchestrator under load, and measures flips, the agents of other lanes, writes, reverse delivery, and calls while legacy is away. Exit code 1: a goal was missed.',
   )
   .option('--lanes <count>', 'lanes that are flipped', wholeOf(200), 10_000)
-  .option('--rounds <count>', 'how often everything is measured; the median counts', wholeOf(1), 5)
-  .option('--seconds-per-cell <seconds>', 'how long each measurement takes', atLeastOf(0.5), 4)
-  .option('--json', 'print the results as JSON too')
+  .option('--rounds <count>', 'number of rounds; the median of each measurement is printed', wholeOf(1), 5)
+  .option('--seconds-per-cell <seconds>', 'seconds of each measurement', atLeastOf(0.5), 4)
+  .option('--json', 'also print the results as one JSON line')
   .action((options: Options) => runMeasured('The flips', (cleanup) => measureAll(cleanup, options)))
   .parseAsync();

@@ -127,7 +127,7 @@ async function run(cleanup: Cleanup): Promise<void> {
     isJson,
   } = benchOptions({
     name: 'http',
-    what: 'The reverse-proxy route beside other reverse proxies.',
+    what: 'Compares the route for legacy services that speak HTTP with other reverse proxies.',
     secondsPerCell: 1,
   });
   const startedAtMs = performance.now();

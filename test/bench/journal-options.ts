@@ -7,13 +7,13 @@ export interface JournalOptions {
 }
 
 const USAGE = `npm run bench:journal -- [options]
-The journal on a real PostgreSQL: durable intents beside a bare loop that writes the same rows, deliveries into an orchestrator that
-does nothing, and what a lane that cannot be delivered costs the others.
+Measures the journal on a real PostgreSQL. Durable intents are compared with a bare loop that writes the same rows. Deliveries go to an
+orchestrator that does nothing. One lane that cannot be delivered shows what it costs the others.
 
-  --rounds N              how often everything is measured; the median counts (10)
-  --seconds-per-cell S    how long each measurement takes (1.5)
-  --json                  print the results as JSON too
-  --help                  this`;
+  --rounds N              number of rounds; the median of each measurement is printed (default: 10)
+  --seconds-per-cell S    seconds of each measurement (default: 1.5)
+  --json                  also print the results as one JSON line
+  --help                  print this help`;
 
 /** @throws Error for what is no option or no number */
 export function journalOptions(): JournalOptions {

@@ -6,10 +6,11 @@ import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { HISTORY_TURNS, topicAt, topicsOf, turnAt } from './memory-dialogue.ts';
 import type { MemorySide } from './memory-legacy.ts';
 import { startMemoryWorld, type Pair } from './memory-world.ts';
+import { helpIfAsked } from './options.ts';
 import { whole } from './orchestrator-options.ts';
 import { median, rounded } from './samples.ts';
 
-// npm run bench:memory -- [--item-count N] [--rounds N] [--json]: the legacy session and contextual memory beside the orchestrator on
+// npm run bench:memory -- [--item-count N] [--rounds N] [--json] [--help]: the legacy session and contextual memory beside the orchestrator on
 // what the first users' own benchmark measured, one call after the other. Both sides must have returned the same.
 
 const SECTIONS = ['add', 'get', 'search', 'history'] as const;
@@ -140,6 +141,15 @@ function goalsOf(service: string, results: Results): Goal[] {
 }
 
 function optionsOf(): { itemCount: number; rounds: number; isJson: boolean } {
+  helpIfAsked({
+    name: 'memory',
+    what: 'Compares the stand-ins of session-memory and contextual-memory with the orchestrator: adding, getting, searching, and the history.',
+    options: [
+      ['--item-count N', 'turns of a conversation, at least 51 (default: 100)'],
+      ['--rounds N', 'number of rounds; the median of each measurement is printed (default: 5)'],
+      ['--json', 'also print the results as one JSON line'],
+    ],
+  });
   const { values } = parseArgs({
     options: {
       'item-count': { type: 'string', default: '100' },

@@ -14,11 +14,17 @@ interface Help {
 }
 
 /** With `--help` among the arguments it prints the options and ends the process. */
-function helpIfAsked({ name, what, options }: Help): void {
+export function helpIfAsked({ name, what, options }: Help): void {
   if (!process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) return;
   const lines = options.map(([option, does]) => `  ${option.padEnd(24)}${does}`);
   console.log(
-    [`npm run bench:${name} -- [options]`, what, '', ...lines, `  ${'--help'.padEnd(24)}this`].join('\n'),
+    [
+      `npm run bench:${name} -- [options]`,
+      what,
+      '',
+      ...lines,
+      `  ${'--help'.padEnd(24)}print this help`,
+    ].join('\n'),
   );
   process.exit(0);
 }
@@ -32,9 +38,9 @@ export function benchOptions(defaults: BenchDefaults): BenchOptions {
   helpIfAsked({
     ...defaults,
     options: [
-      ['--rounds N', 'how often everything is measured; the median counts (5)'],
-      ['--seconds-per-cell S', `how long each measurement takes (${defaults.secondsPerCell})`],
-      ['--json', 'print the results as JSON too'],
+      ['--rounds N', 'number of rounds; the median of each measurement is printed (default: 5)'],
+      ['--seconds-per-cell S', `seconds of each measurement (default: ${defaults.secondsPerCell})`],
+      ['--json', 'also print the results as one JSON line'],
     ],
   });
   const { values } = parseArgs({
@@ -59,8 +65,11 @@ export function roundOptions(defaults: RoundDefaults): Omit<BenchOptions, 'secon
   helpIfAsked({
     ...defaults,
     options: [
-      ['--rounds N', `how often everything is measured; the median counts (${defaults.rounds})`],
-      ['--json', 'print the results as JSON too'],
+      [
+        '--rounds N',
+        `number of rounds; the median of each measurement is printed (default: ${defaults.rounds})`,
+      ],
+      ['--json', 'also print the results as one JSON line'],
     ],
   });
   const { values } = parseArgs({

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { helpIfAsked } from './options.ts';
 
 export interface OrchestratorBenchOptions {
   /** Memories that are there before the first measurement. */
@@ -15,8 +16,26 @@ export interface OrchestratorBenchOptions {
 const PGLITE_ITEMS = 5_000;
 const POSTGRES_ITEMS = 100_000;
 
-/** `[--items N] [--rounds N] [--seconds-per-cell S] [--soak] [--soak-minutes M] [--json]`. @throws Error for anything else */
+const HELP = `Compares the orchestrator with the bare SQL of the same requests, both on copies of the same store. The store is PGlite, or databases
+on the PostgreSQL server of ORCHESTRATOR_DATABASE_URL.`;
+
+/** `[--items N] [--rounds N] [--seconds-per-cell S] [--soak] [--soak-minutes M] [--json] [--help]`. @throws Error for anything else */
 export function orchestratorBenchOptions(env: NodeJS.ProcessEnv): OrchestratorBenchOptions {
+  helpIfAsked({
+    name: 'orchestrator',
+    what: HELP,
+    options: [
+      [
+        '--items N',
+        `memories in the store before the first measurement (default: ${PGLITE_ITEMS}, or ${POSTGRES_ITEMS} on PostgreSQL)`,
+      ],
+      ['--rounds N', 'number of rounds; the median of each measurement is printed (default: 3)'],
+      ['--seconds-per-cell S', 'seconds of each measurement (default: 1)'],
+      ['--soak', 'afterwards also measure how the memory of the process grows under load'],
+      ['--soak-minutes M', 'minutes of that measurement (default: 10)'],
+      ['--json', 'also print the results as one JSON line'],
+    ],
+  });
   const databaseUrl = env['ORCHESTRATOR_DATABASE_URL'];
   const { values } = parseArgs({
     options: {

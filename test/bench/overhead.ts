@@ -234,7 +234,7 @@ async function run(cleanup: Cleanup): Promise<void> {
     isJson,
   } = benchOptions({
     name: 'overhead',
-    what: "What each stage of the proxy costs an agent, beside a direct connection and libzmq's own proxy.",
+    what: "Measures what each stage of the proxy costs an agent, compared with a direct connection and with libzmq's own proxy.",
     secondsPerCell: 1,
   });
   const startedAtMs = performance.now();

@@ -8,13 +8,14 @@ export interface ReconcileOptions {
 }
 
 const USAGE = `npm run bench:reconcile -- [options]
-A backfill of lanes of ten items from a legacy store in memory into an orchestrator on PostgreSQL, without embeddings; then three
-reconciliations of what did not change, and one with 0.1 % of the lanes altered; beside reading and hashing both sides once.
+Measures a backfill of lanes of ten items, from a legacy store in memory into an orchestrator on PostgreSQL without embeddings. Then
+measures three reconciliations without a change, and one after 0.1 % of the lanes were changed. For comparison, it reads and hashes
+both sides once.
 
-  --lanes N            lanes of ten items (100000)
-  --concurrency N      lanes that are copied together (256)
-  --json               print the results as JSON too
-  --help               this`;
+  --lanes N            lanes of ten items (default: 100000)
+  --concurrency N      lanes that are copied at the same time (default: 256)
+  --json               also print the results as one JSON line
+  --help               print this help`;
 
 /** @throws Error for what is no option or no number */
 export function reconcileOptions(): ReconcileOptions {

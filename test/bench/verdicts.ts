@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { readDialogues, type Dialogue } from '../accept/dialogues.ts';
 import { tripsOf } from '../support/guard-stream.ts';
 import { createProgressBar } from '../support/progress.ts';
@@ -206,17 +206,29 @@ function classesOf(text: string): readonly ClassName[] {
 
 await new Command('npm run bench:verdicts --')
   .description(
-    'Replays dialogues through the real proxy while what the orchestrator answers and stores is broken on purpose, one class at a time. Exit code 1: a goal was missed.',
+    'Replays dialogues through a real proxy, and breaks what the orchestrator answers and stores, one class of faults at a time. Measures whether the comparison finds each fault. Exit code 1: a goal was missed.',
   )
   .option(
     '--operations <count>',
-    'comparisons of the clean run; each other class gets a twentieth',
+    'comparisons of the class "clean"; each other class gets a twentieth',
     whole,
     100_000,
   )
-  .option('--seed <number>', 'which lanes are broken, and the streams of the guard', whole, 1)
-  .option('--classes <names>', `only these, by commas: ${CLASSES.join(', ')}`, classesOf, CLASSES)
-  .option('--json', 'only the JSON line')
+  .option(
+    '--seed <number>',
+    'seed that chooses the broken lanes and the random numbers of the guard',
+    whole,
+    1,
+  )
+  .addOption(
+    new Option(
+      '--classes <names>',
+      `only these classes of faults, separated by commas: ${CLASSES.join(', ')}`,
+    )
+      .argParser(classesOf)
+      .default(CLASSES, 'all'),
+  )
+  .option('--json', 'print only the JSON line')
   .action(run)
   .parseAsync();
 process.exit();

@@ -39,19 +39,20 @@ const OPTIONS = {
 } as const;
 
 export const USAGE = `npm run chaos -- [options]
-Real processes, sockets and PostgreSQL. Agents write while lanes move to the orchestrator and return, processes are killed, also exactly
-at the crash points K1 to K14, and connections broken. Exit code 1 unless nothing was lost, duplicated, misordered or resurrected, and
-a process was killed at each crash point that was waited for.
+Runs real processes, sockets and PostgreSQL. Agents write while lanes move to the orchestrator and return. Meanwhile processes are
+killed, some exactly at the crash points K1 to K14, and connections are broken. After each round both stores are judged.
+Exit codes: 0 nothing was lost, duplicated, misordered or resurrected, and a process was killed at each crash point that the run waited
+for; 1 otherwise.
 
-  --rounds N              faults, one or two at a time, after each of which both stores are judged (20)
-  --seed S                deals the same faults in the same order (1)
+  --rounds N              number of rounds, each with one fault or two (default: 20)
+  --seed S                seed of the order of the faults; the same seed gives the same order (default: 1)
   --only NAME,NAME        only faults whose names contain one of these (kill-at-K1 … kill-at-K14 are the crash points)
-  --plant KIND            spoil one session: the exit code must be 1
-                          (${PLANTS.join(', ')})
-  --after SECONDS         wait before the last judgement: an unknown write is owed one more look after 60 s (65)
-  --busy                  keep every core busy with a loop while it runs
-  --json                  only the JSON line
-  --help                  this`;
+  --plant KIND            plant this fault in one session, so that the exit code must be 1:
+                          ${PLANTS.join(', ')}
+  --after SECONDS         seconds before the last judgement; the proxy checks an unknown outcome again after 60 s (default: 65)
+  --busy                  run a busy loop on each core, as on a loaded machine
+  --json                  print only the JSON line
+  --help                  print this help`;
 
 /** Undefined where only the help was asked for. @throws Error for what is no option or no number */
 export function readOptions(args: readonly string[]): Options | undefined {

@@ -13,7 +13,7 @@ Runs both tiers of the tests and prints which lines of src ran, in the tests or 
 blank lines do not count. A process that a test kills reports nothing.
 
   --json   print the result as one JSON line at the end
-  --help   this
+  --help   print this help
   FILE     only test files whose path contains one of these words`;
 
 const GOAL_PERCENT = 95;

@@ -19,14 +19,14 @@ const OPTIONS = {
 } as const;
 
 export const USAGE = `npm run fuzz -- [options]
-Sends mutated requests to every listening port of a proxy and its orchestrator, while other agents work. Exit code 1 where a process
-ends, or the other agents' p99 during an attack is more than three times their p99 without it.
+Sends mutated requests to every listening port of a proxy and its orchestrator, while other agents work.
+Exit codes: 0 success; 1 a process ended, or the p99 of the other agents rose to more than three times their p99 without an attack.
 
-  --seconds N             of attack on each port (20)
-  --seed S                draws the same mutations (1)
+  --seconds N             seconds of the attack on each port (default: 20)
+  --seed S                seed of the mutations; the same seed gives the same mutations (default: 1)
   --only NAME,NAME        only ports whose names contain one of these
-  --json                  only the JSON line
-  --help                  this`;
+  --json                  print only the JSON line
+  --help                  print this help`;
 
 /** Undefined where only the help was asked for. @throws Error for what is no option or no number */
 export function readOptions(args: readonly string[]): Options | undefined {

@@ -8,6 +8,11 @@ test.each([
   { bench: 'http', options: ['--rounds', '--seconds-per-cell', '--json'] },
   { bench: 'compare', options: ['--rounds', '--json'] },
   { bench: 'reconcile', options: ['--lanes', '--concurrency', '--json'] },
+  {
+    bench: 'orchestrator',
+    options: ['--items', '--rounds', '--seconds-per-cell', '--soak', '--soak-minutes', '--json'],
+  },
+  { bench: 'memory', options: ['--item-count', '--rounds', '--json'] },
   { bench: 'flip', options: ['--lanes', '--rounds', '--seconds-per-cell', '--json'] },
   { bench: 'verdicts', options: ['--operations', '--seed', '--classes', '--json'] },
 ])('bench:$bench --help prints its options and measures nothing', async ({ bench, options }) => {

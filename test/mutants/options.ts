@@ -10,13 +10,14 @@ export interface Options {
 
 export const USAGE = `npm run mutants -- [options]
 Puts one fault after another into a scratch copy of the source and runs the tests that must notice it. First it runs the
-same commands without a fault, because a command that fails anyway proves nothing. Exit code 1 if a fault survives.
+same commands without a fault, because a command that fails anyway proves nothing. Exit code 1 if no test
+notices a fault: that fault has survived.
 
-  --only M10,M11   only these faults
-  --from M30       continue at this fault
-  --workers N      scratch copies that are tested at the same time (2)
-  --json           only the JSON line: {mutants, caught, survived}
-  --help           this`;
+  --only M10,M11   run only these faults
+  --from M30       start at this fault
+  --workers N      scratch copies that are tested at the same time (default: 2)
+  --json           print only the JSON line: {mutants, caught, survived}
+  --help           print this help`;
 
 const OPTIONS = {
   only: { type: 'string', default: '' },

@@ -6,11 +6,11 @@ import { structureOf, type Structure } from './structure.ts';
 
 const USAGE = `npm run shape -- [options]
 Prints what the code looks like as a whole, counted from the code itself: files and lines, who imports whom, and the files of src that
-one write and one read cross in a running proxy and orchestrator. Files that also run while nothing is asked do not count as crossed.
+one write and one read cross in a running proxy and orchestrator. Files that also run while no request arrives do not count.
 
   --list   name the folders, imports and files that are counted
   --json   print the result as one JSON line at the end
-  --help   this`;
+  --help   print this help`;
 
 const ENGINE = 'engine/';
 

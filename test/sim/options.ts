@@ -19,24 +19,25 @@ export interface Options {
 }
 
 export const USAGE = `npm run sim -- [options]
-The engine in random lives under a virtual clock, with crashes at any await and lost, late and doubled messages; when everything has
-become quiet the invariants are checked. Exit code 1 if one of them is broken: the seeds are printed, and each replays exactly.
+Runs the engine under a virtual clock while random faults happen: crashes at any await, and lost, late and doubled messages. Each run
+checks the invariants when nothing is left to do. A seed that breaks one is printed, and it replays exactly.
+Exit codes: 0 no invariant was broken; 1 an invariant was broken, or an error. With --break: 1 the planted fault was caught.
 
-  --runs N                lives, each of its own seed (1000; 1 where a seed is given)
-  --seed S                the first of the seeds (1)
-  --replicas N            proxies of one life (1)
-  --workers N             lives at the same time, each in a thread of its own (2)
-  --break FAULT           plant ${BREAKS.join(', ')} in the engine and stop when it is caught:
-                          the exit code must be 1
-  --jump-clocks           the proxies' wall clocks jump an hour forth and back all the time
-  --without NAME,NAME     leave out what may go wrong:
+  --runs N                number of runs, each with its own seed (default: 1000, or 1 with --seed)
+  --seed S                seed of the first run; each next run takes the next number (default: 1)
+  --replicas N            proxies in each run (default: 1)
+  --workers N             runs at the same time, each in its own thread (default: 2)
+  --break FAULT           plant this fault in the engine, and stop when it is caught:
+                          ${listed(BREAKS, 4)}
+  --jump-clocks           the wall clocks of the proxies jump an hour forward and back, again and again
+  --without NAME,NAME     leave out these faults:
                           ${listed(FAULTS, 4)}
-  --without-shadow-reads  nothing is read twice
-  --trace                 print every step
-  --json                  only the JSON line, behind the seeds that fail
-  --help                  this`;
+  --without-shadow-reads  make no shadow reads
+  --trace                 print each step of each run
+  --json                  print only the JSON line, after the seeds that failed
+  --help                  print this help`;
 
-/** So many names a line, as the help shows them. */
+/** Names in lines, as the help shows them. */
 function listed(names: readonly string[], perLine: number): string {
   const rows = Array.from({ length: Math.ceil(names.length / perLine) }, (_, row) =>
     names.slice(row * perLine, (row + 1) * perLine).join(', '),

@@ -11,16 +11,16 @@ export interface Options {
 }
 
 export const USAGE = `npm run test:system -- [options] [FILE ...]
-Every test that npm test leaves out. With --times the tier is repeated, to find tests that fail now and then. Each run adds one JSON
+Runs every test that npm test leaves out. With --times the tier is repeated, to find tests that fail now and then. Each run adds one JSON
 line to .cache/system-runs.jsonl: date, commit, seed, counts, the names of failed tests, seconds. The next call continues the series:
 --times 10 after 4 recorded runs of this commit does 6 more. A series has the same commit, the same files, and --busy or not.
 A commit with changes that are not committed is recorded as COMMIT+changes.
 
-  --times N   complete a series of N runs; exit code 1 if a run of the series failed
-  --busy      one busy loop for each core, as on a loaded machine
-  --seed S    order of the files in the first run; the next run takes the next number (a random number)
+  --times N   runs in the series (default: one run, without a series); exit code 1 if a run of the series failed
+  --busy      run a busy loop on each core, as on a loaded machine
+  --seed S    order of the files in the first run; each next run takes the next number (default: a random number)
   --json      print the series as one JSON line at the end
-  --help      this
+  --help      print this help
   FILE        only test files whose path contains one of these words`;
 
 const OPTIONS = {

@@ -157,9 +157,16 @@ const program = new Command('accept:cutover')
   .description(
     'Replays dialogues against real processes through the whole life of a migration, from off to a certificate without legacy, and compares both stores after each step.',
   )
-  .option('--dialogues <file>', 'dialogues, one JSON object a line (default: a small set of our own)')
-  .option('--limit <count>', 'so many dialogues; a smaller set is gone through again', parseCount)
-  .option('--json', 'only the JSON line')
+  .option(
+    '--dialogues <file>',
+    'file of dialogues, one JSON object per line (default: a small set that comes with Crossfade)',
+  )
+  .option(
+    '--limit <count>',
+    'number of dialogues; a smaller file is read again from its beginning',
+    parseCount,
+  )
+  .option('--json', 'print only the JSON line')
   .addHelpText(
     'after',
     '\nExit codes: 0 every goal is met; 1 a goal is missed, or an error (named on stderr).',

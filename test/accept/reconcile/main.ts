@@ -250,11 +250,14 @@ function pause(ms: number): Promise<void> {
 
 const program = new Command('accept:reconcile')
   .description(
-    'Fills the legacy services before there is a proxy, backfills under live traffic with two kills, breaks 60 items on either store, reconciles, repairs, reconciles again.',
+    'Fills the legacy services before a proxy runs. Then it backfills them under live traffic and kills the proxy twice, damages 60 items in each store, reconciles, repairs, and reconciles again. Exit code 1: a goal was missed.',
   )
-  .option('--dialogues <file>', 'dialogues, one JSON object a line (default: a small set of our own)')
-  .option('--limit <count>', 'only so many dialogues', parseCount)
-  .option('--json', 'only the JSON line')
+  .option(
+    '--dialogues <file>',
+    'file of dialogues, one JSON object per line (default: a small set that comes with Crossfade)',
+  )
+  .option('--limit <count>', 'replay only this number of dialogues', parseCount)
+  .option('--json', 'print only the JSON line')
   .action(async (options: Options) => {
     const say: Say = (what) => (options.json === true ? console.error(what) : console.log(what));
     const result = await run(options, say);
