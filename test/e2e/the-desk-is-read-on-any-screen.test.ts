@@ -203,6 +203,24 @@ test('on a phone the guard stays visible, and no page is wider than the window',
   }
 });
 
+test.each([360, 768, 1_024, 1_280, 1_440])(
+  'the links of the pages stay in one row in a window of %i px',
+  async (width) => {
+    const page = await open('/audit', { viewport: { width, height: 800 } });
+    const links = page.locator('.top nav li');
+    expect(await links.count()).toBeGreaterThan(10);
+    const rows = await links.evaluateAll(
+      (items) => new Set(items.map((item) => item.getBoundingClientRect().top)).size,
+    );
+    expect(rows).toBe(1);
+    // From a small laptop on, each link is visible without scrolling.
+    const right = await links.evaluateAll((items) =>
+      Math.max(...items.map((item) => item.getBoundingClientRect().right)),
+    );
+    if (width >= 1_024) expect(right).toBeLessThanOrEqual(width);
+  },
+);
+
 test('on a phone a long agent name is shown completely', async () => {
   const page = await open('/agents', { viewport: { width: 360, height: 740 } });
   const hidden = await page
