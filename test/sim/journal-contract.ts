@@ -124,7 +124,9 @@ function testWrites(begin: Begin): void {
     await lane.write('applied', Date.now() + hour);
     await lane.write('refused');
     const { nowMs, first, atMs = 0 } = await journal.lastApplied(lane.key);
-    expect(first).toEqual({ sequence: 2, atMs });
+    expect(first).toEqual({ sequence: 2, atMs, sentMs: expect.any(Number) as number });
+    expect(first?.sentMs).toBeLessThanOrEqual(atMs);
+    expect(first?.sentMs).toBeGreaterThan(atMs - hour / 2);
     expect(Math.abs(nowMs - Date.now())).toBeLessThan(hour / 2);
     expect(atMs).toBeGreaterThan(nowMs - hour / 2);
     expect(atMs).toBeLessThanOrEqual(nowMs);

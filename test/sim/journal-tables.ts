@@ -227,10 +227,15 @@ export class JournalTables {
     const nowMs = clock.wallOf(clock.now());
     const times = applied.map(({ atMs }) => atMs);
     const sequence = Math.min(...applied.map((one) => one.sequence));
+    const sent = applied.map(({ atMs, sentMs = atMs }) => sentMs);
     return {
       nowMs,
       ...(applied.length > 0 && {
-        first: { sequence, atMs: clock.wallOf(Math.min(...times)) },
+        first: {
+          sequence,
+          atMs: clock.wallOf(Math.min(...times)),
+          sentMs: clock.wallOf(Math.min(...sent)),
+        },
         atMs: clock.wallOf(Math.max(...times)),
       }),
     };

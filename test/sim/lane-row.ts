@@ -219,14 +219,20 @@ export function unsettledOf(lane: LaneRow): StoredWrite[] {
   );
 }
 
-/** `at` of each write before a sequence that was applied. */
-export function appliedOf(
-  { outcomes, outcomesAtMs }: LaneRow,
-  before: number,
-): { readonly sequence: number; readonly atMs: number }[] {
-  return [...outcomesAtMs].flatMap(([sequence, atMs]) =>
-    outcomes.get(sequence) === 'applied' && sequence < before ? [{ sequence, atMs }] : [],
-  );
+interface AppliedWrite {
+  readonly sequence: number;
+  /** `at` of its outcome. */
+  readonly atMs: number;
+  /** `journaled_at`. Undefined: it was spilled. */
+  readonly sentMs: number | undefined;
+}
+
+/** Each write before a sequence that was applied. */
+export function appliedOf({ outcomes, outcomesAtMs, writes }: LaneRow, before: number): AppliedWrite[] {
+  return [...outcomesAtMs].flatMap(([sequence, atMs]) => {
+    const isAsked = outcomes.get(sequence) === 'applied' && sequence < before;
+    return isAsked ? [{ sequence, atMs, sentMs: writes.get(sequence)?.journaledAtMs }] : [];
+  });
 }
 
 /** Whether the effect of a write is not known, or was not known and may still come: `hasUnknownWrite` of `storage/flips.ts`. */

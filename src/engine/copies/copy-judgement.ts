@@ -169,6 +169,8 @@ interface OwnerTimes {
   readonly nowMs: number;
   /** The first sign of the owner. */
   readonly madeMs: number;
+  /** The same, but as early as the write of that sign was sent. Its outcome is known later. */
+  readonly sentMs: number;
   /** The time of its newest item. */
   readonly usedMs: number;
   /** When a write showed last that the service had it. Infinity: unknown. */
@@ -178,17 +180,19 @@ interface OwnerTimes {
 /**
  * Whether the service's retention explains that it shows nothing of an owner any more. Idle time explains this only if no older
  * owner remains, because the service deletes the longest idle first. An owners limit explains it only if the service still shows
- * as many owners as it keeps, all created or loaded after this one.
+ * as many owners as it keeps, all created or loaded after this one. The limit has no tolerance for clocks: with one, owners that came right
+ * before this one would count, and a loss would stay silent.
  */
 export async function isOwnerForgotten(facts: RetentionFacts, times: OwnerTimes): Promise<boolean> {
   const { idleSeconds = Infinity, owners = Infinity } = facts.retention;
-  if (Math.min(idleSeconds, owners) === Infinity) return false;
   const keptMs = keptMsOf(facts, times.nowMs);
   const { madeMs, idleSinceMs } = sinceOf(facts.retention, times, keptMs);
-  const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
-  const { before, since } = asked ?? { before: 0, since: 0 };
-  const isIdle = times.nowMs - idleSinceMs >= keptMs && before === 0;
-  return isIdle || since >= owners * NEARLY_FULL;
+  const { madeMs: sentMs } = sinceOf(facts.retention, { ...times, madeMs: times.sentMs }, keptMs);
+  const around = async (ms: number): Promise<OwnersAround> =>
+    (await facts.ownersAround(new Date(Math.max(0, ms)).toISOString())) ?? { before: 0, since: 0 };
+  const wasIdle = idleSeconds < Infinity && times.nowMs - idleSinceMs >= keptMs;
+  if (wasIdle && (await around(madeMs - SLACK_MS)).before === 0) return true;
+  return owners < Infinity && (await around(sentMs)).since >= owners * NEARLY_FULL;
 }
 
 /**
@@ -203,11 +207,12 @@ async function isGoneByRetention(
 ): Promise<Explained> {
   const { idleSeconds, owners } = facts.retention;
   if (items.length === 0 || (idleSeconds === undefined && owners === undefined)) return () => false;
-  const { of, nowMs, lastMs } = await timesOf(facts, endedBelow);
+  const { of, sentOf, nowMs, lastMs } = await timesOf(facts, endedBelow);
   const all = items.map(of);
   const madeMs = all.reduce((first, time) => Math.min(first, time), nowMs);
+  const sentMs = items.map(sentOf).reduce((first, time) => Math.min(first, time), nowMs);
   const usedMs = all.reduce((last, time) => Math.max(last, time), -Infinity);
-  const isForgotten = await isOwnerForgotten(facts, { nowMs, madeMs, usedMs, lastMs });
+  const isForgotten = await isOwnerForgotten(facts, { nowMs, madeMs, sentMs, usedMs, lastMs });
   return () => isForgotten;
 }
 
@@ -241,6 +246,8 @@ interface ItemTimes {
   /** When the newest write was known to be applied. */
   readonly lastMs: number;
   readonly of: (memory: StoredMemory) => number;
+  /** The same, as early as its write may have been sent. */
+  readonly sentOf: (memory: StoredMemory) => number;
 }
 
 /**
@@ -251,15 +258,20 @@ async function timesOf({ lastApplied, existing }: VanishedFacts, endedBelow = 0)
   const before = endedBelow === 0 ? undefined : Math.floor(endedBelow / POSITIONS_PER_SEQUENCE);
   const { nowMs, first, atMs: lastMs = Infinity } = await lastApplied(before);
   const copiedMs = copiedBefore(existing);
-  const of = (memory: StoredMemory): number => {
+  const timeOf = (memory: StoredMemory, firstMs = -Infinity): number => {
     const ms = Date.parse(memory.created_at);
     if (isCopied(memory)) return ms;
     // Of a write that was pruned the journal knows nothing.
     const isHeld = first !== undefined && memory.position >= positionOf(first.sequence);
-    const leastMs = Math.max(isHeld ? first.atMs : -Infinity, copiedMs.get(memory.memory_id) ?? -Infinity);
+    const leastMs = Math.max(isHeld ? firstMs : -Infinity, copiedMs.get(memory.memory_id) ?? -Infinity);
     return Math.min(Math.max(ms, leastMs), lastMs);
   };
-  return { nowMs, lastMs, of };
+  return {
+    nowMs,
+    lastMs,
+    of: (memory) => timeOf(memory, first?.atMs),
+    sentOf: (memory) => timeOf(memory, first?.sentMs),
+  };
 }
 
 /** It has the service's own time. */

@@ -44,6 +44,13 @@ export interface CopyException {
   readonly reason: string;
 }
 
+interface FirstApplied {
+  readonly sequence: number;
+  readonly atMs: number;
+  /** When the first of the writes from this sequence on was journaled, which is before it is sent. Of spilled writes `atMs` counts. */
+  readonly sentMs: number;
+}
+
 /** When a lane was written to, in milliseconds of the journal's own clock, because replicas' clocks may be wrong. */
 export interface LastApplied {
   readonly nowMs: number;
@@ -51,7 +58,7 @@ export interface LastApplied {
    * The first applied write that the journal still holds. None from this sequence on was known to be applied before this time. Absent if
    * the journal holds none.
    */
-  readonly first?: { readonly sequence: number; readonly atMs: number };
+  readonly first?: FirstApplied;
   /** When its newest applied write was known to be applied; absent if the journal holds none. */
   readonly atMs?: number;
 }

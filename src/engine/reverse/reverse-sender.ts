@@ -377,7 +377,7 @@ export class ReverseSender {
     // What the journal no longer holds is older than it keeps writes.
     const lastMs = atMs ?? forward.atMs ?? nowMs - this.#parts.journalKeptMs;
     const madeMs = before?.madeAtMs ?? forward.first?.atMs ?? lastMs;
-    const times = { nowMs, lastMs, madeMs, usedMs: Math.max(madeMs, lastMs) };
+    const times = { nowMs, lastMs, madeMs, sentMs: madeMs, usedMs: Math.max(madeMs, lastMs) };
     const around = async (instant: string) => lanes.ownersAround?.(instant, access, context);
     return isOwnerForgotten({ retention, context, ownersAround: around }, times);
   }

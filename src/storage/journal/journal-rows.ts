@@ -2,7 +2,7 @@ import type { Backend } from '../../domain/backend.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { LaneCondition, LaneState, NamedItem, PlacedLane } from '../../domain/lane.ts';
 import type { LaneView, LetterState, PendingWrite } from '../../engine/ports/ports.ts';
-import type { OpenIntent } from '../../engine/ports/journal-facts.ts';
+import type { LastApplied, OpenIntent } from '../../engine/ports/journal-facts.ts';
 import type { ReplicaIdentity } from '../../engine/ports/replica-ports.ts';
 import type { Seal } from '../seal.ts';
 
@@ -120,7 +120,18 @@ export interface LastAppliedRow {
   readonly now_ms: number;
   readonly at_ms: number | null;
   readonly first_at_ms: number | null;
+  readonly first_sent_ms: number | null;
   readonly first_sequence: number | null;
+}
+
+export function lastAppliedOf([row]: readonly [LastAppliedRow]): LastApplied {
+  const { now_ms: nowMs, at_ms: atMs, first_at_ms: firstMs, first_sequence: sequence } = row;
+  const isAny = firstMs !== null && sequence !== null;
+  return {
+    nowMs,
+    ...(isAny && { first: { sequence, atMs: firstMs, sentMs: row.first_sent_ms ?? firstMs } }),
+    ...(atMs !== null && { atMs }),
+  };
 }
 
 /** A row of `writes` as returned by the statements. */

@@ -32,6 +32,7 @@ import {
   laneStateOf,
   openIntentOf,
   type OpenRow,
+  lastAppliedOf,
   type LastAppliedRow,
   pendingOf,
   viewOf,
@@ -142,14 +143,7 @@ export class PostgresJournal implements Journal {
       lane,
       before ?? null,
     ]);
-    const [{ now_ms: nowMs, at_ms: atMs, first_at_ms: firstAtMs, first_sequence: sequence }] = rows as [
-      LastAppliedRow,
-    ];
-    return {
-      nowMs,
-      ...(firstAtMs !== null && sequence !== null && { first: { sequence, atMs: firstAtMs } }),
-      ...(atMs !== null && { atMs }),
-    };
+    return lastAppliedOf(rows as [LastAppliedRow]);
   }
 
   async #writes(lane: LaneKey, statement: string, parameters: readonly unknown[]): Promise<PendingWrite[]> {

@@ -125,6 +125,32 @@ describe('an owner that the primary no longer has', () => {
   });
 });
 
+describe('an owner that came right after as many others as the service keeps', () => {
+  const others = Date.parse(agoMs(10_000));
+  const judged = (madeMs: number) => {
+    const one = listed('one', new Date(madeMs).toISOString());
+    return explainVanished({
+      context: { timeZone: 'UTC' },
+      retention: { owners: 100, idleSeconds: 3_600 },
+      source: { exists: false, items: [] },
+      vanished: [one.memory],
+      existing: [one],
+      lastApplied: async () => ({ nowMs: NOW_MS }),
+      emptyBelow: 0,
+      ownersAround: async (instant) =>
+        others < Date.parse(instant) ? { before: 95, since: 0 } : { before: 0, since: 95 },
+    });
+  };
+
+  test('was not pushed out by them', async () => {
+    expect(await judged(others + 180)).toMatchObject({ forgotten: [], lost: [{ memory_id: 'one' }] });
+  });
+
+  test('was pushed out by them if it came before them', async () => {
+    expect(await judged(others)).toMatchObject({ forgotten: [{ memory_id: 'one' }], lost: [] });
+  });
+});
+
 describe('the time since which a service has an owner', () => {
   const asked = async (existing: readonly ListedMemory[], lastApplied: LastApplied): Promise<string[]> => {
     const instants: string[] = [];
@@ -148,26 +174,29 @@ describe('the time since which a service has an owner', () => {
     memory: memory(`at ${position}`, createdAt, position),
   });
 
+  /** Its outcome was recorded two seconds after it was sent. */
+  const firstAt = (sequence: number) => ({ sequence, atMs: NOW_MS - 88_000, sentMs: NOW_MS - 90_000 });
+
   test('is when its oldest item came', async () => {
     const items = [at(positionOf(2), agoMs(90_000)), at(positionOf(3), agoMs(0))];
-    expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(95_000)]);
+    expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(90_000)]);
   });
 
-  test('is not before its first write, even if the proxy’s clock was slow', async () => {
+  test('is not before its first write was sent, even if the proxy’s clock was slow', async () => {
     const items = [at(positionOf(2), agoMs(HOUR_MS))];
-    const lastApplied = { nowMs: NOW_MS, first: { sequence: 2, atMs: NOW_MS - 90_000 }, atMs: NOW_MS };
-    expect(await asked(items, lastApplied)).toEqual([agoMs(95_000)]);
+    const lastApplied = { nowMs: NOW_MS, first: firstAt(2), atMs: NOW_MS };
+    expect(await asked(items, lastApplied)).toEqual([agoMs(90_000)]);
   });
 
   test('is not limited by the first kept write if an item is older', async () => {
     const items = [at(positionOf(2), agoMs(HOUR_MS)), at(positionOf(3), agoMs(HOUR_MS))];
-    const lastApplied = { nowMs: NOW_MS, first: { sequence: 3, atMs: NOW_MS - 90_000 }, atMs: NOW_MS };
-    expect(await asked(items, lastApplied)).toEqual([agoMs(HOUR_MS + 5_000)]);
+    const lastApplied = { nowMs: NOW_MS, first: firstAt(3), atMs: NOW_MS };
+    expect(await asked(items, lastApplied)).toEqual([agoMs(HOUR_MS)]);
   });
 
   test('is not before an older item’s time on the service', async () => {
     const items = [at(positionOf(1) + 1, agoMs(90_000)), at(positionOf(2), agoMs(HOUR_MS))];
-    expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(95_000)]);
+    expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(90_000)]);
   });
 });
 

@@ -287,7 +287,11 @@ const say = (sequence: number): PendingWrite =>
 test('a session that legacy’s retention forgot stops no queue', async () => {
   sessions({ exists: false });
   const journal = {
-    lastApplied: async () => ({ nowMs: 0, first: { sequence: 1, atMs: -2 * HOUR_MS }, atMs: -2 * HOUR_MS }),
+    lastApplied: async () => ({
+      nowMs: 0,
+      first: { sequence: 1, atMs: -2 * HOUR_MS, sentMs: -2 * HOUR_MS },
+      atMs: -2 * HOUR_MS,
+    }),
   };
   const sender = senderWith({ journal });
   expect(await sender.send(lane, say(1), SEAT)).toBe('forgotten');
@@ -299,7 +303,11 @@ test('a session that legacy’s retention forgot stops no queue', async () => {
 test('a session that vanished without an explanation waits for a person', async () => {
   sessions({ exists: false });
   const journal = {
-    lastApplied: async () => ({ nowMs: 0, first: { sequence: 1, atMs: -1_000 }, atMs: -1_000 }),
+    lastApplied: async () => ({
+      nowMs: 0,
+      first: { sequence: 1, atMs: -1_000, sentMs: -1_000 },
+      atMs: -1_000,
+    }),
   };
   expect(await senderWith({ journal }).send(lane, say(1), SEAT)).toBe('halted');
   expect(halted()).toEqual([expect.objectContaining({ reason: 'owner_gone' })]);
