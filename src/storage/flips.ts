@@ -6,6 +6,7 @@ import type { Database } from './database.ts';
 import { IS_NAMED_LATELY } from './flip-shares.ts';
 import { type LaneRow, laneStateOf } from './journal/journal-rows.ts';
 import { busyElsewhere, claimedByOther, LANE_COLUMNS } from './journal/journal-sql.ts';
+import { packBaseline } from './runs/baselines.ts';
 import { prepared } from './sessions/session.ts';
 
 /** A clean lane may be without a home. The replica that flips it becomes its home. */
@@ -125,7 +126,9 @@ with share as (
 )
 select * from moved`);
 
-/** Both backends hold nothing of the lane, so it is seeded, and needs no comparison. */
+const NOTHING = packBaseline([]);
+
+/** Both backends hold nothing of the lane, so it is seeded, needs no comparison, and has an empty baseline. */
 const BEAR = prepared(`
 with share as (
   select number, percentage, version from flip_shares where service = $3 for share
@@ -140,6 +143,9 @@ with share as (
   select born.id, born.epoch, born.primary_backend, $5, $2,
     jsonb_build_object('is_born', true, 'share', share.number), now(), 'equal'
   from born, share
+), emptied as (
+  insert into lane_baselines (lane_id, sequence, items, digest, entries)
+  select born.id, 0, ${NOTHING.items}, '${NOTHING.digest}', '' from born
 )
 select * from born`);
 

@@ -198,6 +198,15 @@ export function describeFlips(opened: Begin, open: Open): void {
       expect(await journal.append(lane.intent())).toMatchObject({ primary: 'orchestrator', sequence: 1 });
     });
 
+    // Without it, no comparison of a lane that agents always write to says what legacy should hold.
+    test('notes that both backends held nothing', async () => {
+      const subject = await begin();
+      const { baselines, coverage, flips, lane } = subject;
+      await coverage.begin(lane.service);
+      await flips.bear(lane.key, await permitted(subject));
+      expect(await baselines.of(lane.key)).toEqual({ sequence: 0, items: [] });
+    });
+
     test('happens to no owner with a row, and not without a permission', async () => {
       const subject = await begin();
       const { coverage, flips, lane } = subject;

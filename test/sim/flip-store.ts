@@ -96,6 +96,7 @@ function bear(database: Database, key: LaneRow['key'], permission: FlipPermissio
   lane.flips.push({ to: 'orchestrator', epoch: 1, atMs: database.clock.now(), facts });
   database.onFlip(lane);
   database.flips.compared.set(`${key} 1`, 'equal');
+  database.keepBaseline(key, { sequence: 0, items: [] });
   return readOf(lane);
 }
 

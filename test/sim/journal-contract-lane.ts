@@ -10,6 +10,7 @@ import {
 } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { KeptReplies } from '../../src/engine/writes/repeats.ts';
+import type { BaselineStore } from '../../src/engine/ports/journal-facts.ts';
 import type { CoverageStore, Intent, Journal, WriteRef } from '../../src/engine/ports/ports.ts';
 import type { ReplicaIdentity, ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
 import type { RestoredStore } from '../../src/engine/ports/restored-ports.ts';
@@ -36,6 +37,7 @@ export interface Opened {
   readonly shares: FlipShareStore;
   readonly book: FlipBook;
   readonly serviceWrites: ServiceWritesStore;
+  readonly baselines: Pick<BaselineStore, 'of'>;
 }
 
 /** A database with the journal's tables; opened again it shows what is durable. */

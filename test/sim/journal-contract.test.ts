@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import { replicaId } from '../../src/domain/ids.ts';
 import { ReplicaIdentity } from '../../src/engine/ports/replica-ports.ts';
+import { PostgresBaselines } from '../../src/storage/runs/baselines.ts';
 import { createCoverageStore } from '../../src/storage/coverage.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { PostgresJournal } from '../../src/storage/journal/journal.ts';
@@ -67,6 +68,7 @@ describeJournal('the journal in PostgreSQL', async () => ({
       shares: createFlipShareStore(database),
       book: createFlipBook(database, identity),
       serviceWrites: createServiceWritesStore(database),
+      baselines: new PostgresBaselines(database),
     };
   },
   async flip(lane) {
@@ -108,6 +110,7 @@ describeJournal('the journal of the simulation', async () => {
         shares: shareStoreOf(simulated, statement),
         book: createSimFlipBook({ database: simulated, identity, statement }),
         serviceWrites: createSimServiceWritesStore(simulated, statement),
+        baselines: { of: async (lane) => simulated.baselines.get(lane) },
       };
     },
     async flip(key) {
