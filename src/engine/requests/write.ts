@@ -182,7 +182,7 @@ export class WritePath {
     }
   }
 
-  /** The lane takes no write until the orchestrator has said what became of this one (W11). */
+  /** The lane takes no write until the orchestrator has said what became of this one (W11), or a return to legacy has recorded that. */
   async #close(sequenced: Sequenced, open: UnknownEnd['open']): Promise<void> {
     const { lane, write } = sequenced;
     const { orchestratorPrimary, repeats } = this.#parts;
@@ -191,7 +191,7 @@ export class WritePath {
     lane.beginClosing();
     try {
       // Another replica that is the lane's home does not close it, because it closes only what dead replicas left open.
-      const closed = await orchestratorPrimary.close(open);
+      const closed = await orchestratorPrimary.close(open, () => lane.epoch > sequenced.epoch);
       if (closed === 'given_up') return lane.endWrite();
       if (closed.reply !== undefined) await repeats.keep(write, closed.reply);
       this.#ended(naming(sequenced, open.named), closed.outcome);

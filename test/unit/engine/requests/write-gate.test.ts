@@ -47,6 +47,8 @@ function createPath(
     isUnanswered?: boolean;
     /** The outcome of the lane's earlier write did not become durable in time. */
     isEarlierOpen?: boolean;
+    /** The sequence of such a write cannot be closed, because the orchestrator stays away. */
+    isNeverClosed?: boolean;
     /** Another replica is the lane's home. */
     isForeign?: boolean;
     /** Other replicas share the journal; this resolves when it knows that the lane is uncertain. */
@@ -64,6 +66,8 @@ function createPath(
   /** What brings the lane to the orchestrator. */
   const asked: string[] = [];
   const outcomes: Outcome[] = [];
+  /** Repeats of a write that has no reply wait for these. */
+  const awaited: Promise<void>[] = [];
   const late = { arrive: (): void => undefined, generations: [] as number[], settledAnew: [] as string[] };
   const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
     const maySend = extra?.maySend?.() !== false;
@@ -114,7 +118,10 @@ function createPath(
     callLegacy,
     orchestratorPrimary: {
       write: () => Promise.reject(new UnknownEnd({ fence: FENCE }, new Error('no answer'))),
-      close: async (_open, isOver) => (isOver?.() === true ? 'given_up' : { outcome: 'applied' }),
+      close: async (_open, isOver) => {
+        while (state.isNeverClosed === true && isOver?.() !== true) await nextTurn();
+        return isOver?.() === true ? 'given_up' : { outcome: 'applied' };
+      },
     },
     admit: () => undefined,
     clock,
@@ -143,7 +150,7 @@ function createPath(
       replying: (_sequenced, reply) => ({ reply, told: Promise.resolve(true), known: Promise.resolve() }),
       keep: () => Promise.resolve(),
       handedOver: ({ known }) => known,
-      unanswered: () => undefined,
+      unanswered: (_sequenced, known) => void awaited.push(known),
     },
     // Passed before the intent was written down; what shut it came later.
     begin: () => Promise.resolve(),
@@ -151,8 +158,10 @@ function createPath(
     isShut: () => state.isShut,
   };
   const path = new WritePath(parts);
-  return { path, attempts, names, lanes, toldHome, late, asked, outcomes };
+  return { path, attempts, names, lanes, toldHome, late, asked, outcomes, awaited };
 }
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const DECISION = { dualWrite: true } as never;
 
@@ -375,4 +384,23 @@ test('the orchestrator gets no write while an earlier outcome is not durable', a
   await new Promise((resolve) => setImmediate(resolve));
   expect(names()).not.toContain('write:sent');
   expect(outcomes).toEqual(['not_applied']);
+});
+
+test('a write that was open when its lane returned to legacy delays no repeat', async () => {
+  const { path, lanes, outcomes, asked, awaited } = createPath(async () => undefined, {
+    isShut: false,
+    isUnanswered: true,
+    isNeverClosed: true,
+  });
+  const lane = lanes.of(SERVICE, OWNER);
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ effect: 'unknown' });
+  // The return has recorded that the write had no effect, and the orchestrator is still away.
+  lane.adopt(stateOf(lane, { primary: 'legacy', epoch: 1 }));
+  await Promise.all(awaited);
+  expect({ awaited: awaited.length, outcomes, asked, isClosing: lane.isClosing }).toEqual({
+    awaited: 1,
+    outcomes: [],
+    asked: [],
+    isClosing: false,
+  });
 });
