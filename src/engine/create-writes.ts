@@ -8,7 +8,7 @@ import { LateReplies } from './writes/late-reply.ts';
 import type { MigrationParts } from './parts.ts';
 import type { PendingWrite } from './ports/ports.ts';
 import { Repeats } from './writes/repeats.ts';
-import { createResolveItems, Sequencer } from './writes/sequence-write.ts';
+import { createResolveItems, type Sequenced, Sequencer } from './writes/sequence-write.ts';
 import type { CopyCause } from './ports/events.ts';
 import { type WriteParts, WritePath } from './requests/write.ts';
 
@@ -47,7 +47,7 @@ export function createWrites(
     unjournaled,
     deliver,
     tellHome,
-    needless: (...write) => void needless(parts, ...write),
+    released: (written) => released(parts, written),
     written: (lane) => engine.unconfirmed.note(lane.key),
     lateReplies: new LateReplies({ journal, outcomeRecorder, emit, deliver, tellHome, wake }),
     mayAct: () => membership.mayAct,
@@ -61,7 +61,15 @@ export function createWrites(
   });
 }
 
-async function needless(
+/** A completion releases no lane with an open write. Such a write is released when it has its outcome. */
+function released(parts: MigrationParts, { writes, lane, write }: Sequenced): boolean {
+  const isNeedless =
+    writes === 'complete' || (writes === 'read_only' && parts.ends?.states.isComplete(lane.service) === true);
+  if (isNeedless) void release(parts, lane, write);
+  return isNeedless;
+}
+
+async function release(
   { journal, events }: Pick<MigrationParts, 'journal' | 'events'>,
   lane: Lane,
   write: PendingWrite,

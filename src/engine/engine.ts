@@ -140,6 +140,7 @@ function createMoving(parts: MigrationParts, hub: SignalHub, presence: Presence)
       proofs: parts.reverseProofs,
       mayAct: () => membership.mayAct,
       journalKeptMs: (settings.journalHours ?? 1) * HOUR_MS,
+      isComplete: (service) => parts.ends?.states.isComplete(service) === true,
     },
     signals: hub.signals,
   });

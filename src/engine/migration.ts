@@ -158,7 +158,7 @@ function createEnds(
 ): EndKeeper | undefined {
   if (ends === undefined || runs === undefined) return undefined;
   const { baselines, history } = runs;
-  const reopened = async (): Promise<void> => {
+  const decided = async (): Promise<void> => {
     deliverer.reverse.forget();
     await takeOver.recover();
   };
@@ -169,7 +169,7 @@ function createEnds(
     services,
     journal,
     clock,
-    reopened,
+    decided,
     emit: events.emit,
   });
 }

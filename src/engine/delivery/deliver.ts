@@ -11,8 +11,7 @@ import { DeliveryRecords } from './delivery-records.ts';
 import { culpritOf, type Delivered, isDelete, isTooLarge, Packer, type Parcel, resultsOf } from './pack.ts';
 import { isAltered, isReadBackDue } from './read-back.ts';
 import { Refusals } from './refusals.ts';
-import { ReverseDeliverer } from '../reverse/reverse-deliverer.ts';
-import type { ReverseSenderParts } from '../reverse/reverse-sender.ts';
+import { ReverseDeliverer, type ReverseDelivererParts } from '../reverse/reverse-deliverer.ts';
 import { Watermarks } from './watermarks.ts';
 import { backoffMs } from '../../shared/backoff.ts';
 
@@ -50,7 +49,10 @@ export interface DeliveryParts {
   /** Whether no other replica writes. Then memory knows every write of a lane. Otherwise only the journal does. */
   readonly isAlone: () => boolean;
   /** What deliveries to legacy need besides. */
-  readonly reverse: Pick<ReverseSenderParts, 'sends' | 'proofs' | 'mayAct' | 'journalKeptMs'>;
+  readonly reverse: Pick<
+    ReverseDelivererParts,
+    'sends' | 'proofs' | 'mayAct' | 'journalKeptMs' | 'isComplete'
+  >;
   readonly signals: Pick<Signals, 'note' | 'copyAnew' | 'overtaken' | 'taken' | 'isShut'>;
 }
 

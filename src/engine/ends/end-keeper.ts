@@ -16,8 +16,8 @@ export interface EndKeeperParts extends CensusParts {
     ServiceWritesStore,
     'settle' | 'lastForLegacy' | 'claimCensus' | 'finishCensus' | 'foundForeign'
   >;
-  /** A read-only service is open again. Legacy gets what the journal kept. @throws StorageError */
-  readonly reopened: () => Promise<void>;
+  /** A read-only service is open again, or complete. Legacy gets what the journal kept, or never gets it. @throws StorageError */
+  readonly decided: () => Promise<void>;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly settings: {
@@ -73,7 +73,7 @@ export class EndKeeper {
     await states.look();
     const changed = before.filter(({ service, state }) => states.stateOf(service) !== state);
     for (const { service } of changed) this.#tell(service);
-    if (changed.some(({ service }) => states.stateOf(service) === 'open')) await this.#parts.reopened();
+    if (changed.some(({ service }) => states.stateOf(service) !== 'read_only')) await this.#parts.decided();
     for (const service of services.values()) {
       const writes = states.of(service.name);
       if (writes?.state !== 'read_only') continue;

@@ -28,4 +28,9 @@ export class ServiceStates {
   stateOf(service: ServiceName): WritesState {
     return this.#known.get(service)?.state ?? 'open';
   }
+
+  /** Whether legacy is no longer there for the service. */
+  isComplete(service: ServiceName): boolean {
+    return this.stateOf(service) === 'complete';
+  }
 }

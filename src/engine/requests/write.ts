@@ -320,8 +320,8 @@ export class WritePath {
     if (!isDurable) return this.#notRecorded(sequenced);
     this.#parts.written(lane);
     this.#parts.emit('write:recorded', { ...labelsOf(sequenced), outcome });
-    if (outcome === 'applied' && sequenced.writes === 'complete') this.#parts.needless(lane, sequenced.write);
-    else if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
+    const waits = outcome === 'applied' && !this.#parts.released(sequenced);
+    if (waits && !isStillHome(sequenced)) this.#parts.tellHome(lane);
     // The journal has a row of the lane from now on, and no delivery of this write would request its first copy.
     if (
       sequenced.primary === 'legacy' &&
@@ -424,8 +424,8 @@ export interface WriteParts {
   deliver(lane: Lane, write: PendingWrite): void;
   /** An applied write waits for delivery by the lane's home, which is another replica. Never throws. */
   tellHome(lane: Lane): void;
-  /** An applied write that legacy never gets. The journal need not keep it. Never throws. */
-  needless(lane: Lane, write: PendingWrite): void;
+  /** Whether legacy never gets the applied write. The journal then need not keep it. Never throws. */
+  released(written: Sequenced): boolean;
   /** The outcome of a write of the lane is durable, or its durability is unknown. Never throws. */
   written(lane: Lane): void;
   /** The lane has no copy on the secondary yet, or its history is uncertain. It must be copied. */

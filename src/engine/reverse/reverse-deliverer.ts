@@ -31,9 +31,11 @@ const RETRY = { firstMs: 50, longestMs: 1_000 };
 const UNREACHABLE_MS = 200;
 const REFUSED = { firstMs: 1_000, longestMs: 16_000 };
 
-interface ReverseDelivererParts extends ReverseSenderParts {
+export interface ReverseDelivererParts extends ReverseSenderParts {
   readonly queue: DeliveryQueue;
   readonly signals: Pick<Signals, 'taken' | 'isShut' | 'note'>;
+  /** Whether legacy is no longer there for the service. */
+  readonly isComplete: (service: ServiceName) => boolean;
   /** Legacy has the write, or never gets it. */
   readonly through: (lane: Lane, write: PendingWrite) => void;
 }
@@ -132,7 +134,7 @@ export class ReverseDeliverer {
       if (this.#hasReady(station)) this.#fillAfter(station, pauseMs);
       return;
     }
-    while (!this.#isStopped && station.active < placesOf(station)) {
+    while (!this.#isStopped && station.active < this.#placesOf(station)) {
       const queued = this.#next(station);
       if (queued === undefined) return this.#awaitRefused(station);
       this.#underWay.add(queued.lane);
@@ -143,7 +145,16 @@ export class ReverseDeliverer {
   /** 0 if something can be sent now. */
   #pauseOf(station: Station): number {
     const leftMs = station.notBeforeMs - this.#parts.clock.now();
-    return Math.max(leftMs, placesOf(station) === 0 ? UNREACHABLE_MS : 0);
+    return Math.max(leftMs, this.#placesOf(station) === 0 ? UNREACHABLE_MS : 0);
+  }
+
+  /** How many lanes may be prepared now. While the connection's circuit breaker tries again, one. */
+  #placesOf({ service }: Station): number {
+    // Its writes are not sent.
+    if (this.#parts.isComplete(service.name)) return LANES;
+    const { isConnected, breaker } = service.legacy.load('shadow');
+    if (!isConnected || breaker === 'open') return 0;
+    return breaker === 'closed' ? LANES : 1;
   }
 
   #hasReady(station: Station): boolean {
@@ -173,6 +184,7 @@ export class ReverseDeliverer {
     try {
       const [write] = await this.#parts.queue.writesOf(queued, 1);
       if (write === undefined) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
+      else if (this.#parts.isComplete(lane.service)) this.#parts.through(lane, write);
       else this.#ended(lane, write, await this.#sender.send(lane, write, seat));
       station.failures = 0;
     } catch (error) {
@@ -266,13 +278,6 @@ export class ReverseDeliverer {
     const untilMs = clock.now() + AGENTS_FIRST_MS;
     while (isBusy(station) && clock.now() < untilMs && !this.#isStopped) await clock.sleep(LOOK_MS);
   }
-}
-
-/** How many lanes may be prepared now. While the connection's circuit breaker tries again, one. */
-function placesOf({ service }: Station): number {
-  const { isConnected, breaker } = service.legacy.load('shadow');
-  if (!isConnected || breaker === 'open') return 0;
-  return breaker === 'closed' ? LANES : 1;
 }
 
 function mostOf({ service }: Station): number {

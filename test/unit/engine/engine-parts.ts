@@ -242,6 +242,7 @@ export function deliveryParts(facts: Partial<DeliveryParts>): DeliveryParts {
       proofs: { proved: async () => undefined },
       mayAct: () => true,
       journalKeptMs: 0,
+      isComplete: () => false,
     },
     orchestrator: orchestratorWith({}),
     services: servicesWith(),

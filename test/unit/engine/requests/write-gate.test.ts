@@ -129,7 +129,7 @@ function createPath(
     coverage: new Map(),
     unjournaled: { begin: () => () => undefined },
     deliver: () => void asked.push('delivery'),
-    needless: () => undefined,
+    released: () => false,
     tellHome: ({ key }) => void toldHome.push(key),
     copySoon: (_lane, reason) => void asked.push(reason),
     beganAgain: (_lane, record) => {

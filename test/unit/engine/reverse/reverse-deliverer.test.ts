@@ -70,6 +70,9 @@ class Legacy {
   /** Calls of agents that wait. */
   queued = 0;
   isAway = false;
+  isConnected = true;
+  /** Its service is complete. */
+  isReplaced = false;
   readonly delayMs: number;
 
   constructor(delayMs = 1) {
@@ -98,7 +101,12 @@ function begin(legacy: Legacy, sends = new Sends(), definition: ServiceDefinitio
     definition,
     legacy: {
       send: ({ body }) => legacy.send(body.toString()),
-      load: () => ({ inFlight: 0, queued: legacy.queued, isConnected: true, breaker: 'closed' }),
+      load: () => ({
+        inFlight: 0,
+        queued: legacy.queued,
+        isConnected: legacy.isConnected,
+        breaker: 'closed',
+      }),
     },
     access: { call: async () => readText('{"status": "ok", "memories": []}') },
   });
@@ -112,6 +120,7 @@ function begin(legacy: Legacy, sends = new Sends(), definition: ServiceDefinitio
         proofs: { proved: async () => undefined },
         mayAct: () => true,
         journalKeptMs: 0,
+        isComplete: () => legacy.isReplaced,
       },
     }),
   );
@@ -155,6 +164,17 @@ test('the writes of a lane reach legacy in sequence, one at a time', async () =>
   await caughtUp(lane);
   expect(legacy.stored).toEqual(['ann 1', 'ann 2', 'ann 3', 'ann 4', 'ann 5', 'ann 6']);
   expect(legacy.open.most).toBe(1);
+});
+
+test('what waits when its service becomes complete is given up, also without legacy', async () => {
+  const legacy = new Legacy();
+  legacy.isConnected = false;
+  const { deliverer } = begin(legacy);
+  const lane = flipped('ann');
+  deliver(deliverer, lane, [1, 2, 3]);
+  legacy.isReplaced = true;
+  await caughtUp(lane);
+  expect({ pending: deliverer.pending, stored: legacy.stored }).toEqual({ pending: 0, stored: [] });
 });
 
 test('no lane waits for the whole backlog of another', async () => {
