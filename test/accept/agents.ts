@@ -28,12 +28,15 @@ export interface AgentManners {
   isPatient(): boolean;
   /** Owners of contextual-memory in each of a dialogue's fields. Of many owners none gets more entries than the service keeps. */
   readonly contextualOwners: number;
+  /** One in so many dialogues also goes through the other two services. */
+  readonly elsewhereEvery: number;
 }
 
 const NO_MANNERS: AgentManners = {
   pace: async () => undefined,
   isPatient: () => false,
   contextualOwners: 8,
+  elsewhereEvery: 4,
 };
 const RETRY_MS = 250;
 /** An agent goes on only with sessions that are shorter, so that all of a context is read. */
@@ -71,7 +74,7 @@ export class ReplayingAgent {
     for (const agent of [this.#session, this.#contextual, this.#jarvis]) agent.close();
   }
 
-  /** Replays a dialogue. Every fourth also goes through the other two services; some sessions are cleared or deleted on the way. */
+  /** Replays a dialogue. Some also go through the other two services; some sessions are cleared or deleted on the way. */
   async replay(dialogue: Dialogue, index: number): Promise<void> {
     const userId = `user-${index % 50}`;
     const session = this.#ledger.session(dialogue.id, userId);
@@ -81,7 +84,7 @@ export class ReplayingAgent {
       await this.#readBack(session);
       if (index % 10 === 3 && at === 1) await this.#clear(session);
     }
-    if (index % 4 === 0) await this.#elsewhere(dialogue, index);
+    if (index % this.#manners.elsewhereEvery === 0) await this.#elsewhere(dialogue, index);
     if (index % 12 === 7) await this.#delete(session);
     this.#own.push(session);
   }

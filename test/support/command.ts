@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { COMPILE_CACHE } from './processes.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -12,7 +13,7 @@ export interface CommandResult {
 /** Runs `crossfade <args>` to its end, without a terminal. */
 export function runCommand(args: readonly string[]): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const env = { ...process.env, NODE_NO_WARNINGS: '1' };
+    const env = { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, NODE_NO_WARNINGS: '1' };
     execFile(
       process.execPath,
       [MAIN, ...args],

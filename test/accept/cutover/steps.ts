@@ -95,8 +95,11 @@ async function returnLanes({ parts: { operator, say } }: Stage, service: string)
   }
 }
 
+/** Lanes that have returned must be compared again. One reconciliation compares them faster than one by one. */
 async function moveWritesAgain(stage: Stage): Promise<void> {
-  for (const service of SERVICES) await stage.parts.operator.change('flips', 'lift', service);
+  const { operator } = stage.parts;
+  await operator.change('reconcile');
+  for (const service of SERVICES) await operator.change('flips', 'lift', service);
   await moveWrites(stage, 100);
 }
 

@@ -6,18 +6,32 @@ import type { Ledger } from '../ledger.ts';
 const AGENTS = 12;
 /** Between two requests of an agent: a model thinks for longer. */
 const THINK_MS = 40;
+/** The same while a step has no dialogues left: it waits for something, not for agents. */
+const FURTHER_THINK_MS = 250;
 const LOOK_EVERY_MS = 10;
 /** None gets more than the 50 entries that contextual-memory keeps. */
 const CONTEXTUAL_OWNERS = 1_000;
 /** Beyond the step's dialogues, one in so many turns opens another session; the others go on with earlier ones. */
 const NEW_SESSION_EVERY = 6;
+/** As many go through the other two services that these gather evidence as fast as session-memory. */
+const ELSEWHERE_EVERY = 2;
+
+/** An agent and how long it thinks now. */
+class Seat {
+  readonly agent: ReplayingAgent;
+  thinkMs = THINK_MS;
+
+  constructor(agentOf: (seat: Seat) => ReplayingAgent) {
+    this.agent = agentOf(this);
+  }
+}
 
 /** Agents that work through dialogues during the whole run. They pause only while the stores are compared. */
 export class Traffic {
   readonly #dialogues: readonly Dialogue[];
   readonly #ledger: Ledger;
   readonly #onDone: (done: number) => void;
-  readonly #agents: readonly ReplayingAgent[];
+  readonly #seats: readonly Seat[];
   #isStopped = false;
   #isPaused = false;
   #resting = 0;
@@ -39,19 +53,18 @@ export class Traffic {
     this.#dialogues = facts.dialogues;
     this.#ledger = facts.ledger;
     this.#onDone = facts.onDone;
-    const manners = {
-      pace: () => this.#pace(),
-      isPatient: () => this.isPatient,
-      contextualOwners: CONTEXTUAL_OWNERS,
-    };
-    this.#agents = Array.from(
-      { length: AGENTS },
-      () => new ReplayingAgent(facts.endpoints, facts.ledger, manners),
-    );
+    const agentOf = (seat: Seat): ReplayingAgent =>
+      new ReplayingAgent(facts.endpoints, facts.ledger, {
+        pace: () => this.#pace(seat),
+        isPatient: () => this.isPatient,
+        contextualOwners: CONTEXTUAL_OWNERS,
+        elsewhereEvery: ELSEWHERE_EVERY,
+      });
+    this.#seats = Array.from({ length: AGENTS }, () => new Seat(agentOf));
   }
 
   start(): void {
-    this.#running = Promise.all(this.#agents.map((agent, number) => this.#run(agent, number)));
+    this.#running = Promise.all(this.#seats.map((seat, number) => this.#run(seat, number)));
   }
 
   /** So many further dialogues belong to the step that begins. */
@@ -84,14 +97,15 @@ export class Traffic {
     this.#isStopped = true;
     this.resume();
     await this.#running;
-    for (const agent of this.#agents) agent.close();
+    for (const { agent } of this.#seats) agent.close();
   }
 
-  async #run(agent: ReplayingAgent, number: number): Promise<void> {
+  async #run(seat: Seat, number: number): Promise<void> {
     for (let turn = number; !this.#isStopped; turn += 1) {
       const isOwed = this.#owedStarted < this.#allowed;
-      if (isOwed || turn % NEW_SESSION_EVERY === 0) await this.#replayNext(agent, isOwed);
-      else await this.#revisit(agent, turn);
+      seat.thinkMs = isOwed ? THINK_MS : FURTHER_THINK_MS;
+      if (isOwed || turn % NEW_SESSION_EVERY === 0) await this.#replayNext(seat.agent, isOwed);
+      else await this.#revisit(seat, turn);
     }
   }
 
@@ -107,16 +121,16 @@ export class Traffic {
     this.#onDone(this.#owedDone);
   }
 
-  async #revisit(agent: ReplayingAgent, turn: number): Promise<void> {
+  async #revisit(seat: Seat, turn: number): Promise<void> {
     const { turns = [] } = this.#dialogues[turn % this.#dialogues.length] ?? {};
     const said = turns[turn % Math.max(1, turns.length)];
-    const isDone = said !== undefined && (await agent.revisit(said, turn));
-    if (!isDone) await this.#pace();
+    const isDone = said !== undefined && (await seat.agent.revisit(said, turn));
+    if (!isDone) await this.#pace(seat);
   }
 
-  async #pace(): Promise<void> {
+  async #pace({ thinkMs }: Seat): Promise<void> {
     this.#resting += 1;
-    await sleep(THINK_MS);
+    await sleep(thinkMs);
     while (this.#isPaused) await sleep(LOOK_EVERY_MS);
     this.#resting -= 1;
   }
