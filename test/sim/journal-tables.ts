@@ -274,7 +274,7 @@ export class JournalTables {
   hold(me: ReplicaId, key: LaneKey, seconds: number): LaneRead | undefined {
     this.#database.synced();
     const lane = this.#database.lane(key);
-    if (lane === undefined || this.isBusyElsewhere(lane, me)) return undefined;
+    if (lane === undefined || this.isBusyElsewhere(lane, me, this.#isLeftOpen(lane))) return undefined;
     lane.holder = me;
     lane.heldUntilMs = this.#database.clock.now() + seconds * 1_000;
     return readOf(lane);
@@ -353,9 +353,15 @@ export class JournalTables {
     return heldUntilMs > this.#database.clock.now() && !this.#isGone(holder);
   }
 
-  isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId): boolean {
+  /** `IS_LEFT_OPEN` of `storage/journal/journal-sql.ts`. */
+  #isLeftOpen({ key, writer }: LaneRow): boolean {
+    return this.#isGone(writer) && this.#database.restored.isOpen(key);
+  }
+
+  isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId, mayIgnoreOpenWrite = false): boolean {
     if (lane === undefined) return false;
     if (lane.holder !== me && this.isHeld(lane)) return true;
+    if (mayIgnoreOpenWrite) return false;
     const { writer, outcomes, sequence, settledSequence, deliveredSequence } = lane;
     const isOpen = !outcomes.has(sequence) && Math.max(settledSequence, deliveredSequence) < sequence;
     return writer !== undefined && writer !== me && isOpen;

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { Lane, type JournalUnderTest } from './journal-contract-lane.ts';
 import { takenBy, type MakePair } from './replica-pair.ts';
 
+const BY = { person: 'ann', reason: 'restored' };
+
 /** What a replica finds that takes over what a dead one has left. */
 export function testTakeOver(makePair: MakePair): void {
   test('a write under way in a living replica is left to that replica', async () => {
@@ -144,6 +146,26 @@ export function testOpenWritesLeft(makePair: MakePair, subject: () => JournalUnd
       expect(await takenBy(there, there.lane.key)).toBeUndefined();
     },
   );
+
+  test('a dead replica’s open write on a restored orchestrator keeps no replica from giving writes again', async () => {
+    const { here, there, dies } = await makePair();
+    await there.lane.write('applied');
+    await subject().flip(there.lane.key);
+    await here.lane.write();
+    const at = { epoch: 1, generation: 0, sequence: 1 };
+    const found = { lane: there.lane.key, older: 'orchestrator', journal: at, orchestrator: at } as const;
+    await there.restored.found([found]);
+    const holds = async (): Promise<boolean> => (await there.journal.hold(there.lane.key, 30)) !== undefined;
+    expect(await holds(), 'while the other replica lives').toBe(false);
+    await dies();
+    await there.journal.recover();
+    expect(await holds()).toBe(true);
+    expect(await there.journal.append(there.lane.intent()), 'a new write').toBeUndefined();
+    await there.restored.redelivered(there.lane.key, { writes: 1, isComplete: true });
+    await there.restored.accept(there.lane.service, [{ lane: there.lane.key, orchestrator: at }], BY);
+    await there.journal.releaseHold(there.lane.key);
+    expect(await holds(), 'after the decision').toBe(false);
+  });
 
   test('the replica that takes over notifies a living home of uncertain lanes', async () => {
     const { here, there, dies } = await makePair();

@@ -1,5 +1,11 @@
 import { messageOf } from '../../domain/errors.ts';
-import { type LaneKey, parseLaneKey, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
+import {
+  type LaneKey,
+  type OperationId,
+  parseLaneKey,
+  type ReplicaId,
+  type ServiceName,
+} from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Deliverer } from '../delivery/deliver.ts';
@@ -49,6 +55,8 @@ export class TakeOver {
   /** When the last recovery is repeated, for what a dead process has stored since. */
   #againAtMs: number | undefined;
   #underWay: Promise<boolean> | undefined;
+  /** Writes whose sequences are being closed, of each identity. Every further recovery finds them again until then. */
+  readonly #closing = new Map<OperationId, ReplicaId>();
 
   constructor(parts: TakeOverParts) {
     this.#parts = parts;
@@ -82,7 +90,9 @@ export class TakeOver {
     await each([...new Set(found.open.map(({ ref }) => ref.lane))], (lane) =>
       this.#closeAll(
         lane,
-        found.open.filter(({ ref }) => ref.lane === lane.key),
+        found.open.filter(
+          ({ ref, operationId: id }) => ref.lane === lane.key && this.#closing.get(id) !== me,
+        ),
       ),
     );
     await each(found.unclosed, (lane) => settler.closeFound(lane));
@@ -95,10 +105,16 @@ export class TakeOver {
 
   /** The lane takes no write until the orchestrator has said what became of those that a dead replica left. */
   #closeAll(lane: Lane, open: readonly OpenIntent[]): void {
+    const me = this.#parts.identity.id;
+    for (const { operationId } of open) this.#closing.set(operationId, me);
     lane.beginClosing();
     void (async () => {
       for (const intent of open) await this.#close(lane, intent);
-    })().finally(() => lane.endClosing());
+    })().finally(() => {
+      for (const { operationId } of open)
+        if (this.#closing.get(operationId) === me) this.#closing.delete(operationId);
+      lane.endClosing();
+    });
   }
 
   async #close(lane: Lane, { ref, operationId, epoch, generation }: OpenIntent): Promise<void> {

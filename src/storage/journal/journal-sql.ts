@@ -23,12 +23,13 @@ export function claimedByOther(lane: string, me: string): string {
  * Whether another replica's write of the lane is open, or another registered replica holds the lane. A delivered write is not open; its
  * outcome row is removed after the retention.
  */
-export function busyElsewhere(lane: string, me: string): string {
+export function busyElsewhere(lane: string, me: string, mayIgnoreOpenWrite = 'false'): string {
   return `((${lane}.hold_until > now() and ${lane}.hold_replica <> ${me}
       and exists (select from replicas r where r.id = ${lane}.hold_replica))
     or (${lane}.writer_replica <> ${me} and not exists (
       select from outcomes o where o.lane_id = ${lane}.id and o.sequence = ${lane}.sequence)
-      and greatest(${lane}.settled_sequence, ${lane}.delivered_sequence) < ${lane}.sequence))`;
+      and greatest(${lane}.settled_sequence, ${lane}.delivered_sequence) < ${lane}.sequence
+      and not (${mayIgnoreOpenWrite})))`;
 }
 
 export const WRITE_COLUMNS =
@@ -128,9 +129,16 @@ update lanes set
     else condition end
 where key = $1 returning ${LANE_COLUMNS}`;
 
+/**
+ * A restored orchestrator must get its writes again before the sequence of an open write is closed. So an open write of a dead replica
+ * does not prevent that the lane is held for it.
+ */
+const IS_LEFT_OPEN = `not exists (select from replicas r where r.id = lanes.writer_replica)
+    and exists (select from restored_lanes l where l.key = lanes.key and l.decided_at is null)`;
+
 export const HOLD = `
 update lanes set hold_replica = $2, hold_until = now() + make_interval(secs => $3)
-where key = $1 and not coalesce(${busyElsewhere('lanes', '$2')}, false)
+where key = $1 and not coalesce(${busyElsewhere('lanes', '$2', IS_LEFT_OPEN)}, false)
 returning ${LANE_COLUMNS}`;
 
 export const RELEASE_HOLD = `update lanes set hold_until = null where key = $1 and hold_replica = $2`;

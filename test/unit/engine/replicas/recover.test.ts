@@ -67,6 +67,29 @@ test('a lane with an unsettled intent is settled, one with an unknown outcome co
   expect(await taken(2, { unclosed: [KEY] })).toEqual(['look once more']);
 });
 
+test('a write that a dead replica left open on the orchestrator is closed by one attempt at a time', async () => {
+  let closing = 0;
+  const ref = { laneId: 1, lane: KEY, sequence: 3 };
+  const id = operationId('123e4567-e89b-42d3-a456-426614174000');
+  const open = [{ ref, operationId: id, epoch: 1, generation: 0 }];
+  const journal = readableJournal({ lanes: [{ owner: OWNER, state: {} }] });
+  const takeOver = new TakeOver(
+    takeOverParts({
+      journal: takenJournal({ ...journal, recover: async () => ({ ...NOTHING, open }) }),
+      lanes: createLanes(journal, fakeClock(), () => false),
+      orchestratorPrimary: {
+        close: () => {
+          closing += 1;
+          return new Promise(() => undefined);
+        },
+      },
+    }),
+  );
+  await takeOver.recover();
+  await takeOver.recover(KEY);
+  expect(closing).toBe(1);
+});
+
 test('a recovery is repeated once, for what a dead process has stored since', async () => {
   const clock = fakeClock();
   let recoveries = 0;
