@@ -67,7 +67,7 @@ test('a lane with an unsettled intent is settled, one with an unknown outcome co
   expect(await taken(2, { unclosed: [KEY] })).toEqual(['look once more']);
 });
 
-test('a write that a dead replica left open on the orchestrator is closed by one attempt at a time', async () => {
+test('a write that a dead replica left open is closed by one attempt at a time', async () => {
   let closing = 0;
   const ref = { laneId: 1, lane: KEY, sequence: 3 };
   const id = operationId('123e4567-e89b-42d3-a456-426614174000');
