@@ -63,6 +63,8 @@ export class RestoredBackups {
   /** Lanes that wait for a decision. */
   #open = new Set<LaneKey>();
   #version = '';
+  /** Lanes that were decided about, and whose rows were not read since. */
+  readonly #unread = new Set<LaneKey>();
   /** Whether every lane was compared since a connection was lost. */
   #isSure = false;
   /** Whether the journal may be another one. Then lanes whose primary is legacy are compared, too. */
@@ -227,6 +229,7 @@ export class RestoredBackups {
     if (isJournalThere && this.#isJournalAway) this.lost('journal');
     this.#isJournalAway = !isJournalThere;
     if (this.#isJournalAway) return;
+    await this.#attempt(undefined, () => this.#readDecided());
     await this.#attempt('orchestrator', () => this.#watch());
     const isDue = this.#parts.clock.now() - this.#sweptAtMs >= SWEEP_EVERY_MS;
     if (!this.#isSure || isDue) await this.#attempt(undefined, () => this.#sweep());
@@ -260,7 +263,20 @@ export class RestoredBackups {
     this.#open = new Set(await store.open());
     this.#version = version;
     // The journal says where such a lane is now.
-    for (const key of before) if (!this.#open.has(key)) this.#laneOf(key).forget();
+    for (const key of before) {
+      if (this.#open.has(key)) continue;
+      this.#laneOf(key).forget();
+      this.#unread.add(key);
+    }
+  }
+
+  /** Its work continues, for example its sends to legacy, also if no agent uses it. */
+  async #readDecided(): Promise<void> {
+    for (const key of this.#unread) {
+      const { service, owner } = parseLaneKey(key);
+      await this.#parts.lanes.load(service, owner);
+      this.#unread.delete(key);
+    }
   }
 
   /** A restored orchestrator was away for a moment. */

@@ -29,6 +29,8 @@ interface World {
   /** The journal no longer has the writes. */
   isPruned: boolean;
   database: string;
+  /** So many times the lane's row cannot be read. */
+  failingLoads: number;
 }
 
 const MOVED: World = {
@@ -37,6 +39,7 @@ const MOVED: World = {
   isOrchestratorAway: false,
   isPruned: false,
   database: 'first',
+  failingLoads: 0,
 };
 const ON_LEGACY: World = {
   ...MOVED,
@@ -97,7 +100,14 @@ function begin(given: Partial<World> = {}, from: World = MOVED) {
     store,
     orchestrator,
     services: new Map([[SERVICE, serviceWith()]]),
-    lanes: { of: () => lane, load: async () => lane },
+    lanes: {
+      of: () => lane,
+      load: async () => {
+        if (world.failingLoads-- > 0) throw AWAY;
+        lane.markLoaded();
+        return lane;
+      },
+    },
     hold: async () => ({ isSure: () => true, release: () => undefined }),
     history: {
       between: async (_lane, after) => {
@@ -119,6 +129,18 @@ function begin(given: Partial<World> = {}, from: World = MOVED) {
   };
   return { world, restored, lane, found, asked, why, names };
 }
+
+test.each([0, 1])(
+  'an accepted lane is read again, so that its sends continue (%i failures)',
+  async (failingLoads) => {
+    const { restored, lane, world } = begin({ orchestrator: { epoch: 3, generation: 2, sequence: 9 } });
+    await restored.start();
+    Object.assign(world, { failingLoads, orchestrator: MOVED.orchestrator });
+    await restored.accept(SERVICE, 'all', { person: 'ann', reason: 'checked' });
+    expect(lane.isLoaded).toBe(false);
+    await expect.poll(() => lane.isLoaded, { timeout: 5_000 }).toBe(true);
+  },
+);
 
 describe('at the start', () => {
   test('lanes of databases that agree are admitted, without another look', async () => {
