@@ -20,7 +20,7 @@ export function hasLost({ services, primaries }: World, lane: LaneKey): boolean 
 
 /** Whether items of the lane are lost, or the journal cannot know that they are not. */
 export function mayCountAsLost(world: World, lane: LaneRow): boolean {
-  if (hasLost(world, lane.key) || wasFullOnce(world, lane.key) || world.restores.wasSetBack(lane.key))
+  if (hasLost(world, lane.key) || wasFullOnce(world, lane.key) || world.restores.wasSetBackUnknown(lane.key))
     return true;
   return wasClearedOutOfTurn(world, lane) || wasRecordedLate(world, lane);
 }

@@ -138,6 +138,7 @@ export class Monitor {
     const other = this.#copying.get(lane);
     // What says so late has been overtaken.
     if (other !== undefined && other.generation >= copy.generation) return;
+    if (other !== undefined && other.owner !== copy.owner) this.#world.restores.copyInterrupted(lane);
     this.#copying.set(lane, copy);
     this.#copyBeganMs.set(lane, this.#world.scheduler.nowMs);
     if (other === undefined || other.owner === copy.owner || !this.#isUnderWay(other)) return;

@@ -26,6 +26,11 @@ export class OrchestratorLanes {
     return this.#places.get(lane)?.generation;
   }
 
+  /** A copy has raised the generation and has not ended. */
+  lacksSequence(lane: string): boolean {
+    return (this.#places.get(lane)?.sequence ?? 0) < 0;
+  }
+
   /** The answer to a write of an older epoch or generation. */
   supersededBy(lane: Lane): object {
     return supersededAnswer(this.#places.get(lane.key), lane);

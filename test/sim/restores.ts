@@ -19,6 +19,8 @@ export class Restores {
   /** Lanes of legacy that no copy has filled since, with the generation that they had then. */
   readonly #toCopy = new Map<LaneKey, number>();
   readonly #wereOnLegacy = new Set<LaneKey>();
+  /** Of these, lanes for which no copy could know how much the orchestrator held. */
+  readonly #unknown = new Set<LaneKey>();
 
   /** Copies the orchestrator's database. The returned function sets it back. */
   backUpOrchestrator({ store, scheduler, database }: World, log: CommitLog): () => void {
@@ -34,6 +36,7 @@ export class Restores {
         else {
           this.#toCopy.set(lane, generation);
           this.#wereOnLegacy.add(lane);
+          if (store.lanes.lacksSequence(lane)) this.#unknown.add(lane);
         }
     };
   }
@@ -56,12 +59,18 @@ export class Restores {
     return this.toCopy(world).includes(lane);
   }
 
+  /** Another process copies the lane than the one whose copy may have raised its generation. */
+  copyInterrupted(lane: LaneKey): void {
+    if (this.#wereOnLegacy.has(lane)) this.#unknown.add(lane);
+  }
+
   /**
-   * Whether a lane's items were set back on the secondary. What an agent had deleted since the backup was there again, and the copy
-   * finds no undelivered write that explains why legacy does not show it. It counts as lost, and a person decides.
+   * Whether a lane's items were set back on the secondary, and no copy could know how far. "Copying a lane", step 4: raising the generation
+   * erases the orchestrator's sequence. If the replica dies in between, a person decides about what a journaled delete removed. The same
+   * holds for a backup that was made in between.
    */
-  wasSetBack(lane: LaneKey): boolean {
-    return this.#wereOnLegacy.has(lane);
+  wasSetBackUnknown(lane: LaneKey): boolean {
+    return this.#unknown.has(lane);
   }
 
   /**
