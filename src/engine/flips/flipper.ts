@@ -105,7 +105,7 @@ export class Flipper {
   }
 
   start(): void {
-    this.#loops = this.#parts.services.map((service) => this.#run(service));
+    this.#loops = this.#parts.services.flatMap((service) => [this.#run(service), this.#stayReady(service)]);
   }
 
   async stop(): Promise<void> {
@@ -180,14 +180,25 @@ export class Flipper {
   }
 
   /** Each service has its own loop, because comparisons and long lists of one must not delay the others. */
-  async #run(service: ServiceName): Promise<void> {
+  #run(service: ServiceName): Promise<void> {
+    return this.#always(() => this.#round(service));
+  }
+
+  /** A round may take long, and a new owner must not begin on a legacy that is away. */
+  #stayReady(service: ServiceName): Promise<void> {
+    return this.#always(async () => {
+      if (this.#parts.isMoving(service)) await this.standing(service);
+    });
+  }
+
+  async #always(work: () => Promise<void>): Promise<void> {
     const { clock, emit } = this.#parts;
     const { signal } = this.#stopping;
     for (;;) {
       await clock.sleep(EVERY_MS, signal);
       if (signal.aborted) return;
       try {
-        await this.#round(service);
+        await work();
       } catch (error) {
         emit('journal:failed', { reason: messageOf(error) });
       }

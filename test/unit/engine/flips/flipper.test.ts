@@ -313,3 +313,25 @@ describe('several services', () => {
     expect(waits.withPace.slice(0, 4)).toEqual([1, 1, 1, 1]);
   });
 });
+
+// While legacy is away, such a comparison takes long, and only the orchestrator can answer a new owner.
+test('a slow comparison of a flipped lane does not keep new owners on legacy', async () => {
+  const flip = { lane: ANN, owner: ownerNamed('ann'), service: SERVICE, epoch: 1 };
+  let compared = 0;
+  const { flipper, service, book } = createFlipper([], {
+    compare: (_service, _owner, { signal }) => {
+      compared += 1;
+      return new Promise((_, reject) =>
+        signal?.addEventListener('abort', () => reject(new Error('stopped'))),
+      );
+    },
+  });
+  Object.assign(book, { uncompared: async () => [flip] });
+  service.facts = { ...READY, flipped: 1 };
+  flipper.start();
+  await vi.waitFor(() => expect(compared).toBe(1));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  await vi.waitFor(() => expect(flipper.isReady(SERVICE)).toBe(true));
+  await flipper.stop();
+  expect(compared).toBe(1);
+});
