@@ -3,7 +3,7 @@ import { type Backend, secondaryOf } from '../../domain/backend.ts';
 import { messageOf } from '../../domain/errors.ts';
 import { type LaneKey, laneKeyOf, type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
-import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
+import { baselineOf, digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
 import { explainVanished } from '../copies/copy-judgement.ts';
 import type { HoldLane } from '../lane/hold-lane.ts';
 import { listedLost, readContents } from '../items/lane-contents.ts';
@@ -29,7 +29,7 @@ export interface ComparerParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly journal: Pick<Journal, 'fence' | 'lastApplied'>;
   readonly lanes: Pick<Lanes, 'load'>;
-  readonly baselines: Pick<BaselineStore, 'of'>;
+  readonly baselines: Pick<BaselineStore, 'of' | 'save'>;
   readonly history: WriteHistory;
   readonly lostItems: Pick<LostItemStore, 'waiting'>;
   readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
@@ -107,6 +107,7 @@ export class LaneComparer {
     patience: Patience = { catchUpMs: CATCH_UP_MS },
   ): Promise<ComparedLane> {
     const compared = await this.#compare(name, owner, patience);
+    if (compared.verdict === 'equal') await this.#remember(laneKeyOf(name, owner), compared);
     // Nothing is copied over the orchestrator while it is primary: neither legacy's times nor what legacy has forgotten.
     if (compared.verdict === 'not_comparable' || compared.secondary === 'legacy') return compared;
     await this.#takeOverTimes(name, owner, compared);
@@ -114,6 +115,12 @@ export class LaneComparer {
     // A lane with lost items waits for a person. A copy would stop it.
     if (hasForgotten && compared.lost.length === 0) this.#parts.hideForgotten(name, owner);
     return compared;
+  }
+
+  /** Later differences are attributed by what both sides hold now. What legacy has forgotten, the orchestrator still holds. */
+  async #remember(lane: LaneKey, { forgotten, sequence, source }: LaneDifference): Promise<void> {
+    if (forgotten > 0) return;
+    await this.#parts.baselines.save({ lane, sequence, items: baselineOf(source.items) });
   }
 
   async #takeOverTimes(

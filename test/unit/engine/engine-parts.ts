@@ -173,7 +173,7 @@ export function comparerParts(facts: Partial<ComparerParts>): ComparerParts {
     coverage: coverageOf(1),
     journal: { fence: async (key) => viewOf({ key }), lastApplied: async () => ({ nowMs: 0 }) },
     lanes: { load: async () => laneNamed('ann') },
-    baselines: { of: async () => undefined },
+    baselines: { of: async () => undefined, save: async () => undefined },
     history: { between: async () => undefined },
     lostItems: { waiting: async () => [] },
     orchestrator: orchestratorWith({

@@ -36,6 +36,7 @@ async function compareGone(
   { isListedLost = false, lane = {} }: { isListedLost?: boolean; lane?: Partial<LaneState> } = {},
 ) {
   const hidden: string[] = [];
+  const remembered: string[] = [];
   const created = jarvisMemory.lanes.createPayload(
     { fields: { memory: '"tea"' }, timestamp: '', at: '' },
     OWNER,
@@ -59,11 +60,12 @@ async function compareGone(
       waiting: async () => (isListedLost ? [LOST] : []),
     },
     orchestrator: orchestratorWith({ read: async () => ({ data: scan, text: encodeJson(scan) }) }),
+    baselines: { of: async () => undefined, save: async ({ lane: key }) => void remembered.push(key) },
     hideForgotten: (service: string, owner: string) => hidden.push(`${service}/${owner}`),
   });
   const comparer = new LaneComparer(parts);
   const compared = await comparer.compare(SERVICE, OWNER);
-  return { compared, hidden };
+  return { compared, hidden, remembered };
 }
 
 test('a comparison that finds forgotten items hides them from agents', async () => {
@@ -75,9 +77,11 @@ test('a comparison that finds forgotten items hides them from agents', async () 
 const FLIPPED = { primary: 'orchestrator', epoch: 1, seededCoverage: 0 } as const;
 
 test('what legacy forgot of a flipped lane is no difference, and stays visible', async () => {
-  const { compared, hidden } = await compareGone({ idleSeconds: 3_600 }, { lane: FLIPPED });
+  const { compared, hidden, remembered } = await compareGone({ idleSeconds: 3_600 }, { lane: FLIPPED });
   expect(compared).toMatchObject({ secondary: 'legacy', verdict: 'equal', forgotten: 1 });
   expect(hidden).toEqual([]);
+  // Without the item in the last equal list, it would count as added on the orchestrator.
+  expect(remembered).toEqual([]);
 });
 
 test('what legacy lost of a flipped lane differs, and waits for no decision', async () => {
