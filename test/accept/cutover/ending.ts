@@ -12,7 +12,7 @@ const ATTEMPTS = 10;
 /** Each service becomes read-only, and its clock starts with a backup that was restored. */
 export async function makeReadOnly({ parts: { operator, world } }: Stage): Promise<void> {
   await operator.change('reconcile');
-  for (const service of SERVICES) {
+  const begin = async (service: CutoverService): Promise<void> => {
     await operator.untilEnd(service, 'ready to be read-only', ({ read_only }) =>
       read_only.every(({ met }) => met),
     );
@@ -20,7 +20,8 @@ export async function makeReadOnly({ parts: { operator, world } }: Stage): Promi
     await operator.untilEnd(service, 'legacy has its last write', ({ settled_at }) => settled_at !== null);
     const folder = join(world.folders.root, `backup-${service}`);
     await operator.change('read-only', service, '--backup', folder, '--config', world.configFile);
-  }
+  };
+  await Promise.all(SERVICES.map(begin));
 }
 
 /** A program with an old connection string writes to each legacy service. */
@@ -67,22 +68,16 @@ export async function findForeignWriter(stage: Stage): Promise<void> {
 export async function complete(stage: Stage): Promise<void> {
   const { root } = stage.parts.world.folders;
   await runCommand(['certificate', 'key', 'create', 'signer', '--folder', root]);
-  let valid = 0;
-  for (const service of SERVICES) {
+  const end = async (service: CutoverService): Promise<boolean> => {
     await acceptAll(stage.parts.operator, service);
     await confirmed(stage, service);
-    const certificate = join(root, `${service}.json`);
-    const verified = await runCommand([
-      'certificate',
-      'verify',
-      certificate,
-      '--key',
-      join(root, 'signer.pub'),
-    ]);
-    if (verified.code === 0) valid += 1;
-    else stage.parts.say(`${service}: ${verified.stdout}${verified.stderr}`);
-  }
-  stage.areCertificatesValid = valid === SERVICES.length;
+    const [file, key] = [join(root, `${service}.json`), join(root, 'signer.pub')];
+    const { code, stdout, stderr } = await runCommand(['certificate', 'verify', file, '--key', key]);
+    if (code !== 0) stage.parts.say(`${service}: ${stdout}${stderr}`);
+    return code === 0;
+  };
+  const valid = await Promise.all(SERVICES.map(end));
+  stage.areCertificatesValid = valid.every(Boolean);
 }
 
 /** What a person can answer for is accepted by name, except a lane without a proof or with a difference. */

@@ -8,7 +8,7 @@ const SECOND_IN_HOURS = 1 / 3_600;
 
 /** Settings under which a life of months takes minutes. The interlocks are enforced. */
 export const SHORTENED = {
-  criteria: { comparisons: 10, withoutError: 3, mismatchRate: 0.3 },
+  criteria: { comparisons: 5, withoutError: 1, mismatchRate: 0.5 },
   // A comparison of a whole lane is a proof of every read of the service.
   shadow: { lanePercentage: 20 },
   flips: { perSecond: 100, soakHours: SECOND_IN_HOURS },

@@ -7,7 +7,7 @@ const AGENTS = 12;
 /** Between two requests of an agent: a model thinks for longer. */
 const THINK_MS = 40;
 /** The same while a step has no dialogues left: it waits for something, not for agents. */
-const FURTHER_THINK_MS = 250;
+const FURTHER_THINK_MS = 500;
 const LOOK_EVERY_MS = 10;
 /** None gets more than the 50 entries that contextual-memory keeps. */
 const CONTEXTUAL_OWNERS = 1_000;
