@@ -20,7 +20,9 @@ const OPTIONS = {
 
 export const USAGE = `npm run fuzz -- [options]
 Sends mutated requests to every listening port of a proxy and its orchestrator, while other agents work.
-Exit codes: 0 success; 1 a process ended, or the p99 of the other agents rose to more than three times their p99 without an attack.
+A port is attacked a second time if the p99 of the other agents rose to more than three times their p99 without an attack.
+The lower of the two ratios counts.
+Exit codes: 0 success; 1 a process ended, or the p99 rose that much both times.
 
   --seconds N             seconds of the attack on each port (default: 20)
   --seed S                seed of the mutations; the same seed gives the same mutations (default: 1)
