@@ -58,7 +58,7 @@ async function checkStores(service: SimService, owner: Owner, { world, violation
     hasExceptions && numbers.some((number) => world.plant.isPoison(number));
   const expected = legacy.filter((item) => !isListed(item) && !isLate(item));
   const { effects } = service.truth;
-  if (isFlipped && world.restores.mayLackUnacknowledged(row, effects.executions))
+  if (isFlipped && world.restores.unacknowledged(row, effects.executions).size > 0)
     return checkAcknowledgedItems(row, { expected, orchestrator }, violations);
   compareLane(
     {
@@ -226,8 +226,12 @@ async function checkReversed(
   if (isHalted(lane, world) || lostFrom.has(owner) || goneOwners.has(owner)) return;
   const [taken, there] = [await legacyItems(truth, owner), await legacyItems(model, owner)];
   const skipped = skippedOf(lane, world.database);
-  for (const item of without(taken, there))
-    if (!item.numbers.some((number) => forgotten.has(number) || skipped.has(number)))
+  const undone = world.restores.unacknowledged(lane, truth.effects.executions);
+  const missing = without(taken, there);
+  const unnumbered = missing.filter(({ numbers }) => numbers.length === 0).slice(unnumberedOf(lane, undone));
+  const numbered = missing.filter(({ numbers }) => numbers.length > 0);
+  for (const item of [...unnumbered, ...numbered])
+    if (!item.numbers.some((number) => [forgotten, skipped, undone].some((known) => known.has(number))))
       violations.add('I2', `${key} is flipped, and legacy lacks ${item.text}`);
   // What reached legacy late, or without the journal, is for a comparison to find.
   const isKnown = (number: number): boolean =>
@@ -241,6 +245,13 @@ async function checkReversed(
       item.numbers.some((number) => truth.effects.deletedAtMs.has(number)) ? 'I5' : 'I4',
       `${key} is flipped, and legacy has also ${item.text}`,
     );
+}
+
+/** How many of these writes make items that show no number. */
+function unnumberedOf(lane: LaneRow, numbers: ReadonlySet<number>): number {
+  const requests = allWrites(lane).map(({ write }) => write.request);
+  const unnumbered = requests.filter((request) => marksIn(request).length === 0).map(numberOf);
+  return new Set(unnumbered.filter((number) => numbers.has(number))).size;
 }
 
 /**

@@ -74,26 +74,28 @@ export class Restores {
   }
 
   /**
-   * Whether a primary that was set back forgot a write that its agent was never acknowledged. T12: a write of unknown outcome is not given
-   * again. What such a write did before may be gone, or not.
+   * Writes that a primary which was set back may have forgotten, and that no agent was acknowledged. T12: a write of unknown outcome is not
+   * given again. What such a write did before may be gone, or not.
    */
-  mayLackUnacknowledged(
+  unacknowledged(
     lane: LaneRow,
     executions: readonly { readonly number: number; readonly atMs: number }[],
-  ) {
+  ): ReadonlySet<number> {
     const setBack = this.#primaries.filter(
       ({ lane: key, epoch }) => key === lane.key && epoch === lane.epoch,
     );
-    if (setBack.length === 0) return false;
-    return allWrites(lane).some(({ write, outcome }) => {
-      if (outcome === 'applied') return false;
-      const number = numberOf(write.request);
-      return executions.some(
+    const wasUndone = (number: number): boolean =>
+      executions.some(
         (one) =>
           one.number === number &&
           setBack.some(({ madeAtMs, atMs }) => one.atMs >= madeAtMs && one.atMs <= atMs),
       );
-    });
+    const numbersOf = (isApplied: boolean): number[] =>
+      allWrites(lane)
+        .filter(({ outcome }) => (outcome === 'applied') === isApplied)
+        .map(({ write }) => numberOf(write.request));
+    const applied = new Set(numbersOf(true));
+    return new Set(numbersOf(false).filter((number) => !applied.has(number) && wasUndone(number)));
   }
 }
 

@@ -145,6 +145,9 @@ const FOUND_BY_RESTORES = [
   { replicas: 1, seed: 701_456 },
   // A process died with an open write, and the orchestrator was set back. Its lane could not be held, so it got nothing again.
   { replicas: 1, seed: 860_345 },
+  // It forgot an unacknowledged write that it had taken, so legacy never got that. In the first, the item shows no number.
+  { replicas: 1, seed: 5_090 },
+  { replicas: 1, seed: 7_708 },
 ];
 
 const LIVES: readonly Course[] = [
