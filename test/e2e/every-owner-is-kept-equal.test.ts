@@ -7,7 +7,11 @@ import { addInteraction, askOnce, createSession, freshSession } from '../support
 let deployment: Deployment;
 
 beforeAll(async () => {
-  deployment = await startDeployment({ asked: { dualWrite: true, shadowRead: 0, readCutover: 0 } });
+  deployment = await startDeployment({
+    // The stand-in reads a write of 4 MiB for a second, and on a slow machine for longer than the default deadline.
+    config: { proxy: { deadlineMs: 15_000 } },
+    asked: { dualWrite: true, shadowRead: 0, readCutover: 0 },
+  });
 });
 
 afterAll(() => deployment?.end());
