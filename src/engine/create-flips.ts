@@ -71,6 +71,12 @@ function createFlipper(parts: MigrationParts, engine: Engine, { flips, comparing
   });
 }
 
+/**
+ * A flipped write takes some milliseconds longer by its nature, so the increase alone must not slow the flips. This is a tenth
+ * of the added latency at which the guard acts.
+ */
+const LEAST_RISE_MS = 10;
+
 /** All replicas together flip no more lanes per second, and fewer while agents wait longer than before. */
 function createPacing({ clock, events }: MigrationParts, { membership }: Engine, perSecond: number) {
   const latency = new LiveLatency(clock);
@@ -79,6 +85,7 @@ function createPacing({ clock, events }: MigrationParts, { membership }: Engine,
     new Pace({
       clock,
       most: 1,
+      leastRiseMs: LEAST_RISE_MS,
       liveP95: () => latency.lastSecond(),
       slower: (thanMs) => latency.slower(thanMs),
       calmP95: latency.lately(),

@@ -3,9 +3,8 @@ import type { Orchestrator } from '../ports/ports.ts';
 import type { Listener, MigrationEvents } from '../ports/events.ts';
 import { isJsonObject } from '../../domain/json.ts';
 
-/** Agents wait longer if the increase exceeds both this share and this time. Below that it is noise. */
+/** Agents wait longer if the increase exceeds both this share and `leastRiseMs`. Below that it is noise. */
 const RISE = 1.2;
-const LEAST_RISE_MS = 1;
 /** If more memories wait for an embedding, a backfill would only make the queue longer. */
 const LONG_LINE = 5_000;
 /** Normally 5 % of operations are slower than the p95. By chance alone, at most 1 look of 100 slows the run. */
@@ -26,6 +25,8 @@ interface PaceParts {
   readonly clock: Clock;
   /** Maximum number of lanes under way together. */
   readonly most: number;
+  /** An increase of the agents' waiting time up to this never slows the run, milliseconds. */
+  readonly leastRiseMs: number;
   /** p95 of the agents' waiting time in the last second, milliseconds; undefined if too few operations ended in it. */
   readonly liveP95: () => number | undefined;
   /** Used in that case: how many of the newest operations took longer. */
@@ -114,7 +115,7 @@ export class Pace {
     if (p95 === undefined) return this.#judgeFew();
     this.#calmMs = this.#calmMs === undefined ? p95 : Math.min(p95, this.#calmMs * GIVE_WAY);
     if (this.#parts.calmP95 !== undefined) this.#calmMs = Math.max(this.#calmMs, this.#parts.calmP95);
-    return p95 > limitOver(this.#calmMs) ? 'agents_wait' : undefined;
+    return p95 > this.#limitOver(this.#calmMs) ? 'agents_wait' : undefined;
   }
 
   /**
@@ -124,15 +125,15 @@ export class Pace {
   #judgeFew(): Brake | undefined {
     this.#calmMs ??= this.#parts.latelyP95();
     if (this.#calmMs === undefined) return undefined;
-    const { slower, of } = this.#parts.slower(limitOver(this.#calmMs));
+    const { slower, of } = this.#parts.slower(this.#limitOver(this.#calmMs));
     if (chanceOf(slower, of) > LIKELY_CHANCE) return undefined;
     this.#calmMs *= GIVE_WAY;
     return 'agents_wait';
   }
-}
 
-function limitOver(calmMs: number): number {
-  return Math.max(calmMs * RISE, calmMs + LEAST_RISE_MS);
+  #limitOver(calmMs: number): number {
+    return Math.max(calmMs * RISE, calmMs + this.#parts.leastRiseMs);
+  }
 }
 
 /** The probability that this many of them, or more, are among the slowest 5 % by chance. */

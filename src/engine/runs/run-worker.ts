@@ -10,6 +10,8 @@ import { type ListedLane, type RunControl, RunInterrupted, type RunWork } from '
 import { SerialQueue } from '../../shared/serial-queue.ts';
 
 const LOOK_EVERY_MS = 1_000;
+/** See Pace. A run has time, so it slows down as soon as the increase is more than noise. */
+const LEAST_RISE_MS = 1;
 /** Time until a stop takes effect. */
 const STATE_EVERY_MS = 250;
 /** A page that fails this many times is left, and its lanes are listed as not finished. */
@@ -185,6 +187,7 @@ export class RunWorker {
     const pace = new Pace({
       clock,
       most: concurrency,
+      leastRiseMs: LEAST_RISE_MS,
       liveP95,
       slower,
       latelyP95: calmP95,

@@ -9,6 +9,7 @@ function paceAt(settings: {
   lately?: () => number | undefined;
   line?: () => number;
   rate?: number;
+  leastRiseMs?: number;
 }) {
   let nowMs = 0;
   const clock = {
@@ -21,6 +22,7 @@ function paceAt(settings: {
   const pace = new Pace({
     clock,
     most: 8,
+    leastRiseMs: settings.leastRiseMs ?? 1,
     liveP95: () => settings.live?.(),
     slower: (thanMs) => {
       const newest = settings.few?.() ?? [];
@@ -50,6 +52,19 @@ test('within a second of 20 % longer waits, an eighth of the lanes is under way'
   }
   expect(pace.brake).toBe('agents_wait');
   expect(pace.width).toBe(1);
+});
+
+test('an increase up to the least rise never slows the run', async () => {
+  let live = 5;
+  const { pace, pass } = paceAt({ live: () => live, calm: 5, leastRiseMs: 10 });
+  live = 15;
+  pass(250);
+  await pace.after(nothing);
+  expect(pace.brake).toBeUndefined();
+  live = 15.5;
+  pass(250);
+  await pace.after(nothing);
+  expect(pace.brake).toBe('agents_wait');
 });
 
 test('at three operations per second two slow ones slow the run within a second', async () => {
