@@ -88,7 +88,7 @@ export class Ledger {
   }
 
   failed(what: string): void {
-    this.agentErrors.push(what);
+    this.agentErrors.push(this.step === '' ? what : `${this.step}: ${what}`);
   }
 }
 

@@ -39,13 +39,12 @@ async function run(options: Options, say: Say): Promise<CutoverResult> {
   const ledger = new Ledger();
   const operator = new Operator(world.httpUrl);
   const bar = createProgressBar(total);
-  const shown = { step: '' };
   const traffic = new Traffic({
     endpoints: world.endpoints,
     dialogues,
     ledger,
     onDone: (done) =>
-      bar.show(Math.min(done, total - 1), `${shown.step}, ${ledger.agentErrors.length} errors`),
+      bar.show(Math.min(done, total - 1), `${ledger.step}, ${ledger.agentErrors.length} errors`),
   });
   const [journal, orchestratorStore] = [
     databaseAt(world.journalDatabase),
@@ -55,7 +54,7 @@ async function run(options: Options, say: Say): Promise<CutoverResult> {
   try {
     for (const line of shortenedLines(world.folders.root)) say(line);
     traffic.start();
-    await walk(stage, { total, bar, onStep: (step) => (shown.step = step.name) });
+    await walk(stage, { total, bar, onStep: (step) => (ledger.step = step.name) });
     await traffic.stop();
     tellFaults(stage);
     return await resultOf(stage, startedAtMs);
