@@ -89,6 +89,8 @@ export class AgentConnection {
   #isOpen = false;
   /** True for a REQ socket, which sends no request while one is in flight. */
   #isLockstep = false;
+  /** Whether reading is paused until the agent has read what it was sent. All replies share this wait. */
+  #awaitsReading = false;
 
   constructor(socket: Socket, settings: ConnectionSettings, place?: ConnectionPlace) {
     this.place = place;
@@ -337,9 +339,13 @@ export class AgentConnection {
 
   /** Pauses reading from an agent that does not read its replies and heartbeat answers. */
   #awaitReading(): void {
-    if (this.#socket.writableLength <= UNREAD_BYTES) return;
+    if (this.#awaitsReading || this.#socket.writableLength <= UNREAD_BYTES) return;
+    this.#awaitsReading = true;
     this.hold();
-    this.#socket.once('drain', () => this.letGo());
+    this.#socket.once('drain', () => {
+      this.#awaitsReading = false;
+      this.letGo();
+    });
   }
 
   #collect({ body, hasMore, droppedBytes }: zmtp.Frame): void {

@@ -76,6 +76,34 @@ test('an agent that reads gets every reply, even after 12,000 requests ahead', a
   expect(problems).toEqual([]);
 });
 
+test('replies that an agent has not read share one wait, and reading then continues', async () => {
+  const warnings: string[] = [];
+  const onWarning = ({ name, message }: Error) => {
+    if (name === 'MaxListenersExceededWarning') warnings.push(message);
+  };
+  process.on('warning', onWarning);
+  closing.push(() => process.off('warning', onWarning));
+  const count = 40;
+  const reply = Buffer.alloc(1_000_000);
+  const all = Promise.withResolvers<void>();
+  let received = 0;
+  const agent = dealer(
+    await serve(async () => {
+      received += 1;
+      if (received === count) all.resolve();
+      await all.promise;
+      return { body: reply };
+    }),
+  );
+  // All replies are sent at once, so the last 20 exceed what an agent may have unread.
+  for (let sent = 0; sent < count; sent += 1) await agent.send(['', 'x']);
+  for (let answered = 0; answered < count; answered += 1)
+    expect((await agent.receive()).at(-1)).toHaveLength(reply.length);
+  await agent.send(['', 'x']);
+  expect((await agent.receive()).at(-1)).toHaveLength(reply.length);
+  expect(warnings).toEqual([]);
+});
+
 describe('while requests exceed the memory budget', () => {
   const busyReply = Buffer.from('busy');
   const messageBytes = 1_000;
