@@ -103,7 +103,7 @@ export class TakeOver {
     });
   }
 
-  /** The lane takes no write until the orchestrator has said what became of those that a dead replica left. */
+  /** The lane takes no write until the orchestrator, or a return to legacy, has said what became of those that a dead replica left. */
   #closeAll(lane: Lane, open: readonly OpenIntent[]): void {
     const me = this.#parts.identity.id;
     for (const { operationId } of open) this.#closing.set(operationId, me);
@@ -121,8 +121,8 @@ export class TakeOver {
     const { orchestratorPrimary, outcomeRecorder, identity, kept } = this.#parts;
     const me = identity.id;
     const fence = { key: ref.lane, epoch, generation, sequence: ref.sequence, operationId };
-    // While the others count on this replica, no other closes it.
-    const end = await orchestratorPrimary.close({ fence }, () => identity.id !== me);
+    // While the others count on this replica, no other closes it. A return to legacy has recorded what became of the write.
+    const end = await orchestratorPrimary.close({ fence }, () => identity.id !== me || lane.epoch > epoch);
     if (end === 'given_up') return;
     if (end.outcome === 'applied') {
       lane.appliedUpTo(ref.sequence);

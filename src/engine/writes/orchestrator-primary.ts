@@ -164,7 +164,8 @@ export class OrchestratorPrimary {
 
   /**
    * Closes the sequence of a write, however long the orchestrator is away. A write that had no effect never has one afterwards.
-   * @param isOver ends the attempts. Another replica, or the next start, closes it then. @defaultValue never
+   * @param isOver ends the attempts, and a later answer does not count. Another replica or the next start closes the sequence then, or a
+   * return to legacy has recorded the outcome. @defaultValue never
    */
   async close({ fence, answer }: OpenWrite, isOver?: () => boolean): Promise<ClosedEnd | 'given_up'> {
     const { orchestrator, clock } = this.#parts;
@@ -173,7 +174,8 @@ export class OrchestratorPrimary {
       const options = { purpose: 'probe', deadlineAtMs, operations: [fence.operationId] } as const;
       try {
         await this.#parts.admit(fence.key);
-        return endOf(await orchestrator.closeSequence(fence, options), answer);
+        const found = await orchestrator.closeSequence(fence, options);
+        return isOver?.() === true ? 'given_up' : endOf(found, answer);
       } catch (error) {
         this.#parts.emit('write:not_closed', {
           lane: fence.key,

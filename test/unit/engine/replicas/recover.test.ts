@@ -90,6 +90,42 @@ test('a write that a dead replica left open is closed by one attempt at a time',
   expect(closing).toBe(1);
 });
 
+test('a return to legacy ends the close of a write that a dead replica left open', async () => {
+  const attempt = Promise.withResolvers<void>();
+  const done: string[] = [];
+  const ref = { laneId: 1, lane: KEY, sequence: 3 };
+  const open = [{ ref, operationId: operationId('3'), epoch: 1, generation: 0 }];
+  const journal = readableJournal({
+    lanes: [{ owner: OWNER, state: { primary: 'orchestrator', epoch: 1 } }],
+  });
+  const lanes = createLanes(journal, fakeClock(), () => false);
+  const takeOver = new TakeOver(
+    takeOverParts({
+      journal: takenJournal({ ...journal, recover: async () => ({ ...NOTHING, open }) }),
+      lanes,
+      orchestratorPrimary: {
+        close: async (_open, isOver) => {
+          await attempt.promise;
+          return isOver?.() === true ? 'given_up' : { outcome: 'applied' };
+        },
+      },
+      kept: { lost: async () => void done.push('reply is lost') },
+      deliverer: {
+        resume: () => undefined,
+        resumeForeign: () => void done.push('deliver'),
+        forget: () => undefined,
+      },
+    }),
+  );
+  await takeOver.recover();
+  const lane = await lanes.load(SERVICE, ownerNamed(OWNER));
+  expect(lane.isClosing).toBe(true);
+  lane.adopt(stateOf(lane, { primary: 'legacy', epoch: 2 }));
+  attempt.resolve();
+  await vi.waitFor(() => expect(lane.isClosing).toBe(false));
+  expect(done).toEqual([]);
+});
+
 test('a recovery is repeated once, for what a dead process has stored since', async () => {
   const clock = fakeClock();
   let recoveries = 0;

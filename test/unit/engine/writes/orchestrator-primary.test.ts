@@ -210,6 +210,17 @@ test('closing ends when another replica takes it over, or the process ends', asy
   expect(await ending.path.close({ fence: FENCE })).toBe('given_up');
 });
 
+test('a close that is over when the orchestrator answers tells nothing', async () => {
+  let isOver = false;
+  const { path } = primary([], {
+    closeSequence: async () => {
+      isOver = true;
+      return APPLIED;
+    },
+  });
+  expect(await path.close({ fence: FENCE, answer: () => 'the reply' }, () => isOver)).toBe('given_up');
+});
+
 test('no sequence is closed while a restored database lacks something of the lane', async () => {
   const closed: number[] = [];
   const { path, facts } = primary([], {
