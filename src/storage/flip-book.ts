@@ -13,7 +13,7 @@ import { claimedByOther } from './journal/journal-sql.ts';
 
 const SERVES = '(r.services is null or $1 = any(r.services))';
 
-/** Asked for every second, so what differs is not looked for among all lanes. */
+/** Asked for every second, so nothing is looked for among all lanes. */
 const STANDING = `
 select
   (select count(*) from replicas r where ${SERVES}
@@ -23,7 +23,7 @@ select
   exists (select from spills where open_since is not null and (services is null or $1 = any(services))) as "isAnySpilled",
   (select json_build_object('person', h.person, 'reason', h.reason, 'atMs', extract(epoch from h.at) * 1000)
     from flip_holds h where h.service = $1 and h.lifted_at is null) as held,
-  (select count(*) from lanes l where l.service = $1 and l.primary_backend = 'orchestrator') as flipped,
+  exists (select from lanes l where l.service = $1 and l.primary_backend = 'orchestrator') as "isAnyFlipped",
   (select count(*) from (
     select l.id from divergences d join lanes l on l.key = d.service || '/' || d.owner
     where d.service = $1 and d.state = 'legacy_differs' and l.primary_backend = 'orchestrator'
@@ -33,6 +33,10 @@ select
       and not exists (select from divergences d where d.service = l.service and d.owner = l.owner and d.state = 'accepted')) differing) as "flippedDiffer",
   (select count(distinct f.lane_id) from flips f join lanes l on l.id = f.lane_id
     where f.at > now() - interval '1 minute' and not f.facts ? 'is_born' and l.service = $1) as "movedLately"`;
+
+/** Takes 25 ms with 100,000 such lanes. */
+const FLIPPED =
+  "select count(*) as flipped from lanes where service = $1 and primary_backend = 'orchestrator'";
 
 /** The first reason that applies. Those that end by themselves come first. */
 const UNCLEAN = `
@@ -124,6 +128,10 @@ export function createFlipBook(database: Database, replica: ReplicaIdentity): Fl
       );
       if (row === undefined) throw new Error('a query without a table returned no row');
       return { ...row, held: row.held ?? undefined };
+    },
+    async flipped(service) {
+      const [row] = await database.query<{ flipped: number }>(FLIPPED, [service]);
+      return row?.flipped ?? 0;
     },
     async candidates(service, { after, limit, digest, isEveryHome = false }) {
       const parameters = [service, digest, replica.id, after, limit, isEveryHome];

@@ -41,9 +41,11 @@ export function describeFlipBook(begin: () => Promise<Subject>): void {
       expect(await book.among([lane.key], DIGEST)).toMatchObject([
         { lane: lane.key, attempts: { failed: 2, reason: 'not_drained' } },
       ]);
-      expect(await book.standing(lane.service)).toMatchObject({ flipped: 0, movedLately: 0 });
+      expect(await book.standing(lane.service)).toMatchObject({ isAnyFlipped: false, movedLately: 0 });
+      expect(await book.flipped(lane.service)).toBe(0);
       await flipped(subject);
-      expect(await book.standing(lane.service)).toMatchObject({ flipped: 1, movedLately: 1 });
+      expect(await book.standing(lane.service)).toMatchObject({ isAnyFlipped: true, movedLately: 1 });
+      expect(await book.flipped(lane.service)).toBe(1);
       expect(await book.among([lane.key], DIGEST)).toEqual([]);
       expect(await book.candidates(lane.service, { after: 0, limit: 10, digest: DIGEST })).toEqual([]);
     });

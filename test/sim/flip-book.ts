@@ -59,13 +59,18 @@ export function createSimFlipBook({ database, identity, statement }: BookParts):
           otherVersions: replicas.without((row) => row.versions[service] === share?.version),
           isAnySpilled: spills.isAnyOpen(),
           held: shares.holds.get(service),
-          flipped: flipped.length,
+          isAnyFlipped: flipped.length > 0,
           flippedDiffer: flipped.filter(
             ({ key, epoch }) => flips.compared.get(flipOf(key, epoch)) === 'different',
           ).length,
           movedLately: lanesOf(service).filter((lane) => movedSince(lane, clock.now() - MINUTE_MS)).length,
         };
       }),
+    flipped: (service) =>
+      statement(
+        'the number of flipped lanes',
+        () => lanesOf(service).filter(({ primary }) => primary === 'orchestrator').length,
+      ),
     candidates: (service, { after, limit, digest, isEveryHome = false }) =>
       statement('lanes to flip', () =>
         onLegacy(service)

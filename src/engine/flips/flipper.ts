@@ -89,6 +89,8 @@ export class Flipper {
   readonly #stopping = new AbortController();
   readonly #restUntilMs = new Map<ServiceName, number>();
   readonly #known = new Map<ServiceName, FlipperStanding & { readonly atMs: number }>();
+  /** Facts on their way. All who need them wait for the same. */
+  readonly #asked = new Map<ServiceName, Promise<FlipperStanding>>();
   readonly #pace: SharedPace;
   #loops: readonly Promise<void>[] = [];
 
@@ -141,8 +143,9 @@ export class Flipper {
   /** How far the lanes of the service have moved. Those on legacy are counted only inside a share. @throws StorageError */
   async counts(service: ServiceName): Promise<FlipCounts> {
     const { facts } = await this.standing(service);
+    const moved = facts.isAnyFlipped ? await this.#parts.book.flipped(service) : 0;
     const lanes = this.isMoving(service) ? await this.#counter.of(service) : this.#counter.none();
-    return { moved: facts.flipped, moving: facts.movedLately, ...lanes };
+    return { moved, moving: facts.movedLately, ...lanes };
   }
 
   /** What keeps the lane from going first, before the way back is proven. Undefined: no lane on legacy. @throws StorageError */
@@ -165,18 +168,31 @@ export class Flipper {
   /** A person has changed what holds for the service. */
   forget(service: ServiceName): void {
     this.#known.delete(service);
+    this.#asked.delete(service);
   }
 
   /** At most a second old. @throws StorageError */
   async standing(service: ServiceName): Promise<FlipperStanding> {
-    const { clock, factsOf, limits } = this.#parts;
     const known = this.#known.get(service);
-    if (known !== undefined && clock.now() - known.atMs < FACTS_MS) return known;
+    if (known !== undefined && this.#parts.clock.now() - known.atMs < FACTS_MS) return known;
+    const isAsked = (): boolean => this.#asked.get(service) === asked;
+    const asked: Promise<FlipperStanding> = this.#asked.get(service) ?? this.#ask(service, isAsked);
+    this.#asked.set(service, asked);
+    return asked;
+  }
+
+  /** @param isValid false if the service was forgotten meanwhile, because the facts may be from before the change */
+  async #ask(service: ServiceName, isValid: () => boolean): Promise<FlipperStanding> {
+    const { clock, factsOf, limits } = this.#parts;
     const atMs = clock.now();
-    const facts = await factsOf(service);
-    const standing = { facts, judged: judgeService(facts, limits), atMs };
-    this.#known.set(service, standing);
-    return standing;
+    try {
+      const facts = await factsOf(service);
+      const standing = { facts, judged: judgeService(facts, limits), atMs };
+      if (isValid()) this.#known.set(service, standing);
+      return standing;
+    } finally {
+      if (isValid()) this.#asked.delete(service);
+    }
   }
 
   /** Each service has its own loop, because comparisons and long lists of one must not delay the others. */
@@ -208,7 +224,7 @@ export class Flipper {
   async #round(service: ServiceName): Promise<void> {
     if (!this.#parts.isMoving(service)) return;
     const { facts } = await this.standing(service);
-    if (facts.flipped > 0) await this.#compareFlipped(service);
+    if (facts.isAnyFlipped) await this.#compareFlipped(service);
     if (this.#parts.clock.now() < (this.#restUntilMs.get(service) ?? 0)) return;
     if (await this.#isReadyNow(service)) await this.#pace.during(() => this.#sweep(service));
     else await this.#tryFirst(service);
@@ -218,7 +234,7 @@ export class Flipper {
   async #tryFirst(service: ServiceName): Promise<void> {
     const { book, digestOf, limits } = this.#parts;
     const { facts } = await this.standing(service);
-    if (facts.first === undefined || facts.flipped > 0 || (facts.share?.percentage ?? 0) === 0) return;
+    if (facts.first === undefined || facts.isAnyFlipped || (facts.share?.percentage ?? 0) === 0) return;
     if (firstReason(judgeService(asIfProven(facts), limits)) !== undefined) return;
     const digest = digestOf(service);
     const candidate = await book.candidate(facts.first.lane, digest);
@@ -367,7 +383,7 @@ export class Flipper {
     if (result === 'not_comparable') return;
     await book.compared(flip, result);
     // The next lane must not be flipped by what was known before.
-    if (result === 'different') this.#known.delete(service);
+    if (result === 'different') this.forget(service);
     emit('flip:compared', { service, lane, result });
   }
 }

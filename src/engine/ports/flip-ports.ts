@@ -158,8 +158,8 @@ export interface FlipStanding {
   readonly otherVersions: number;
   readonly isAnySpilled: boolean;
   readonly held: FlipHold | undefined;
-  /** Lanes whose primary is the orchestrator. */
-  readonly flipped: number;
+  /** Whether the orchestrator is primary of a lane. */
+  readonly isAnyFlipped: boolean;
   /** Lanes whose primary changed in the last minute, in either direction. Lanes that were born are none of them. */
   readonly movedLately: number;
   /** Of the flipped lanes, those that differed when they were compared after the flip. */
@@ -200,7 +200,10 @@ export interface CandidateQuery {
 
 /** What is known of the lanes that move. @throws StorageError */
 export interface FlipBook {
+  /** Takes less than 10 ms with 100,000 lanes, because the flips ask for it every second. */
   standing(service: ServiceName): Promise<FlipStanding>;
+  /** The number of lanes whose primary is the orchestrator, for people. */
+  flipped(service: ServiceName): Promise<number>;
   /** Lanes whose primary is legacy. */
   candidates(service: ServiceName, query: CandidateQuery): Promise<readonly FlipCandidate[]>;
   /** Undefined if the journal has no row of the lane, or if its primary is the orchestrator. */

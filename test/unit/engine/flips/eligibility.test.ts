@@ -17,7 +17,7 @@ const READY: ServiceFlipFacts = {
   otherVersions: 0,
   isAnySpilled: false,
   held: undefined,
-  flipped: 3,
+  isAnyFlipped: true,
   flippedDiffer: 0,
   movedLately: 1,
   notFlippable: 0,

@@ -12,7 +12,7 @@ const READY: ServiceFlipFacts = {
   otherVersions: 0,
   isAnySpilled: false,
   held: undefined,
-  flipped: 0,
+  isAnyFlipped: false,
   flippedDiffer: 0,
   movedLately: 3,
   notFlippable: 0,
@@ -40,6 +40,7 @@ function createFlipper(lanes: readonly FlipCandidate[], facts: Partial<FlipperPa
   const { emit, names } = recorder();
   const book: FlipperParts['book'] = {
     standing: async () => READY,
+    flipped: async () => 3,
     candidates: async (_service, { after, limit, isEveryHome }) =>
       isEveryHome === true
         ? lanes.filter(({ id }) => id > after).slice(0, limit)
@@ -122,7 +123,7 @@ describe('the lane that a person named to go first', () => {
     const { flipper, service, book } = createFlipper([candidate('ann'), candidate('bob')], {
       flipLane: async (lane, ground) => {
         grounds.push([lane.key, ground]);
-        service.facts = { ...service.facts, flipped: 1 };
+        service.facts = { ...service.facts, isAnyFlipped: true };
         return undefined;
       },
     });
@@ -138,7 +139,7 @@ describe('the lane that a person named to go first', () => {
 
   test.each([
     ['the guard has tripped', { latch: 'errors' }, {}],
-    ['a lane is flipped already', { flipped: 1 }, {}],
+    ['a lane is flipped already', { isAnyFlipped: true }, {}],
     ['another replica is its home', {}, { isElsewhere: true as const }],
     ['its history is uncertain', {}, { unclean: 'dirty' as const }],
   ])('stays on legacy while %s', async (_why, facts, lane) => {
@@ -205,7 +206,7 @@ test('a flipped lane is compared afterwards, and the result is stored once it is
     uncompared: async () => (stored.length === 0 ? [flip] : []),
     compared: async (_flip: unknown, result: string) => void stored.push(result),
   });
-  service.facts = { ...READY, flipped: 1 };
+  service.facts = { ...READY, isAnyFlipped: true };
   flipper.start();
   await vi.waitFor(() => expect(stored).toEqual(['different']));
   await flipper.stop();
@@ -223,7 +224,7 @@ test('a difference of a flipped lane stops the flips before all lanes are flippe
       lanes.slice(after, after + limit),
     uncompared: async () => (seen.flipped.length > 0 ? [flip] : []),
     compared: async () => {
-      service.facts = { ...READY, flipped: 200, flippedDiffer: 1 };
+      service.facts = { ...READY, isAnyFlipped: true, flippedDiffer: 1 };
     },
   });
   flipper.start();
@@ -231,6 +232,65 @@ test('a difference of a flipped lane stops the flips before all lanes are flippe
   await new Promise((resolve) => setTimeout(resolve, 30));
   await flipper.stop();
   expect(seen.flipped).toHaveLength(200);
+});
+
+describe('the facts of a service', () => {
+  /** A flipper whose facts arrive when the test lets them, each time as they were when they were asked for. */
+  function createAsked() {
+    const answers: (() => void)[] = [];
+    const journal = { isAnyFlipped: false };
+    const { flipper } = createFlipper([], {
+      factsOf: async () => {
+        const facts = { ...READY, ...journal };
+        await new Promise<void>((resolve) => answers.push(resolve));
+        return facts;
+      },
+    });
+    return { flipper, answers, journal };
+  }
+
+  test('are asked for once by all who need them at the same time', async () => {
+    const { flipper, answers } = createAsked();
+    const standings = Promise.all([flipper.standing(SERVICE), flipper.standing(SERVICE)]);
+    for (const answer of answers) answer();
+    await standings;
+    expect(answers).toHaveLength(1);
+  });
+
+  test('are not kept if they were asked for before a change', async () => {
+    const { flipper, answers, journal } = createAsked();
+    const before = flipper.standing(SERVICE);
+    journal.isAnyFlipped = true;
+    flipper.forget(SERVICE);
+    const after = flipper.standing(SERVICE);
+    answers[1]?.();
+    expect((await after).facts.isAnyFlipped).toBe(true);
+    answers[0]?.();
+    await before;
+    expect(flipper.isReady(SERVICE)).toBe(true);
+    expect(await flipper.standing(SERVICE)).toBe(await after);
+  });
+
+  test('are asked for again after an error', async () => {
+    const asked: boolean[] = [];
+    const { flipper } = createFlipper([], {
+      factsOf: async () => {
+        asked.push(true);
+        if (asked.length === 1) throw new Error('the journal is away');
+        return READY;
+      },
+    });
+    await expect(flipper.standing(SERVICE)).rejects.toThrow('the journal is away');
+    expect((await flipper.standing(SERVICE)).facts).toBe(READY);
+  });
+
+  test('count the moved lanes only for people', async () => {
+    const { flipper, service } = createFlipper([]);
+    expect(await flipper.counts(SERVICE)).toMatchObject({ moved: 0, moving: 3 });
+    service.facts = { ...READY, isAnyFlipped: true };
+    flipper.forget(SERVICE);
+    expect(await flipper.counts(SERVICE)).toMatchObject({ moved: 3, moving: 3 });
+  });
 });
 
 test('slow flips do not postpone the next look at the lanes', async () => {
@@ -327,7 +387,7 @@ test('a slow comparison of a flipped lane does not keep new owners on legacy', a
     },
   });
   Object.assign(book, { uncompared: async () => [flip] });
-  service.facts = { ...READY, flipped: 1 };
+  service.facts = { ...READY, isAnyFlipped: true };
   flipper.start();
   await vi.waitFor(() => expect(compared).toBe(1));
   await new Promise((resolve) => setTimeout(resolve, 30));
