@@ -238,7 +238,19 @@ export class JournalTables {
         },
         atMs: clock.wallOf(Math.max(...times)),
       }),
+      ...this.#forgottenThrough(key, before),
     };
+  }
+
+  #forgottenThrough(key: LaneKey, before: number): Pick<LastApplied, 'forgottenThrough'> {
+    const { reverse } = this.#database;
+    const sequences = this.#known(key).flatMap(({ id, settledSequence }) =>
+      reverse.of(id).flatMap(({ ref: { sequence }, ending }) => {
+        const counts = ending === 'forgotten' && sequence > settledSequence && sequence < before;
+        return counts ? [sequence] : [];
+      }),
+    );
+    return sequences.length === 0 ? {} : { forgottenThrough: Math.max(...sequences) };
   }
 
   beginCopy(me: ReplicaId, key: LaneKey, above = 0): LaneRead | undefined {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { operationId } from '../../src/domain/ids.ts';
 import type { WriteRef } from '../../src/engine/ports/ports.ts';
 import type { ReverseStart } from '../../src/engine/ports/reverse-ports.ts';
+import { decided } from './flip-steps.ts';
 import type { Begin, JournalUnderTest, Lane, Opened } from './journal-contract-lane.ts';
 
 const HOUR_MS = 3_600_000;
@@ -157,6 +158,27 @@ function testSends(subject: () => JournalUnderTest, begin: Begin): void {
     expect(Math.abs(nowMs - Date.now())).toBeLessThan(HOUR_MS);
     expect(atMs).toBeLessThanOrEqual(nowMs);
     expect(atMs).toBeGreaterThan(nowMs - HOUR_MS);
+  });
+
+  test('tells the last write that legacy forgot with its owner, until a copy looked', async () => {
+    const opened = await flipped(4);
+    const { journal, sends, flips, refs, lane } = opened;
+    const through = async (before?: number): Promise<unknown> =>
+      (await journal.lastApplied(lane.key, before)).forgottenThrough;
+    const endings = ['applied', 'forgotten', 'forgotten', 'applied'] as const;
+    expect(await through()).toBeUndefined();
+    for (const [index, ref] of refs.entries()) {
+      await sends.begin(startOf(ref));
+      await sends.end({ ref, attempt: 1, ending: endings[index] ?? 'applied' });
+      await journal.delivered(ref);
+    }
+    expect(await through()).toBe(3);
+    expect(await through(3)).toBe(2);
+    expect(await flips.flip(lane.key, await decided(opened, 'legacy'))).toMatchObject({ primary: 'legacy' });
+    const { generation = 0 } = (await journal.beginCopy(lane.key)) ?? {};
+    expect(await through()).toBe(3);
+    await lane.copied(generation, 4);
+    expect(await through()).toBeUndefined();
   });
 }
 

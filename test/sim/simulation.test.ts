@@ -148,6 +148,8 @@ const FOUND_BY_RESTORES = [
   // It forgot an unacknowledged write that it had taken, so legacy never got that. In the first, the item shows no number.
   { replicas: 1, seed: 5_090 },
   { replicas: 1, seed: 7_708 },
+  // Legacy forgot an owner before it got the next write, and the copy after the return called that write's item lost.
+  { replicas: 1, seed: 9_397 },
 ];
 
 const LIVES: readonly Course[] = [

@@ -117,7 +117,7 @@ interface VanishedFacts extends RetentionFacts {
   /** Items that the primary no longer shows, and that no journaled write deleted. */
   readonly vanished: readonly StoredMemory[];
   readonly existing: readonly ListedMemory[];
-  /** Times of the lane's writes, or of its writes before a sequence. Only called if the whole owner is gone, or was gone. */
+  /** What the journal knows of the lane's writes, or of its writes before a sequence. Only called if the service forgets owners. */
   readonly lastApplied: (before?: number) => Promise<LastApplied>;
   /** A write proved that the service held nothing of the owner. Everything below this position was gone by then. */
   readonly emptyBelow: number;
@@ -130,19 +130,31 @@ export async function explainVanished(
   facts: VanishedFacts,
 ): Promise<{ forgotten: StoredMemory[]; lost: StoredMemory[] }> {
   if (facts.vanished.length === 0) return { forgotten: [], lost: [] };
+  const isKnown = await byReverseSends(facts);
   const isEarlier = await byBeginning(facts);
-  const [earlier, present] = [
-    facts.vanished.filter(isEarlier),
-    facts.vanished.filter((one) => !isEarlier(one)),
-  ];
+  const open = facts.vanished.filter((one) => !isKnown(one));
+  const [earlier, present] = [open.filter(isEarlier), open.filter((one) => !isEarlier(one))];
   const isForgotten = facts.source.exists ? byEntries(facts) : await isGoneByRetention(facts, present);
   const areEarlierForgotten = await isGoneByRetention(facts, earlier, facts.emptyBelow);
   const isExplained: Explained = (memory) =>
-    isEarlier(memory) ? areEarlierForgotten(memory) : isForgotten(memory);
+    isKnown(memory) || (isEarlier(memory) ? areEarlierForgotten(memory) : isForgotten(memory));
   return {
     forgotten: facts.vanished.filter(isExplained),
     lost: facts.vanished.filter((memory) => !isExplained(memory)),
   };
+}
+
+/**
+ * While the orchestrator was the primary, reverse delivery found that the service had forgotten the owner. The service has nothing of the
+ * earlier writes any more, and never got that one.
+ */
+async function byReverseSends({ retention, lastApplied }: VanishedFacts): Promise<Explained> {
+  const { forgottenThrough } = forgetsOwners(retention) ? await lastApplied() : {};
+  return ({ position }) => forgottenThrough !== undefined && position < positionOf(forgottenThrough + 1);
+}
+
+function forgetsOwners({ idleSeconds, owners }: Retention): boolean {
+  return idleSeconds !== undefined || owners !== undefined;
 }
 
 /**
@@ -205,8 +217,7 @@ async function isGoneByRetention(
   items: readonly StoredMemory[],
   endedBelow = 0,
 ): Promise<Explained> {
-  const { idleSeconds, owners } = facts.retention;
-  if (items.length === 0 || (idleSeconds === undefined && owners === undefined)) return () => false;
+  if (items.length === 0 || !forgetsOwners(facts.retention)) return () => false;
   const { of, sentOf, nowMs, lastMs } = await timesOf(facts, endedBelow);
   const all = items.map(of);
   const madeMs = all.reduce((first, time) => Math.min(first, time), nowMs);

@@ -61,6 +61,10 @@ export interface LastApplied {
   readonly first?: FirstApplied;
   /** When its newest applied write was known to be applied; absent if the journal holds none. */
   readonly atMs?: number;
+  /**
+   * The newest write for which reverse delivery found that legacy's retention has forgotten the owner. Absent: none since the last copy.
+   */
+  readonly forgottenThrough?: number;
 }
 
 /** How far the secondary lags, over all replicas, including lanes that wait for a copy or a person. */

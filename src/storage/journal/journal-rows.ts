@@ -122,15 +122,18 @@ export interface LastAppliedRow {
   readonly first_at_ms: number | null;
   readonly first_sent_ms: number | null;
   readonly first_sequence: number | null;
+  readonly forgotten_through: number | null;
 }
 
 export function lastAppliedOf([row]: readonly [LastAppliedRow]): LastApplied {
   const { now_ms: nowMs, at_ms: atMs, first_at_ms: firstMs, first_sequence: sequence } = row;
+  const { forgotten_through: forgottenThrough } = row;
   const isAny = firstMs !== null && sequence !== null;
   return {
     nowMs,
     ...(isAny && { first: { sequence, atMs: firstMs, sentMs: row.first_sent_ms ?? firstMs } }),
     ...(atMs !== null && { atMs }),
+    ...(forgottenThrough !== null && { forgottenThrough }),
   };
 }
 

@@ -115,7 +115,10 @@ order by w.sequence`;
 export const LAST_APPLIED = `
 select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms,
   (extract(epoch from min(o.at)) * 1000)::float8 as first_at_ms, min(o.sequence) as first_sequence,
-  (extract(epoch from min(coalesce(w.journaled_at, o.at))) * 1000)::float8 as first_sent_ms
+  (extract(epoch from min(coalesce(w.journaled_at, o.at))) * 1000)::float8 as first_sent_ms,
+  (select max(r.sequence) from reverse_sends r join lanes f on f.id = r.lane_id
+    where f.key = $1 and r.ending = 'forgotten' and r.sequence > f.settled_sequence and coalesce(r.sequence < $2::bigint, true))
+    as forgotten_through
 from lanes l join outcomes o on o.lane_id = l.id left join writes w on w.lane_id = o.lane_id and w.sequence = o.sequence
 where l.key = $1 and o.outcome = 'applied' and coalesce(o.sequence < $2::bigint, true)`;
 

@@ -366,6 +366,37 @@ describe('an owner that was created again', () => {
   });
 });
 
+describe('an owner that legacy had forgotten while the orchestrator was the primary', () => {
+  const sessions = { idleSeconds: 3_600, isProlongedByUse: false, owners: 100 };
+  const lane = (id: string, sequence: number): ListedMemory => {
+    const at = agoMs(sequence === 1 ? 2 * HOUR_MS : 10_000);
+    return { memory: memory(id, at, positionOf(sequence)), fields: { kind: '"entry"' } };
+  };
+  const known = { existing: [lane('before', 1), lane('since', 7)], lastApplied: appliedUntil(7) };
+
+  test('forgets also what was written since, which legacy never got', async () => {
+    const gone = { ...known, vanished: known.existing, exists: false, retention: sessions };
+    expect(await explain(gone)).toEqual({ forgotten: ['before', 'since'], lost: [] });
+  });
+
+  test('has lost what legacy got of a later life', async () => {
+    const later = [...known.existing, lane('later', 8)];
+    const gone = { ...known, existing: later, vanished: later, retention: sessions };
+    for (const exists of [true, false])
+      expect(await explain({ ...gone, exists })).toEqual({ forgotten: ['before', 'since'], lost: ['later'] });
+  });
+
+  test('is not asked for where no owner is ever forgotten', async () => {
+    const gone = { ...known, vanished: known.existing, exists: false, retention: { entries: 9 } };
+    expect(await explain(gone)).toEqual({ forgotten: [], lost: ['before', 'since'] });
+  });
+
+  function appliedUntil(forgottenThrough: number): LastApplied {
+    const first = { sequence: 1, atMs: NOW_MS - 2 * HOUR_MS, sentMs: NOW_MS - 2 * HOUR_MS };
+    return { nowMs: NOW_MS, first, atMs: NOW_MS - 10_000, forgottenThrough };
+  }
+});
+
 describe('a write of unknown outcome that may have created the owner again', () => {
   const HALF_HOUR_MS = HOUR_MS / 2;
   const existing = [listed('old', agoMs(HALF_HOUR_MS))];
