@@ -175,10 +175,10 @@ async function isForgotten(key: LaneKey, lane: LegacyLane, { looking, parts }: J
     return entries !== undefined && counted.length >= entries;
   }
   if (idleSeconds === undefined) return false;
-  const { nowMs, atMs } = await parts.journal.lastApplied(
-    key,
-    (looking.last.get(parseLaneKey(key).owner)?.sequence ?? 0) + 1,
-  );
+  const { sequence = 0 } = looking.last.get(parseLaneKey(key).owner) ?? {};
+  const { nowMs, atMs, forgottenThrough } = await parts.journal.lastApplied(key, sequence + 1);
+  // Reverse delivery found it before the last write that legacy was to get.
+  if (forgottenThrough === sequence) return true;
   // The journal prunes old writes, so the newest may be gone. The service then has been read-only for longer than it keeps them.
   return nowMs - (atMs ?? 0) > idleSeconds * 1_000 - SLACK_MS;
 }

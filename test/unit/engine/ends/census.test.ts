@@ -43,12 +43,14 @@ let shown: Map<Owner, LegacyLane>;
 let baselines: Map<LaneKey, Pick<BaselineEntry, 'sequence' | 'items'>>;
 let last: Map<Owner, LastForLegacy>;
 let writtenAgoMs: number;
+let forgottenThrough: number | undefined;
 
 beforeEach(() => {
   shown = new Map();
   baselines = new Map();
   last = new Map();
   writtenAgoMs = DAY_MS;
+  forgottenThrough = undefined;
 });
 
 /** Legacy gets nothing of this lane after sequence 2. */
@@ -77,7 +79,13 @@ function census() {
       save: async ({ lane: key, sequence, items }) => void baselines.set(key, { sequence, items }),
     },
     history: { between: async () => [] },
-    journal: { lastApplied: async () => ({ nowMs: SETTLED_MS, atMs: SETTLED_MS - writtenAgoMs }) },
+    journal: {
+      lastApplied: async () => ({
+        nowMs: SETTLED_MS,
+        atMs: SETTLED_MS - writtenAgoMs,
+        ...(forgottenThrough !== undefined && { forgottenThrough }),
+      }),
+    },
     clock: { now: () => 0, wallMs: () => SETTLED_MS, sleep: async () => undefined },
   };
   const service = serviceWith({ name: NAME, definition });
@@ -146,6 +154,20 @@ describe('a census of a read-only legacy', () => {
     writtenAgoMs = 60_000;
     expect((await census()).foreign).toMatchObject([{ owner: ANN, changes: { added: 0, removed: 2 } }]);
   });
+
+  test.each([
+    { through: 2, foreign: [], name: 'its last write' },
+    { through: 1, foreign: [{ owner: ANN }], name: 'an earlier write' },
+  ])(
+    'judges an owner in use that reverse delivery found forgotten at $name',
+    async ({ through, foreign }) => {
+      known(ANN, ['a', 'b']);
+      shown.delete(ANN);
+      writtenAgoMs = 60_000;
+      forgottenThrough = through;
+      expect((await census()).foreign).toMatchObject(foreign);
+    },
+  );
 
   test('lists a use without a change as a reader', async () => {
     known(ANN, ['a']);
