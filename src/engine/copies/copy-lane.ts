@@ -59,6 +59,8 @@ export interface CopyParts {
   hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
   /** Whether this replica has written something that the journal does not know. */
   readonly isSpilling: () => boolean;
+  /** Whether no other replica writes. Then memory knows everything that the journal knows. */
+  readonly isAlone: () => boolean;
   /** Items of the lane that are listed as lost and wait for a person. @throws StorageError */
   listedLost(lane: Lane): Promise<readonly LostAs[]>;
   /** Lists items that wait for a person's decision. @throws StorageError */
@@ -260,8 +262,8 @@ export class LaneCopier {
   /** Undefined if so much was refused that the copy stopped. */
   #look(copy: Copy, shown: ShownLane): Promise<CopyLook | undefined> {
     const { journal, history } = this.#parts;
-    const lookTwice = (lane: Lane): Promise<void> => this.#lookTwice(lane);
-    return unlessTooMany(lookAt(copy, shown, { journal, history, calls: this.#calls, lookTwice }));
+    const checkReading = (lane: Lane): Promise<void> => this.#checkReading(lane);
+    return unlessTooMany(lookAt(copy, shown, { journal, history, calls: this.#calls, checkReading }));
   }
 
   #explain(
@@ -300,6 +302,17 @@ export class LaneCopier {
     await this.#parts.journal.stopLane(lane.key, reason);
     lane.stop();
     this.#parts.emit('lane:stopped', { service: lane.service, lane: lane.key, reason, lost });
+  }
+
+  /**
+   * A replica may have begun to spill after the copy began. Its write has no sequence yet, so it can explain no item that the
+   * reading shows or lacks.
+   * @throws StorageError in this case, so that the lane is copied again
+   */
+  async #checkReading(lane: Lane): Promise<void> {
+    const { isAlone, isSpilling } = this.#parts;
+    const isKnown = isAlone() && lane.condition === 'copying' && !isSpilling();
+    if (!isKnown) await this.#lookTwice(lane);
   }
 
   /**

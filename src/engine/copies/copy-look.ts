@@ -50,8 +50,8 @@ interface CopyLookParts {
   /** Absent: after a delete of unknown outcome, only the undelivered writes are known. */
   readonly history: WriteHistory | undefined;
   readonly calls: CopyCalls;
-  /** @throws StorageError if the lane may have been written to without the journal */
-  lookTwice(lane: Lane): Promise<void>;
+  /** @throws StorageError if the lane may have been written to without the journal before it was read */
+  checkReading(lane: Lane): Promise<void>;
 }
 
 /**
@@ -74,17 +74,16 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
       ending: isHeld ? ending : undefined,
     };
   };
-  const first = await look(await journaledOf(copy, shown, parts));
+  const [journaled] = await Promise.all([journaledOf(copy, shown, parts), parts.checkReading(lane)]);
+  const first = await look(journaled);
   const unshown = unshownCreates(shown, first).filter(
     // An unseen write of an agent may have deleted items from before every replica journaled.
     ({ payload }) => !copy.wasUncovered || first.journaled.covered.has(String(payload['memory_id'])),
   );
   if (unshown.length === 0 || areDeleted(unshown, first)) return { ...first, exceptions: [] };
-  // If a write that is not replayed yet deleted the item, delivering it would bring the item back.
-  await parts.lookTwice(lane);
   const fence = laneFence(lane, copy.generation);
   const exceptions = await applyCopy(unshown.map(asDelivered), fence, parts.calls);
-  return { ...(await look(first.journaled)), exceptions };
+  return { ...(await look(journaled)), exceptions };
 }
 
 /**
@@ -149,7 +148,10 @@ function unshownCreates(
   });
 }
 
-/** Older than every one of these writes by its position, and by so much that no repeat of it can be among them. */
+/**
+ * Older than every one of these writes by its position, and by so much that no repeat of it can be among them. No copy has taken over the
+ * item of a write before the write had its sequence, see `checkReading`.
+ */
 function olderThan(writes: readonly OrchestratorWrite[]): (memory: StoredMemory) => boolean {
   const first = Math.min(...writes.map(({ payload }) => Number(payload['position'])));
   const firstMs = Math.min(...writes.map(({ payload }) => Date.parse(String(payload['created_at']))));

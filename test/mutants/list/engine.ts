@@ -404,6 +404,14 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     commands: [COPY_TESTS],
   },
   {
+    id: 'M182',
+    fault: 'a copy takes over an item of a write that was spilled during the copy',
+    file: 'src/engine/copies/copy-look.ts',
+    search: ', parts.checkReading(lane)]);',
+    replace: ']);',
+    commands: [COPY_TESTS],
+  },
+  {
     id: 'M133',
     fault: 'a write that is spilled loses the coverage under which it was accepted',
     file: 'src/engine/spill/spill-path.ts',

@@ -57,6 +57,13 @@ interface Given {
   /** What is listed as lost. */
   waiting?: LostAs[];
   definition?: ServiceDefinition;
+  spills?: Spills;
+}
+
+/** What replicas have written without the journal. */
+export interface Spills {
+  isOwn: boolean;
+  isOther: boolean;
 }
 
 const NOTHING = { undelivered: [], delivered: [], history: [] } satisfies Given;
@@ -69,6 +76,7 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
     timestamp = '"2026-01-01T00:00:00"',
     waiting = [],
     definition = jarvisMemory,
+    spills = { isOwn: false, isOther: false },
     ...known
   } = stored;
   const lane = laneNamed('ann');
@@ -110,7 +118,7 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
       state: { ...row, condition: 'copying' },
       isBehind: false,
       coverage: COVERAGE,
-      isReplicaSilent: false,
+      isReplicaSilent: spills.isOther,
     }),
     finishCopy: async (_lane, { sequence }) => {
       moments.whileFinishing?.(lane);
@@ -128,7 +136,8 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
     emit: recorder().emit,
     timeoutMs: 1_000,
     hold: async () => ({ isSure: () => held.isSure, release: () => undefined }),
-    isSpilling: () => false,
+    isSpilling: () => spills.isOwn,
+    isAlone: () => !spills.isOther,
     history: { between: async () => history },
     quiet: async () => undefined,
     signals: NO_SIGNALS,

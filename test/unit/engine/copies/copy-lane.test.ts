@@ -123,6 +123,30 @@ test('a copy takes the item of an equal write of the last minute for a repeat', 
   expect({ lost, condition: lane.condition }).toEqual({ lost: [], condition: 'clean' });
 });
 
+test.each([
+  { what: 'spills', spills: { isOwn: true, isOther: false } },
+  { what: 'is silent', spills: { isOwn: false, isOther: true } },
+])('a copy uses no reading of a moment at which a replica $what', async ({ spills }) => {
+  const present = { isOwn: false, isOther: false };
+  const undelivered: PendingWrite[] = [];
+  const whileReading = (): void => void Object.assign(present, spills);
+  const made = createCopier(['tea'], { whileReading }, { undelivered, spills: present });
+  await expect(made.copier.copy(made.lane)).rejects.toThrow('without the journal');
+  expect(made.store.all(sessionOf(made.lane))).toEqual([]);
+  // The write of the item is replayed. The clock of its replica is an hour fast.
+  undelivered.push({ ...addOf(5, 'tea'), acceptedAtMs: Date.parse('2026-01-01T01:00:00Z') });
+  const second = createCopier(['tea'], {}, { undelivered, store: made.store });
+  await second.copier.copy(second.lane);
+  expect(shownBy(second.store, second.lane)).toEqual(['tea']);
+  expect({ lost: second.lost, condition: second.lane.condition }).toEqual({ lost: [], condition: 'clean' });
+});
+
+test('a copy uses no reading of a moment before a spilled write was replayed', async () => {
+  const made = createCopier(['tea'], { whileReading: () => made.lane.markDirty() });
+  await expect(made.copier.copy(made.lane)).rejects.toThrow('without the journal');
+  expect(made.store.all(sessionOf(made.lane))).toEqual([]);
+});
+
 test.each([{ interrupted: false }, { interrupted: true }])(
   'a delete that a restored orchestrator lacks counts (interrupted: $interrupted)',
   async ({ interrupted }) => {
