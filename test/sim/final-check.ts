@@ -217,10 +217,11 @@ function skippedOf(lane: LaneRow, { reverse }: Database): ReadonlySet<number> {
  * must decide.
  */
 async function checkReversed(
-  { model, truth }: SimService,
+  service: SimService,
   lane: LaneRow,
   { world, violations }: Judging,
 ): Promise<void> {
+  const { model, truth } = service;
   const { key, owner } = lane;
   const { lostFrom, goneOwners, forgotten } = model.effects;
   if (isHalted(lane, world) || lostFrom.has(owner) || goneOwners.has(owner)) return;
@@ -236,7 +237,9 @@ async function checkReversed(
   // What reached legacy late, or without the journal, is for a comparison to find.
   const isKnown = (number: number): boolean =>
     !world.primaries.late.has(number) && world.database.holds(key, number);
-  const extra = without(there, taken);
+  const held = await orchestratorItems(world, service, owner);
+  const back = without(held, taken).filter(isBack(truth.effects, undone));
+  const extra = without(there, [...taken, ...back]);
   const repeats = lateRepeats(lane, { model, truth }, world);
   const unnamed = extra.filter(({ numbers }) => numbers.length === 0).slice(repeats);
   const named = extra.filter(({ numbers }) => numbers.length > 0 && numbers.every(isKnown));
@@ -245,6 +248,18 @@ async function checkReversed(
       item.numbers.some((number) => truth.effects.deletedAtMs.has(number)) ? 'I5' : 'I4',
       `${key} is flipped, and legacy has also ${item.text}`,
     );
+}
+
+/**
+ * T12: an orchestrator that was set back shows again what such a write had removed. No agent was acknowledged that write, so legacy keeps
+ * the item, too.
+ */
+function isBack(
+  { deletedAtMs, executions }: Pick<Effects, 'deletedAtMs' | 'executions'>,
+  undone: ReadonlySet<number>,
+): (item: Item) => boolean {
+  const undoneAtMs = new Set(executions.filter(({ number }) => undone.has(number)).map(({ atMs }) => atMs));
+  return ({ numbers }) => numbers.some((number) => undoneAtMs.has(deletedAtMs.get(number) ?? NaN));
 }
 
 /** How many of these writes make items that show no number. */
