@@ -211,7 +211,7 @@ export class LaneCopier {
   async #begin(lane: Lane, above?: number): Promise<Copy | undefined> {
     const service = this.#parts.services.get(lane.service);
     if (service === undefined) throw new Error(`Unknown service "${lane.service}"`);
-    const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    const coverage = this.#coverageOf(lane);
     const startedAtMs = this.#parts.clock.now();
     const isSeeded = lane.seededCoverage === coverage;
     const before = lane.beginCopy();
@@ -262,7 +262,7 @@ export class LaneCopier {
   /** Undefined if so much was refused that the copy stopped. */
   #look(copy: Copy, shown: ShownLane): Promise<CopyLook | undefined> {
     const { journal, history } = this.#parts;
-    const checkReading = (lane: Lane): Promise<void> => this.#checkReading(lane);
+    const checkReading = (): Promise<void> => this.#checkReading(copy);
     return unlessTooMany(lookAt(copy, shown, { journal, history, calls: this.#calls, checkReading }));
   }
 
@@ -290,40 +290,48 @@ export class LaneCopier {
   }
 
   /** Called before the lane stops for the items, because a person decides about listed items. */
-  async #listLost({ lane }: Copy, { listed }: LaneContents, lost: readonly StoredMemory[]): Promise<void> {
+  async #listLost(copy: Copy, { listed }: LaneContents, lost: readonly StoredMemory[]): Promise<void> {
     if (lost.length === 0) return;
     const items = listed.filter(({ memory }) => lost.includes(memory));
-    await this.#lookTwice(lane);
-    await this.#parts.listLost(lane, items.map(lostAs));
+    await this.#lookTwice(copy);
+    await this.#parts.listLost(copy.lane, items.map(lostAs));
   }
 
-  async #stop({ lane }: Copy, reason: string, lost: number): Promise<void> {
-    await this.#lookTwice(lane);
+  async #stop(copy: Copy, reason: string, lost: number): Promise<void> {
+    const { lane } = copy;
+    await this.#lookTwice(copy);
     await this.#parts.journal.stopLane(lane.key, reason);
     lane.stop();
     this.#parts.emit('lane:stopped', { service: lane.service, lane: lane.key, reason, lost });
   }
 
   /**
-   * A replica may have begun to spill after the copy began. Its write has no sequence yet, so it can explain no item that the
-   * reading shows or lacks.
+   * A replica may have begun to spill after the copy began, or dual writes may have ended. No write since then can explain an item
+   * that the reading shows or lacks.
    * @throws StorageError in this case, so that the lane is copied again
    */
-  async #checkReading(lane: Lane): Promise<void> {
+  async #checkReading(copy: Copy): Promise<void> {
+    const { lane, coverage } = copy;
     const { isAlone, isSpilling } = this.#parts;
-    const isKnown = isAlone() && lane.condition === 'copying' && !isSpilling();
-    if (!isKnown) await this.#lookTwice(lane);
+    const isCovered = this.#coverageOf(lane) === coverage;
+    const isKnown = isAlone() && isCovered && lane.condition === 'copying' && !isSpilling();
+    if (!isKnown) await this.#lookTwice(copy);
   }
 
   /**
-   * A vanished item may have been deleted by a write that its replica could not journal and has not replayed yet.
+   * A vanished item may have been deleted by a write that its replica could not journal and has not replayed yet. It may also have
+   * been deleted after the end of dual writes.
    * @throws StorageError in this case, so that the lane is copied again
    */
-  async #lookTwice(lane: Lane): Promise<void> {
+  async #lookTwice({ lane, coverage }: Copy): Promise<void> {
     const view = await this.#parts.journal.fence(lane.key);
     const isSure = lane.condition === 'copying' && view?.state.condition === 'copying';
-    if (isSure && !view.isReplicaSilent && !this.#parts.isSpilling()) return;
+    if (isSure && view.coverage === coverage && !view.isReplicaSilent && !this.#parts.isSpilling()) return;
     throw new StorageError('the lane was written to without the journal', { effect: 'not_applied' });
+  }
+
+  #coverageOf({ service }: Lane): number {
+    return this.#parts.coverage.get(service)?.number ?? 0;
   }
 
   /** Undefined if so much was refused that the copy stopped. */

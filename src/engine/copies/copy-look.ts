@@ -51,7 +51,7 @@ interface CopyLookParts {
   readonly history: WriteHistory | undefined;
   readonly calls: CopyCalls;
   /** @throws StorageError if the lane may have been written to without the journal before it was read */
-  checkReading(lane: Lane): Promise<void>;
+  checkReading(): Promise<void>;
 }
 
 /**
@@ -74,7 +74,7 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
       ending: isHeld ? ending : undefined,
     };
   };
-  const [journaled] = await Promise.all([journaledOf(copy, shown, parts), parts.checkReading(lane)]);
+  const [journaled] = await Promise.all([journaledOf(copy, shown, parts), parts.checkReading()]);
   const first = await look(journaled);
   const unshown = unshownCreates(shown, first).filter(
     // An unseen write of an agent may have deleted items from before every replica journaled.

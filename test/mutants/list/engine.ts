@@ -407,8 +407,16 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     id: 'M182',
     fault: 'a copy takes over an item of a write that was spilled during the copy',
     file: 'src/engine/copies/copy-look.ts',
-    search: ', parts.checkReading(lane)]);',
+    search: ', parts.checkReading()]);',
     replace: ']);',
+    commands: [COPY_TESTS],
+  },
+  {
+    id: 'M183',
+    fault: 'a copy calls lost what an agent removed after the end of dual writes',
+    file: 'src/engine/copies/copy-lane.ts',
+    search: 'isAlone() && isCovered && ',
+    replace: 'isAlone() && ',
     commands: [COPY_TESTS],
   },
   {

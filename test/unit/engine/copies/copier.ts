@@ -58,6 +58,8 @@ interface Given {
   waiting?: LostAs[];
   definition?: ServiceDefinition;
   spills?: Spills;
+  /** Of the service, as the replica and the journal know it. */
+  coverage?: Coverage;
 }
 
 /** What replicas have written without the journal. */
@@ -77,6 +79,7 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
     waiting = [],
     definition = jarvisMemory,
     spills = { isOwn: false, isOther: false },
+    coverage = openCoverage(),
     ...known
   } = stored;
   const lane = laneNamed('ann');
@@ -117,7 +120,7 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
     fence: async () => ({
       state: { ...row, condition: 'copying' },
       isBehind: false,
-      coverage: COVERAGE,
+      coverage: coverage.number,
       isReplicaSilent: spills.isOther,
     }),
     finishCopy: async (_lane, { sequence }) => {
@@ -131,7 +134,7 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
     journal: journal as Journal,
     orchestrator,
     services: new Map([[SERVICE, service]]),
-    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: COVERAGE, latest: COVERAGE })]]),
+    coverage: new Map([[SERVICE, coverage]]),
     clock: fakeClock(),
     emit: recorder().emit,
     timeoutMs: 1_000,
@@ -161,6 +164,9 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
     sent,
   };
 }
+
+export const openCoverage = (): Coverage =>
+  Object.assign(new Coverage(), { number: COVERAGE, latest: COVERAGE });
 
 function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): Orchestrator {
   let hasLooked = false;

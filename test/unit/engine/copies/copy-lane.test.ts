@@ -6,7 +6,7 @@ import type { LostAs } from '../../../../src/engine/ports/lost-items.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { laneNamed, writeOf } from '../engine-parts.ts';
-import { COVERAGE, createCopier, deliveryOf, sessionOf, shownBy, writesOf } from './copier.ts';
+import { COVERAGE, createCopier, deliveryOf, openCoverage, sessionOf, shownBy, writesOf } from './copier.ts';
 
 test('a copy makes the orchestrator hold what legacy shows', async () => {
   const { copier, lane, store, finished, covered } = createCopier(['tea', 'milk']);
@@ -139,6 +139,17 @@ test.each([
   await second.copier.copy(second.lane);
   expect(shownBy(second.store, second.lane)).toEqual(['tea']);
   expect({ lost: second.lost, condition: second.lane.condition }).toEqual({ lost: [], condition: 'clean' });
+});
+
+test('a copy uses no reading of a moment after the end of dual writes', async () => {
+  const coverage = openCoverage();
+  const first = createCopier(['tea']);
+  await first.copier.copy(first.lane);
+  // An agent removes the item without the journal.
+  const whileReading = (): void => void (coverage.number = 0);
+  const second = createCopier([], { whileReading }, { coverage, store: first.store });
+  await expect(second.copier.copy(second.lane)).rejects.toThrow('without the journal');
+  expect({ lost: second.lost, condition: second.lane.condition }).toEqual({ lost: [], condition: 'copying' });
 });
 
 test('a copy uses no reading of a moment before a spilled write was replayed', async () => {
