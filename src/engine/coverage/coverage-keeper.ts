@@ -48,6 +48,8 @@ export interface CoverageParts {
 export class CoverageKeeper {
   readonly #parts: CoverageParts;
   readonly #listed = new Set<ServiceName>();
+  /** Services whose dual writes may have ended although the end seemed to fail. */
+  readonly #perhapsEnded = new Set<ServiceName>();
   #isStopped = false;
   #loop: Promise<void> | undefined;
   #wake: AbortController | undefined;
@@ -132,7 +134,7 @@ export class CoverageKeeper {
 
   async #follow(): Promise<void> {
     for (const [name, state] of this.#parts.coverage) {
-      if (!this.#parts.membership.isAlone) await this.#followOthers(name, state);
+      await this.#followStored(name, state);
       const { enabled: isAsked, reason } = this.#parts.flags.isEnabled('dual-write', { service: name });
       if (isAsked && state.number === 0 && this.#parts.mayBegin(name)) await this.#begin(name, state);
       // Only a flag that is known to be off ends coverage. If the flag server is away, nothing changes.
@@ -141,12 +143,15 @@ export class CoverageKeeper {
     }
   }
 
-  /** Another replica has started or ended coverage. This replica follows it from now on. */
-  async #followOthers(name: ServiceName, state: Coverage): Promise<void> {
+  /** If another replica has started or ended coverage, or an end of this replica seemed to fail, it follows the stored row. */
+  async #followStored(name: ServiceName, state: Coverage): Promise<void> {
+    if (this.#parts.membership.isAlone && !this.#perhapsEnded.has(name)) return;
     const { number } = await this.#parts.store.current(name);
+    this.#perhapsEnded.delete(name);
     if (number === state.number) return;
     if (state.number > 0) {
       state.mayCopy = false;
+      this.#listed.delete(name);
       this.#parts.emit('coverage:ended', { service: name, number: state.number });
     }
     state.number = number;
@@ -174,17 +179,15 @@ export class CoverageKeeper {
 
   async #end(name: ServiceName, state: Coverage): Promise<void> {
     const { number } = state;
-    if (!(await this.#isEnded(name, state))) return;
+    this.#perhapsEnded.add(name);
+    const isEnded = await this.#parts.store.end(name);
+    this.#perhapsEnded.delete(name);
+    // It stays while the orchestrator is primary of a lane.
+    if (!isEnded) return;
     state.number = 0;
     state.mayCopy = false;
     this.#listed.delete(name);
     this.#parts.emit('coverage:ended', { service: name, number });
-  }
-
-  /** It stays while the orchestrator is primary of a lane. An earlier attempt may have ended it although it seemed to fail. */
-  async #isEnded(name: ServiceName, { number }: Coverage): Promise<boolean> {
-    const { store } = this.#parts;
-    return (await store.end(name)) || (await store.current(name)).number !== number;
   }
 
   #backfill(name: ServiceName, state: Coverage): void {

@@ -197,8 +197,8 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     id: 'M78',
     fault: 'writes pass unjournaled before the end of coverage is recorded',
     file: KEEPER,
-    search: '    if (!(await this.#isEnded(name, state))) return;\n    state.number = 0;',
-    replace: '    state.number = 0;\n    if (!(await this.#isEnded(name, state))) return;',
+    search: '    if (!isEnded) return;\n    state.number = 0;',
+    replace: '    state.number = 0;\n    if (!isEnded) return;',
     commands: [KEEPER_TESTS],
   },
   {
