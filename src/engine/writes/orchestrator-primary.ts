@@ -49,8 +49,8 @@ export interface OrchestratorPrimaryParts {
   /** Whether this replica may still send a write, because no other replica takes over its lanes. */
   readonly mayAct: () => boolean;
   /**
-   * Rejects while a restored database lacks something of the lane. A closed sequence would keep out the earlier writes that the
-   * orchestrator must be given again.
+   * Rejects while a restored database lacks something of the lane. A later write or a closed sequence would keep out the earlier writes
+   * that the orchestrator must be given again.
    */
   readonly admit: (lane: LaneKey) => Promise<void> | undefined;
   /** Whether this process answers writes of flipped lanes as all replicas have agreed. */
@@ -151,6 +151,8 @@ export class OrchestratorPrimary {
       const isFirst = tried === 1;
       if (!mayAct()) throw isFirst ? noLease() : new UnknownEnd(open, noLease());
       try {
+        // The orchestrator may have been restored since the last attempt.
+        if (!isFirst) await this.#parts.admit(open.fence.key);
         return await orchestrator.writeAsPrimary(plan, open.fence, optionsOf(sequenced));
       } catch (error) {
         // The first attempt was the only one, so its refusal says what became of the write.

@@ -110,6 +110,13 @@ test('a refusal of the orchestrator is spelled as legacy refuses', async () => {
   expect(JSON.parse(reply.body.toString())).toMatchObject({ status: 'error' });
 });
 
+test('no write is sent again to an orchestrator that a backup has set back', async () => {
+  const { path, fences, facts } = primary([UNKNOWN, APPLIED]);
+  facts.admit = () => Promise.reject(new ConnectionError('restored', { effect: 'not_applied' }));
+  await expect(path.write(sequenced())).rejects.toBeInstanceOf(UnknownEnd);
+  expect(fences).toHaveLength(1);
+});
+
 test('a write of unknown outcome is sent again, unchanged', async () => {
   const { path, fences } = primary([UNKNOWN, UNKNOWN, APPLIED]);
   expect((await path.write(sequenced())).outcome).toBe('applied');
