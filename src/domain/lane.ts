@@ -75,6 +75,10 @@ export function positionOf(sequence: number, index = 0): number {
   return sequence * POSITIONS_PER_SEQUENCE + index;
 }
 
+export function sequenceAt(position: number): number {
+  return Math.floor(position / POSITIONS_PER_SEQUENCE);
+}
+
 /** An item of a list without ids, as it was when a write named it, just before the write was sent. */
 export interface NamedItem {
   /** Digest of all fields that the source shows, except times. */

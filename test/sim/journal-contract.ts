@@ -130,6 +130,10 @@ function testWrites(begin: Begin): void {
     expect(Math.abs(nowMs - Date.now())).toBeLessThan(hour / 2);
     expect(atMs).toBeGreaterThan(nowMs - hour / 2);
     expect(atMs).toBeLessThanOrEqual(nowMs);
+    const { sequence } = await lane.write('applied');
+    expect((await journal.lastApplied(lane.key, undefined, 3)).first).toMatchObject({ sequence });
+    expect((await journal.lastApplied(lane.key, undefined, sequence + 1)).first).toBeUndefined();
+    expect((await journal.lastApplied(lane.key, sequence)).atMs).toBe(atMs);
   });
 
   test('a write’s first outcome stays', async () => {

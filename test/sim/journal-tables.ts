@@ -221,23 +221,22 @@ export class JournalTables {
     );
   }
 
-  lastApplied(key: LaneKey, before = Infinity): LastApplied {
+  lastApplied(key: LaneKey, before = Infinity, from = 0): LastApplied {
     const { clock } = this.#database;
     const applied = this.#known(key).flatMap((lane) => appliedOf(lane, before));
     const nowMs = clock.wallOf(clock.now());
     const times = applied.map(({ atMs }) => atMs);
-    const sequence = Math.min(...applied.map((one) => one.sequence));
-    const sent = applied.map(({ atMs, sentMs = atMs }) => sentMs);
+    const since = applied.filter(({ sequence }) => sequence >= from);
     return {
       nowMs,
-      ...(applied.length > 0 && {
+      ...(since.length > 0 && {
         first: {
-          sequence,
-          atMs: clock.wallOf(Math.min(...times)),
-          sentMs: clock.wallOf(Math.min(...sent)),
+          sequence: Math.min(...since.map(({ sequence }) => sequence)),
+          atMs: clock.wallOf(Math.min(...since.map(({ atMs }) => atMs))),
+          sentMs: clock.wallOf(Math.min(...since.map(({ atMs, sentMs = atMs }) => sentMs))),
         },
-        atMs: clock.wallOf(Math.max(...times)),
       }),
+      ...(times.length > 0 && { atMs: clock.wallOf(Math.max(...times)) }),
       ...this.#forgottenThrough(key, before),
     };
   }

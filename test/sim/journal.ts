@@ -103,7 +103,8 @@ function readsOf(parts: Parts): Reads {
     },
     undelivered: (lane, through, heldUpTo) =>
       statement('undelivered', () => tables.undelivered(lane, through, heldUpTo)),
-    lastApplied: (lane, before) => statement(`last applied ${lane}`, () => tables.lastApplied(lane, before)),
+    lastApplied: (lane, before, from) =>
+      statement(`last applied ${lane}`, () => tables.lastApplied(lane, before, from)),
     outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),
     returned: (service, coverage) => statement('returned', () => tables.returned(service, coverage)),
     counts: (service) => statement('counts', () => tables.counts(service)),

@@ -3,7 +3,7 @@ import type { LegacyLane, ServiceContext, StoredMemory } from '../../domain/serv
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
 import { naiveSecondsOf } from '../compare/clock-offset.ts';
-import { positionOf, POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
+import { positionOf, POSITIONS_PER_SEQUENCE, sequenceAt } from '../../domain/lane.ts';
 import type { LastApplied } from '../ports/journal-facts.ts';
 import type { PossibleBeginning } from './journaled-writes.ts';
 
@@ -117,8 +117,8 @@ interface VanishedFacts extends RetentionFacts {
   /** Items that the primary no longer shows, and that no journaled write deleted. */
   readonly vanished: readonly StoredMemory[];
   readonly existing: readonly ListedMemory[];
-  /** What the journal knows of the lane's writes, or of its writes before a sequence. Only called if the service forgets owners. */
-  readonly lastApplied: (before?: number) => Promise<LastApplied>;
+  /** See `Journal.lastApplied`. Only called if the service forgets owners. */
+  readonly lastApplied: (before?: number, from?: number) => Promise<LastApplied>;
   /** A write proved that the service held nothing of the owner. Everything below this position was gone by then. */
   readonly emptyBelow: number;
   /** Writes that prove the same if they took effect, which is unknown. */
@@ -164,7 +164,7 @@ function forgetsOwners({ idleSeconds, owners }: Retention): boolean {
 async function byBeginning(facts: VanishedFacts): Promise<Explained> {
   const { source, emptyBelow, beginnings = [] } = facts;
   if (beginnings.length === 0 || !source.exists) return ({ position }) => position < emptyBelow;
-  const times = await timesOf(facts);
+  const times = await timesOf(facts, facts.vanished);
   const madeMs = source.session === undefined ? Infinity : Date.parse(source.session.createdAt);
   // The proxy's clock may be wrong. An owner that is not older than the newest known write was created after it.
   const below = beginnings
@@ -218,7 +218,7 @@ async function isGoneByRetention(
   endedBelow = 0,
 ): Promise<Explained> {
   if (items.length === 0 || !forgetsOwners(facts.retention)) return () => false;
-  const { of, sentOf, nowMs, lastMs } = await timesOf(facts, endedBelow);
+  const { of, sentOf, nowMs, lastMs } = await timesOf(facts, items, endedBelow);
   const all = items.map(of);
   const madeMs = all.reduce((first, time) => Math.min(first, time), nowMs);
   const sentMs = items.map(sentOf).reduce((first, time) => Math.min(first, time), nowMs);
@@ -264,10 +264,15 @@ interface ItemTimes {
 /**
  * A delivered item has the time of a proxy's clock, which may be an hour wrong. The journal's clock limits it, and so does the service's
  * clock by the copied items before it. An item of a slow clock would otherwise look as if the service had forgotten it.
+ * @param items those whose times are asked for
  */
-async function timesOf({ lastApplied, existing }: VanishedFacts, endedBelow = 0): Promise<ItemTimes> {
-  const before = endedBelow === 0 ? undefined : Math.floor(endedBelow / POSITIONS_PER_SEQUENCE);
-  const { nowMs, first, atMs: lastMs = Infinity } = await lastApplied(before);
+async function timesOf(
+  { lastApplied, existing }: VanishedFacts,
+  items: readonly StoredMemory[],
+  endedBelow = 0,
+): Promise<ItemTimes> {
+  const before = endedBelow === 0 ? undefined : sequenceAt(endedBelow);
+  const { nowMs, first, atMs: lastMs = Infinity } = await lastApplied(before, firstDelivered(items));
   const copiedMs = copiedBefore(existing);
   const timeOf = (memory: StoredMemory, firstMs = -Infinity): number => {
     const ms = Date.parse(memory.created_at);
@@ -283,6 +288,14 @@ async function timesOf({ lastApplied, existing }: VanishedFacts, endedBelow = 0)
     of: (memory) => timeOf(memory, first?.atMs),
     sentOf: (memory) => timeOf(memory, first?.sentMs),
   };
+}
+
+/** The sequence of the first item that was delivered. If none was, no write has it. */
+function firstDelivered(items: readonly StoredMemory[]): number {
+  return items.reduce(
+    (first, item) => (isCopied(item) ? first : Math.min(first, sequenceAt(item.position))),
+    Number.MAX_SAFE_INTEGER,
+  );
 }
 
 /** It has the service's own time. */

@@ -282,7 +282,7 @@ export class LaneCopier {
       source: facts.reading.source,
       vanished: facts.vanished,
       existing: facts.contents.listed,
-      lastApplied: (before) => this.#parts.journal.lastApplied(lane.key, before),
+      lastApplied: (before, from) => this.#parts.journal.lastApplied(lane.key, before, from),
       emptyBelow: facts.journaled.emptyBelow,
       beginnings: facts.journaled.beginnings,
       ownersAround: async (instant) => lanes.ownersAround?.(instant, access, context),

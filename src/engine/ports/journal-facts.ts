@@ -44,7 +44,7 @@ export interface CopyException {
   readonly reason: string;
 }
 
-interface FirstApplied {
+export interface FirstApplied {
   readonly sequence: number;
   readonly atMs: number;
   /** When the first of the writes from this sequence on was journaled, which is before it is sent. Of spilled writes `atMs` counts. */

@@ -256,8 +256,11 @@ export interface Journal {
    * @param heldUpTo a sequence up to which the secondary has the lane. Writes after it are returned, even if they are recorded as delivered
    */
   undelivered(lane: LaneKey, through: number, heldUpTo?: number): Promise<readonly PendingWrite[]>;
-  /** For all writes of the lane, or for those before a sequence. */
-  lastApplied(lane: LaneKey, before?: number): Promise<LastApplied>;
+  /**
+   * For all writes of the lane, or for those before a sequence.
+   * @param from `first` is the first applied write from this sequence on. @defaultValue 0
+   */
+  lastApplied(lane: LaneKey, before?: number, from?: number): Promise<LastApplied>;
   /**
    * Makes the lane if it is new, raises its generation and marks it `copying`.
    * @param above a generation that the orchestrator holds, which the new one must exceed. @defaultValue 0

@@ -279,7 +279,7 @@ export class LaneComparer {
       source,
       vanished: vanished.map(({ memory }) => memory),
       existing: listed,
-      lastApplied: (before) => this.#parts.journal.lastApplied(key, before),
+      lastApplied: (before, from) => this.#parts.journal.lastApplied(key, before, from),
       emptyBelow: 0,
       ownersAround: async (instant) => definition.lanes.ownersAround?.(instant, access, context),
     });

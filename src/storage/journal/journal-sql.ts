@@ -114,8 +114,9 @@ order by w.sequence`;
 
 export const LAST_APPLIED = `
 select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms,
-  (extract(epoch from min(o.at)) * 1000)::float8 as first_at_ms, min(o.sequence) as first_sequence,
-  (extract(epoch from min(coalesce(w.journaled_at, o.at))) * 1000)::float8 as first_sent_ms,
+  (extract(epoch from min(o.at) filter (where o.sequence >= $3)) * 1000)::float8 as first_at_ms,
+  (extract(epoch from min(coalesce(w.journaled_at, o.at)) filter (where o.sequence >= $3)) * 1000)::float8 as first_sent_ms,
+  min(o.sequence) filter (where o.sequence >= $3) as first_sequence,
   (select max(r.sequence) from reverse_sends r join lanes f on f.id = r.lane_id
     where f.key = $1 and r.ending = 'forgotten' and r.sequence > f.settled_sequence and coalesce(r.sequence < $2::bigint, true))
     as forgotten_through

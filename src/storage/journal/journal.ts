@@ -138,10 +138,11 @@ export class PostgresJournal implements Journal {
     return this.#writes(lane, sql.UNDELIVERED, [lane, through, heldUpTo ?? null]);
   }
 
-  async lastApplied(lane: LaneKey, before?: number): Promise<LastApplied> {
+  async lastApplied(lane: LaneKey, before?: number, from = 0): Promise<LastApplied> {
     const rows = await this.#settings.database.query<LastAppliedRow>(sql.LAST_APPLIED, [
       lane,
       before ?? null,
+      from,
     ]);
     return lastAppliedOf(rows as [LastAppliedRow]);
   }

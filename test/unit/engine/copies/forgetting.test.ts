@@ -4,7 +4,7 @@ import type { OwnersAround, Retention } from '../../../../src/domain/retention.t
 import type { LegacyItem, StoredMemory } from '../../../../src/domain/service-definition.ts';
 import type { ListedMemory } from '../../../../src/engine/items/copy-plan.ts';
 import { explainVanished } from '../../../../src/engine/copies/copy-judgement.ts';
-import type { LastApplied } from '../../../../src/engine/ports/journal-facts.ts';
+import type { FirstApplied, LastApplied } from '../../../../src/engine/ports/journal-facts.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW_MS = Date.parse('2026-01-01T12:00:00.000Z');
@@ -152,15 +152,22 @@ describe('an owner that came right after as many others as the service keeps', (
 });
 
 describe('the time since which a service has an owner', () => {
-  const asked = async (existing: readonly ListedMemory[], lastApplied: LastApplied): Promise<string[]> => {
+  const asked = async (
+    existing: readonly ListedMemory[],
+    { kept, ...lastApplied }: LastApplied & { readonly kept?: readonly FirstApplied[] },
+  ): Promise<string[]> => {
     const instants: string[] = [];
+    const firstFrom = (from: number): Pick<LastApplied, 'first'> => {
+      const first = kept?.find(({ sequence }) => sequence >= from);
+      return first === undefined ? {} : { first };
+    };
     await explainVanished({
       context: { timeZone: 'UTC' },
       retention: { owners: 1 },
       source: { exists: false, items: [] },
       vanished: existing.map((one) => one.memory),
       existing,
-      lastApplied: async () => lastApplied,
+      lastApplied: async (_before, from = 0) => ({ ...lastApplied, ...firstFrom(from) }),
       emptyBelow: 0,
       ownersAround: async (instant) => {
         instants.push(instant);
@@ -184,14 +191,20 @@ describe('the time since which a service has an owner', () => {
 
   test('is not before its first write was sent, even if the proxy’s clock was slow', async () => {
     const items = [at(positionOf(2), agoMs(HOUR_MS))];
-    const lastApplied = { nowMs: NOW_MS, first: firstAt(2), atMs: NOW_MS };
+    const lastApplied = { nowMs: NOW_MS, kept: [firstAt(2)], atMs: NOW_MS };
     expect(await asked(items, lastApplied)).toEqual([agoMs(90_000)]);
   });
 
   test('is not limited by the first kept write if an item is older', async () => {
     const items = [at(positionOf(2), agoMs(HOUR_MS)), at(positionOf(3), agoMs(HOUR_MS))];
-    const lastApplied = { nowMs: NOW_MS, first: firstAt(3), atMs: NOW_MS };
+    const lastApplied = { nowMs: NOW_MS, kept: [firstAt(3)], atMs: NOW_MS };
     expect(await asked(items, lastApplied)).toEqual([agoMs(HOUR_MS)]);
+  });
+
+  test('is not limited by a write of an earlier life of the owner', async () => {
+    const earlier = { sequence: 1, atMs: NOW_MS - HOUR_MS / 2, sentMs: NOW_MS - HOUR_MS / 2 };
+    const lastApplied = { nowMs: NOW_MS, kept: [earlier, firstAt(2)], atMs: NOW_MS };
+    expect(await asked([at(positionOf(2), agoMs(HOUR_MS))], lastApplied)).toEqual([agoMs(90_000)]);
   });
 
   test('is not before an older item’s time on the service', async () => {
