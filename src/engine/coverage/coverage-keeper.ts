@@ -18,7 +18,7 @@ const HEARTBEAT_MS = 1_000;
 const LOST_AFTER_SECONDS = 600;
 
 export interface CoverageParts {
-  readonly membership: Pick<Membership, 'isAlone' | 'isAnySpilled' | 'allReport' | 'beat'>;
+  readonly membership: Pick<Membership, 'isAlone' | 'isAnySpilled' | 'allReport' | 'beat' | 'caughtUp'>;
   /** Notified of every heartbeat, answered or not. Absent: nothing is spilled. */
   readonly spill?: Pick<Spill, 'answered' | 'failed'> | undefined;
   readonly unjournaled: Pick<Unjournaled, 'inherit'>;
@@ -108,6 +108,7 @@ export class CoverageKeeper {
         await this.#beat();
         if (this.#parts.membership.isAnySpilled) await this.#parts.store.renewAfterLoss(LOST_AFTER_SECONDS);
         await this.#follow();
+        this.#parts.membership.caughtUp();
         await this.#parts.shares?.follow();
       } catch (error) {
         this.#parts.emit('journal:failed', { reason: messageOf(error) });

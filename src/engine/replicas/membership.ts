@@ -51,11 +51,17 @@ export class Membership {
   #isAnySpilled = false;
   /** The others have given this replica up, and it has no new identity yet. */
   #isGivenUp = false;
+  /** It was given up, and has not read since then which services the others have covered. */
+  #isOutdated = false;
+  readonly #pauses: Pauses;
+  /** The pauses before the heartbeat that ended last. What it heard is as old as a later pause. */
+  #pausesHeard = 0;
   /** Whether this replica knows what departed replicas left and found out. */
   #hasInherited = true;
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
+    this.#pauses = new Pauses(parts.clock);
   }
 
   /**
@@ -64,7 +70,8 @@ export class Membership {
    */
   get isAlone(): boolean {
     const isFresh = this.#parts.clock.now() < this.#answeredMs + SETTLE_IN_MS;
-    return isFresh && this.isOnlyOne && !this.#isAnySpilled && this.#hasInherited;
+    const isKnown = this.#hasInherited && !this.#isOutdated;
+    return isFresh && this.isOnlyOne && !this.#isAnySpilled && isKnown;
   }
 
   /** When the newest answered heartbeat was sent. */
@@ -109,10 +116,17 @@ export class Membership {
 
   /**
    * Whether this replica has heard recently of the others, or that the journal is away. A process that was paused may have missed
-   * that the others began to journal. This does not matter while it is alone.
+   * that the others began to journal, or that there are others now. While the journal hangs, a replica that was alone assumes that it
+   * still is.
    */
   get mayPass(): boolean {
+    if (this.#isOutdated || this.#pauses.count !== this.#pausesHeard) return false;
     return this.isOnlyOne || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
+  }
+
+  /** It has read which services are covered. */
+  caughtUp(): void {
+    this.#isOutdated = false;
   }
 
   /** Whether every other replica of the service uses this coverage, and has no unjournaled write of the service under way. */
@@ -125,6 +139,7 @@ export class Membership {
   /** Resolves with whether other replicas are registered, including dead ones. @throws StorageError */
   async join(): Promise<boolean> {
     const { store, identity, clock } = this.#parts;
+    this.#pauses.start();
     const others = await store.register(identity.id, this.#parts.spill?.id);
     await this.beat({});
     if (this.counts().live > 1) {
@@ -138,6 +153,7 @@ export class Membership {
   async beat(coverage: Readonly<Record<string, number>>): Promise<void> {
     const { store, identity, clock } = this.#parts;
     const sentAtMs = clock.now();
+    const pauses = this.#pauses.count;
     const isSpilling = this.#parts.isSpilling();
     if (!isSpilling) this.#claimedAtMs = sentAtMs;
     const beat = { coverage, isSpilling, shares: this.#parts.shares() };
@@ -147,6 +163,7 @@ export class Membership {
       nowMs,
     } = await store.heartbeat(identity.id, beat).finally(() => {
       this.#heardAtMs = clock.now();
+      this.#pausesHeard = pauses;
     });
     this.#isAnySpilled = isAnySpilled;
     this.#answeredMs = sentAtMs;
@@ -174,6 +191,7 @@ export class Membership {
   async #beginAnew(): Promise<void> {
     const { store, identity, clock } = this.#parts;
     this.#leaseUntilMs = 0;
+    this.#isOutdated = true;
     // If a statement fails, the next heartbeat tries again, because a replica that is still listed does not count as given up.
     this.#isGivenUp = true;
     await store.leave(identity.id);
@@ -185,6 +203,7 @@ export class Membership {
   }
 
   leave(): Promise<void> {
+    this.#pauses.stop();
     return this.#parts.store.leave(this.#parts.identity.id);
   }
 }
@@ -194,4 +213,43 @@ function hasGone(known: readonly ReplicaReport[], others: readonly ReplicaReport
   return (
     known.some(({ replica }) => !listed.has(replica)) || others.some(({ silentMs }) => silentMs > LEASE_MS)
   );
+}
+
+const LOOK_EVERY_MS = 1_000;
+
+/** Pauses of this process. They show in a timer that fires much too late. */
+class Pauses {
+  readonly #clock: Clock;
+  readonly #stopping = new AbortController();
+  #lookedAtMs: number;
+  #count = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#lookedAtMs = clock.now();
+  }
+
+  /** Grows with each pause, also before the timer has fired. */
+  get count(): number {
+    const isLate = this.#clock.now() - this.#lookedAtMs >= LOOK_EVERY_MS + RESERVE_MS;
+    return this.#count + (isLate ? 1 : 0);
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    this.#lookedAtMs = this.#clock.now();
+    while (!signal.aborted) {
+      await this.#clock.sleep(LOOK_EVERY_MS, signal);
+      this.#count = this.count;
+      this.#lookedAtMs = this.#clock.now();
+    }
+  }
 }

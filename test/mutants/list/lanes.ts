@@ -108,8 +108,16 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     id: 'M67',
     fault: 'a replica that only believes that it is alone does not hold the lane in the journal',
     file: MEMBERSHIP,
-    search: 'return isFresh && this.isOnlyOne && !this.#isAnySpilled && this.#hasInherited;',
-    replace: 'return this.isOnlyOne && !this.#isAnySpilled && this.#hasInherited;',
+    search: 'return isFresh && this.isOnlyOne && !this.#isAnySpilled && isKnown;',
+    replace: 'return this.isOnlyOne && !this.#isAnySpilled && isKnown;',
+    commands: [MEMBER_TESTS],
+  },
+  {
+    id: 'M184',
+    fault: 'a replica that was paused passes a write that the others would have journaled',
+    file: MEMBERSHIP,
+    search: 'this.#isOutdated || this.#pauses.count !== this.#pausesHeard',
+    replace: 'this.#isOutdated',
     commands: [MEMBER_TESTS],
   },
   {

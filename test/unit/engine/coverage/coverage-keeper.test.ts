@@ -29,9 +29,9 @@ async function createKeeper(facts: Partial<CoverageParts> = {}) {
     membership: {
       isAlone: true,
       isAnySpilled: false,
-
       allReport: () => true,
       beat: async (reported) => void beats.push(reported),
+      caughtUp: () => undefined,
     },
     unjournaled: { inherit: () => undefined },
     store,

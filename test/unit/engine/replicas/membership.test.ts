@@ -7,33 +7,52 @@ import { NO_SIGNALS, SERVICE } from '../engine-parts.ts';
 const OTHER: ReplicaReport = { replica: replicaId('other'), silentMs: 0, coverage: {} };
 
 let nowMs = 0;
+/** Ends the sleeps under way. */
+let ticks: (() => void)[] = [];
 beforeEach(() => {
   nowMs = 0;
+  ticks = [];
 });
+
+/** Time passes while the process is awake. */
+async function passes(ms: number): Promise<void> {
+  for (const untilMs = nowMs + ms; nowMs < untilMs; nowMs += 1_000) await tick();
+}
+
+async function tick(): Promise<void> {
+  for (const end of ticks.splice(0)) end();
+  await Promise.resolve();
+}
 
 /** A replica that has registered, among others whose reports can be changed. */
 async function createMember(others: ReplicaReport[] = []) {
   let names = 0;
   const identity = new ReplicaIdentity(() => replicaId(`this-${(names += 1)}`));
-  const facts = { isListed: true, others };
+  const facts = { isListed: true, others, answer: async (): Promise<void> => undefined };
   const reportOf = (replica: ReplicaId): ReplicaReport => ({ replica, silentMs: 0, coverage: {} });
   const membership = new Membership({
     identity,
     store: {
       register: async () => facts.others.length,
-      heartbeat: async (replica) => ({
-        replicas: facts.isListed ? [reportOf(replica), ...facts.others] : facts.others,
-        isAnySpilled: false,
-        nowMs: 0,
-      }),
+      heartbeat: async (replica) => {
+        await facts.answer();
+        const replicas = facts.isListed ? [reportOf(replica), ...facts.others] : facts.others;
+        return { replicas, isAnySpilled: false, nowMs: 0 };
+      },
       leave: async () => undefined,
     },
-    clock: { now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined },
+    clock: {
+      now: () => nowMs,
+      wallMs: () => nowMs,
+      sleep: () => new Promise((resolve) => ticks.push(resolve)),
+    },
     isSpilling: () => false,
     shares: () => ({}),
     signals: NO_SIGNALS,
   });
-  await membership.beat({});
+  let isJoined = false;
+  void membership.join().then(() => (isJoined = true));
+  while (!isJoined) await tick();
   return { membership, identity, facts };
 }
 
@@ -77,4 +96,38 @@ test('coverage is active only when every other replica reports its number', asyn
   facts.others = [{ ...OTHER, coverage: {} }];
   await membership.beat({});
   expect(membership.allReport(SERVICE, 2)).toBe(false);
+});
+
+test('a replica that was alone passes writes while the journal hangs', async () => {
+  const { membership } = await createMember();
+  await passes(10_000);
+  expect(membership.mayPass).toBe(true);
+});
+
+test('a replica that was paused passes no write before a heartbeat sent since', async () => {
+  const { membership, facts } = await createMember();
+  const answers: (() => void)[] = [];
+  facts.answer = () => new Promise((resolve) => answers.push(resolve));
+  const beat = membership.beat({});
+  nowMs += 10_000;
+  expect(membership.mayPass).toBe(false);
+  await passes(1_000);
+  // It was answered before the pause.
+  answers.shift()?.();
+  await beat;
+  expect(membership.mayPass).toBe(false);
+  facts.answer = async () => undefined;
+  await membership.beat({});
+  expect(membership.mayPass).toBe(true);
+});
+
+test('a replica that was given up passes no write before it knows what is covered', async () => {
+  const { membership, facts } = await createMember();
+  facts.isListed = false;
+  await membership.beat({});
+  facts.isListed = true;
+  await membership.beat({});
+  expect([membership.mayPass, membership.isAlone]).toEqual([false, false]);
+  membership.caughtUp();
+  expect([membership.mayPass, membership.isAlone]).toEqual([true, true]);
 });
