@@ -167,7 +167,7 @@ function createMoving(parts: MigrationParts, hub: SignalHub, presence: Presence)
 function createCopier(
   { journal, orchestrator, services, clock, events, settings, runs }: MigrationParts,
   { signals }: SignalHub,
-  { coverage, hold, isSpilling, isAlone, deliverer }: Presence & Pick<Moving, 'deliverer'>,
+  { coverage, outcomeRecorder, hold, isSpilling, isAlone, deliverer }: Presence & Pick<Moving, 'deliverer'>,
 ): LaneCopier {
   return new LaneCopier({
     journal,
@@ -181,6 +181,7 @@ function createCopier(
     hold,
     isSpilling,
     isAlone,
+    recordedUpTo: (lane, sequence) => outcomeRecorder.recordedUpTo(lane, sequence),
     quiet: (lane) => deliverer.quiet(lane),
     listedLost: async ({ service, owner }) => runs?.lostItems.waiting(service, owner) ?? [],
     listLost: async ({ service, owner }, items) => runs?.lostItems.found(service, owner, items),

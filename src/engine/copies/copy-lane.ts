@@ -1,5 +1,5 @@
 import { StorageError } from '../../domain/errors.ts';
-import { type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
+import { type LaneKey, type Owner, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import { laneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../../domain/service-definition.ts';
@@ -65,6 +65,8 @@ export interface CopyParts {
   listedLost(lane: Lane): Promise<readonly LostAs[]>;
   /** Lists items that wait for a person's decision. @throws StorageError */
   listLost(lane: Lane, items: readonly FoundLost[]): Promise<void>;
+  /** Resolves when the known outcomes of the lane's writes up to a sequence are durable. @throws StorageError if they are not in time */
+  recordedUpTo(lane: LaneKey, sequence: number): Promise<void>;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
   readonly signals: Pick<Signals, 'letGo'>;
@@ -134,6 +136,8 @@ export class LaneCopier {
     // Awaited below in every case, also if the read fails.
     raised.catch(() => undefined);
     const reading = await this.#read(copy).finally(() => raised);
+    // The journal explains what the reading shows. It would take an acknowledged write for one that was perhaps never sent.
+    await this.#parts.recordedUpTo(lane.key, reading.sequence);
     const look = await this.#look(copy, { ...reading, heldUpTo: await raised });
     if (look === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     const { contents, journaled, plan, ending } = look;

@@ -1,4 +1,4 @@
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf, StorageError } from '../../domain/errors.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Clock } from '../../shared/clock.ts';
@@ -8,6 +8,9 @@ import { backoffMs } from '../../shared/backoff.ts';
 import { within } from '../../shared/within.ts';
 
 const RETRY = { firstMs: 250, longestMs: 5_000 };
+/** Intervals of checks whether the outcomes of a lane are durable, and how long they are awaited. */
+const LOOK = { firstMs: 2, longestMs: 250 };
+const PATIENCE_MS = 10_000;
 /** Most outcomes in memory while the journal is away. The next start finds further ones unsettled. */
 const LIMIT = 20_000;
 /**
@@ -49,6 +52,8 @@ export class OutcomeRecorder {
   #isStopping = false;
   /** Nothing is retried from this time on. */
   #endsAtMs = Infinity;
+  /** By lane: the sequences of writes whose outcomes are known here and not durable yet. */
+  readonly #open = new Map<LaneKey, Set<number>>();
   /** By lane: whether all outcomes that are written in order are durable. Lanes without such an outcome on its way have no entry. */
   readonly #inOrder = new Map<LaneKey, Promise<boolean>>();
 
@@ -57,7 +62,17 @@ export class OutcomeRecorder {
   }
 
   /** Resolves with whether it is durable: false if there are too many, or if the process ends. */
-  async record(outcome: RecordedOutcome, { after, isInOrder = false }: When = {}): Promise<boolean> {
+  async record(outcome: RecordedOutcome, when: When = {}): Promise<boolean> {
+    const { lane, sequence } = outcome.ref;
+    const open = this.#open.get(lane) ?? new Set();
+    this.#open.set(lane, open.add(sequence));
+    const isDurable = await this.#record(outcome, when);
+    open.delete(sequence);
+    if (open.size === 0) this.#open.delete(lane);
+    return isDurable;
+  }
+
+  async #record(outcome: RecordedOutcome, { after, isInOrder = false }: When): Promise<boolean> {
     const write = (): Promise<void> => this.#parts.journal.recordOutcome(outcome);
     if (isInOrder) return this.#recordInOrder(outcome.ref.lane, after, write);
     if (after !== undefined) await after;
@@ -83,6 +98,21 @@ export class OutcomeRecorder {
     if (earlier === undefined) return true;
     const late = new Error('not durable in time');
     return within(earlier, untilMs - this.#parts.clock.now(), { what: () => late }).catch(() => false);
+  }
+
+  /**
+   * Resolves when every outcome that is known here, up to this sequence, is durable. Until then the journal says less of the lane.
+   * @throws StorageError if the journal takes them too late
+   */
+  async recordedUpTo(lane: LaneKey, sequence: number): Promise<void> {
+    const { clock } = this.#parts;
+    const untilMs = clock.now() + PATIENCE_MS;
+    const isOpen = (): boolean => [...(this.#open.get(lane) ?? [])].some((open) => open <= sequence);
+    for (let looks = 1; isOpen(); looks += 1) {
+      if (clock.now() >= untilMs)
+        throw new StorageError('an outcome of the lane is not durable yet', { effect: 'not_applied' });
+      await clock.sleep(backoffMs(looks, LOOK));
+    }
   }
 
   /** An intent may be durable although its commit was reported as failed. Nothing of it was or will be sent. */

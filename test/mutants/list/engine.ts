@@ -412,6 +412,15 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     commands: [COPY_TESTS],
   },
   {
+    id: 'M185',
+    fault:
+      'a copy takes an acknowledged write for one that was never sent, because its outcome is not durable',
+    file: 'src/engine/copies/copy-lane.ts',
+    search: '    await this.#parts.recordedUpTo(lane.key, reading.sequence);\n',
+    replace: '',
+    commands: [COPY_TESTS],
+  },
+  {
     id: 'M183',
     fault: 'a copy calls lost what an agent removed after the end of dual writes',
     file: 'src/engine/copies/copy-lane.ts',

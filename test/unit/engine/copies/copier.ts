@@ -40,6 +40,8 @@ const NO_FAULTS = {
 /** What happens to the lane or to the orchestrator at a moment of the copy. */
 interface Moments {
   readonly whileReading?: () => void;
+  /** Until the outcomes are durable. */
+  readonly untilRecorded?: () => void;
   readonly afterLooking?: () => Promise<void>;
   readonly whileFinishing?: (lane: Lane) => void;
 }
@@ -138,6 +140,7 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
     clock: fakeClock(),
     emit: recorder().emit,
     timeoutMs: 1_000,
+    recordedUpTo: async () => moments.untilRecorded?.(),
     hold: async () => ({ isSure: () => held.isSure, release: () => undefined }),
     isSpilling: () => spills.isOwn,
     isAlone: () => !spills.isOther,

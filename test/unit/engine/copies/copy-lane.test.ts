@@ -57,6 +57,16 @@ const addOf = (sequence: number, memory: string): PendingWrite => ({
   action: 'add_memory',
   isCovered: true,
 });
+test('a copy waits until the outcomes of answered writes are durable', async () => {
+  // Legacy lost the item after the agent had its reply.
+  const undelivered: PendingWrite[] = [{ ...addOf(4, 'tea'), isUncertain: true }];
+  const recorded = (): void => void undelivered.splice(0, 1, addOf(4, 'tea'));
+  const { copier, lane, store, lost } = createCopier([], { untilRecorded: recorded }, { undelivered });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea']);
+  expect({ lost: lost.length, condition: lane.condition }).toEqual({ lost: 1, condition: 'stopped' });
+});
+
 const UNKNOWN_CLEAR: PendingWrite = {
   ...writeOf(laneNamed('ann'), 2, '{"action": "clear_memories", "user_id": "ann"}'),
   action: 'clear_memories',

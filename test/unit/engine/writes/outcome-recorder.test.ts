@@ -106,6 +106,29 @@ test('a process that ends retries until its time limit', async () => {
   await stopped;
 });
 
+test('a copy learns when the outcomes that it needs are durable', async () => {
+  const { clock, facts, outcomeRecorder, record } = createAway();
+  void record(2);
+  let isKnown = false;
+  const { key } = laneNamed('ann');
+  void outcomeRecorder.recordedUpTo(key, 1).then(() => (isKnown = true));
+  await clock.pass(1_000);
+  expect(isKnown).toBe(false);
+  await outcomeRecorder.recordedUpTo(key, 0);
+  await outcomeRecorder.recordedUpTo(laneNamed('bob').key, 2);
+  facts.isAway = false;
+  await clock.pass(5_000);
+  expect(isKnown).toBe(true);
+});
+
+test('a copy does not wait for an outcome longer than ten seconds', async () => {
+  const { clock, outcomeRecorder, record } = createAway();
+  void record(1);
+  const known = expect(outcomeRecorder.recordedUpTo(laneNamed('ann').key, 1)).rejects.toThrow('not durable');
+  for (let second = 0; second < 11; second += 1) await clock.pass(1_000);
+  await known;
+});
+
 test('outcomes above 20,000 are left to the next start to limit memory', async () => {
   const { outcomeRecorder, record } = createAway();
   void record(20_000);
