@@ -392,7 +392,16 @@ function createCanary(
 }
 
 function createWayBack(
-  { wayBack: edges, flips, reverseProofs: proofs, orchestrator, services, clock, events }: MigrationParts,
+  {
+    wayBack: edges,
+    flips,
+    reverseProofs: proofs,
+    journal,
+    orchestrator,
+    services,
+    clock,
+    events,
+  }: MigrationParts,
   { lanes, deliverer, copies, membership }: Presence & Moving,
 ): WayBack | undefined {
   if (edges === undefined || flips === undefined) return undefined;
@@ -401,6 +410,7 @@ function createWayBack(
     flips: flips.store,
     shares: flips.shares,
     proofs,
+    journal,
     lanes,
     deliverer,
     copies,

@@ -1,6 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
-import { type Owner, type ServiceName, type SessionId, sessionIdOf } from '../../domain/ids.ts';
+import { type LaneKey, type Owner, type ServiceName, type SessionId, sessionIdOf } from '../../domain/ids.ts';
 import { isJsonObject } from '../../domain/json.ts';
+import type { LaneState } from '../../domain/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Deliverer } from '../delivery/deliver.ts';
@@ -10,7 +11,7 @@ import type { ByPerson } from '../ports/decision-ports.ts';
 import type { Emit } from '../ports/events.ts';
 import { announceHold, HOLD_MS, LOOK_AGAIN_MS } from './flip-lane.ts';
 import type { FlipShareStore, FlipStore } from '../ports/flip-ports.ts';
-import type { Orchestrator } from '../ports/ports.ts';
+import type { Journal, Orchestrator } from '../ports/ports.ts';
 import type { ReverseLedger, ReverseProof, ReverseProofs } from '../ports/reverse-ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type {
@@ -31,6 +32,8 @@ const ENDING: ReadonlySet<ReturnObstacle> = new Set(['open_write', 'writes_wait'
 /** Own writes of the lane may take this long before. */
 const TURN_PATIENCE_MS = 1_000;
 const PLAN_TIMEOUT_MS = 5_000;
+/** A statement whose answer was lost commits at most this much later. */
+const LATE_COMMIT_MS = 60_000;
 /** Lanes that return at the same time. */
 const AT_ONCE = 8;
 /** An orchestrator that has been away for this long counts as dead: writes without an outcome had no effect. */
@@ -42,6 +45,7 @@ const DEFAULT_SEND_MS = 20;
 
 export interface WayBackParts {
   readonly store: WayBackStore;
+  readonly journal: Pick<Journal, 'lanes'>;
   readonly flips: FlipStore;
   readonly shares: Pick<FlipShareStore, 'hold'>;
   readonly reverse: Pick<ReverseLedger, 'decide'>;
@@ -76,10 +80,19 @@ export interface ProvenReadiness extends WayBackReadiness {
   readonly proof: ReverseProof | undefined;
 }
 
+interface PerhapsReturned {
+  readonly lane: Lane;
+  readonly due: DueReturn;
+  /** It cannot take effect after this. */
+  readonly untilMs: number;
+}
+
 /** Brings lanes back to legacy, as a person asked: ../README.md, "Moving the writes of a lane". */
 export class WayBack {
   readonly #parts: WayBackParts;
   readonly #stopping = new AbortController();
+  /** Lanes that may have returned although the statement seemed to fail. */
+  readonly #perhapsReturned = new Map<LaneKey, PerhapsReturned>();
   #orchestratorSeenAtMs: number;
   #loop: Promise<void> | undefined;
 
@@ -179,6 +192,7 @@ export class WayBack {
     const { isConnected, breaker } = orchestrator.load('probe');
     // A half-open breaker tries a call, and has no answer yet.
     if (isConnected && breaker === 'closed') this.#orchestratorSeenAtMs = clock.now();
+    await this.#lookAgain();
     const due = await store.due();
     for (let from = 0; from < due.length && !this.#stopping.signal.aborted; from += AT_ONCE)
       await Promise.all(due.slice(from, from + AT_ONCE).map((one) => this.#try(one)));
@@ -238,16 +252,16 @@ export class WayBack {
       else await this.#drain(lane, untilMs);
       emit('return:committing', factsOf(lane));
       const { epoch, sequence } = held.state;
-      const state = await flips.flip(lane.key, { to: 'legacy', epoch, sequence, claim: held.claim });
+      const flipped = flips.flip(lane.key, { to: 'legacy', epoch, sequence, claim: held.claim });
+      const state = await flipped.catch((error: unknown) => {
+        this.#perhapsReturned.set(lane.key, { lane, due, untilMs: clock.now() + LATE_COMMIT_MS });
+        throw error;
+      });
       if (state === undefined) {
         await flips.withdraw(lane.key);
         return (await store.obstacle(lane.key)) ?? 'busy';
       }
-      this.#returned(lane, due);
-      lane.adopt(state);
-      lane.unseed();
-      // Before anything is delivered to the orchestrator, it gets what legacy holds.
-      this.#parts.copies.add(lane, 'unseeded');
+      this.#returned(lane, state, due);
       return undefined;
     } finally {
       release();
@@ -270,12 +284,28 @@ export class WayBack {
     }
   }
 
-  #returned(lane: Lane, { rollback }: DueReturn): void {
-    const { deliverer, emit } = this.#parts;
+  /** A statement whose answer was lost may have taken effect, or may still do so. */
+  async #lookAgain(): Promise<void> {
+    const { journal, clock } = this.#parts;
+    for (const [key, { lane, due, untilMs }] of this.#perhapsReturned) {
+      const state = (await journal.lanes([key])).get(key);
+      const isReturned = state?.primary === 'legacy';
+      if (isReturned || clock.now() >= untilMs) this.#perhapsReturned.delete(key);
+      if (isReturned) this.#returned(lane, state, due);
+    }
+  }
+
+  #returned(lane: Lane, state: LaneState, { rollback }: DueReturn): void {
+    const { deliverer, copies, emit } = this.#parts;
+    this.#perhapsReturned.delete(lane.key);
     // What waits for the orchestrator's word about a write of the old epoch does not wait any more.
     lane.forget();
     deliverer.forget(lane);
     emit('lane:returned', { ...factsOf(lane), rollback });
+    lane.adopt(state);
+    lane.unseed();
+    // Before anything is delivered to the orchestrator, it gets what legacy holds.
+    copies.add(lane, 'unseeded');
   }
 }
 

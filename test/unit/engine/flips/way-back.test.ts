@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { operationId, type Owner } from '../../../../src/domain/ids.ts';
+import { StorageError } from '../../../../src/domain/errors.ts';
+import { type LaneKey, operationId, type Owner } from '../../../../src/domain/ids.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import { WayBack, type WayBackParts } from '../../../../src/engine/flips/way-back.ts';
 import type { DueReturn, ReturnObstacle, ReturnPlan } from '../../../../src/engine/ports/way-back-ports.ts';
@@ -40,6 +41,8 @@ interface World {
   waiting?: number;
   isHeld?: boolean;
   isFlipped?: boolean;
+  /** The statement takes effect, after its answer was lost. */
+  isAnswerLost?: boolean;
   isOrchestratorAway?: boolean;
   mayAct?: boolean;
 }
@@ -51,6 +54,7 @@ function begin({ due, obstacles = [], isHeld = true, isFlipped = true, ...more }
   lane.adopt(stateOf(lane, { epoch: 1, primary: 'orchestrator', sequence: more.waiting ?? 100 }));
   const state: LaneState = stateOf(lane, { epoch: 2, primary: 'legacy', sequence: 3, isHome: false });
   const note = (step: string): void => void steps.push(step);
+  const rows = new Map<LaneKey, LaneState>();
   let isDue = true;
   const none = async (): Promise<never> => Promise.reject(new Error('this test does not ask for it'));
   const parts: WayBackParts = {
@@ -86,7 +90,9 @@ function begin({ due, obstacles = [], isHeld = true, isFlipped = true, ...more }
       withdraw: async () => note('withdraw'),
       flip: async (_lane, { to, epoch, sequence, claim }) => {
         note(`flip to ${to} at ${epoch}.${sequence}.${claim}`);
-        return isFlipped ? state : undefined;
+        if (more.isAnswerLost !== true) return isFlipped ? state : undefined;
+        setTimeout(() => rows.set(lane.key, state), 300);
+        throw new StorageError('the answer was lost', { effect: 'unknown' });
       },
       bear: none,
     },
@@ -97,6 +103,7 @@ function begin({ due, obstacles = [], isHeld = true, isFlipped = true, ...more }
         return { result: 'unknown_operation' };
       },
     },
+    journal: { lanes: async () => rows },
     proofs: { provenAt: async () => undefined },
     lanes: { load: async () => lane },
     deliverer: { forget: () => undefined, resumeForeign: () => note('send to legacy') },
@@ -136,6 +143,13 @@ test('further flips are held before the first lane is named', async () => {
 
 test('a lane is held, flipped as it was seen, and copied', async () => {
   expect(await stepsOf({})).toEqual(['announce', 'flip to legacy at 1.3.4', 'copy']);
+});
+
+test('a lane whose return took effect late is copied, too', async () => {
+  const { wayBack, lane, steps } = begin({ isAnswerLost: true });
+  wayBack.start();
+  await expect.poll(() => steps, { timeout: 3_000 }).toEqual(['announce', 'flip to legacy at 1.3.4', 'copy']);
+  expect(lane).toMatchObject({ primary: 'legacy', seededCoverage: 0 });
 });
 
 test('a returned lane is unseeded, and no close of an old write stops it', async () => {
