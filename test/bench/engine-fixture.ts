@@ -153,6 +153,7 @@ export function noopJournal(): Journal {
       ),
     pending: async () => [],
     undelivered: async () => [],
+    deliveredSinceCopy: async () => [],
     lastApplied: async () => ({ nowMs: Date.now() }),
     beginCopy: done,
     hold: done,

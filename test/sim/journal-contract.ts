@@ -116,6 +116,21 @@ function testWrites(begin: Begin): void {
     expect(await covered()).toEqual([false, false, false]);
   });
 
+  test('the applied writes that were delivered since the last copy are known', async () => {
+    const { journal, lane } = begin();
+    const known = async (): Promise<number[]> =>
+      (await journal.deliveredSinceCopy(lane.key)).map(({ sequence }) => sequence);
+    const refs = [await lane.write('applied'), await lane.write('refused'), await lane.write('applied')];
+    await lane.write('applied');
+    expect(await known()).toEqual([]);
+    for (const ref of refs) await journal.delivered(ref);
+    expect(await known()).toEqual([1, 3]);
+    const { generation } = (await journal.beginCopy(lane.key)) ?? { generation: 0 };
+    expect(await known()).toEqual([1, 3]);
+    await lane.copied(generation, 2);
+    expect(await known()).toEqual([3]);
+  });
+
   test('the clock of the journal gives the age of a lane’s first and last applied writes', async () => {
     const { journal, lane } = begin();
     const hour = 3_600_000;

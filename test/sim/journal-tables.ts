@@ -221,6 +221,15 @@ export class JournalTables {
     );
   }
 
+  deliveredSinceCopy(key: LaneKey): PendingWrite[] {
+    return this.#known(key).flatMap((lane) =>
+      [...lane.writes.values()]
+        .filter(({ sequence }) => sequence > lane.settledSequence && sequence <= lane.deliveredSequence)
+        .filter(({ sequence }) => outcomeOf(lane, sequence) === 'applied')
+        .map((write) => pendingOf(write)),
+    );
+  }
+
   lastApplied(key: LaneKey, before = Infinity, from = 0): LastApplied {
     const { clock } = this.#database;
     const applied = this.#known(key).flatMap((lane) => appliedOf(lane, before));

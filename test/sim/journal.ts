@@ -90,7 +90,14 @@ function statesOf(rows: ReadonlyMap<LaneKey, LaneRead>, parts: Parts): ReadonlyM
 
 type Reads = Pick<
   Journal,
-  'lanes' | 'pending' | 'undelivered' | 'lastApplied' | 'outdated' | 'returned' | 'counts'
+  | 'lanes'
+  | 'pending'
+  | 'undelivered'
+  | 'deliveredSinceCopy'
+  | 'lastApplied'
+  | 'outdated'
+  | 'returned'
+  | 'counts'
 >;
 
 function readsOf(parts: Parts): Reads {
@@ -103,6 +110,7 @@ function readsOf(parts: Parts): Reads {
     },
     undelivered: (lane, through, heldUpTo) =>
       statement('undelivered', () => tables.undelivered(lane, through, heldUpTo)),
+    deliveredSinceCopy: (lane) => statement('delivered since copy', () => tables.deliveredSinceCopy(lane)),
     lastApplied: (lane, before, from) =>
       statement(`last applied ${lane}`, () => tables.lastApplied(lane, before, from)),
     outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),

@@ -22,7 +22,24 @@ export function hasLost({ services, primaries }: World, lane: LaneKey): boolean 
 export function mayCountAsLost(world: World, lane: LaneRow): boolean {
   if (hasLost(world, lane.key) || wasFullOnce(world, lane.key) || world.restores.wasSetBackUnknown(lane.key))
     return true;
-  return wasClearedOutOfTurn(world, lane) || wasRecordedLate(world, lane);
+  return wasClearedOutOfTurn(world, lane) || wasRecordedLate(world, lane) || wasDeleteUndone(world, lane);
+}
+
+/**
+ * Whether a restored orchestrator may show again what a delete had removed, and the journal cannot tell. It has pruned the delete, or the
+ * delete named its items, and one that was delivered again would be taken for the loss of an equal item. A person decides.
+ */
+function wasDeleteUndone({ services, history, restores }: World, lane: LaneRow): boolean {
+  const service = services.find(({ name }) => name === lane.service);
+  const setBackAtMs = restores.setBackAtMs(lane.key);
+  const before = service?.model.effects.executions.filter(({ atMs }) => atMs <= setBackAtMs) ?? [];
+  const done = new Set(before.map(({ number }) => number));
+  const deletes = history
+    .writesOf(lane.key)
+    .filter((call) => call.deletes !== 'nothing' && done.has(call.number));
+  const kept = [...lane.writes.values()].filter(({ items }) => items === undefined);
+  const explaining = new Set(kept.map(({ request }) => numberOf(request)));
+  return deletes.some(({ number }) => !explaining.has(number));
 }
 
 /**

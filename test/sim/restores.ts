@@ -19,6 +19,8 @@ export class Restores {
   /** Lanes of legacy that no copy has filled since, with the generation that they had then. */
   readonly #toCopy = new Map<LaneKey, number>();
   readonly #wereOnLegacy = new Set<LaneKey>();
+  /** When a lane of legacy was set back on its secondary last. */
+  readonly #setBackAtMs = new Map<LaneKey, number>();
   /** Of these, lanes for which no copy could know how much the orchestrator held. */
   readonly #unknown = new Set<LaneKey>();
 
@@ -36,6 +38,7 @@ export class Restores {
         else {
           this.#toCopy.set(lane, generation);
           this.#wereOnLegacy.add(lane);
+          this.#setBackAtMs.set(lane, scheduler.nowMs);
           if (store.lanes.lacksSequence(lane)) this.#unknown.add(lane);
         }
     };
@@ -71,6 +74,11 @@ export class Restores {
    */
   wasSetBackUnknown(lane: LaneKey): boolean {
     return this.#unknown.has(lane);
+  }
+
+  /** When the secondary of this lane was set back last, while legacy was its primary. */
+  setBackAtMs(lane: LaneKey): number {
+    return this.#setBackAtMs.get(lane) ?? -Infinity;
   }
 
   /**

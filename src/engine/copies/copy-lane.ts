@@ -47,6 +47,7 @@ export interface CopyParts {
     | 'fence'
     | 'finishCopy'
     | 'undelivered'
+    | 'deliveredSinceCopy'
   >;
   readonly orchestrator: Pick<Orchestrator, 'read' | 'batchWrite'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;

@@ -8,7 +8,12 @@ import type { Journal } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { type CopyPlan, digestOfFields, planCopy } from '../items/copy-plan.ts';
 import type { LaneContents } from '../items/lane-contents.ts';
-import { beforeUncertainDelete, type JournaledWrites, readJournaled } from './journaled-writes.ts';
+import {
+  beforeUncertainDelete,
+  deletionsOfWrites,
+  type JournaledWrites,
+  readJournaled,
+} from './journaled-writes.ts';
 import { applyCopy } from './copy-apply.ts';
 import type { CopyCalls } from './copy-calls.ts';
 
@@ -46,7 +51,7 @@ export interface CopyLook {
 }
 
 interface CopyLookParts {
-  readonly journal: Pick<Journal, 'undelivered'>;
+  readonly journal: Pick<Journal, 'undelivered' | 'deliveredSinceCopy'>;
   /** Absent: after a delete of unknown outcome, only the undelivered writes are known. */
   readonly history: WriteHistory | undefined;
   readonly calls: CopyCalls;
@@ -67,12 +72,8 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
     const contents = await parts.calls.contents(session, copy.isFirst);
     const ending = shown.source.exists ? undefined : journaled.ending;
     const isHeld = ending !== undefined && (await parts.calls.holdsSession(sessionId));
-    return {
-      contents,
-      journaled,
-      plan: planOf(shown, contents, journaled),
-      ending: isHeld ? ending : undefined,
-    };
+    const plan = await planOf(copy, { shown, contents, journaled, journal: parts.journal });
+    return { contents, journaled, plan, ending: isHeld ? ending : undefined };
   };
   const [journaled] = await Promise.all([journaledOf(copy, shown, parts), parts.checkReading()]);
   const first = await look(journaled);
@@ -109,8 +110,20 @@ async function journaledOf(
   return readJournaled({ ...facts, since });
 }
 
-function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWrites): CopyPlan {
-  return planCopy({
+interface PlannedFacts extends Pick<CopyLook, 'contents' | 'journaled'>, Pick<CopyLookParts, 'journal'> {
+  readonly shown: ShownLane;
+}
+
+/**
+ * A restored orchestrator shows again what delivered deletes had removed. If more was delivered since, its sequence does not tell that it was
+ * restored. So these deletes count, too, if nothing else explains why an item vanished. A delete that named its items does not, because it
+ * could be taken for the loss of an equal one.
+ */
+async function planOf(
+  { lane, service }: LookedAt,
+  { shown, contents, journaled, journal }: PlannedFacts,
+): Promise<CopyPlan> {
+  const facts = {
     source: shown.source.items,
     existing: contents.listed,
     derived: { source: shown.source.derived ?? [], existing: contents.derived },
@@ -118,7 +131,12 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
     deletions: journaled.deletions,
     named: journaled.named,
     journaledIds: journaled.ids,
-  });
+  };
+  const plan = planCopy(facts);
+  if (plan.vanished.length <= journaled.unaccounted) return plan;
+  const writes = await journal.deliveredSinceCopy(lane.key);
+  const undone = deletionsOfWrites({ service, owner: lane.owner, writes });
+  return undone.length === 0 ? plan : planCopy({ ...facts, deletions: [...facts.deletions, ...undone] });
 }
 
 /**

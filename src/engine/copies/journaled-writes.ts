@@ -91,14 +91,24 @@ function endingOf(planned: readonly Planned[]): OrchestratorWrite | undefined {
  * The last sequence before the writes that certainly followed a write of unknown outcome that deletes by filter. Undefined if there is no
  * such delete.
  */
-export function beforeUncertainDelete(facts: Omit<JournaledFacts, 'since'>): number | undefined {
+export function beforeUncertainDelete(facts: Omit<JournaledFacts, 'since' | 'sequence'>): number | undefined {
   const uncertain = facts.writes.filter(({ isUncertain }) => isUncertain === true);
   const deletes = uncertain.filter((write) => plannedOf(write, facts).deletions.length > 0);
   const before = deletes.map(({ sequence, precedes = sequence }) => precedes - 1);
   return before.length === 0 ? undefined : Math.min(...before);
 }
 
-function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Planned {
+/** The deletes by filter among these writes. Each explains only items below its own position. */
+export function deletionsOfWrites(
+  facts: Omit<JournaledFacts, 'since' | 'sequence'>,
+): readonly LaneDeletion[] {
+  return facts.writes.flatMap((write) => plannedOf(write, facts).deletions);
+}
+
+function plannedOf(
+  write: PendingWrite,
+  { service, owner }: Pick<JournaledFacts, 'service' | 'owner'>,
+): Planned {
   const known = service.definition.actions[write.action];
   const action = known?.kind === 'write' ? known : undefined;
   const operations = action?.names === undefined ? orchestratorWritesOf(service, { owner, write }) : [];

@@ -256,6 +256,8 @@ export interface Journal {
    * @param heldUpTo a sequence up to which the secondary has the lane. Writes after it are returned, even if they are recorded as delivered
    */
   undelivered(lane: LaneKey, through: number, heldUpTo?: number): Promise<readonly PendingWrite[]>;
+  /** Applied writes of a lane that were delivered since its last copy, in sequence, as far as the journal still has them. */
+  deliveredSinceCopy(lane: LaneKey): Promise<readonly PendingWrite[]>;
   /**
    * For all writes of the lane, or for those before a sequence.
    * @param from `first` is the first applied write from this sequence on. @defaultValue 0

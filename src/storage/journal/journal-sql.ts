@@ -112,6 +112,12 @@ where l.key = $1 and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')
     or (coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}))
 order by w.sequence`;
 
+export const DELIVERED_SINCE_COPY = `
+select ${WRITE_COLUMNS} from lanes l
+join writes w on w.lane_id = l.id and w.sequence > l.settled_sequence and w.sequence <= l.delivered_sequence
+join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence and o.outcome = 'applied'
+where l.key = $1 order by w.sequence`;
+
 export const LAST_APPLIED = `
 select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms,
   (extract(epoch from min(o.at) filter (where o.sequence >= $3)) * 1000)::float8 as first_at_ms,

@@ -138,6 +138,10 @@ export class PostgresJournal implements Journal {
     return this.#writes(lane, sql.UNDELIVERED, [lane, through, heldUpTo ?? null]);
   }
 
+  deliveredSinceCopy(lane: LaneKey): Promise<readonly PendingWrite[]> {
+    return this.#writes(lane, sql.DELIVERED_SINCE_COPY, [lane]);
+  }
+
   async lastApplied(lane: LaneKey, before?: number, from = 0): Promise<LastApplied> {
     const rows = await this.#settings.database.query<LastAppliedRow>(sql.LAST_APPLIED, [
       lane,

@@ -3,7 +3,6 @@ import { sim, vitest, type Mutant } from '../mutant.ts';
 const WRITE = 'src/engine/requests/write.ts';
 const DELIVER = 'src/engine/delivery/deliver.ts';
 const QUEUE = 'src/engine/delivery/delivery-queue.ts';
-const COPY = 'src/engine/copies/copy-lane.ts';
 const LANE = 'src/engine/lane/lane.ts';
 const LANES = 'src/engine/lane/lanes.ts';
 const FENCE = 'src/engine/lane/fence.ts';
@@ -16,14 +15,13 @@ const SEQUENCE = 'src/engine/writes/sequence-write.ts';
 const TURN = 'src/engine/lane/turn.ts';
 
 const GATE_TESTS = vitest('test/unit/engine/requests/write-gate.test.ts');
-const COPY_TESTS = vitest('test/unit/engine/copies/copy-lane.test.ts');
 const LANE_TESTS = vitest('test/unit/engine/lane/lanes.test.ts');
 const STATE_TESTS = vitest('test/unit/engine/lane/lane.test.ts');
 const SETTLE_TESTS = vitest('test/unit/engine/writes/settle.test.ts');
 const REPEAT_TESTS = vitest('test/unit/engine/writes/repeats.test.ts');
 const SEQUENCE_TESTS = vitest('test/unit/engine/writes/sequence-write.test.ts');
 
-/** Faults in the way of a write, its settlement, its delivery and the copy of its lane. */
+/** Faults in the way of a write, its settlement and its delivery. */
 export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M01',
@@ -108,28 +106,12 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     commands: [vitest('test/unit/engine/delivery/delivery-queue.test.ts')],
   },
   {
-    id: 'M10',
-    fault: 'a delivery that arrives after the look of a copy brings back what legacy does not show',
-    file: COPY,
-    search: 'const raised = this.#raiseFence(copy);',
-    replace: 'const raised = Promise.resolve();',
-    commands: [COPY_TESTS],
-  },
-  {
     id: 'M117',
     fault: 'a further write sends its lane to the end of those that wait for their copy',
     file: 'src/engine/copies/copy-queue.ts',
     search: 'known !== undefined && (isDelayed || known.reason !== merged.reason)',
     replace: 'known !== undefined',
     commands: [vitest('test/unit/engine/copies/copy-queue.test.ts')],
-  },
-  {
-    id: 'M11',
-    fault: 'the end of a copy makes a lane clean that became dirty meanwhile',
-    file: LANE,
-    search: "if (this.#condition === 'copying') this.#condition = 'clean';",
-    replace: "this.#condition = 'clean';",
-    commands: [COPY_TESTS],
   },
   {
     id: 'M15',
@@ -204,14 +186,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     commands: [vitest('test/unit/engine/replicas/found-uncertain.test.ts')],
   },
   {
-    id: 'M42',
-    fault: 'a copy believes what it read after its hold on the lane was lost',
-    file: COPY,
-    search: 'if (!held.isSure())\n        throw',
-    replace: 'if (held.isSure() && false)\n        throw',
-    commands: [COPY_TESTS],
-  },
-  {
     id: 'M43',
     fault: 'a write is sent while an earlier unknown outcome is being settled',
     file: WRITE,
@@ -226,14 +200,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     search: 'if (!isResolved && (lane.generation !== generation || !this.#parts.isAlone()))',
     replace: 'if (!isResolved && !this.#parts.isAlone())',
     commands: [GATE_TESTS],
-  },
-  {
-    id: 'M45',
-    fault: 'a copy that finishes does not say how far the lane is delivered',
-    file: LANE,
-    search: "this.#condition = 'clean';\n    this.deliveredUpTo(sequence);",
-    replace: "this.#condition = 'clean';\n    void sequence;",
-    commands: [COPY_TESTS],
   },
   {
     id: 'M46',
@@ -380,68 +346,11 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     commands: [vitest('test/unit/engine/delivery/deliver.test.ts')],
   },
   {
-    id: 'M131',
-    fault: 'a copy under a new journal climbs one generation at a time',
-    file: COPY,
-    search: 'await this.#copy(lane, { advice, above: error.generation });',
-    replace: 'await this.#copy(lane, { advice });',
-    commands: [COPY_TESTS],
-  },
-  {
-    id: 'M132',
-    fault: 'a lost item is not found where legacy shows an equal one',
-    file: 'src/engine/copies/copy-look.ts',
-    search: 'return missing.length > equal ? missing : [];',
-    replace: 'return equal === 0 ? missing : [];',
-    commands: [COPY_TESTS],
-  },
-  {
-    id: 'M135',
-    fault: 'an older equal item hides one that legacy lost before its delivery',
-    file: 'src/engine/copies/copy-look.ts',
-    search: 'isOlder(memory) || (ids.includes',
-    replace: '(ids.includes',
-    commands: [COPY_TESTS],
-  },
-  {
-    id: 'M182',
-    fault: 'a copy takes over an item of a write that was spilled during the copy',
-    file: 'src/engine/copies/copy-look.ts',
-    search: ', parts.checkReading()]);',
-    replace: ']);',
-    commands: [COPY_TESTS],
-  },
-  {
-    id: 'M185',
-    fault:
-      'a copy takes an acknowledged write for one that was never sent, because its outcome is not durable',
-    file: 'src/engine/copies/copy-lane.ts',
-    search: '    await this.#parts.recordedUpTo(lane.key, reading.sequence);\n',
-    replace: '',
-    commands: [COPY_TESTS],
-  },
-  {
-    id: 'M183',
-    fault: 'a copy calls lost what an agent removed after the end of dual writes',
-    file: 'src/engine/copies/copy-lane.ts',
-    search: 'isAlone() && isCovered && ',
-    replace: 'isAlone() && ',
-    commands: [COPY_TESTS],
-  },
-  {
     id: 'M133',
     fault: 'a write that is spilled loses the coverage under which it was accepted',
     file: 'src/engine/spill/spill-path.ts',
     search: 'coverage: coverage.get(operation.service.name)?.number ?? 0,',
     replace: 'coverage: coverage.size * 0,',
     commands: [vitest('test/unit/engine/spill/spill-path.test.ts')],
-  },
-  {
-    id: 'M134',
-    fault: 'a copy leaves delivered items the time at which the proxy accepted them',
-    file: 'src/engine/copies/copy-apply.ts',
-    search: '...retags, ...retimes, ...creates]',
-    replace: '...retags, ...creates]',
-    commands: [COPY_TESTS],
   },
 ];

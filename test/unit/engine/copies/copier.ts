@@ -49,6 +49,7 @@ interface Moments {
 /** What the copier finds. */
 interface Given {
   seededCoverage?: number;
+  sequence?: number;
   epoch?: number;
   undelivered?: PendingWrite[];
   /** Recorded as delivered. */
@@ -118,6 +119,7 @@ export function createCopier(memories: readonly string[], moments: Moments = {},
       ...delivered.filter(({ sequence }) => sequence > heldUpTo),
       ...undelivered,
     ],
+    deliveredSinceCopy: async () => delivered,
     lastApplied: async () => ({ nowMs: 0 }),
     fence: async () => ({
       state: { ...row, condition: 'copying' },

@@ -194,6 +194,30 @@ test.each([{ interrupted: false }, { interrupted: true }])(
   },
 );
 
+test('a delivered delete counts after a restore that later deliveries hide', async () => {
+  const { lane, store, orchestrator } = createCopier([]);
+  const held = [addOf(3, 'tea'), addOf(5, 'milk')].map((write) => ({
+    write,
+    lane: { key: lane.key, generation: 1, sequence: write.sequence },
+  }));
+  // The orchestrator was set back to before the delete 4, and has got write 5 since.
+  for (const { write, lane: fence } of held)
+    await orchestrator.batchWrite(
+      writesOf(lane, write).map((operation) => ({ ...operation, lane: fence })),
+      { purpose: 'live', deadlineAtMs: 1_000 },
+    );
+  const delivered = [{ ...UNKNOWN_CLEAR, sequence: 4, isUncertain: false }, addOf(5, 'milk')];
+  const { copier, lost, lane: copied } = createCopier([], {}, { store, delivered, sequence: 5 });
+  await copier.copy(copied);
+  // Legacy has lost the item that came after the delete.
+  expect(lost).toEqual(['mem-00000000-0000-4000-8000-000000000005']);
+  expect(shownBy(store, copied)).toEqual(['tea', 'milk']);
+  const again = createCopier(['milk'], {}, { store, delivered, sequence: 5 });
+  await again.copier.copy(again.lane);
+  expect(shownBy(store, again.lane)).toEqual(['milk']);
+  expect(again.lane.condition).toBe('clean');
+});
+
 test('a copy under a new coverage keeps what is listed as lost', async () => {
   const waiting: LostAs[] = [];
   const { copier, lane, store } = createCopier(['tea', 'milk'], {}, { waiting });
