@@ -155,8 +155,7 @@ export class SessionModel implements LegacyModel {
         created_at: createdAt,
         metadata: '{}',
       }));
-    if (sql.startsWith('select (select min(id)'))
-      return [{ first: this.#interactions[0]?.id ?? null, last: this.#interactions.at(-1)?.id ?? null }];
+    if (sql.startsWith('select (select min(id)')) return [this.#idsBetween()];
     if (sql.startsWith('select id, timestamp, role'))
       return this.#interactions
         .filter(({ session }) => session === owner)
@@ -183,6 +182,14 @@ export class SessionModel implements LegacyModel {
     }
     if (sql.startsWith('select count(*) as held')) return this.#around(list);
     throw new Error(`The simulated SQLite file does not know: ${sql}`);
+  }
+
+  /** Those of an adopted session are not in order. */
+  #idsBetween(): Row {
+    const ids = this.#interactions.map(({ id }) => id);
+    return ids.length === 0
+      ? { first: null, last: null }
+      : { first: Math.min(...ids), last: Math.max(...ids) };
   }
 
   #around(localTime: string): readonly Row[] {
