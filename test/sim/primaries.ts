@@ -69,12 +69,14 @@ export class Primaries {
     return replyOf({ status: 'error' });
   }
 
-  /** Only of a journaled write is it known that it may still be stored. */
+  /** Only of a journaled write is it known that it may still be stored. Its agent may have sent it before, or again, without the journal. */
   #isLocked(service: Models, { body }: LegacyRequest): boolean {
-    const { database, faults } = this.#parts;
+    const { faults } = this.#parts;
     const lane = this.#laneOf(service, body);
     if (service.model.locksRows !== true || lane === undefined) return false;
-    return database.holds(lane.key, numberOf(body.toString())) && faults.happens('locked', 0.05);
+    const number = numberOf(body.toString());
+    const journaled = allWrites(lane).filter(({ write }) => numberOf(write.request) === number);
+    return journaled.length > service.model.effects.times(number) && faults.happens('locked', 0.05);
   }
 
   #unlock({ name }: Models): void {

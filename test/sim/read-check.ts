@@ -61,7 +61,7 @@ interface Facts {
 
 function mustShow(read: Call, item: Call, { writes, effects, isLost }: Facts): boolean {
   if (effects.forgotten.has(item.number) || isLost(item.number)) return false;
-  if (isDeletedBy(writes, item, read)) return false;
+  if (isDeletedBy({ writes, effects }, item, read)) return false;
   return isAcknowledgedBefore(item, read);
 }
 
@@ -79,14 +79,23 @@ function isAcknowledgedBefore(write: Call, read: Call): boolean {
   return write.status === 'acknowledged' && write.endMs < read.startMs;
 }
 
-/** A delete that had begun when the read ended may have taken the item, whatever became of it. */
-function isDeletedBy(writes: readonly Call[], item: Call, read: Call): boolean {
+/**
+ * A delete that had begun when the read ended may have taken the item, whatever became of it. If its agent has sent it twice, one may have
+ * reached the proxy after the other was acknowledged.
+ */
+function isDeletedBy(
+  { writes, effects }: Pick<Facts, 'writes' | 'effects'>,
+  item: Call,
+  read: Call,
+): boolean {
+  const isExecutedSince = ({ number, attempts }: Call): boolean =>
+    attempts > 1 && effects.executions.some((one) => one.number === number && one.atMs >= item.startMs);
   return writes.some(
     (write) =>
       write !== item &&
       write.deletes !== 'nothing' &&
       (write.deletes === 'all' || write.deletes === item.deletes) &&
       write.startMs <= read.endMs &&
-      (write.endMs >= item.startMs || write.status !== 'acknowledged'),
+      (write.endMs >= item.startMs || write.status !== 'acknowledged' || isExecutedSince(write)),
   );
 }
