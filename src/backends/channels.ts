@@ -147,6 +147,8 @@ export interface Channel {
 interface ChannelWatcher {
   onOutcome(outcome: CallOutcome): void;
   onUp(): void;
+  /** A connection was lost. Called before what waits is sent over the next one. */
+  onDown?(): void;
 }
 
 export type CreateChannel = (name: string, watcher: ChannelWatcher) => Channel;

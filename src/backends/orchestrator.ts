@@ -59,7 +59,10 @@ const DEFAULT_BREAKER: BreakerSettings = { failures: 3, halfOpenAfterMs: 1_000 }
 export function createOrchestratorClient(settings: OrchestratorSettings): OrchestratorClient {
   const { clock } = settings;
   const sweep = createDeadlineSweep(clock);
-  const createChannel = channelFactory(settings, sweep);
+  const listeners: (() => void)[] = [];
+  const onDown = (): void => listeners.forEach((listener) => listener());
+  const factory = channelFactory(settings, sweep);
+  const createChannel: CreateChannel = (name, watcher) => factory(name, { ...watcher, onDown });
   const protect = (name: ChannelName): ProtectedChannel =>
     new ProtectedChannel(`orchestrator (${name})`, settings.breaker ?? DEFAULT_BREAKER, createChannel);
   const channels: Record<ChannelName, ProtectedChannel> = {
@@ -82,6 +85,7 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
   return {
     ...callsOver(call, envelopes(settings)),
     load: (purpose) => channels[purpose].load(),
+    onDown: (listener) => void listeners.push(listener),
     start: async () => all.forEach((each) => each.start()),
     stop: async () => {
       await Promise.all(all.map((each) => each.stop()));
@@ -99,7 +103,7 @@ type Call = (
 function callsOver(
   call: Call,
   nextEnvelope: (options: OrchestratorOptions) => Envelope,
-): Omit<Orchestrator, 'load'> {
+): Omit<Orchestrator, 'load' | 'onDown'> {
   return {
     read: (read, options) =>
       call(options.purpose, encodeRead(read, nextEnvelope(options)), { ...options, action: read.action }),

@@ -34,6 +34,7 @@ interface ZmqChannelParts {
   onOutcome?(outcome: CallOutcome): void;
   /** A connection was established. Facts about the previous peer may no longer be true. */
   onUp?(): void;
+  onDown?(): void;
 }
 
 /** Calls to one ZMQ server over one DEALER socket. A correlation frame before the empty delimiter matches replies to calls. */
@@ -51,7 +52,10 @@ export class ZmqChannel implements Channel, Transport {
           parts.onUp?.();
           this.#slots.drain();
         },
-        onDown: () => this.#slots.reset(),
+        onDown: () => {
+          parts.onDown?.();
+          this.#slots.reset();
+        },
         onGraceOver: () => this.#slots.withdrawQueued('unreachable'),
       },
     );

@@ -48,6 +48,7 @@ export function noopOrchestrator(): Orchestrator {
     writeAsPrimary: async ({ operations }) => ({ results: operations.map(() => ({})) }),
     closeSequence: async () => 'closed',
     load: () => IDLE,
+    onDown: () => undefined,
   };
 }
 

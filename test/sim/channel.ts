@@ -28,6 +28,7 @@ export interface ChannelParts {
   readonly sweep: DeadlineSweep;
   onOutcome?(outcome: CallOutcome): void;
   onUp?(): void;
+  onDown?(): void;
 }
 
 /** The proxy's own queue, slots and deadlines (`backends/call-slots.ts`) over a network of our making. */
@@ -144,6 +145,7 @@ export class SimChannel implements Channel, Transport {
   #down(connection: Connection): void {
     if (this.#connection !== undefined && this.#connection !== connection) return;
     this.#connection = undefined;
+    this.#parts.onDown?.();
     this.#slots.reset();
     setTimeout(() => {
       if (this.#connection !== undefined) return;

@@ -122,7 +122,10 @@ function createAccess(
 /** The orchestrator's client: the real wire format and breakers over a network of our making. */
 export function createOrchestrator(process: Process): Orchestrator {
   const { world } = process;
-  const createChannel = channelsTo(world.orchestrator, process, false);
+  const factory = channelsTo(world.orchestrator, process, false);
+  const listeners: (() => void)[] = [];
+  const onDown = (): void => listeners.forEach((listener) => listener());
+  const createChannel: CreateChannel = (name, watcher) => factory(name, { ...watcher, onDown });
   const protect = (name: string): ProtectedChannel =>
     new ProtectedChannel(`orchestrator (${name})`, { failures: 3, halfOpenAfterMs: 1_000 }, createChannel);
   const channels = {
@@ -152,5 +155,6 @@ export function createOrchestrator(process: Process): Orchestrator {
       return decodeClosed(decodeAnswer((await channels.write.send({ body, ...options })).body), fence);
     },
     load: (purpose) => channels[purpose].load(),
+    onDown: (listener) => void listeners.push(listener),
   };
 }

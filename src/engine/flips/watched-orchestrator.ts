@@ -6,6 +6,7 @@ const LOSSES: ReadonlySet<string | undefined> = new Set(['unreachable', 'reset',
 
 /** The same orchestrator. Each call that finds its connection or its database lost is reported. */
 export function watched(orchestrator: Orchestrator, onLost: () => void): Orchestrator {
+  orchestrator.onDown(onLost);
   const toldOf = (error: unknown): void => {
     if (isLoss(error)) onLost();
   };
@@ -20,6 +21,7 @@ export function watched(orchestrator: Orchestrator, onLost: () => void): Orchest
     writeAsPrimary: (write, fence, options) => told(orchestrator.writeAsPrimary(write, fence, options)),
     closeSequence: (fence, options) => told(orchestrator.closeSequence(fence, options)),
     load: (purpose) => orchestrator.load(purpose),
+    onDown: (listener) => orchestrator.onDown(listener),
   };
 }
 

@@ -92,6 +92,8 @@ export interface Orchestrator {
   /** Takes the sequence of a write, unless the write has taken it. A write whose sequence is closed never takes effect. */
   closeSequence(fence: PrimaryFence, options: OrchestratorOptions): Promise<ClosedSequence>;
   load(purpose: Purpose): BackendLoad;
+  /** Reports a lost connection, before what waits is sent over the next one. What answers there may be an older copy. */
+  onDown(listener: () => void): void;
 }
 
 /** By what the orchestrator knows a write of a lane for which it is primary. */

@@ -226,3 +226,32 @@ describe('what the orchestrator reports', () => {
     }
   });
 });
+
+test('a lost connection is reported before what waits is sent over the next one', async () => {
+  const seen: string[] = [];
+  const endpoint = `tcp://127.0.0.1:${await freePort()}`;
+  const served = async (): Promise<Router> => {
+    const socket = new Router({ linger: 0 });
+    await socket.bind(endpoint);
+    void (async () => {
+      for await (const frames of socket) {
+        seen.push('asked');
+        frames.pop();
+        await socket.send([...frames, success('{}')]);
+      }
+    })();
+    return socket;
+  };
+  const first = await served();
+  const client = await connect(endpoint);
+  client.onDown(() => void seen.push('down'));
+  const ask = (): Promise<unknown> =>
+    client.read({ action: 'batch_read', sessionId, payload: {} }, within(15_000));
+  await reached(ask);
+  first.close();
+  await eventually('each connection is reported', () => seen.filter((what) => what === 'down').length === 4);
+  const second = await served();
+  closing.push(() => second.close());
+  await reached(ask);
+  expect(seen.indexOf('down')).toBeLessThan(seen.lastIndexOf('asked'));
+});

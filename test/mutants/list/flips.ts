@@ -106,6 +106,14 @@ export const FLIP_MUTANTS: readonly Mutant[] = [
     commands: [RESTORED_TESTS],
   },
   {
+    id: 'M187',
+    fault: 'a write that waits for a connection goes to an orchestrator that was restored meanwhile',
+    file: 'src/backends/zmq-channel.ts',
+    search: '          parts.onDown?.();\n',
+    replace: '',
+    commands: [vitest('test/integration/backends/orchestrator.test.ts')],
+  },
+  {
     id: 'M181',
     fault: 'lanes are flipped while a replica may have spilled writes',
     file: 'src/storage/flips.ts',

@@ -162,6 +162,7 @@ export function orchestratorWith(facts: Partial<Orchestrator>): Orchestrator {
     writeAsPrimary: () => Promise.reject(new Error('the orchestrator is no primary in this test')),
     closeSequence: () => Promise.reject(new Error('the orchestrator is no primary in this test')),
     load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
+    onDown: () => undefined,
     ...facts,
   };
 }
