@@ -119,8 +119,14 @@ async function checkLane(
     violations.add('I2', `${lane.key} stopped for what was lost, and lists nothing`);
   if (isLeftToPerson(lane, world)) return;
   for (const number of coveredOf(lane, world).filter(isLost))
-    if (!shown.has(number))
+    if (!shown.has(number) && !isGoneEverywhere(lane, number, world))
       violations.add('I2', `item ${number} of ${lane.key} was acknowledged and lost, and nothing says so`);
+}
+
+/** Legacy has lost it, the orchestrator was restored from a backup, and the journal has pruned its write. Nothing can tell of it. */
+function isGoneEverywhere(lane: LaneRow, number: number, { restores }: World): boolean {
+  const isKept = [...lane.writes.values()].some(({ request }) => numberOf(request) === number);
+  return !isKept && restores.setBackAtMs(lane.key) > -Infinity;
 }
 
 /** A person decides about the lane, or has accepted that the restored orchestrator lacks some of it. */

@@ -12,6 +12,8 @@ interface Raised {
   readonly generations: readonly number[];
 }
 
+const NOTHING: Raised = { sequence: 0, generations: [] };
+
 /**
  * The last sequence that the orchestrator held of each lane, before a copy raised its generation. Raising it erases the sequence, so the
  * next attempt of an interrupted copy finds it only here.
@@ -21,10 +23,11 @@ export class HeldSequences {
 
   /**
    * Notes what the orchestrator held before a copy raises the generation.
+   * @param held undefined: it does not know the lane, so it holds nothing of it
    * @returns the last sequence that it held; undefined if that is not known
    */
   note(lane: LaneKey, held: HeldPosition | undefined, generation: number): number | undefined {
-    const before = held === undefined ? undefined : this.#before(lane, held);
+    const before = held === undefined ? NOTHING : this.#before(lane, held);
     if (before === undefined) {
       this.#raised.delete(lane);
       return undefined;

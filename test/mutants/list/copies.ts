@@ -99,6 +99,14 @@ export const COPY_MUTANTS: readonly Mutant[] = [
     commands: [COPY_TESTS],
   },
   {
+    id: 'M188',
+    fault: 'a restored orchestrator that knows a lane no more counts as one that still holds all of it',
+    file: 'src/engine/copies/held-sequences.ts',
+    search: 'held === undefined ? NOTHING :',
+    replace: 'held === undefined ? undefined :',
+    commands: [COPY_TESTS],
+  },
+  {
     id: 'M134',
     fault: 'a copy leaves delivered items the time at which the proxy accepted them',
     file: 'src/engine/copies/copy-apply.ts',

@@ -194,6 +194,14 @@ test.each([{ interrupted: false }, { interrupted: true }])(
   },
 );
 
+test('what a restored orchestrator knows nothing of, and legacy lost, is listed', async () => {
+  const delivered = [addOf(4, 'tea')];
+  const { copier, lane, store, lost } = createCopier([], {}, { delivered });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea']);
+  expect({ lost: lost.length, condition: lane.condition }).toEqual({ lost: 1, condition: 'stopped' });
+});
+
 test('a delivered delete counts after a restore that later deliveries hide', async () => {
   const { lane, store, orchestrator } = createCopier([]);
   const held = [addOf(3, 'tea'), addOf(5, 'milk')].map((write) => ({
