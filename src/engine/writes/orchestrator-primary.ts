@@ -6,6 +6,7 @@ import { backoffMs } from '../../shared/backoff.ts';
 import { type LaneKey, type MemoryId, type ServiceName, sessionIdOf } from '../../domain/ids.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { nameItems } from '../items/copy-plan.ts';
+import { within } from '../../shared/within.ts';
 import { readContents } from '../items/lane-contents.ts';
 import { writeFactsOf } from '../items/write-facts.ts';
 import type { Outcome } from '../../domain/outcome.ts';
@@ -151,8 +152,7 @@ export class OrchestratorPrimary {
       const isFirst = tried === 1;
       if (!mayAct()) throw isFirst ? noLease() : new UnknownEnd(open, noLease());
       try {
-        // The orchestrator may have been restored since the last attempt.
-        if (!isFirst) await this.#parts.admit(open.fence.key);
+        if (!isFirst) await this.#mayRepeat(sequenced);
         return await orchestrator.writeAsPrimary(plan, open.fence, optionsOf(sequenced));
       } catch (error) {
         // The first attempt was the only one, so its refusal says what became of the write.
@@ -162,6 +162,12 @@ export class OrchestratorPrimary {
         await clock.sleep(retryInMs);
       }
     }
+  }
+
+  /** The orchestrator may have been restored since the last attempt. @throws ConnectionError, also at the agent's deadline */
+  async #mayRepeat({ lane, operation }: Sequenced): Promise<void> {
+    const leftMs = operation.deadlineAtMs - this.#parts.clock.now();
+    await within(Promise.resolve(this.#parts.admit(lane.key)), leftMs, { what: 'the orchestrator' });
   }
 
   /**

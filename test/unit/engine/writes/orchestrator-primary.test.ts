@@ -117,6 +117,15 @@ test('no write is sent again to an orchestrator that a backup has set back', asy
   expect(fences).toHaveLength(1);
 });
 
+test('a repeat waits no longer than its agent for what a backup may have set back', async () => {
+  const { path, fences, facts } = primary([UNKNOWN, APPLIED]);
+  facts.admit = () => new Promise(() => undefined);
+  const write = sequenced();
+  const hurried = { ...write, operation: { ...write.operation, deadlineAtMs: 200 } };
+  await expect(path.write(hurried)).rejects.toBeInstanceOf(UnknownEnd);
+  expect(fences).toHaveLength(1);
+});
+
 test('a write of unknown outcome is sent again, unchanged', async () => {
   const { path, fences } = primary([UNKNOWN, UNKNOWN, APPLIED]);
   expect((await path.write(sequenced())).outcome).toBe('applied');
