@@ -12,7 +12,7 @@ select coalesce(sum(l.sequence - l.delivered_sequence), 0)::float8 as writes, co
 from lanes l
 cross join lateral (
   select w.accepted_at from writes w join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence and o.outcome = 'applied'
-  where w.lane_id = l.id and w.sequence > l.delivered_sequence
+  where w.lane_id = l.id and w.sequence > l.delivered_sequence and o.sequence > l.delivered_sequence
   order by w.sequence limit 1) next
 where l.service = $1 and l.sequence > l.delivered_sequence and l.primary_backend = 'legacy'`;
 

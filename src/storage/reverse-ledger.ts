@@ -52,7 +52,7 @@ select count(*) as lanes,
 from lanes l
 left join lateral (
   select w.accepted_at from writes w join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence and o.outcome = 'applied'
-  where l.sequence > l.delivered_sequence and w.lane_id = l.id and w.sequence > l.delivered_sequence
+  where l.sequence > l.delivered_sequence and w.lane_id = l.id and w.sequence > l.delivered_sequence and o.sequence > l.delivered_sequence
     and coalesce(w.sequence <= ${LAST_FOR_LEGACY}, true)
   order by w.sequence limit 1) next on true
 where l.service = $1 and l.primary_backend = 'orchestrator'`;

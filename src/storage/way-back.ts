@@ -34,12 +34,13 @@ where l.service = $1 and l.primary_backend = 'orchestrator' and ($2::text is nul
 const APPLIED =
   "join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence and o.outcome = 'applied'";
 
-/** Acknowledged writes that legacy would lack after the return of the chosen lanes. */
+/** Acknowledged writes that legacy would lack after the return of the chosen lanes. Each part reads few rows, by an index of its own. */
 const LOST = `
-select c.key as lane, r.sequence, r.operation_id::text, r.action,
-  case when r.ending = 'skipped' then 'skipped' else 'halted' end as cause
-from chosen c join reverse_sends r on r.lane_id = c.id
-where (r.ending = 'skipped' and r.epoch = c.epoch) or (r.ended_at is null and r.halted_at is not null and r.decision is null)
+select c.key as lane, r.sequence, r.operation_id::text, r.action, 'skipped' as cause
+from chosen c join reverse_sends r on r.lane_id = c.id and r.ending = 'skipped' and r.epoch = c.epoch
+union all
+select c.key, r.sequence, r.operation_id::text, r.action, 'halted'
+from chosen c join reverse_sends r on r.lane_id = c.id and r.ended_at is null and r.halted_at is not null and r.decision is null
 union all
 select c.key, w.sequence, w.operation_id::text, w.action, 'way_back_lost'
 from chosen c join lost_ways_back b on b.lane_id = c.id
@@ -55,10 +56,13 @@ select c.key as lane, b.lost_at,
   (select count(*) from writes w ${APPLIED} where w.lane_id = c.id and w.sequence > c.delivered_sequence) as writes
 from chosen c join lost_ways_back b on b.lane_id = c.id order by c.key limit ${SHOWN}`;
 
+/** Of the last sends of the service, if it has any among the newest of all services. Joining lanes first would read every send of each lane. */
 const SEND_MS = `
   (select (avg(extract(epoch from ended_at - started_at)) * 1000)::float8 from (
-    select r.started_at, r.ended_at from reverse_sends r join lanes l on l.id = r.lane_id
-    where l.service = $1 and r.ending = 'applied' order by r.ended_at desc limit 100) recent)`;
+    select newest.started_at, newest.ended_at from (
+      select r.lane_id, r.started_at, r.ended_at from reverse_sends r where r.ending = 'applied' order by r.ended_at desc limit 10000) newest
+    where (select l.service from lanes l where l.id = newest.lane_id) = $1
+    order by newest.ended_at desc limit 100) recent)`;
 
 const PLAN = `
 with chosen as (${CHOSEN})
@@ -81,7 +85,7 @@ const READINESS = `
 with chosen as (${CHOSEN})
 select (select count(*) from chosen) as orchestrator,
   (select count(*) from lanes l where l.service = $1 and l.primary_backend = 'legacy') as legacy,
-  (select count(*) from chosen c join writes w on w.lane_id = c.id and w.sequence > c.delivered_sequence ${APPLIED}
+  (select count(*) from chosen c join outcomes o on o.lane_id = c.id and o.sequence > c.delivered_sequence and o.outcome = 'applied'
     where c.delivered_sequence < c.sequence) as "waitingWrites",
   (select count(*) from (${LOST}) lost) as "lostWrites",
   (select count(*) from chosen c join lost_ways_back b on b.lane_id = c.id) as "lostWaysBack",

@@ -43,7 +43,7 @@ const WALKED_PER_SECOND = 20;
 const WRITERS = 16;
 const WARM_UP_MS = 500;
 const PATIENCE_MS = 120_000;
-const LOOK_EVERY_MS = 100;
+const LOOK_EVERY_MS = 250;
 /** The last lanes may be those whose flip failed at first, and is tried again after 10 s or more. */
 const MOST_LANES = 0.95;
 /** The flipper learns within this time that a person holds its flips, or no longer does. */
@@ -277,7 +277,7 @@ async function allFlipped(stage: FlipStage): Promise<void> {
     if (flipped > most) [most, sinceMs] = [flipped, performance.now()];
     if (performance.now() - sinceMs > PATIENCE_MS)
       throw new Error(`${flipped} of ${length} lanes are flipped, and no more for ${PATIENCE_MS / 1_000} s`);
-    await sleep(LOOK_EVERY_MS * 2.5);
+    await sleep(LOOK_EVERY_MS);
   }
   bar.end();
 }
