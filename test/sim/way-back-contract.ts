@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { OperationId } from '../../src/domain/ids.ts';
 import type { WriteRef } from '../../src/engine/ports/ports.ts';
@@ -13,7 +14,7 @@ type Subject = Opened & { readonly lane: Lane };
 /** What the way back relies on: the same for the tables in memory and for the SQL they stand for. */
 export function describeWayBack(subject: () => JournalUnderTest, begin: Begin): void {
   /** A lane whose one write is on both backends, and whose writes have moved. */
-  const move = async ({ journal }: Opened, lane: Lane): Promise<void> => {
+  const move: Move = async ({ journal }, lane) => {
     await journal.delivered(await lane.write('applied'));
     await subject().flip(lane.key);
   };
@@ -23,7 +24,7 @@ export function describeWayBack(subject: () => JournalUnderTest, begin: Begin): 
     return opened;
   };
 
-  describe('the plan of a return', () => testPlans(moved, begin));
+  describe('the plan of a return', () => testPlans(moved, begin, move));
   describe('what keeps a lane from its return', () => testObstacles(moved, subject));
   describe('a rollback', () => testRollbacks(moved, move, subject));
 }
@@ -54,7 +55,9 @@ async function returned(subject: Subject): Promise<void> {
   expect(await flippedBack(subject)).toMatchObject({ primary: 'legacy' });
 }
 
-function testPlans(moved: () => Promise<Subject>, begin: Begin): void {
+type Move = (opened: Opened, lane: Lane) => Promise<void>;
+
+function testPlans(moved: () => Promise<Subject>, begin: Begin, move: Move): void {
   test('counts what waits, and loses nothing while legacy gets it', async () => {
     const { wayBack, lane } = await moved();
     await lane.write('applied');
@@ -99,6 +102,18 @@ function testPlans(moved: () => Promise<Subject>, begin: Begin): void {
     const plan = await wayBack.plan(lane.service, 'all');
     expect(plan).toMatchObject({ forgottenWrites: 1, sendMs: expect.any(Number), lostWrites: 0 });
     expect((await wayBack.readiness(lane.service)).sendMs).toBe(plan.sendMs);
+  });
+
+  test('counts the time of sends that overlap once', async () => {
+    const opened = begin();
+    const lanes = ['low', 'middle', 'high'].map((owner) => opened.lane.of(owner));
+    for (const lane of lanes) await move(opened, lane);
+    const fromMs = performance.now();
+    const begun = await Promise.all(lanes.map((lane) => sent({ ...opened, lane })));
+    await sleep(50);
+    for (const { ref } of begun) await opened.sends.end({ ref, attempt: 1, ending: 'applied' });
+    const { sendMs } = await opened.wayBack.readiness(opened.lane.service);
+    expect(sendMs).toBeLessThanOrEqual((performance.now() - fromMs) / lanes.length);
   });
 
   test('is of the lanes by owner, by percentage, or of all', async () => {

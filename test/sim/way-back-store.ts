@@ -258,12 +258,15 @@ function sendMsOf(database: Database, service: ServiceName): number | null {
     .filter((lane) => lane.service === service)
     .flatMap(({ id }) => database.reverse.of(id))
     .flatMap(({ ending, startedAtMs, endedAtMs }) =>
-      ending === 'applied' && endedAtMs !== undefined ? [{ endedAtMs, ms: endedAtMs - startedAtMs }] : [],
+      ending === 'applied' && endedAtMs !== undefined ? [{ startedAtMs, endedAtMs }] : [],
     )
     .toSorted((a, b) => b.endedAtMs - a.endedAtMs)
     .slice(0, MEASURED);
-  if (times.length === 0) return null;
-  return times.reduce((sum, { ms }) => sum + ms, 0) / times.length;
+  const [last] = times;
+  if (last === undefined) return null;
+  const first = Math.min(...times.map(({ startedAtMs }) => startedAtMs));
+  const all = times.reduce((sum, { startedAtMs, endedAtMs }) => sum + endedAtMs - startedAtMs, 0);
+  return Math.min(all, last.endedAtMs - first) / times.length;
 }
 
 function shiftOf({ reverse, clock }: Database, lanes: readonly LaneRow[]): number | null {
