@@ -8,7 +8,8 @@ type Fields = Readonly<Record<string, unknown>>;
 interface Dialect {
   readonly open?: (owner: string) => Fields;
   readonly add: (owner: string, text: string) => Fields;
-  readonly clear?: (owner: string) => Fields;
+  /** A clear with the id and the text of one that got no reply would count as its repeat, so each has an id of its own. */
+  readonly clear?: (owner: string, id: string) => Fields;
   /** A read that does no harm. */
   readonly read?: (owner: string) => Fields;
   readonly isAcknowledged: (reply: Fields) => boolean;
@@ -34,7 +35,7 @@ export const DIALECTS: Readonly<Record<StandInService, Dialect>> = {
       metadata: {},
       request_id: 'r',
     }),
-    clear: (owner) => ({ action: 'clear_session', session_id: owner, request_id: 'r' }),
+    clear: (owner, id) => ({ action: 'clear_session', session_id: owner, request_id: id }),
     read: (owner) => ({ action: 'get_context', session_id: owner, max_tokens: EVERYTHING }),
     isAcknowledged: ({ status }) => status === 'success',
     shown: ({ context }) => (context as { content: string }[]).map(({ content }) => content),

@@ -85,7 +85,7 @@ export class LaneAgent {
       certainty: 'unknown',
     };
     writes.push(write);
-    const reply = await this.#ask(kind === 'clear' ? (clear?.(owner) ?? {}) : add(owner, text));
+    const reply = await this.#ask(kind === 'clear' ? (clear?.(owner, text) ?? {}) : add(owner, text));
     if (reply === undefined) return;
     write.certainty = certaintyOf(service, reply);
     if (write.certainty !== 'unknown') write.endedAtMs = performance.now();
