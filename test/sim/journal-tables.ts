@@ -295,6 +295,7 @@ export class JournalTables {
     this.#database.synced();
     const lane = this.#database.lane(key);
     if (lane === undefined || this.isBusyElsewhere(lane, me, this.#isLeftOpen(lane))) return undefined;
+    if (this.#awaitsOutcomeElsewhere(lane, me)) return undefined;
     lane.holder = me;
     lane.heldUntilMs = this.#database.clock.now() + seconds * 1_000;
     return readOf(lane);
@@ -376,6 +377,13 @@ export class JournalTables {
   /** `IS_LEFT_OPEN` of `storage/journal/journal-sql.ts`. */
   #isLeftOpen({ key, writer }: LaneRow): boolean {
     return this.#isGone(writer) && this.#database.restored.isOpen(key);
+  }
+
+  /** `AWAITS_OUTCOME_ELSEWHERE` of `storage/journal/journal-sql.ts`. */
+  #awaitsOutcomeElsewhere(lane: LaneRow, me: ReplicaId): boolean {
+    return writesAbove(lane, Math.max(lane.settledSequence, lane.deliveredSequence)).some(
+      ({ sequence, replica }) => replica !== me && !this.#isGone(replica) && !lane.outcomes.has(sequence),
+    );
   }
 
   isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId, mayIgnoreOpenWrite = false): boolean {

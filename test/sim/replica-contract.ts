@@ -76,6 +76,15 @@ function testHolds(makePair: MakePair): void {
     expect(await here.journal.hold(here.lane.key, 30)).toBeDefined();
   });
 
+  test('a lane is not held while a living replica has not recorded an earlier outcome', async () => {
+    const { here, there } = await makePair();
+    const ref = await here.lane.write();
+    await here.lane.write('applied');
+    expect(await there.journal.hold(there.lane.key, 30)).toBeUndefined();
+    await here.journal.recordOutcome({ ref, outcome: 'applied' });
+    expect(await there.journal.hold(there.lane.key, 30)).toMatchObject({ sequence: 2 });
+  });
+
   test('a hold ends by its time', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');

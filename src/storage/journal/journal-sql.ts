@@ -146,9 +146,16 @@ where key = $1 returning ${LANE_COLUMNS}`;
 const IS_LEFT_OPEN = `not exists (select from replicas r where r.id = lanes.writer_replica)
     and exists (select from restored_lanes l where l.key = lanes.key and l.decided_at is null)`;
 
+/** The outcome of an earlier write may be recorded after that of a later one. A copy would take that write for one that was never sent. */
+const AWAITS_OUTCOME_ELSEWHERE = `exists (
+    select from writes w join replicas r on r.id = w.replica
+    left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+    where w.lane_id = lanes.id and w.sequence > greatest(lanes.settled_sequence, lanes.delivered_sequence)
+      and w.replica <> $2 and o.outcome is null)`;
+
 export const HOLD = `
 update lanes set hold_replica = $2, hold_until = now() + make_interval(secs => $3)
-where key = $1 and not coalesce(${busyElsewhere('lanes', '$2', IS_LEFT_OPEN)}, false)
+where key = $1 and not coalesce(${busyElsewhere('lanes', '$2', IS_LEFT_OPEN)}, false) and not ${AWAITS_OUTCOME_ELSEWHERE}
 returning ${LANE_COLUMNS}`;
 
 export const RELEASE_HOLD = `update lanes set hold_until = null where key = $1 and hold_replica = $2`;
