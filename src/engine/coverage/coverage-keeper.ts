@@ -17,6 +17,9 @@ const HEARTBEAT_MS = 1_000;
 /** After this time without a heartbeat, a replica is no longer waited for. Every lane is copied again instead. */
 const LOST_AFTER_SECONDS = 600;
 
+/** A statement whose answer was lost commits at most this much later. */
+const LATE_COMMIT_MS = 60_000;
+
 export interface CoverageParts {
   readonly membership: Pick<Membership, 'isAlone' | 'isAnySpilled' | 'allReport' | 'beat' | 'caughtUp'>;
   /** Notified of every heartbeat, answered or not. Absent: nothing is spilled. */
@@ -48,8 +51,8 @@ export interface CoverageParts {
 export class CoverageKeeper {
   readonly #parts: CoverageParts;
   readonly #listed = new Set<ServiceName>();
-  /** Services whose dual writes may have ended although the end seemed to fail. */
-  readonly #perhapsEnded = new Set<ServiceName>();
+  /** Services whose dual writes may end although the end seemed to fail, with the time after which it cannot take effect. */
+  readonly #perhapsEnded = new Map<ServiceName, number>();
   #isStopped = false;
   #loop: Promise<void> | undefined;
   #wake: AbortController | undefined;
@@ -146,9 +149,12 @@ export class CoverageKeeper {
 
   /** If another replica has started or ended coverage, or an end of this replica seemed to fail, it follows the stored row. */
   async #followStored(name: ServiceName, state: Coverage): Promise<void> {
-    if (this.#parts.membership.isAlone && !this.#perhapsEnded.has(name)) return;
+    const untilMs = this.#perhapsEnded.get(name);
+    if (this.#parts.membership.isAlone && untilMs === undefined) return;
+    const nowMs = this.#parts.clock.now();
     const { number } = await this.#parts.store.current(name);
-    this.#perhapsEnded.delete(name);
+    const isOver = number !== state.number || nowMs >= (untilMs ?? Infinity);
+    if (isOver) this.#perhapsEnded.delete(name);
     if (number === state.number) return;
     if (state.number > 0) {
       state.mayCopy = false;
@@ -180,11 +186,10 @@ export class CoverageKeeper {
 
   async #end(name: ServiceName, state: Coverage): Promise<void> {
     const { number } = state;
-    this.#perhapsEnded.add(name);
-    const isEnded = await this.#parts.store.end(name);
+    this.#perhapsEnded.set(name, this.#parts.clock.now() + LATE_COMMIT_MS);
+    // It stays while the orchestrator is primary of a lane. Or an earlier end has just taken effect.
+    if (!(await this.#parts.store.end(name))) return;
     this.#perhapsEnded.delete(name);
-    // It stays while the orchestrator is primary of a lane.
-    if (!isEnded) return;
     state.number = 0;
     state.mayCopy = false;
     this.#listed.delete(name);

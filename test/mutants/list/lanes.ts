@@ -205,8 +205,8 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     id: 'M78',
     fault: 'writes pass unjournaled before the end of coverage is recorded',
     file: KEEPER,
-    search: '    if (!isEnded) return;\n    state.number = 0;',
-    replace: '    state.number = 0;\n    if (!isEnded) return;',
+    search: '    if (!(await this.#parts.store.end(name))) return;\n',
+    replace: '    state.number = 0;\n    if (!(await this.#parts.store.end(name))) return;\n',
     commands: [KEEPER_TESTS],
   },
   {

@@ -110,6 +110,32 @@ test('dual writes begin again after an end whose answer was lost', async () => {
   await keeper.stop();
 });
 
+test('dual writes begin again after an end that took effect late', async () => {
+  let open = 3;
+  let ends = 0;
+  const store: CoverageStore = {
+    current: async () => ({ number: open, isQuiet: true }),
+    begin: async () => (open = 4),
+    quiet: async () => undefined,
+    end: async () => {
+      ends += 1;
+      if (ends === 1) throw new Error('the answer is lost');
+      // The statement before has committed meanwhile.
+      open = 0;
+      return false;
+    },
+    renewAfterLoss: async () => undefined,
+  };
+  const { keeper, coverage, followed } = await createKeeper({ store });
+  await followed({ enabled: false, reason: 'off' });
+  await vi.waitFor(() => expect(ends).toBe(1));
+  await followed({});
+  await vi.waitFor(() => expect(ends).toBe(2));
+  await followed({ enabled: true, reason: 'on' });
+  await vi.waitFor(() => expect(coverage.number).toBe(4));
+  await keeper.stop();
+});
+
 test('a service is not covered everywhere while an unjournaled write is under way', async () => {
   const { keeper, coverage } = await createKeeper();
   expect(keeper.isJournaledByAll(SERVICE)).toBe(true);
