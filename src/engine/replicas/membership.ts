@@ -56,6 +56,8 @@ export class Membership {
   readonly #pauses: Pauses;
   /** The pauses before the heartbeat that ended last. What it heard is as old as a later pause. */
   #pausesHeard = 0;
+  /** The pauses before the heartbeat that failed last. */
+  #pausesUnheard = 0;
   /** Whether this replica knows what departed replicas left and found out. */
   #hasInherited = true;
 
@@ -124,9 +126,9 @@ export class Membership {
     return this.isOnlyOne || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
   }
 
-  /** It has read which services are covered. */
+  /** It has read which services are covered. After it was given up, others learn within this time that it is there again. */
   caughtUp(): void {
-    this.#isOutdated = false;
+    if (this.#parts.clock.now() >= this.#actsFromMs) this.#isOutdated = false;
   }
 
   /** Whether every other replica of the service uses this coverage, and has no unjournaled write of the service under way. */
@@ -157,14 +159,13 @@ export class Membership {
     const isSpilling = this.#parts.isSpilling();
     if (!isSpilling) this.#claimedAtMs = sentAtMs;
     const beat = { coverage, isSpilling, shares: this.#parts.shares() };
-    const {
-      replicas: reports,
-      isAnySpilled,
-      nowMs,
-    } = await store.heartbeat(identity.id, beat).finally(() => {
-      this.#heardAtMs = clock.now();
-      this.#pausesHeard = pauses;
+    const answered = store.heartbeat(identity.id, beat).finally(() => (this.#heardAtMs = clock.now()));
+    const answer = await answered.catch((error: unknown) => {
+      this.#unanswered(pauses);
+      throw error;
     });
+    const { replicas: reports, isAnySpilled, nowMs } = answer;
+    this.#pausesHeard = pauses;
     this.#isAnySpilled = isAnySpilled;
     this.#answeredMs = sentAtMs;
     this.#journalMs = nowMs;
@@ -178,6 +179,12 @@ export class Membership {
     if (!isListed || hasLapsed || this.#isGivenUp) return this.#beginAnew();
     this.#leaseUntilMs = sentAtMs + LEASE_MS;
     if (hasGone(known, this.#others)) this.#takeOver('gone');
+  }
+
+  /** A connection that broke during a pause fails at once, although the journal is there. So only a second failure says that it is away. */
+  #unanswered(pauses: number): void {
+    if (pauses === this.#pausesUnheard) this.#pausesHeard = pauses;
+    this.#pausesUnheard = pauses;
   }
 
   #takeOver(what: 'expelled' | 'gone'): void {
@@ -221,6 +228,7 @@ const LOOK_EVERY_MS = 1_000;
 class Pauses {
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
+  #isStarted = false;
   #lookedAtMs: number;
   #count = 0;
 
@@ -236,7 +244,8 @@ class Pauses {
   }
 
   start(): void {
-    void this.#run();
+    if (!this.#isStarted) void this.#run();
+    this.#isStarted = true;
   }
 
   stop(): void {

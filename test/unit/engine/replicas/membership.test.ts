@@ -121,6 +121,17 @@ test('a replica that was paused passes no write before a heartbeat sent since', 
   expect(membership.mayPass).toBe(true);
 });
 
+test('a heartbeat whose connection broke during a pause is not one that was heard', async () => {
+  const { membership, facts } = await createMember();
+  facts.answer = () => Promise.reject(new Error('the connection is lost'));
+  nowMs += 10_000;
+  await passes(1_000);
+  await expect(membership.beat({})).rejects.toThrow();
+  expect(membership.mayPass).toBe(false);
+  await expect(membership.beat({})).rejects.toThrow();
+  expect(membership.mayPass).toBe(true);
+});
+
 test('a replica that was given up passes no write before it knows what is covered', async () => {
   const { membership, facts } = await createMember();
   facts.isListed = false;
@@ -128,6 +139,11 @@ test('a replica that was given up passes no write before it knows what is covere
   facts.isListed = true;
   await membership.beat({});
   expect([membership.mayPass, membership.isAlone]).toEqual([false, false]);
+  // The others may not know yet that it is there again.
+  membership.caughtUp();
+  expect([membership.mayPass, membership.isAlone]).toEqual([false, false]);
+  await passes(2_000);
+  await membership.beat({});
   membership.caughtUp();
   expect([membership.mayPass, membership.isAlone]).toEqual([true, true]);
 });
