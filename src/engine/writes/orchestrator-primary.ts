@@ -152,7 +152,7 @@ export class OrchestratorPrimary {
       const isFirst = tried === 1;
       if (!mayAct()) throw isFirst ? noLease() : new UnknownEnd(open, noLease());
       try {
-        if (!isFirst) await this.#mayRepeat(sequenced);
+        await this.#admitted(sequenced);
         return await orchestrator.writeAsPrimary(plan, open.fence, optionsOf(sequenced));
       } catch (error) {
         // The first attempt was the only one, so its refusal says what became of the write.
@@ -164,10 +164,11 @@ export class OrchestratorPrimary {
     }
   }
 
-  /** The orchestrator may have been restored since the last attempt. @throws ConnectionError, also at the agent's deadline */
-  async #mayRepeat({ lane, operation }: Sequenced): Promise<void> {
+  /** The orchestrator may have been restored since the write was planned or sent. @throws ConnectionError, also at the agent's deadline */
+  async #admitted({ lane, operation }: Sequenced): Promise<void> {
+    const admitted = this.#parts.admit(lane.key);
     const leftMs = operation.deadlineAtMs - this.#parts.clock.now();
-    await within(Promise.resolve(this.#parts.admit(lane.key)), leftMs, { what: 'the orchestrator' });
+    if (admitted !== undefined) await within(admitted, leftMs, { what: 'the orchestrator' });
   }
 
   /**

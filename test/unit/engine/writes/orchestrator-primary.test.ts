@@ -57,7 +57,11 @@ function primary(answers: readonly (PrimaryResult | Error)[], more: Partial<Orch
       nowMs += ms;
     },
   };
-  const facts = { mayAct: true, agrees: true, admit: async (_lane: LaneKey): Promise<void> => undefined };
+  const facts = {
+    mayAct: true,
+    agrees: true,
+    admit: (_lane: LaneKey): Promise<void> | undefined => undefined,
+  };
   const orchestrator = orchestratorWith({
     writeAsPrimary: async (_write, fence) => {
       fences.push(fence);
@@ -112,14 +116,22 @@ test('a refusal of the orchestrator is spelled as legacy refuses', async () => {
 
 test('no write is sent again to an orchestrator that a backup has set back', async () => {
   const { path, fences, facts } = primary([UNKNOWN, APPLIED]);
-  facts.admit = () => Promise.reject(new ConnectionError('restored', { effect: 'not_applied' }));
+  const restored = new ConnectionError('restored', { effect: 'not_applied' });
+  facts.admit = () => (fences.length > 0 ? Promise.reject(restored) : undefined);
   await expect(path.write(sequenced())).rejects.toBeInstanceOf(UnknownEnd);
   expect(fences).toHaveLength(1);
 });
 
+test('no write is sent to an orchestrator that was set back while it was planned', async () => {
+  const { path, fences, facts } = primary([APPLIED]);
+  facts.admit = () => Promise.reject(new ConnectionError('restored', { effect: 'not_applied' }));
+  await expect(path.write(sequenced())).rejects.toThrow('restored');
+  expect(fences).toHaveLength(0);
+});
+
 test('a repeat waits no longer than its agent for what a backup may have set back', async () => {
   const { path, fences, facts } = primary([UNKNOWN, APPLIED]);
-  facts.admit = () => new Promise(() => undefined);
+  facts.admit = () => (fences.length > 0 ? new Promise(() => undefined) : undefined);
   const write = sequenced();
   const hurried = { ...write, operation: { ...write.operation, deadlineAtMs: 200 } };
   await expect(path.write(hurried)).rejects.toBeInstanceOf(UnknownEnd);
