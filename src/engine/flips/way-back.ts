@@ -81,7 +81,6 @@ export interface ProvenReadiness extends WayBackReadiness {
 }
 
 interface PerhapsReturned {
-  readonly lane: Lane;
   readonly due: DueReturn;
   /** It cannot take effect after this. */
   readonly untilMs: number;
@@ -254,7 +253,7 @@ export class WayBack {
       const { epoch, sequence } = held.state;
       const flipped = flips.flip(lane.key, { to: 'legacy', epoch, sequence, claim: held.claim });
       const state = await flipped.catch((error: unknown) => {
-        this.#perhapsReturned.set(lane.key, { lane, due, untilMs: clock.now() + LATE_COMMIT_MS });
+        this.#perhapsReturned.set(lane.key, { due, untilMs: clock.now() + LATE_COMMIT_MS });
         throw error;
       });
       if (state === undefined) {
@@ -286,12 +285,13 @@ export class WayBack {
 
   /** A statement whose answer was lost may have taken effect, or may still do so. */
   async #lookAgain(): Promise<void> {
-    const { journal, clock } = this.#parts;
-    for (const [key, { lane, due, untilMs }] of this.#perhapsReturned) {
+    const { journal, lanes, clock } = this.#parts;
+    for (const [key, { due, untilMs }] of this.#perhapsReturned) {
+      const nowMs = clock.now();
       const state = (await journal.lanes([key])).get(key);
       const isReturned = state?.primary === 'legacy';
-      if (isReturned || clock.now() >= untilMs) this.#perhapsReturned.delete(key);
-      if (isReturned) this.#returned(lane, state, due);
+      if (isReturned || nowMs >= untilMs) this.#perhapsReturned.delete(key);
+      if (isReturned) this.#returned(await lanes.load(due.service, due.owner), state, due);
     }
   }
 
