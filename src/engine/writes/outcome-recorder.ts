@@ -10,7 +10,7 @@ import { within } from '../../shared/within.ts';
 const RETRY = { firstMs: 250, longestMs: 5_000 };
 /** Intervals of checks whether the outcomes of a lane are durable, and how long they are awaited. */
 const LOOK = { firstMs: 2, longestMs: 250 };
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 2_000;
 /** Most outcomes in memory while the journal is away. The next start finds further ones unsettled. */
 const LIMIT = 20_000;
 /**
