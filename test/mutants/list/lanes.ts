@@ -121,6 +121,14 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     commands: [MEMBER_TESTS],
   },
   {
+    id: 'M190',
+    fault: 'a connection that broke during a pause counts as news of the other replicas',
+    file: MEMBERSHIP,
+    search: 'if (pauses === this.#pausesUnheard) this.#pausesHeard = pauses;',
+    replace: 'this.#pausesHeard = pauses;',
+    commands: [MEMBER_TESTS],
+  },
+  {
     id: 'M68',
     fault: 'a write is sent in the last second of the lease, while others take over',
     file: MEMBERSHIP,
@@ -199,6 +207,14 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: KEEPER,
     search: "else if (reason === 'off' && state.number > 0) await this.#end(name, state);",
     replace: 'else if (!isAsked && state.number > 0) await this.#end(name, state);',
+    commands: [KEEPER_TESTS],
+  },
+  {
+    id: 'M191',
+    fault: 'an end of dual writes that takes effect late is never learned of',
+    file: KEEPER,
+    search: '    if (isOver) this.#perhapsEnded.delete(name);',
+    replace: '    this.#perhapsEnded.delete(name);',
     commands: [KEEPER_TESTS],
   },
   {

@@ -210,6 +210,14 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     commands: [CONTRACT],
   },
   {
+    id: 'M189',
+    fault: 'a copy reads a lane while another replica has not recorded that a write took effect',
+    file: JOURNAL_SQL,
+    search: ' and not ${AWAITS_OUTCOME_ELSEWHERE}',
+    replace: '',
+    commands: [CONTRACT],
+  },
+  {
     id: 'M94',
     fault: 'a lane that a dead replica was copying stays in copying for ever',
     file: COMMIT_SQL,

@@ -136,6 +136,31 @@ test('dual writes begin again after an end that took effect late', async () => {
   await keeper.stop();
 });
 
+test('dual writes begin again after an end that took effect when the flag was on again', async () => {
+  let open = 3;
+  let hasFailed = false;
+  const store: CoverageStore = {
+    current: async () => ({ number: open, isQuiet: true }),
+    begin: async () => (open = 4),
+    quiet: async () => undefined,
+    end: async () => {
+      hasFailed = true;
+      throw new Error('the answer is lost');
+    },
+    renewAfterLoss: async () => undefined,
+  };
+  const { keeper, coverage, followed } = await createKeeper({ store });
+  await followed({ enabled: false, reason: 'off' });
+  await vi.waitFor(() => expect(hasFailed).toBe(true));
+  await followed({ enabled: true, reason: 'on' });
+  await followed({});
+  expect(coverage.number).toBe(3);
+  open = 0;
+  await followed({});
+  await vi.waitFor(() => expect(coverage.number).toBe(4));
+  await keeper.stop();
+});
+
 test('a service is not covered everywhere while an unjournaled write is under way', async () => {
   const { keeper, coverage } = await createKeeper();
   expect(keeper.isJournaledByAll(SERVICE)).toBe(true);
