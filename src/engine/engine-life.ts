@@ -84,6 +84,7 @@ export async function stopEngine({
   await engine.deliverer.stop();
   engine.orchestratorPrimary.stop();
   await engine.outcomeRecorder.stop();
+  engine.membership.stop();
   // A replica that cannot change its note stays registered until the others notice that it is gone.
   await (engine.shares?.leave() ?? Promise.resolve())
     .then(() => engine.membership.leave())

@@ -209,8 +209,13 @@ export class Membership {
     this.#takeOver('expelled');
   }
 
-  leave(): Promise<void> {
+  /** Ends its timer, which would keep the process alive. */
+  stop(): void {
     this.#pauses.stop();
+  }
+
+  leave(): Promise<void> {
+    this.stop();
     return this.#parts.store.leave(this.#parts.identity.id);
   }
 }

@@ -29,6 +29,8 @@ async function createMember(others: ReplicaReport[] = []) {
   let names = 0;
   const identity = new ReplicaIdentity(() => replicaId(`this-${(names += 1)}`));
   const facts = { isListed: true, others, answer: async (): Promise<void> => undefined };
+  /** Ends the timers. */
+  const ends: AbortSignal[] = [];
   const reportOf = (replica: ReplicaId): ReplicaReport => ({ replica, silentMs: 0, coverage: {} });
   const membership = new Membership({
     identity,
@@ -44,7 +46,10 @@ async function createMember(others: ReplicaReport[] = []) {
     clock: {
       now: () => nowMs,
       wallMs: () => nowMs,
-      sleep: () => new Promise((resolve) => ticks.push(resolve)),
+      sleep: (_ms, end) => {
+        if (end !== undefined) ends.push(end);
+        return new Promise((resolve) => ticks.push(resolve));
+      },
     },
     isSpilling: () => false,
     shares: () => ({}),
@@ -53,7 +58,7 @@ async function createMember(others: ReplicaReport[] = []) {
   let isJoined = false;
   void membership.join().then(() => (isJoined = true));
   while (!isJoined) await tick();
-  return { membership, identity, facts };
+  return { membership, identity, facts, ends };
 }
 
 test('a replica assumes it is alone for two seconds after an answered heartbeat', async () => {
@@ -64,6 +69,12 @@ test('a replica assumes it is alone for two seconds after an answered heartbeat'
   expect(membership.isAlone).toBe(false);
   await membership.beat({});
   expect(membership.isAlone).toBe(true);
+});
+
+test('a replica that stops leaves no timer that keeps the process alive', async () => {
+  const { membership, ends } = await createMember();
+  membership.stop();
+  expect(ends.at(-1)?.aborted).toBe(true);
 });
 
 test('no write is sent in the last second of the lease', async () => {
