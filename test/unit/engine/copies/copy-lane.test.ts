@@ -151,14 +151,18 @@ test.each([
   expect({ lost: second.lost, condition: second.lane.condition }).toEqual({ lost: [], condition: 'clean' });
 });
 
-test('a copy uses no reading of a moment after the end of dual writes', async () => {
+test.each([
+  { after: 'removes the item', items: [] },
+  { after: 'adds an item', items: ['tea', 'milk'] },
+])('a copy uses no reading of a moment when an agent $after without the journal', async ({ items }) => {
   const coverage = openCoverage();
   const first = createCopier(['tea']);
   await first.copier.copy(first.lane);
-  // An agent removes the item without the journal.
+  // Dual writes have ended.
   const whileReading = (): void => void (coverage.number = 0);
-  const second = createCopier([], { whileReading }, { coverage, store: first.store });
+  const second = createCopier(items, { whileReading }, { coverage, store: first.store });
   await expect(second.copier.copy(second.lane)).rejects.toThrow('without the journal');
+  expect(shownBy(first.store, first.lane)).toEqual(['tea']);
   expect({ lost: second.lost, condition: second.lane.condition }).toEqual({ lost: [], condition: 'copying' });
 });
 
