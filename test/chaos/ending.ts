@@ -20,7 +20,13 @@ const MOVED_WITHIN_MS = 240_000;
 const REACHED_WITHIN_MS = 30_000;
 const WRITING_MS = 1_000;
 
-const LEFT = `select key from lanes where service = '${SERVICE}' and primary_backend = 'legacy'`;
+const LEFT = `
+select l.key, l.condition, l.sequence, l.delivered_sequence, l.seeded_coverage, l.exceptions, l.finding, l.foreign_count - l.foreign_seen as notes,
+  l.claim_replica, l.repeats_until > now() as repeats, a.attempts, a.reason, a.next_at,
+  (select jsonb_agg(jsonb_build_object('sequence', w.sequence, 'replica', w.replica, 'action', w.action)) from writes w
+    where w.lane_id = l.id and not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence)) as open
+from lanes l left join flip_attempts a on a.lane_id = l.id
+where l.service = '${SERVICE}' and l.primary_backend = 'legacy'`;
 
 /**
  * Ends the migration of one service, with a kill at each of its crash points: after it is recorded as read-only, and after it is complete.
@@ -58,7 +64,12 @@ async function allMove(world: World): Promise<void> {
     await liftHolds(world);
     return (await world.journal(LEFT)).length === 0;
   };
-  await eventually(`all lanes of ${SERVICE} on the orchestrator`, areAllMoved, MOVED_WITHIN_MS);
+  const what = `all lanes of ${SERVICE} on the orchestrator`;
+  await eventually(what, areAllMoved, MOVED_WITHIN_MS).catch(async (error: unknown) => {
+    const left = (await world.journal(LEFT)).map((row) => JSON.stringify(row));
+    const flips = await world.operators.first.get<object>(`/v1/services/${SERVICE}/flips`);
+    throw new Error([what, ...left, JSON.stringify(flips)].join('\n'), { cause: error });
+  });
 }
 
 /** Both replicas are killed as soon as they know of the step. */
