@@ -88,74 +88,65 @@ test('writes are journaled until the end of their coverage is stored', async () 
   await keeper.stop();
 });
 
-test('dual writes begin again after an end whose answer was lost', async () => {
-  let open = 3;
-  let hasFailed = false;
+/** The stored coverage of one service, with what its end does. */
+function createStore(end: (facts: { open: number; ends: number }) => boolean) {
+  const facts = { open: 3, ends: 0 };
   const store: CoverageStore = {
-    current: async () => ({ number: open, isQuiet: true }),
-    begin: async () => (open = 4),
+    current: async () => ({ number: facts.open, isQuiet: true }),
+    begin: async () => (facts.open = 4),
     quiet: async () => undefined,
     end: async () => {
-      open = 0;
-      hasFailed = true;
-      throw new Error('the answer is lost');
+      facts.ends += 1;
+      return end(facts);
     },
     renewAfterLoss: async () => undefined,
   };
+  return { facts, store };
+}
+
+function answerIsLost(): never {
+  throw new Error('the answer is lost');
+}
+
+test('dual writes begin again after an end whose answer was lost', async () => {
+  const { facts, store } = createStore((stored) => {
+    stored.open = 0;
+    return answerIsLost();
+  });
   const { keeper, coverage, followed } = await createKeeper({ store });
   await followed({ enabled: false, reason: 'off' });
-  await vi.waitFor(() => expect(hasFailed).toBe(true));
+  await vi.waitFor(() => expect(facts.ends).toBe(1));
   await followed({ enabled: true, reason: 'on' });
   await vi.waitFor(() => expect(coverage.number).toBe(4));
   await keeper.stop();
 });
 
 test('dual writes begin again after an end that took effect late', async () => {
-  let open = 3;
-  let ends = 0;
-  const store: CoverageStore = {
-    current: async () => ({ number: open, isQuiet: true }),
-    begin: async () => (open = 4),
-    quiet: async () => undefined,
-    end: async () => {
-      ends += 1;
-      if (ends === 1) throw new Error('the answer is lost');
-      // The statement before has committed meanwhile.
-      open = 0;
-      return false;
-    },
-    renewAfterLoss: async () => undefined,
-  };
+  const { facts, store } = createStore((stored) => {
+    if (stored.ends === 1) return answerIsLost();
+    // The statement before has committed meanwhile.
+    stored.open = 0;
+    return false;
+  });
   const { keeper, coverage, followed } = await createKeeper({ store });
   await followed({ enabled: false, reason: 'off' });
-  await vi.waitFor(() => expect(ends).toBe(1));
+  await vi.waitFor(() => expect(facts.ends).toBe(1));
   await followed({});
-  await vi.waitFor(() => expect(ends).toBe(2));
+  await vi.waitFor(() => expect(facts.ends).toBe(2));
   await followed({ enabled: true, reason: 'on' });
   await vi.waitFor(() => expect(coverage.number).toBe(4));
   await keeper.stop();
 });
 
 test('dual writes begin again after an end that took effect when the flag was on again', async () => {
-  let open = 3;
-  let hasFailed = false;
-  const store: CoverageStore = {
-    current: async () => ({ number: open, isQuiet: true }),
-    begin: async () => (open = 4),
-    quiet: async () => undefined,
-    end: async () => {
-      hasFailed = true;
-      throw new Error('the answer is lost');
-    },
-    renewAfterLoss: async () => undefined,
-  };
+  const { facts, store } = createStore(answerIsLost);
   const { keeper, coverage, followed } = await createKeeper({ store });
   await followed({ enabled: false, reason: 'off' });
-  await vi.waitFor(() => expect(hasFailed).toBe(true));
+  await vi.waitFor(() => expect(facts.ends).toBe(1));
   await followed({ enabled: true, reason: 'on' });
   await followed({});
   expect(coverage.number).toBe(3);
-  open = 0;
+  facts.open = 0;
   await followed({});
   await vi.waitFor(() => expect(coverage.number).toBe(4));
   await keeper.stop();
