@@ -126,7 +126,7 @@ export class Membership {
     return this.isOnlyOne || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
   }
 
-  /** It has read which services are covered. After it was given up, others learn within this time that it is there again. */
+  /** It has read which services are covered. A replica that was given up waits until the others know that it is there again. */
   caughtUp(): void {
     if (this.#parts.clock.now() >= this.#actsFromMs) this.#isOutdated = false;
   }
