@@ -1,10 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { CrossfadeError } from '../../domain/errors.ts';
+import { CrossfadeError, refusalReasonOf } from '../../domain/errors.ts';
 import { encodeJson, Json } from '../../domain/json.ts';
 import type { LaneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrator-call.ts';
 import type { CopyException } from '../ports/journal-facts.ts';
-import { refusalReasonOf } from '../delivery/refusals.ts';
 import type { Owner, SessionId } from '../../domain/ids.ts';
 import type { LaneDefinition, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import { type CopyPlan, FORGOTTEN_TAG } from '../items/copy-plan.ts';

@@ -8,7 +8,7 @@ import { type LaneDeletion, laneDeletionOf, takes } from '../items/lane-deletion
 import { parseStoredMemory } from '../items/lane-contents.ts';
 import type { PendingWrite } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import { orchestratorWritesOf } from '../delivery/pack.ts';
+import { orchestratorWritesOf } from '../items/write-facts.ts';
 
 /** What the lane's journaled writes, which the secondary may not have seen, say about the items of the primary. */
 export interface JournaledWrites {

@@ -6,7 +6,7 @@ import type { Journal, Orchestrator, PendingWrite } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Signals } from '../signals.ts';
-import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
+import { DeliveryQueue, type QueuedLane } from '../lane/delivery-queue.ts';
 import { DeliveryRecords } from './delivery-records.ts';
 import { culpritOf, type Delivered, isDelete, isTooLarge, Packer, type Parcel, resultsOf } from './pack.ts';
 import { isAltered, isReadBackDue } from './read-back.ts';

@@ -9,7 +9,7 @@ import type { Clock } from '../../shared/clock.ts';
 import type { Orchestrator, PendingWrite, WriteAnswer } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { CrossfadeError } from '../../domain/errors.ts';
-import { writeFactsOf, type WriteToPlan } from '../items/write-facts.ts';
+import { orchestratorWritesOf } from '../items/write-facts.ts';
 
 interface PackParts {
   readonly orchestrator: Pick<Orchestrator, 'read'>;
@@ -121,14 +121,4 @@ export function isTooLarge(error: unknown): boolean {
   return (
     error instanceof CrossfadeError && error.effect === 'rejected' && error.details['field'] === 'message'
   );
-}
-
-/** The operations of a journaled write. Always the same, whichever replica delivers it, and whenever. */
-export function orchestratorWritesOf(
-  service: ServiceRuntime,
-  planned: WriteToPlan & { readonly write: PendingWrite },
-): OrchestratorWrite[] {
-  const action = service.definition.actions[planned.write.action];
-  if (action?.kind !== 'write') return [];
-  return action.toOrchestrator(writeFactsOf(service, planned), service.context);
 }

@@ -1,9 +1,9 @@
-import { type CrossfadeError, messageOf } from '../../domain/errors.ts';
+import { type CrossfadeError, messageOf, refusalReasonOf } from '../../domain/errors.ts';
 import type { Emit } from '../ports/events.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal } from '../ports/ports.ts';
-import type { DeliveryQueue } from './delivery-queue.ts';
+import type { DeliveryQueue } from '../lane/delivery-queue.ts';
 import type { Parcel } from './pack.ts';
 
 const RETRY_MS = 50;
@@ -55,12 +55,4 @@ export class Refusals {
       this.#lanes.delete(lane);
     }
   }
-}
-
-/** Why something was refused for good, for a person: the reason, the field, and the limit that the field exceeds. */
-export function refusalReasonOf({ reason, details }: CrossfadeError): string {
-  const { field, limit } = details;
-  const place = typeof field === 'string' ? field : undefined;
-  const bound = typeof limit === 'number' ? `limit ${limit}` : undefined;
-  return [reason, place, bound].filter((part) => part !== undefined).join(', ');
 }

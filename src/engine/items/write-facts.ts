@@ -1,5 +1,6 @@
 import { type MemoryId, memoryIdOf, type Owner, sessionIdOf } from '../../domain/ids.ts';
 import { positionOf } from '../../domain/lane.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { readText } from '../../domain/request.ts';
 import type { WriteFacts } from '../../domain/service-definition.ts';
 import type { PendingWrite } from '../ports/ports.ts';
@@ -23,4 +24,14 @@ export function writeFactsOf(service: ServiceRuntime, { owner, write, items = []
     position: (index = 0) => positionOf(write.sequence, index),
     memoryId: (index = 0) => memoryIdOf(write.operationId, index),
   };
+}
+
+/** The operations of a journaled write. Always the same, whichever replica delivers it, and whenever. */
+export function orchestratorWritesOf(
+  service: ServiceRuntime,
+  planned: WriteToPlan & { readonly write: PendingWrite },
+): OrchestratorWrite[] {
+  const action = service.definition.actions[planned.write.action];
+  if (action?.kind !== 'write') return [];
+  return action.toOrchestrator(writeFactsOf(service, planned), service.context);
 }

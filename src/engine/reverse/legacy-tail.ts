@@ -5,7 +5,7 @@ import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { digestOfFields } from '../items/copy-plan.ts';
 import { parseStoredMemory } from '../items/lane-contents.ts';
-import { orchestratorWritesOf } from '../delivery/pack.ts';
+import { orchestratorWritesOf } from '../items/write-facts.ts';
 import type { PendingWrite } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import type { Lane } from '../lane/lane.ts';

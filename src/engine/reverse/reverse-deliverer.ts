@@ -2,7 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import { isSerial } from '../../domain/service-definition.ts';
 import { backoffMs } from '../../shared/backoff.ts';
-import type { DeliveryQueue, QueuedLane } from '../delivery/delivery-queue.ts';
+import type { DeliveryQueue, QueuedLane } from '../lane/delivery-queue.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { PendingWrite } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';

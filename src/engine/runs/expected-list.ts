@@ -8,7 +8,7 @@ import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { PendingWrite } from '../ports/ports.ts';
 import type { Baseline } from '../ports/journal-facts.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import { orchestratorWritesOf } from '../delivery/pack.ts';
+import { orchestratorWritesOf } from '../items/write-facts.ts';
 
 interface ListFacts {
   readonly baseline: Baseline | undefined;

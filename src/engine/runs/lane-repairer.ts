@@ -23,7 +23,7 @@ import {
 import { laneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrator-call.ts';
 import type { ListedMemory } from '../items/copy-plan.ts';
-import { orchestratorWritesOf } from '../delivery/pack.ts';
+import { orchestratorWritesOf } from '../items/write-facts.ts';
 import type { RepairStep, RepairStore } from './divergence-ports.ts';
 import type { LaneComparer } from './lane-comparer.ts';
 

@@ -2,7 +2,7 @@ import { sim, vitest, type Mutant } from '../mutant.ts';
 
 const WRITE = 'src/engine/requests/write.ts';
 const DELIVER = 'src/engine/delivery/deliver.ts';
-const QUEUE = 'src/engine/delivery/delivery-queue.ts';
+const QUEUE = 'src/engine/lane/delivery-queue.ts';
 const LANE = 'src/engine/lane/lane.ts';
 const LANES = 'src/engine/lane/lanes.ts';
 const FENCE = 'src/engine/lane/fence.ts';
@@ -78,7 +78,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     search: 'sequence < letter && sequence <= most',
     replace: 'sequence <= most',
     commands: [
-      vitest('test/unit/engine/delivery/delivery-queue.test.ts', 'test/unit/engine/delivery/deliver.test.ts'),
+      vitest('test/unit/engine/lane/delivery-queue.test.ts', 'test/unit/engine/delivery/deliver.test.ts'),
     ],
   },
   {
@@ -103,7 +103,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: QUEUE,
     search: 'queued.hasMore = queued.isAskedAnew || isFull(page)',
     replace: 'queued.hasMore = isFull(page)',
-    commands: [vitest('test/unit/engine/delivery/delivery-queue.test.ts')],
+    commands: [vitest('test/unit/engine/lane/delivery-queue.test.ts')],
   },
   {
     id: 'M117',

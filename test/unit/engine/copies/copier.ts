@@ -12,7 +12,7 @@ import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { LostAs } from '../../../../src/engine/ports/lost-items.ts';
 import type { Journal, Orchestrator, PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
-import { orchestratorWritesOf } from '../../../../src/engine/delivery/pack.ts';
+import { orchestratorWritesOf } from '../../../../src/engine/items/write-facts.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { OrchestratorStore } from '../../../sim/orchestrator-store.ts';
 import { answerRequest } from '../../../sim/orchestrator-wire.ts';

@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest';
-import { ConnectionError, OperationError, ValidationError } from '../../../../src/domain/errors.ts';
+import {
+  ConnectionError,
+  OperationError,
+  refusalReasonOf,
+  ValidationError,
+} from '../../../../src/domain/errors.ts';
 import type { Owner, SessionId } from '../../../../src/domain/ids.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
 import { applyCopy, copyOperations, TooManyExceptions } from '../../../../src/engine/copies/copy-apply.ts';
 import { CopyCalls } from '../../../../src/engine/copies/copy-calls.ts';
 import type { Orchestrator } from '../../../../src/engine/ports/ports.ts';
-import { refusalReasonOf } from '../../../../src/engine/delivery/refusals.ts';
 import { sessionMemory } from '../../../../src/services/session-memory/session-memory.ts';
 import { fakeClock } from '../engine-parts.ts';
 

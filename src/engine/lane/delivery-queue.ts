@@ -1,5 +1,5 @@
 import type { LaneKey, ServiceName } from '../../domain/ids.ts';
-import type { Lane } from '../lane/lane.ts';
+import type { Lane } from './lane.ts';
 import type { Journal, PendingWrite } from '../ports/ports.ts';
 
 /** Most writes in memory, over all lanes. The rest is read from the journal when its turn comes. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DeliveryQueue } from '../../../../src/engine/delivery/delivery-queue.ts';
+import { DeliveryQueue } from '../../../../src/engine/lane/delivery-queue.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
 import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { laneNamed, readableJournal, stateOf, writeOf } from '../engine-parts.ts';
